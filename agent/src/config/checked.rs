@@ -1,0 +1,178 @@
+//! The configuration as the agent uses it: every value is valid, every default is filled in, and no two contradict.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::assess::sdk::Sdk;
+
+/// All that the agent was told.
+#[derive(Clone)]
+pub struct Config {
+    /// The witnesses of true time, 1 to 32, names unique.
+    pub sources: Vec<Source>,
+    /// The instance metadata service; `None` where it is disabled.
+    pub imds: Option<Imds>,
+    /// The SDKs whose refresh margin is judged.
+    pub sdks: Vec<Sdk>,
+    /// The signature windows, the built-in ones first, names unique.
+    pub limits: Vec<Limit>,
+    /// When to speak.
+    pub alerts: Alerts,
+    /// Where to speak, beside standard error; names unique.
+    pub channels: Vec<Channel>,
+    /// Where telemetry goes; `None` where nowhere.
+    pub otlp: Option<Otlp>,
+    /// The socket on which `status` asks.
+    pub socket: PathBuf,
+}
+
+/// One NTP server.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What people call it.
+    pub name: String,
+    /// Where it is.
+    pub server: Server,
+    /// Whether it wins a tie, because AWS judges by AWS's clock.
+    pub trusted: bool,
+    /// Whether it smears leap seconds.
+    pub leap_smear: bool,
+    /// How often it is asked.
+    pub poll: Duration,
+}
+
+/// The host and the port of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// An address that needs no resolution.
+    Address(SocketAddr),
+    /// A name, resolved by the host.
+    Name {
+        /// The host's name.
+        host: String,
+        /// The UDP port.
+        port: u16,
+    },
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) if address.port() == 123 => write!(f, "{}", address.ip()),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Name { host, port: 123 } => f.write_str(host),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// The instance metadata service (IMDSv2).
+#[derive(Clone, Debug)]
+pub struct Imds {
+    /// `http://` host and port, without a path.
+    pub endpoint: String,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How often one request is tried, at least once.
+    pub attempts: u32,
+    /// How often the credentials are read while they are far from expiry.
+    pub poll: Duration,
+}
+
+/// An AWS rule on the time of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// What people call it.
+    pub name: String,
+    /// The skew, in either direction, from which requests are rejected.
+    pub window: Duration,
+    /// Whether SDKs correct the skew from here on, so that nothing is rejected yet.
+    pub masked: bool,
+}
+
+/// What raises an alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Whether it is judged at all.
+    pub enabled: bool,
+    /// The level of a warning, in the unit of the rule; `None` where there is no warning.
+    pub warning: Option<Duration>,
+    /// The level of a critical alert, in the unit of the rule; `None` where there is none.
+    pub critical: Option<Duration>,
+    /// How long a level must last before the alert fires.
+    pub hold: Duration,
+}
+
+/// All rules, and what they share.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// How long after its start the agent is silent about all but a measured skew.
+    pub boot_grace: Duration,
+    /// How often a firing alert is repeated.
+    pub repeat: Duration,
+    /// |offset| + error bound at or above a level.
+    pub clock_skew: Rule,
+    /// A limit will be passed within the level.
+    pub clock_skew_forecast: Rule,
+    /// |offset| at or above the level for long: nobody keeps this clock.
+    pub clock_undisciplined: Rule,
+    /// A step of the system clock of at least the level; `hold` is how long the alert stays.
+    pub clock_stepped: Rule,
+    /// No quorum of sources.
+    pub clock_unverified: Rule,
+    /// A source that contradicts the majority.
+    pub source_falseticker: Rule,
+    /// A source that does not answer.
+    pub source_unreachable: Rule,
+    /// What is left of a credential when an SDK refreshes it, below the level.
+    pub credential_refresh_margin: Rule,
+    /// True remaining lifetime below the level although the credential should have been rotated.
+    pub credential_expiring: Rule,
+    /// Credentials could not be read; `critical` is the time from which it is critical.
+    pub credential_unavailable: Rule,
+}
+
+/// Where alerts go.
+#[derive(Clone)]
+pub struct Channel {
+    /// What people call it.
+    pub name: String,
+    /// How it is reached.
+    pub webhook: Webhook,
+}
+
+/// An HTTP endpoint which takes one POST for each transition of an alert.
+#[derive(Clone)]
+pub struct Webhook {
+    /// `http://` or `https://`.
+    pub url: String,
+    /// Further headers, such as `Authorization`.
+    pub headers: Vec<(String, SecretRef)>,
+    /// The key of the HMAC-SHA256 signature over the body.
+    pub secret: Option<SecretRef>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+/// An OTLP collector.
+#[derive(Clone)]
+pub struct Otlp {
+    /// The base URL, to which `/v1/metrics` and `/v1/logs` are added; `None` leaves it to the `OTEL_*` variables.
+    pub endpoint: Option<String>,
+    /// Further headers, such as `Authorization`.
+    pub headers: Vec<(String, SecretRef)>,
+    /// How often metrics are exported.
+    pub interval: Duration,
+    /// How long one export may take.
+    pub timeout: Duration,
+}
+
+/// Where a secret is kept. The secret itself is read at the moment of use and dropped after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRef {
+    /// `env:NAME`
+    Environment(String),
+    /// `file:/path`
+    File(PathBuf),
+}

@@ -1,0 +1,2 @@
+//! skewguard
+fn main() {}
