@@ -1,3 +1,9 @@
-//! Which AWS limit breaks, and when: pure arithmetic over what was measured.
+//! Which AWS limit breaks, when, and what else is wrong: pure arithmetic over what was measured.
 
+pub mod clock_findings;
+pub mod credential_findings;
+pub mod finding;
+pub mod lifetime;
+pub mod limit;
 pub mod sdk;
+pub mod source_findings;

@@ -1,3 +1,10 @@
 //! What time it is: the types of time, the local clocks, and the estimate of true time from what was measured.
 
+pub mod drift;
+pub mod estimate;
+pub mod filter;
+pub mod intersection;
+pub mod local;
+pub mod sample;
 pub mod time;
+pub mod true_clock;

@@ -2,3 +2,4 @@
 //! the place.
 
 pub mod checked;
+pub mod secret;

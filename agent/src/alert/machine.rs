@@ -1,0 +1,274 @@
+//! The state machine of alerts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::assess::finding::{Finding, Kind, Severity};
+use crate::clock::time::{BootTime, Span};
+use crate::clock::true_clock::Stamp;
+
+/// What happened to an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It began to fire, or its severity changed.
+    Firing,
+    /// It still fires, and is told again.
+    Repeated,
+    /// It is over.
+    Resolved,
+}
+
+impl Change {
+    /// The name in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Repeated => "repeated",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// A change of an alert that is to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The kind of the finding.
+    pub kind: Kind,
+    /// What it is about; may be empty.
+    pub subject: String,
+    /// How bad it is, or was.
+    pub severity: Severity,
+    /// What happened.
+    pub change: Change,
+    /// When it began to fire.
+    pub since: Stamp,
+    /// When this happened.
+    pub at: Stamp,
+    /// Cause and effect.
+    pub summary: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+/// Where an alert is in its life.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum State {
+    /// It has not lasted long enough to be told.
+    Pending {
+        /// Since when it is there.
+        since: BootTime,
+    },
+    /// It was told.
+    Firing {
+        /// Since when.
+        since: Stamp,
+        /// When it was told last.
+        told: BootTime,
+    },
+}
+
+/// An alert that is not over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is in its life.
+    pub state: State,
+    /// Cause and effect, as last found.
+    pub summary: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+/// The time at which findings are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// On the clock that nobody sets: for how long something lasts.
+    pub boot: BootTime,
+    /// In true time: what is told.
+    pub stamp: Stamp,
+    /// Whether the boot grace is over.
+    pub graced: bool,
+}
+
+/// All alerts that are not over.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    repeat: Duration,
+    alerts: BTreeMap<(Kind, String), Alert>,
+}
+
+impl Machine {
+    /// Begins without alerts; a firing one is told again every `repeat`.
+    pub const fn new(repeat: Duration) -> Self {
+        Self { repeat, alerts: BTreeMap::new() }
+    }
+
+    /// The alerts that are not over.
+    pub fn alerts(&self) -> impl Iterator<Item = (Kind, &str, &Alert)> {
+        self.alerts.iter().map(|((kind, subject), alert)| (*kind, subject.as_str(), alert))
+    }
+
+    /// Takes all findings of a moment, and says what is to be told.
+    pub fn step(&mut self, findings: &[Finding], now: Moment) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        let is_found = |kind: Kind, subject: &str| findings.iter().any(|one| one.kind == kind && one.subject == subject);
+        self.alerts.retain(|(kind, subject), alert| {
+            let lasts = is_found(*kind, subject);
+            if !lasts && let State::Firing { since, .. } = alert.state {
+                transitions.push(transition(*kind, subject, alert, Change::Resolved, since, now));
+            }
+            lasts
+        });
+        for finding in findings {
+            if let Some(change) = self.take(finding, now) {
+                transitions.push(change);
+            }
+        }
+        transitions
+    }
+
+    fn take(&mut self, finding: &Finding, now: Moment) -> Option<Transition> {
+        let key = (finding.kind, finding.subject.clone());
+        if let Some(alert) = self.alerts.get_mut(&key) {
+            alert.summary.clone_from(&finding.summary);
+            alert.remedy.clone_from(&finding.remedy);
+        }
+        match self.alerts.get_mut(&key) {
+            // What is only held by the level of clearing neither begins to pend nor goes on doing so.
+            None => {
+                let severity = finding.raised?;
+                let (summary, remedy) = (finding.summary.clone(), finding.remedy.clone());
+                let alert = Alert { severity, state: State::Pending { since: now.boot }, summary, remedy };
+                self.alerts.insert(key.clone(), alert);
+                self.fire(&key, finding, now)
+            }
+            Some(alert) => match (alert.state, finding.raised) {
+                (State::Pending { .. }, None) => {
+                    self.alerts.remove(&key);
+                    None
+                }
+                (State::Pending { .. }, Some(severity)) => {
+                    alert.severity = severity;
+                    self.fire(&key, finding, now)
+                }
+                (State::Firing { since, told }, raised) => {
+                    // It rises with the levels of raising, and falls with those of clearing.
+                    let severity = raised.max(Some(alert.severity.min(finding.held))).unwrap_or(alert.severity);
+                    let changed = severity != alert.severity;
+                    let due = now.boot.since(told) >= Span::from_duration(self.repeat);
+                    if !changed && !due {
+                        return None;
+                    }
+                    alert.severity = severity;
+                    alert.state = State::Firing { since, told: now.boot };
+                    let change = if changed { Change::Firing } else { Change::Repeated };
+                    Some(transition(key.0, &key.1, alert, change, since, now))
+                }
+            },
+        }
+    }
+
+    /// Lets a pending alert fire if it has lasted long enough.
+    fn fire(&mut self, key: &(Kind, String), finding: &Finding, now: Moment) -> Option<Transition> {
+        let alert = self.alerts.get_mut(key)?;
+        let State::Pending { since } = alert.state else { return None };
+        let lasted = now.boot.since(since) >= Span::from_duration(finding.hold);
+        if !lasted || !(now.graced || finding.urgent) {
+            return None;
+        }
+        alert.state = State::Firing { since: now.stamp, told: now.boot };
+        Some(transition(key.0, &key.1, alert, Change::Firing, now.stamp, now))
+    }
+}
+
+fn transition(kind: Kind, subject: &str, alert: &Alert, change: Change, since: Stamp, now: Moment) -> Transition {
+    Transition {
+        kind,
+        subject: subject.to_owned(),
+        severity: alert.severity,
+        change,
+        since,
+        at: now.stamp,
+        summary: alert.summary.clone(),
+        remedy: alert.remedy.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::time::TrueTime;
+
+    fn moment(seconds: f64) -> Moment {
+        let time = TrueTime::from_seconds(seconds);
+        Moment { boot: BootTime::from_seconds(seconds), stamp: Stamp { time, verified: true }, graced: true }
+    }
+
+    fn finding(raised: Option<Severity>, held: Severity, hold: u64) -> Finding {
+        Finding {
+            kind: Kind::ClockSkew,
+            subject: String::new(),
+            raised,
+            held,
+            hold: Duration::from_secs(hold),
+            urgent: false,
+            summary: "s".into(),
+            remedy: "r".into(),
+        }
+    }
+
+    fn told(transitions: &[Transition]) -> Vec<(Change, Severity)> {
+        transitions.iter().map(|one| (one.change, one.severity)).collect()
+    }
+
+    #[test]
+    fn an_alert_fires_once_it_has_lasted_is_repeated_and_resolves() {
+        let mut machine = Machine::new(Duration::from_secs(100));
+        let found = [finding(Some(Severity::Warning), Severity::Warning, 10)];
+        assert_eq!(machine.step(&found, moment(0.0)), []);
+        assert_eq!(machine.step(&found, moment(9.9)), []);
+        assert_eq!(told(&machine.step(&found, moment(10.0))), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(machine.step(&found, moment(109.0)), []);
+        assert_eq!(told(&machine.step(&found, moment(110.0))), [(Change::Repeated, Severity::Warning)]);
+        let resolved = machine.step(&[], moment(111.0));
+        assert_eq!(told(&resolved), [(Change::Resolved, Severity::Warning)]);
+        assert_eq!(resolved[0].since, moment(10.0).stamp);
+        assert_eq!(machine.alerts().count(), 0);
+    }
+
+    #[test]
+    fn what_does_not_last_is_never_told() {
+        let mut machine = Machine::new(Duration::from_secs(100));
+        let found = [finding(Some(Severity::Critical), Severity::Critical, 10)];
+        assert_eq!(machine.step(&found, moment(0.0)), []);
+        assert_eq!(machine.step(&[finding(None, Severity::Warning, 10)], moment(5.0)), []);
+        assert_eq!(machine.step(&found, moment(11.0)), [], "the count begins again");
+        assert_eq!(machine.step(&[], moment(12.0)), []);
+    }
+
+    #[test]
+    fn severity_rises_at_the_level_and_falls_only_below_the_level_of_clearing() {
+        let mut machine = Machine::new(Duration::from_secs(1_000));
+        let mut step = |raised, held, at| told(&machine.step(&[finding(raised, held, 0)], moment(at)));
+        let (warning, critical) = (Severity::Warning, Severity::Critical);
+        assert_eq!(step(Some(warning), critical, 0.0), [(Change::Firing, warning)]);
+        assert_eq!(step(Some(critical), critical, 1.0), [(Change::Firing, critical)]);
+        assert_eq!(step(Some(warning), critical, 2.0), []);
+        assert_eq!(step(Some(warning), warning, 3.0), [(Change::Firing, warning)]);
+        assert_eq!(step(None, warning, 4.0), []);
+    }
+
+    #[test]
+    fn nothing_but_what_is_urgent_is_told_within_the_boot_grace() {
+        let mut machine = Machine::new(Duration::from_secs(1_000));
+        let early = Moment { graced: false, ..moment(1.0) };
+        let found = finding(Some(Severity::Critical), Severity::Critical, 0);
+        assert_eq!(machine.step(std::slice::from_ref(&found), early), []);
+        let urgent = Finding { urgent: true, ..found };
+        assert_eq!(told(&machine.step(&[urgent], early)), [(Change::Firing, Severity::Critical)]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Findings with a life: pending, firing, resolved.
+
+pub mod machine;

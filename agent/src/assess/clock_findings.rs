@@ -1,0 +1,191 @@
+//! What is wrong with the clock.
+
+use std::time::Duration;
+
+use super::finding::{Finding, Graded, Kind, Severity, grade_above, grade_below};
+use super::limit::{Skew, Standing};
+use crate::clock::estimate::ClockState;
+use crate::clock::time::{BootTime, Span, humane, humane_offset};
+use crate::config::checked::{Alerts, Rule};
+
+const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, then \
+    `systemctl enable --now chronyd` with `server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4` in its configuration";
+const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronized: `chronyc tracking` or \
+    `timedatectl timesync-status`; `systemctl enable --now chronyd` starts one";
+const FIND_WHO_STEPPED: &str = "find who set the clock: `journalctl --since -10min` names time daemons and `date`; after a \
+    resume from snapshot or hibernation a time daemon may step it once";
+const REACH_A_SOURCE: &str = "let this host reach its sources: `chronyc ntpdata` or `skewguard check` shows which answer; \
+    169.254.169.123 needs no security group, other servers need UDP 123 outbound";
+
+/// What is known of the clock.
+pub struct ClockFacts<'a> {
+    /// What is known of true time.
+    pub state: ClockState,
+    /// The offset by the last estimate, while there is one.
+    pub skew: Option<Skew>,
+    /// Where the clock stands with every limit.
+    pub standings: &'a [Standing],
+    /// The last step of the system clock: when, and by how much (positive where it was set forward).
+    pub last_step: Option<(BootTime, Span)>,
+    /// Now.
+    pub now: BootTime,
+}
+
+/// All that is wrong with the clock.
+pub fn find(facts: &ClockFacts<'_>, alerts: &Alerts) -> Vec<Finding> {
+    [
+        skew(facts, &alerts.clock_skew),
+        forecast(facts, &alerts.clock_skew_forecast),
+        undisciplined(facts, &alerts.clock_undisciplined),
+        stepped(facts, &alerts.clock_stepped),
+        unverified(facts, &alerts.clock_unverified),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// With a quorum the clock is judged by the most that it can be off. Without one it must be off for certain to raise an
+/// alert, because silence is not a skew; and it must be right for certain to clear one.
+fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
+    let skew = facts.skew.filter(|_| rule.enabled)?;
+    let quorum = facts.state == ClockState::Synchronized;
+    let raise = if quorum { skew.at_most() } else { skew.at_least() };
+    let graded = grade_above(raise.seconds(), skew.at_most().seconds(), rule.warning, rule.critical)?;
+    Some(Finding {
+        urgent: quorum,
+        ..finding(
+            Kind::ClockSkew,
+            rule.hold,
+            graded,
+            format!(
+                "the system clock is {} (± {}): {}",
+                humane_offset(skew.offset),
+                humane(skew.bound.span()),
+                limits_in_words(facts.standings)
+            ),
+            SET_THE_CLOCK,
+        )
+    })
+}
+
+fn limits_in_words(standings: &[Standing]) -> String {
+    let (passed, ahead): (Vec<_>, Vec<_>) = standings.iter().partition(|standing| standing.margin <= Span::ZERO);
+    let mut words: Vec<String> = passed
+        .iter()
+        .map(|standing| format!("past {} ({} s, {})", standing.limit.name, standing.limit.window.as_secs(), effect(standing)))
+        .collect();
+    if let Some(next) = ahead.iter().min_by_key(|standing| standing.margin) {
+        words.push(format!(
+            "{} to {} ({} s, {})",
+            humane(next.margin),
+            next.limit.name,
+            next.limit.window.as_secs(),
+            effect(next)
+        ));
+    }
+    words.join("; ")
+}
+
+fn effect(standing: &Standing) -> &'static str {
+    match standing.limit.name.as_str() {
+        "sdk-correction" => "new SDKs re-sign and hide it; boto3, the AWS CLI and pre-signed URLs do not",
+        "sigv4" => "most services reject: InvalidSignatureException, AuthFailure",
+        "s3-sts" => "S3 and STS reject as well: RequestTimeTooSkewed, RequestExpired",
+        _ => "requests are rejected",
+    }
+}
+
+fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
+    if !rule.enabled || facts.state != ClockState::Synchronized {
+        return None;
+    }
+    let (next, time_left) = facts
+        .standings
+        .iter()
+        .filter_map(|standing| Some((standing, standing.time_to_limit?)))
+        .min_by_key(|(_, time_left)| *time_left)?;
+    let graded = grade_below(time_left.seconds(), rule.warning, rule.critical)?;
+    Some(finding(
+        Kind::ClockSkewForecast,
+        rule.hold,
+        graded,
+        format!(
+            "the system clock is {} and drifts away: {} to {} ({} s, {})",
+            facts.skew.map(|skew| humane_offset(skew.offset)).unwrap_or_default(),
+            humane(time_left),
+            next.limit.name,
+            next.limit.window.as_secs(),
+            effect(next)
+        ),
+        KEEP_THE_CLOCK,
+    ))
+}
+
+fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
+    let skew = facts.skew.filter(|_| rule.enabled)?;
+    let off = skew.at_least().seconds();
+    let graded = grade_above(off, skew.at_most().seconds(), rule.warning, rule.critical)?;
+    let summary = format!(
+        "the system clock is {} and nobody corrects it: it gets worse until AWS rejects requests",
+        humane_offset(skew.offset)
+    );
+    Some(finding(Kind::ClockUndisciplined, rule.hold, graded, summary, KEEP_THE_CLOCK))
+}
+
+/// An event, kept as a finding for the rule's `for`.
+fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
+    let (at, by) = facts.last_step.filter(|_| rule.enabled)?;
+    if facts.now.since(at) >= Span::from_duration(rule.hold) {
+        return None;
+    }
+    let level = |level: Option<Duration>| level.is_some_and(|level| by.abs() >= Span::from_duration(level));
+    let severity = if level(rule.critical) {
+        Severity::Critical
+    } else if level(rule.warning) {
+        Severity::Warning
+    } else {
+        return None;
+    };
+    let direction = if by >= Span::ZERO { "forward" } else { "back" };
+    let now = facts.skew.map_or_else(|| "not known".to_owned(), |skew| humane_offset(skew.offset));
+    Some(finding(
+        Kind::ClockStepped,
+        Duration::ZERO,
+        Graded { raised: Some(severity), held: severity },
+        format!("somebody set the system clock {} {direction}; its offset is now {now}", humane(by)),
+        FIND_WHO_STEPPED,
+    ))
+}
+
+fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
+    if !rule.enabled || facts.state == ClockState::Synchronized {
+        return None;
+    }
+    let (why, remedy) = match facts.state {
+        ClockState::Disagreement => (
+            "the sources of time contradict one another",
+            "compare the sources with `skewguard status`, and mark the one that AWS runs as `trusted: true`",
+        ),
+        _ => ("no source of time answers", REACH_A_SOURCE),
+    };
+    let effect = facts.skew.map_or_else(
+        || "the clock may be wrong by any amount".to_owned(),
+        |skew| format!("the clock may be wrong by up to {}, and the doubt grows", humane(skew.at_most())),
+    );
+    let graded = Graded { raised: Some(Severity::Warning), held: Severity::Warning };
+    Some(finding(Kind::ClockUnverified, rule.hold, graded, format!("{why}: {effect}"), remedy))
+}
+
+fn finding(kind: Kind, hold: Duration, graded: Graded, summary: String, remedy: &str) -> Finding {
+    Finding {
+        kind,
+        subject: String::new(),
+        raised: graded.raised,
+        held: graded.held,
+        hold,
+        urgent: false,
+        summary,
+        remedy: remedy.to_owned(),
+    }
+}

@@ -1,0 +1,176 @@
+//! A finding: one thing that is wrong now, with its effect and its remedy.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of findings, named as the alerts that they become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The system clock is off by minutes.
+    ClockSkew,
+    /// The system clock will be off by a limit soon.
+    ClockSkewForecast,
+    /// Nobody keeps the system clock.
+    ClockUndisciplined,
+    /// Somebody set the system clock.
+    ClockStepped,
+    /// Nothing vouches for the time.
+    ClockUnverified,
+    /// A source contradicts the majority.
+    SourceFalseticker,
+    /// A source does not answer.
+    SourceUnreachable,
+    /// An SDK would refresh a credential too late.
+    CredentialRefreshMargin,
+    /// A credential is about to expire and was not rotated.
+    CredentialExpiring,
+    /// Credentials cannot be read.
+    CredentialUnavailable,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::ClockSkew,
+        Self::ClockSkewForecast,
+        Self::ClockUndisciplined,
+        Self::ClockStepped,
+        Self::ClockUnverified,
+        Self::SourceFalseticker,
+        Self::SourceUnreachable,
+        Self::CredentialRefreshMargin,
+        Self::CredentialExpiring,
+        Self::CredentialUnavailable,
+    ];
+
+    /// The name in output, configuration and attributes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClockSkew => "clock-skew",
+            Self::ClockSkewForecast => "clock-skew-forecast",
+            Self::ClockUndisciplined => "clock-undisciplined",
+            Self::ClockStepped => "clock-stepped",
+            Self::ClockUnverified => "clock-unverified",
+            Self::SourceFalseticker => "source-falseticker",
+            Self::SourceUnreachable => "source-unreachable",
+            Self::CredentialRefreshMargin => "credential-refresh-margin",
+            Self::CredentialExpiring => "credential-expiring",
+            Self::CredentialUnavailable => "credential-unavailable",
+        }
+    }
+
+    /// Whether one look is enough to find it; the others exist only over time.
+    pub const fn shows_at_once(self) -> bool {
+        !matches!(self, Self::ClockSkewForecast | Self::ClockUndisciplined | Self::ClockStepped | Self::ClockUnverified)
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Somebody should look at it by day.
+    Warning,
+    /// Somebody should be woken.
+    Critical,
+}
+
+impl Severity {
+    /// The name in output and attributes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// What it is about, where there can be several of a kind: a source, or a credential; else empty.
+    pub subject: String,
+    /// The severity by the levels at which alerts are raised; `None` where it is below them all.
+    pub raised: Option<Severity>,
+    /// The severity by the levels at which alerts are cleared. Never below `raised`.
+    pub held: Severity,
+    /// How long it must last before it is an alert.
+    pub hold: Duration,
+    /// Whether it is certain enough to be told before the boot grace is over.
+    pub urgent: bool,
+    /// Cause and effect, in a sentence or two.
+    pub summary: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+/// An alert is cleared when its value has come back from the level by this share of it, so that noise around the level
+/// does not make it flap.
+const HYSTERESIS: f64 = 0.2;
+
+/// The severities of a value by the levels of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Graded {
+    /// By the levels themselves.
+    pub raised: Option<Severity>,
+    /// By the levels at which an alert is cleared.
+    pub held: Severity,
+}
+
+/// Grades a value (in seconds) that is bad **above** the levels; `None` where it is below the level of clearing.
+pub fn grade_above(value_raise: f64, value_clear: f64, warning: Option<Duration>, critical: Option<Duration>) -> Option<Graded> {
+    grade(warning, critical, |level| value_raise >= level, |level| value_clear >= level * (1.0 - HYSTERESIS))
+}
+
+/// Grades a value (in seconds) that is bad **below** the levels; `None` where it is above the level of clearing.
+pub fn grade_below(value: f64, warning: Option<Duration>, critical: Option<Duration>) -> Option<Graded> {
+    grade(warning, critical, |level| value < level, |level| value < level * (1.0 + HYSTERESIS))
+}
+
+fn grade(
+    warning: Option<Duration>,
+    critical: Option<Duration>,
+    raises: impl Fn(f64) -> bool,
+    holds: impl Fn(f64) -> bool,
+) -> Option<Graded> {
+    let worst = |reached: &dyn Fn(f64) -> bool| {
+        let is_reached = |level: Option<Duration>| level.is_some_and(|level| reached(level.as_secs_f64()));
+        if is_reached(critical) {
+            Some(Severity::Critical)
+        } else if is_reached(warning) {
+            Some(Severity::Warning)
+        } else {
+            None
+        }
+    };
+    let raised = worst(&raises);
+    let held = worst(&holds).max(raised)?;
+    Some(Graded { raised, held })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_clears_at_a_fifth_below_the_level_that_raised_it() {
+        let levels = |value| grade_above(value, value, Some(Duration::from_secs(60)), Some(Duration::from_secs(150)));
+        assert_eq!(levels(47.9), None);
+        assert_eq!(levels(48.0), Some(Graded { raised: None, held: Severity::Warning }));
+        assert_eq!(levels(60.0), Some(Graded { raised: Some(Severity::Warning), held: Severity::Warning }));
+        assert_eq!(levels(120.0), Some(Graded { raised: Some(Severity::Warning), held: Severity::Critical }));
+        assert_eq!(levels(150.0), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));
+    }
+
+    #[test]
+    fn what_is_bad_below_a_level_clears_above_it() {
+        let levels = |value| grade_below(value, Some(Duration::from_secs(900)), Some(Duration::from_secs(300)));
+        assert_eq!(levels(1_080.0), None);
+        assert_eq!(levels(1_000.0), Some(Graded { raised: None, held: Severity::Warning }));
+        assert_eq!(levels(299.0), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));
+    }
+}

@@ -1,0 +1,104 @@
+//! How far the clock is from the skew at which AWS rejects requests, and when it gets there.
+
+use crate::clock::drift::Drift;
+use crate::clock::time::{ErrorBound, Offset, Span};
+use crate::config::checked::Limit;
+
+/// The offset of the system clock and how far it can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Skew {
+    /// Positive where the system clock is slow.
+    pub offset: Offset,
+    /// How far the offset can be wrong.
+    pub bound: ErrorBound,
+}
+
+impl Skew {
+    /// The most that the clock can be off, by which limits are judged.
+    pub const fn at_most(&self) -> Span {
+        self.offset.span().abs().plus(self.bound.span())
+    }
+
+    /// The least that the clock is off for certain.
+    pub fn at_least(&self) -> Span {
+        Span::from_nanos(self.offset.span().abs().nanos().saturating_sub(self.bound.span().nanos()).max(0))
+    }
+}
+
+/// Where the clock stands with a limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The limit.
+    pub limit: Limit,
+    /// What is left to it; negative where it is passed.
+    pub margin: Span,
+    /// When it is passed if the trend goes on; `None` without a trend towards it.
+    pub time_to_limit: Option<Span>,
+}
+
+/// Judges every limit.
+pub fn judge(limits: &[Limit], skew: &Skew, drift: Option<Drift>) -> Vec<Standing> {
+    limits
+        .iter()
+        .map(|limit| {
+            let margin = Span::from_duration(limit.window).nanos().saturating_sub(skew.at_most().nanos());
+            let margin = Span::from_nanos(margin);
+            Standing { limit: limit.clone(), margin, time_to_limit: time_to_limit(margin, skew, drift) }
+        })
+        .collect()
+}
+
+/// Silent while the trend is not distinguishable from none, and while the clock is on its way back to the truth.
+fn time_to_limit(margin: Span, skew: &Skew, drift: Option<Drift>) -> Option<Span> {
+    let rate = drift.filter(Drift::is_significant)?.pessimistic();
+    let worsens = (rate > 0.0) == (skew.offset.span() >= Span::ZERO) || skew.at_least() == Span::ZERO;
+    (worsens && margin > Span::ZERO).then(|| margin.scaled(1.0 / rate.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn skew(offset: f64, bound: f64) -> Skew {
+        Skew { offset: Offset::new(Span::from_seconds(offset)), bound: ErrorBound::new(Span::from_seconds(bound)) }
+    }
+
+    fn limit(seconds: u64) -> Limit {
+        Limit { name: "sigv4".into(), window: Duration::from_secs(seconds), masked: false }
+    }
+
+    fn drift(rate: f64) -> Option<Drift> {
+        Some(Drift { rate, low: rate * 0.9, high: rate * 1.1 })
+    }
+
+    #[test]
+    fn a_growing_offset_reaches_the_limit_by_arithmetic() {
+        let judged = judge(&[limit(300)], &skew(10.0, 1.0), drift(100e-6));
+        assert_eq!(judged[0].margin, Span::from_seconds(289.0));
+        let predicted = judged[0].time_to_limit.unwrap().seconds();
+        assert!((predicted - 289.0 / 110e-6).abs() < 1.0, "{predicted}");
+    }
+
+    #[test]
+    fn no_forecast_for_a_clock_on_its_way_back_or_past_the_limit_or_without_a_trend() {
+        let forecast = |offset, drift| judge(&[limit(300)], &skew(offset, 0.1), drift)[0].time_to_limit;
+        assert_eq!(forecast(10.0, drift(-100e-6)), None);
+        assert_eq!(forecast(-10.0, drift(100e-6)), None);
+        assert_eq!(forecast(301.0, drift(100e-6)), None);
+        assert_eq!(forecast(10.0, None), None);
+        assert_eq!(forecast(10.0, Some(Drift { rate: 1e-6, low: -1e-6, high: 2e-6 })), None);
+        assert!(forecast(0.01, drift(-100e-6)).is_some(), "within its bound the clock may be on either side");
+    }
+
+    proptest! {
+        #[test]
+        fn the_margin_is_the_same_for_a_slow_and_a_fast_clock(offset in -2_000.0_f64..2_000.0, bound in 0.0_f64..20.0) {
+            let margin = |offset| judge(&[limit(300)], &skew(offset, bound), None)[0].margin;
+            prop_assert_eq!(margin(offset), margin(-offset));
+        }
+    }
+}

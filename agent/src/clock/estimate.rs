@@ -1,0 +1,404 @@
+//! The estimate of true time: what all sources say together, how sure that is, and who is wrong.
+
+use super::drift::{Drift, History};
+use super::filter::{Filter, Offered};
+use super::intersection::{Agreement, Candidate, intersect};
+use super::sample::{FREQUENCY_TOLERANCE, Failure, Sample};
+use super::time::{Anchor, BootTime, ErrorBound, Offset, Reading, Span};
+
+/// A source that left this many polls in a row without a usable answer is unreachable.
+const LOST_AFTER: u32 = 3;
+/// Without a first answer for this long, the state is not `starting` any more.
+const STARTING: Span = Span::from_nanos(15 * 1_000_000_000);
+/// An estimate whose bound has grown to this says nothing about a limit of minutes any more.
+const WORTHLESS: Span = Span::from_nanos(30 * 1_000_000_000);
+/// How long after the last announcement of a leap second smeared and unsmeared sources may still disagree.
+const LEAP: Span = Span::from_nanos(36 * 3_600 * 1_000_000_000);
+/// By how much a smeared source may differ from an unsmeared one.
+const SMEAR: Span = Span::from_nanos(500_000_000);
+
+/// What is known of true time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClockState {
+    /// Nothing was heard yet.
+    Starting,
+    /// A quorum of sources agrees.
+    Synchronized,
+    /// The sources are gone; the last estimate holds, and its bound grows.
+    Holdover,
+    /// The sources answer and contradict one another.
+    Disagreement,
+    /// No source has answered, or not for so long that the last estimate is worth nothing.
+    Unknown,
+}
+
+impl ClockState {
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Starting, Self::Synchronized, Self::Holdover, Self::Disagreement, Self::Unknown];
+
+    /// The name in output and attributes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Synchronized => "synchronized",
+            Self::Holdover => "holdover",
+            Self::Disagreement => "disagreement",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is held of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It agrees with the majority.
+    Truechimer,
+    /// It contradicts the majority.
+    Falseticker,
+    /// It answers, and nobody can say whether it is right.
+    Undecided,
+    /// It does not answer.
+    Unreachable,
+    /// It answers that it does not know the time.
+    Unsynchronized,
+    /// It answered that it will not serve this host.
+    Denied,
+    /// It has not answered yet.
+    WarmingUp,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 7] = [
+        Self::Truechimer,
+        Self::Falseticker,
+        Self::Undecided,
+        Self::Unreachable,
+        Self::Unsynchronized,
+        Self::Denied,
+        Self::WarmingUp,
+    ];
+
+    /// The name in output and attributes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Truechimer => "truechimer",
+            Self::Falseticker => "falseticker",
+            Self::Undecided => "undecided",
+            Self::Unreachable => "unreachable",
+            Self::Unsynchronized => "unsynchronized",
+            Self::Denied => "denied",
+            Self::WarmingUp => "warming-up",
+        }
+    }
+}
+
+/// What is told of a source in advance.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness {
+    /// Whether it decides where there is no majority.
+    pub trusted: bool,
+    /// Whether it smears leap seconds.
+    pub leap_smear: bool,
+}
+
+/// The state of one source.
+#[derive(Clone, Debug)]
+pub struct Source {
+    witness: Witness,
+    filter: Filter,
+    reach: u8,
+    polls: u32,
+    failures: u32,
+    last_failure: Failure,
+    verdict: Verdict,
+}
+
+impl Source {
+    fn new(witness: Witness) -> Self {
+        Self {
+            witness,
+            filter: Filter::default(),
+            reach: 0,
+            polls: 0,
+            failures: 0,
+            last_failure: Failure::Unanswered,
+            verdict: Verdict::WarmingUp,
+        }
+    }
+
+    /// What is held of it.
+    pub const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The share of the last eight polls that were answered, 0 to 1; `None` before the first.
+    pub fn reachability(&self) -> Option<f64> {
+        (self.polls > 0).then(|| f64::from(self.reach.count_ones()) / f64::from(self.polls.min(8)))
+    }
+
+    /// The answer that came last, while the source is reachable.
+    pub fn latest(&self) -> Option<&Sample> {
+        self.is_reachable().then(|| self.filter.latest()).flatten()
+    }
+
+    fn polled(&mut self, answered: bool) {
+        self.polls = self.polls.saturating_add(1);
+        self.reach = self.reach << 1 | u8::from(answered);
+        self.failures = if answered { 0 } else { self.failures.saturating_add(1) };
+    }
+
+    fn is_reachable(&self) -> bool {
+        self.failures < LOST_AFTER && self.last_failure != Failure::Denied
+    }
+
+    fn candidate(&self, now: BootTime, aging: f64, grace: Span) -> Option<Candidate> {
+        if !self.is_reachable() {
+            return None;
+        }
+        let best = self.filter.best(now, aging)?;
+        let bound = best.error_bound(now, aging).span().plus(grace);
+        Some(Candidate { anchor: best.anchor, bound: ErrorBound::new(bound), trusted: self.witness.trusted })
+    }
+
+    const fn silent_verdict(&self) -> Verdict {
+        match self.last_failure {
+            Failure::Denied => Verdict::Denied,
+            Failure::Unsynchronized if self.failures > 0 => Verdict::Unsynchronized,
+            _ if self.failures >= LOST_AFTER => Verdict::Unreachable,
+            _ => Verdict::WarmingUp,
+        }
+    }
+}
+
+/// True time as last agreed, and how far it can be wrong by now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// True time minus boot time.
+    pub anchor: Anchor,
+    /// How far the anchor can be wrong.
+    pub bound: ErrorBound,
+}
+
+impl Estimate {
+    /// The offset of the system clock at `reading`.
+    pub const fn offset(&self, reading: Reading) -> Offset {
+        reading.offset(self.anchor)
+    }
+}
+
+/// The whole estimate.
+#[derive(Clone, Debug)]
+pub struct Estimator {
+    started: BootTime,
+    sources: Vec<Source>,
+    agreed: Option<(BootTime, Estimate)>,
+    state: ClockState,
+    history: History,
+    leap_until: Option<BootTime>,
+}
+
+impl Estimator {
+    /// Starts without knowing anything.
+    pub fn new(witnesses: impl IntoIterator<Item = Witness>, now: BootTime) -> Self {
+        Self {
+            started: now,
+            sources: witnesses.into_iter().map(Source::new).collect(),
+            agreed: None,
+            state: ClockState::Starting,
+            history: History::default(),
+            leap_until: None,
+        }
+    }
+
+    /// Takes an answer of the source with this index.
+    pub fn answered(&mut self, source: usize, sample: Sample, now: BootTime) -> Offered {
+        if sample.leap_announced {
+            self.leap_until = Some(now.plus(LEAP));
+        }
+        let Some(source) = self.sources.get_mut(source) else { return Offered::Suspected };
+        source.polled(true);
+        source.last_failure = Failure::Unanswered;
+        let offered = source.filter.offer(sample);
+        self.agree(now);
+        offered
+    }
+
+    /// Takes note of a poll of the source with this index that gave no answer.
+    pub fn failed(&mut self, source: usize, failure: Failure, now: BootTime) {
+        let Some(source) = self.sources.get_mut(source) else { return };
+        source.polled(false);
+        source.last_failure = failure;
+        self.agree(now);
+    }
+
+    /// Takes note that somebody set the system clock: what disciplined it before may not do so any more.
+    pub fn stepped(&mut self) {
+        self.history.reset();
+    }
+
+    /// What is known at `now`.
+    pub fn state(&self, now: BootTime) -> ClockState {
+        match (self.state, self.estimate(now)) {
+            (ClockState::Starting, _) if now.since(self.started) > STARTING => ClockState::Unknown,
+            (ClockState::Holdover, Some(estimate)) if estimate.bound.span() > WORTHLESS => ClockState::Unknown,
+            (state, _) => state,
+        }
+    }
+
+    /// The last agreed estimate, with the bound that it has grown to at `now`.
+    pub fn estimate(&self, now: BootTime) -> Option<Estimate> {
+        self.agreed.map(|(at, estimate)| {
+            let age = now.since(at).abs().scaled(self.aging());
+            Estimate { bound: ErrorBound::new(estimate.bound.span().plus(age)), ..estimate }
+        })
+    }
+
+    /// The trend of the offset.
+    pub const fn drift(&self) -> Option<Drift> {
+        self.history.drift()
+    }
+
+    /// The sources, in the order of the configuration.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// What the local clock may gain, in seconds a second: the tolerance of RFC 5905, and the drift that was measured.
+    fn aging(&self) -> f64 {
+        FREQUENCY_TOLERANCE + self.history.drift().filter(Drift::is_significant).map_or(0.0, |drift| drift.pessimistic().abs())
+    }
+
+    fn agree(&mut self, now: BootTime) {
+        let (aging, grace) = (self.aging(), self.leap_grace(now));
+        let candidates: Vec<_> = self.sources.iter().map(|source| source.candidate(now, aging, grace)).collect();
+        let heard: Vec<_> = candidates.iter().flatten().copied().collect();
+        let agreement = intersect(&heard);
+        for (source, candidate) in self.sources.iter_mut().zip(&candidates) {
+            source.verdict = match (candidate, &agreement) {
+                (None, _) => source.silent_verdict(),
+                (Some(candidate), Some(agreement)) if candidate.agrees_with(agreement) => Verdict::Truechimer,
+                (Some(_), Some(_)) => Verdict::Falseticker,
+                (Some(_), None) => Verdict::Undecided,
+            };
+        }
+        self.state = match agreement {
+            Some(agreement) => {
+                self.adopt(&agreement, now, aging);
+                ClockState::Synchronized
+            }
+            None if !heard.is_empty() => ClockState::Disagreement,
+            None if self.agreed.is_some() => ClockState::Holdover,
+            None if self.sources.iter().all(|source| source.verdict != Verdict::WarmingUp) => ClockState::Unknown,
+            None => self.state,
+        };
+    }
+
+    fn adopt(&mut self, agreement: &Agreement, now: BootTime, aging: f64) {
+        let estimate = Estimate { anchor: agreement.anchor, bound: agreement.bound };
+        if let Some(before) = self.estimate(now) {
+            let moved = estimate.anchor.since(before.anchor).abs();
+            let explained = estimate.bound.span().plus(before.bound.span());
+            // Far more than both bounds explain: true time jumped against the boot clock, and the trend ended there.
+            if moved > explained.plus(Span::from_nanos(10_000_000)) {
+                self.history.reset();
+            }
+        }
+        // The trend is drawn through the measurements themselves, not through what was made of them later.
+        let measured = self
+            .sources
+            .iter()
+            .filter(|source| source.verdict == Verdict::Truechimer)
+            .filter_map(|source| source.filter.best(now, aging))
+            .min_by_key(|sample| (sample.anchor.since(agreement.anchor).abs(), sample.root_distance()));
+        if let Some(sample) = measured {
+            self.history.push(sample.at, sample.anchor);
+        }
+        self.agreed = Some((now, estimate));
+    }
+
+    /// Smeared and unsmeared sources differ by up to half a second around a leap second, and neither lies.
+    fn leap_grace(&self, now: BootTime) -> Span {
+        let smeared = self.sources.iter().filter(|source| source.witness.leap_smear).count();
+        let mixed = smeared > 0 && smeared < self.sources.len();
+        if mixed && self.leap_until.is_some_and(|until| now < until) { SMEAR } else { Span::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::filter::tests::sample;
+
+    const HONEST: Witness = Witness { trusted: false, leap_smear: true };
+
+    fn at(seconds: f64) -> BootTime {
+        BootTime::from_seconds(seconds)
+    }
+
+    #[test]
+    fn sources_that_are_gone_leave_a_holdover_whose_bound_grows() {
+        let mut estimator = Estimator::new([HONEST], at(0.0));
+        assert_eq!(estimator.state(at(0.0)), ClockState::Starting);
+        estimator.answered(0, sample(1.0, 1e9, 0.001), at(1.0));
+        assert_eq!(estimator.state(at(1.0)), ClockState::Synchronized);
+        for poll in 2..5 {
+            estimator.failed(0, Failure::Unanswered, at(f64::from(poll)));
+        }
+        assert_eq!(estimator.state(at(5.0)), ClockState::Holdover);
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Unreachable);
+        let bound = |seconds| estimator.estimate(at(seconds)).unwrap().bound.seconds();
+        assert!((bound(1_005.0) - bound(5.0) - 0.015).abs() < 1e-9);
+        assert_eq!(estimator.state(at(3e6)), ClockState::Unknown);
+    }
+
+    #[test]
+    fn nothing_heard_is_unknown_after_a_while_and_at_once_when_all_are_lost() {
+        let mut estimator = Estimator::new([HONEST], at(0.0));
+        assert_eq!(estimator.state(at(16.0)), ClockState::Unknown);
+        for _ in 0..3 {
+            estimator.failed(0, Failure::Unanswered, at(1.0));
+        }
+        assert_eq!(estimator.state(at(1.0)), ClockState::Unknown);
+    }
+
+    #[test]
+    fn a_liar_among_three_is_named_and_does_no_harm() {
+        let mut estimator = Estimator::new([HONEST; 3], at(0.0));
+        for (source, anchor) in [(0, 1e9), (1, 1e9 + 30.0), (2, 1e9 + 1e-4)] {
+            estimator.answered(source, sample(1.0, anchor, 0.001), at(1.0));
+        }
+        let verdicts: Vec<_> = estimator.sources().iter().map(Source::verdict).collect();
+        assert_eq!(verdicts, [Verdict::Truechimer, Verdict::Falseticker, Verdict::Truechimer]);
+        let off = estimator.estimate(at(1.0)).unwrap().anchor.since(Anchor::from_seconds(1e9));
+        assert!(off.abs() <= Span::from_seconds(0.002), "{off:?}");
+    }
+
+    #[test]
+    fn two_that_contradict_are_a_disagreement() {
+        let mut estimator = Estimator::new([HONEST; 2], at(0.0));
+        estimator.answered(0, sample(1.0, 1e9, 0.001), at(1.0));
+        estimator.answered(1, sample(1.0, 1e9 + 30.0, 0.001), at(1.0));
+        assert_eq!(estimator.state(at(1.0)), ClockState::Disagreement);
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Undecided);
+    }
+
+    #[test]
+    fn smeared_and_unsmeared_agree_while_a_leap_second_is_announced() {
+        let plain = Witness { trusted: false, leap_smear: false };
+        let mut estimator = Estimator::new([HONEST, plain], at(0.0));
+        let announced = |anchor| Sample { leap_announced: true, ..sample(1.0, anchor, 0.001) };
+        estimator.answered(0, announced(1e9), at(1.0));
+        estimator.answered(1, announced(1e9 + 0.4), at(1.0));
+        assert_eq!(estimator.state(at(1.0)), ClockState::Synchronized);
+    }
+
+    #[test]
+    fn a_denied_source_stays_denied() {
+        let mut estimator = Estimator::new([HONEST], at(0.0));
+        estimator.failed(0, Failure::Denied, at(1.0));
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Denied);
+        assert_eq!(estimator.state(at(1.0)), ClockState::Unknown);
+    }
+}

@@ -1,0 +1,145 @@
+//! The clock filter: which of a source's last answers to believe (RFC 5905 §10).
+
+use std::collections::VecDeque;
+
+use super::sample::{FREQUENCY_TOLERANCE, Sample};
+use super::time::{BootTime, Span};
+
+/// How many answers are kept.
+const DEPTH: usize = 8;
+
+/// No oscillator of a running host is off by more than this (the kernel's own limit of correction), in seconds a second.
+const WORST_FREQUENCY: f64 = 500e-6;
+
+/// Beyond what both bounds and the worst oscillator explain, this much is still put down to noise.
+const NOISE: Span = Span::from_nanos(1_000_000);
+
+/// The last answers of one source.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    samples: VecDeque<Sample>,
+    suspect: Option<Sample>,
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It agrees with the earlier ones and was taken.
+    Taken,
+    /// It contradicts the earlier ones and is held back until a second one confirms it: one bad answer proves nothing.
+    Suspected,
+    /// It confirms the one that was held back: true time moved against the boot clock, and the earlier answers are gone.
+    Jumped,
+}
+
+impl Filter {
+    /// Offers an answer.
+    pub fn offer(&mut self, sample: Sample) -> Offered {
+        let suspect = self.suspect.take();
+        match (self.best(sample.at, FREQUENCY_TOLERANCE), suspect) {
+            (Some(best), _) if agree(&best, &sample) => {
+                self.take(sample);
+                Offered::Taken
+            }
+            (Some(_), Some(suspect)) if agree(&suspect, &sample) => {
+                self.samples.clear();
+                self.take(suspect);
+                self.take(sample);
+                Offered::Jumped
+            }
+            (Some(_), _) => {
+                self.suspect = Some(sample);
+                Offered::Suspected
+            }
+            (None, _) => {
+                self.take(sample);
+                Offered::Taken
+            }
+        }
+    }
+
+    /// The answer with the least possible error at `now`, where the local clock gains at most `aging` s/s.
+    pub fn best(&self, now: BootTime, aging: f64) -> Option<Sample> {
+        self.samples.iter().min_by_key(|sample| sample.error_bound(now, aging)).copied()
+    }
+
+    /// The answer that came last.
+    pub fn latest(&self) -> Option<&Sample> {
+        self.samples.back()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn take(&mut self, sample: Sample) {
+        if self.samples.len() == DEPTH {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+}
+
+fn agree(earlier: &Sample, later: &Sample) -> bool {
+    let apart = later.anchor.since(earlier.anchor).abs().nanos();
+    let explained = earlier
+        .error_bound(later.at, WORST_FREQUENCY)
+        .span()
+        .nanos()
+        .saturating_add(later.root_distance().nanos())
+        .saturating_add(NOISE.nanos());
+    apart <= explained
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::clock::sample::Timestamps;
+    use crate::clock::time::Anchor;
+
+    /// A sample at `at` s whose anchor is `anchor` s and whose round trip took `delay` s.
+    pub(crate) fn sample(at: f64, anchor: f64, delay: f64) -> Sample {
+        Sample {
+            at: BootTime::from_seconds(at),
+            anchor: Anchor::from_seconds(anchor),
+            delay: Span::from_seconds(delay),
+            root_delay: Span::ZERO,
+            root_dispersion: Span::ZERO,
+            precision: Span::ZERO,
+            stratum: 1,
+            leap_announced: false,
+            timestamps: Timestamps::Kernel,
+        }
+    }
+
+    #[test]
+    fn the_shortest_round_trip_wins_until_it_is_too_old() {
+        let mut filter = Filter::default();
+        for (at, delay) in [(0.0, 0.010), (16.0, 0.001), (32.0, 0.020)] {
+            assert_eq!(filter.offer(sample(at, 1_000.0, delay)), Offered::Taken);
+        }
+        let best = |seconds| filter.best(BootTime::from_seconds(seconds), FREQUENCY_TOLERANCE).unwrap();
+        assert_eq!(best(32.0).delay, Span::from_seconds(0.001));
+        assert_eq!(filter.best(BootTime::from_seconds(32.0), 1e-2).unwrap().delay, Span::from_seconds(0.020));
+    }
+
+    #[test]
+    fn one_bad_answer_is_held_back_and_forgotten() {
+        let mut filter = Filter::default();
+        filter.offer(sample(0.0, 1_000.0, 0.001));
+        assert_eq!(filter.offer(sample(16.0, 1_030.0, 0.001)), Offered::Suspected);
+        assert_eq!(filter.offer(sample(17.0, 1_000.0, 0.001)), Offered::Taken);
+        assert_eq!(filter.offer(sample(33.0, 1_030.0, 0.001)), Offered::Suspected);
+        assert_eq!(filter.best(BootTime::from_seconds(33.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_000.0));
+    }
+
+    #[test]
+    fn two_answers_that_agree_on_a_jump_are_believed() {
+        let mut filter = Filter::default();
+        filter.offer(sample(0.0, 1_000.0, 0.001));
+        filter.offer(sample(16.0, 1_400.0, 0.001));
+        assert_eq!(filter.offer(sample(17.0, 1_400.0, 0.002)), Offered::Jumped);
+        assert_eq!(filter.best(BootTime::from_seconds(17.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_400.0));
+    }
+}

@@ -1,0 +1,366 @@
+//! The client of the instance metadata service. It speaks IMDSv2 alone: a token first, and never a request without.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use super::document;
+pub use super::http::Request;
+use super::http::{Answer, Http};
+use super::token::{self, Token};
+use crate::config::checked::Imds;
+use crate::credentials::lease::{Lease, Unavailable};
+
+const TOKEN_PATH: &str = "/latest/api/token";
+const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
+/// The pause before the second attempt. Each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The endpoint is not the URL of a host by plain HTTP.
+    #[error("the endpoint of the metadata service is not an http:// url")]
+    Endpoint,
+    /// The HTTP library refused its options.
+    #[error("failed to build the http client")]
+    Http(#[source] reqwest::Error),
+    /// The TLS library refused its options.
+    #[error("failed to build the http client")]
+    Tls(#[source] rustls::Error),
+}
+
+/// What came of one reading of the credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// The lease, or why there is none.
+    pub result: Result<Lease, Unavailable>,
+    /// Every HTTP request that was made for it, in order: tokens, renewals and repetitions included.
+    pub requests: Vec<Request>,
+}
+
+/// A client that keeps its token from one fetch to the next. It has no `Debug`, because it holds the token.
+pub struct ImdsClient {
+    http: Http,
+    token: Option<Token>,
+    attempts: u32,
+    random: fastrand::Rng,
+}
+
+impl ImdsClient {
+    /// Makes a client; it asks nothing yet.
+    ///
+    /// # Errors
+    /// `SetupError::Endpoint` where the endpoint is not an `http://` URL; the others do not happen with constant options.
+    pub fn new(config: &Imds) -> Result<Self, SetupError> {
+        Ok(Self { http: Http::new(config)?, token: None, attempts: config.attempts, random: fastrand::Rng::new() })
+    }
+
+    /// Reads the role of the instance and the lease of its credentials.
+    ///
+    /// Each request is tried as often as configured while it is refused, late, cut off or throttled. Only Code,
+    /// LastUpdated, Type and Expiration are read from the document; an Expiration in the past is a lease.
+    pub async fn credentials(&mut self) -> Fetch {
+        self.http.take_requests();
+        let result = self.lease().await;
+        Fetch { result, requests: self.http.take_requests() }
+    }
+
+    async fn lease(&mut self) -> Result<Lease, Unavailable> {
+        let list = self.get(ROLES_PATH).await?.ok_or(Unavailable::NoRole)?;
+        let role = document::role(&list)?;
+        let body = self.get(&format!("{ROLES_PATH}{role}")).await?.ok_or(Unavailable::RoleGone)?;
+        document::lease(role, &body)
+    }
+
+    /// The body at `path`, `None` where there is nothing (404). A 401 renews the token once.
+    pub(super) async fn get(&mut self, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        for _ in 0..2 {
+            let token = self.token().await?;
+            match self.send(Method::GET, path, (token::TOKEN, token)).await {
+                Err(Unavailable::Http(401)) => self.token = None,
+                Err(Unavailable::Http(404)) => return Ok(None),
+                result => return result.map(|answer| Some(answer.body)),
+            }
+        }
+        Err(Unavailable::TokenRefused)
+    }
+
+    async fn token(&mut self) -> Result<HeaderValue, Unavailable> {
+        let asked = Instant::now();
+        if let Some(header) = self.token.as_ref().and_then(|token| token.header(asked)) {
+            return Ok(header);
+        }
+        let answer = self.send(Method::PUT, TOKEN_PATH, (token::TTL, HeaderValue::from(token::LONGEST))).await?;
+        let (token, header) = Token::new(&answer, asked)?;
+        self.token = Some(token);
+        Ok(header)
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        header: (HeaderName, HeaderValue),
+    ) -> Result<Answer, Unavailable> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..self.attempts {
+            match self.http.send(method.clone(), path, header.clone()).await {
+                Err(reason) if reason.is_transient() => {}
+                result => return result,
+            }
+            tokio::time::sleep(pause.mul_f64(0.5 + self.random.f64() / 2.0)).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+        self.http.send(method, path, header).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv6Addr};
+
+    use super::super::fake::{DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config};
+    use super::*;
+
+    fn client(fake: &Fake) -> ImdsClient {
+        ImdsClient::new(&config(&fake.endpoint)).unwrap()
+    }
+
+    async fn fetch(fake: &Fake) -> Fetch {
+        client(fake).credentials().await
+    }
+
+    async fn fetch_trying(fake: &Fake, attempts: u32) -> Fetch {
+        ImdsClient::new(&Imds { attempts, ..config(&fake.endpoint) }).unwrap().credentials().await
+    }
+
+    fn outcomes(fetch: &Fetch) -> Vec<&str> {
+        fetch.requests.iter().map(|request| request.outcome.as_ref()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_fetch_asks_for_a_token_then_the_role_then_its_document() {
+        let fake = Fake::healthy([]).await;
+        let fetch = fetch(&fake).await;
+        assert_eq!(fetch.result.as_ref().unwrap().identity, "web");
+        assert_eq!(outcomes(&fetch), ["ok", "ok", "ok"]);
+        let seen = fake.seen();
+        let lines: Vec<_> = seen.iter().map(|request| request.line.as_str()).collect();
+        assert_eq!(lines, [TOKEN_ROUTE, ROLES_ROUTE, DOCUMENT_ROUTE]);
+        assert_eq!(seen[0].header("x-aws-ec2-metadata-token-ttl-seconds"), Some("21600"));
+        assert_eq!(seen[0].header("content-length"), Some("0"));
+        assert_eq!(seen[0].header("x-aws-ec2-metadata-token"), None);
+        for request in &seen[1..] {
+            assert_eq!(request.header("x-aws-ec2-metadata-token"), Some(TOKEN));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_where_nobody_listens_is_refused() {
+        let endpoint = {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            format!("http://{}", listener.local_addr().unwrap())
+        };
+        let fetch = ImdsClient::new(&config(&endpoint)).unwrap().credentials().await;
+        assert_eq!(fetch.result, Err(Unavailable::Refused));
+        assert_eq!(outcomes(&fetch), ["refused"]);
+    }
+
+    #[tokio::test]
+    async fn a_token_request_that_is_not_answered_is_a_timeout_and_imdsv1_is_not_tried() {
+        let fake = Fake::healthy([(TOKEN_ROUTE, vec![Reply::token(21_600).after(Duration::from_secs(30))])]).await;
+        let timeout = Duration::from_millis(200);
+        let mut client = ImdsClient::new(&Imds { timeout, ..config(&fake.endpoint) }).unwrap();
+        let fetch = client.credentials().await;
+        assert_eq!(fetch.result, Err(Unavailable::Timeout));
+        assert!(fetch.requests[0].duration >= timeout && fetch.requests[0].duration < Duration::from_secs(5));
+        assert!(fake.seen().iter().all(|request| request.line == TOKEN_ROUTE));
+    }
+
+    #[tokio::test]
+    async fn a_401_renews_the_token_once() {
+        let fake = Fake::healthy([(DOCUMENT_ROUTE, vec![Reply::status(401), Reply::ok(DOCUMENT)])]).await;
+        let fetch = fetch(&fake).await;
+        assert!(fetch.result.is_ok());
+        assert_eq!(outcomes(&fetch), ["ok", "ok", "http-401", "ok", "ok"]);
+        assert_eq!(fake.count(TOKEN_ROUTE), 2);
+    }
+
+    #[tokio::test]
+    async fn a_401_with_a_new_token_is_given_up_and_the_token_is_not_kept() {
+        let fake = Fake::healthy([(ROLES_ROUTE, vec![Reply::status(401)])]).await;
+        let mut client = client(&fake);
+        let fetch = client.credentials().await;
+        assert_eq!(fetch.result, Err(Unavailable::TokenRefused));
+        assert_eq!(outcomes(&fetch), ["ok", "http-401", "ok", "http-401"]);
+        client.credentials().await;
+        assert_eq!(fake.count(TOKEN_ROUTE), 4);
+    }
+
+    #[tokio::test]
+    async fn a_status_other_than_200_on_the_token_has_a_reason_of_its_own() {
+        for (status, reason) in [
+            (400, Unavailable::Http(400)),
+            (401, Unavailable::Http(401)),
+            (403, Unavailable::Forbidden),
+            (404, Unavailable::Http(404)),
+            (405, Unavailable::Http(405)),
+            (204, Unavailable::Http(204)),
+        ] {
+            let fake = Fake::healthy([(TOKEN_ROUTE, vec![Reply::status(status)])]).await;
+            assert_eq!(fetch(&fake).await.result, Err(reason));
+            assert_eq!(fake.seen().len(), 1, "after {status} nothing else is asked");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_403_on_the_role_or_on_its_document_is_forbidden() {
+        for route in [ROLES_ROUTE, DOCUMENT_ROUTE] {
+            let fake = Fake::healthy([(route, vec![Reply::status(403)])]).await;
+            assert_eq!(fetch(&fake).await.result, Err(Unavailable::Forbidden));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_404_on_the_list_of_roles_is_no_role() {
+        let fake = Fake::healthy([(ROLES_ROUTE, vec![Reply::status(404)])]).await;
+        let fetch = fetch(&fake).await;
+        assert_eq!(fetch.result, Err(Unavailable::NoRole));
+        assert_eq!(outcomes(&fetch), ["ok", "http-404"]);
+    }
+
+    #[tokio::test]
+    async fn a_404_on_the_document_of_a_listed_role_is_a_role_that_is_gone() {
+        let fake = Fake::healthy([(DOCUMENT_ROUTE, vec![Reply::status(404)])]).await;
+        assert_eq!(fetch(&fake).await.result, Err(Unavailable::RoleGone));
+    }
+
+    #[tokio::test]
+    async fn a_429_and_a_5xx_are_throttling_and_are_tried_as_often_as_configured() {
+        for status in [429, 500, 503] {
+            let fake = Fake::healthy([(ROLES_ROUTE, vec![Reply::status(status)])]).await;
+            assert_eq!(fetch_trying(&fake, 3).await.result, Err(Unavailable::Throttled(status)));
+            assert_eq!(fake.count(ROLES_ROUTE), 3);
+            assert_eq!(fake.count(TOKEN_ROUTE), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_503_that_passes_is_overcome() {
+        let fake = Fake::healthy([
+            (TOKEN_ROUTE, vec![Reply::status(503), Reply::token(21_600)]),
+            (DOCUMENT_ROUTE, vec![Reply::raw(""), Reply::ok(DOCUMENT)]),
+        ])
+        .await;
+        let fetch = fetch_trying(&fake, 2).await;
+        assert!(fetch.result.is_ok());
+        assert_eq!(outcomes(&fetch), ["http-503", "ok", "ok", "interrupted", "ok"]);
+    }
+
+    #[tokio::test]
+    async fn a_final_answer_is_not_asked_for_again() {
+        let fake = Fake::healthy([(ROLES_ROUTE, vec![Reply::status(404)])]).await;
+        fetch_trying(&fake, 5).await;
+        assert_eq!(fake.count(ROLES_ROUTE), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_kept_from_one_fetch_to_the_next_even_if_its_lifetime_is_not_named() {
+        for token in [Reply::token(21_600), Reply::ok(TOKEN)] {
+            let fake = Fake::healthy([(TOKEN_ROUTE, vec![token])]).await;
+            let mut client = client(&fake);
+            for _ in 0..3 {
+                assert!(client.credentials().await.result.is_ok());
+            }
+            assert_eq!((fake.count(TOKEN_ROUTE), fake.count(DOCUMENT_ROUTE)), (1, 3));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_a_minute_before_its_end() {
+        let fake = Fake::healthy([(TOKEN_ROUTE, vec![Reply::token(62), Reply::token(21_600)])]).await;
+        let mut client = client(&fake);
+        client.credentials().await;
+        assert_eq!(fake.count(TOKEN_ROUTE), 1);
+        tokio::time::sleep(Duration::from_millis(2_050)).await;
+        assert_eq!(outcomes(&client.credentials().await), ["ok", "ok", "ok"]);
+        assert_eq!(fake.count(TOKEN_ROUTE), 2);
+    }
+
+    #[tokio::test]
+    async fn a_role_that_would_lead_to_another_path_is_never_asked_for() {
+        for list in ["..", "a/../../user-data", "web?x=1"] {
+            let fake = Fake::healthy([(ROLES_ROUTE, vec![Reply::ok(list)])]).await;
+            assert!(matches!(fetch(&fake).await.result, Err(Unavailable::Malformed(_))));
+            assert_eq!(fake.seen().len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_endpoint_is_asked_as_well() {
+        let fake = Fake::healthy_on(IpAddr::V6(Ipv6Addr::LOCALHOST), []).await;
+        assert!(fake.endpoint.starts_with("http://[::1]:"));
+        assert!(fetch(&fake).await.result.is_ok());
+    }
+
+    /// The variables are set in a process of their own, where this test runs again and only fetches.
+    #[tokio::test]
+    async fn proxy_variables_are_ignored() {
+        const CHILD: &str = "SKEWGUARD_TEST_IMDS";
+        if let Ok(endpoint) = std::env::var(CHILD) {
+            assert!(ImdsClient::new(&config(&endpoint)).unwrap().credentials().await.result.is_ok());
+            return;
+        }
+        let (fake, proxy) = (Fake::healthy([]).await, Fake::start([]).await);
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(
+            ["--exact", concat!(module_path!(), "::proxy_variables_are_ignored")]
+                .map(|argument| argument.trim_start_matches("skewguard::")),
+        );
+        child.env(CHILD, &fake.endpoint).env_remove("NO_PROXY").env_remove("no_proxy");
+        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            child.env(variable, &proxy.endpoint);
+        }
+        let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!((fake.count(DOCUMENT_ROUTE), proxy.seen().len()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_returned_shows_a_secret_or_the_token() {
+        let mistyped = DOCUMENT.replace("\"Success\"", "{\"x\": \"wJalrSecretExample\"}");
+        let misplaced = DOCUMENT.replace("2026-03-01T16:00:00Z", "IQoJSessionExample");
+        let rejected = DOCUMENT.replace("Success", "InternalError");
+        for document in [DOCUMENT, &mistyped, &misplaced, &rejected, &DOCUMENT[..200], &format!("{DOCUMENT}}}")] {
+            let fake = Fake::healthy([(DOCUMENT_ROUTE, vec![Reply::ok(document)])]).await;
+            let fetch = fetch(&fake).await;
+            let shown = match &fetch.result {
+                Ok(_) => format!("{fetch:?}"),
+                Err(reason) => format!("{fetch:?} {reason} {} {}", reason.code(), reason.remedy()),
+            };
+            for secret in SECRETS.into_iter().chain([TOKEN]) {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
+
+    /// Does not compile once one of the types can be shown: then both implementations apply, and the call is ambiguous.
+    #[test]
+    fn neither_the_client_nor_the_token_can_be_shown() {
+        trait Shown<Marker> {
+            fn is_ambiguous() {}
+        }
+        struct WithDebug;
+        impl<T> Shown<()> for T {}
+        impl<T: std::fmt::Debug> Shown<WithDebug> for T {}
+        <ImdsClient as Shown<_>>::is_ambiguous();
+        <Http as Shown<_>>::is_ambiguous();
+        <Answer as Shown<_>>::is_ambiguous();
+        <Token as Shown<_>>::is_ambiguous();
+    }
+}

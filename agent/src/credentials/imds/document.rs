@@ -1,0 +1,286 @@
+//! What is read from the texts of the service. Secrets are skipped where they stand and never become a value.
+
+use chrono::{DateTime, NaiveDateTime};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use crate::clock::time::TrueTime;
+use crate::credentials::lease::{Lease, Unavailable};
+
+/// The longest text that is kept, in characters.
+const MAX_TEXT: usize = 128;
+/// The longest name of a role. Source: IAM quotas.
+const MAX_ROLE: usize = 64;
+
+/// The name of the role in the list of roles: the first line that is not empty.
+///
+/// # Errors
+/// `NoRole` where there is no line, `Malformed` where it cannot be the name of a role.
+pub(super) fn role(list: &[u8]) -> Result<&str, Unavailable> {
+    let mut lines = list.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let line = lines.find(|line| !line.is_empty()).ok_or(Unavailable::NoRole)?;
+    let name = std::str::from_utf8(line).ok().filter(|name| is_role(name));
+    name.ok_or(Unavailable::Malformed("the name of the role is not a name"))
+}
+
+/// Whether `name` can be a role, and so is safe as a segment of a path. Source: `RoleName` of the IAM API reference; the
+/// two names that mean a directory match its pattern and are refused here.
+fn is_role(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    name.len() <= MAX_ROLE && name.bytes().all(legal) && name != "." && name != ".."
+}
+
+/// The lease in the document of `role`.
+///
+/// # Errors
+/// `Rejected`, `MissingExpiration`, and `Malformed` for all that is not such a document.
+pub(super) fn lease(role: &str, body: &[u8]) -> Result<Lease, Unavailable> {
+    let document: Document = serde_json::from_slice(body).map_err(|error| shape(&error))?;
+    let code = document.code.as_deref().and_then(printable);
+    if let Some(code) = code.as_ref().filter(|code| !code.eq_ignore_ascii_case("success")) {
+        return Err(Unavailable::Rejected { code: code.clone() });
+    }
+    let expiration = document.expiration.filter(|text| !text.is_empty()).ok_or(Unavailable::MissingExpiration)?;
+    let last_updated = document.last_updated.filter(|text| !text.is_empty());
+    Ok(Lease {
+        identity: role.to_owned(),
+        code,
+        kind: document.kind.as_deref().and_then(printable),
+        last_updated: last_updated.map(|text| server_time(&text)).transpose()?,
+        expiration: Some(server_time(&expiration)?),
+    })
+}
+
+/// `text` in printable ASCII, 128 characters at most; `None` where nothing is left.
+pub(super) fn printable(text: impl AsRef<[u8]>) -> Option<String> {
+    let visible = text.as_ref().iter().filter(|byte| byte.is_ascii_graphic() || **byte == b' ');
+    let text: String = visible.take(MAX_TEXT).map(|byte| char::from(*byte)).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A time by the clock of the service: RFC 3339, with or without a fraction; without an offset it is UTC.
+fn server_time(text: &str) -> Result<TrueTime, Unavailable> {
+    let text = text.trim();
+    let time = DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc()))
+        .map_err(|_| Unavailable::Malformed("a time is not in rfc 3339"))?;
+    let nanos = time.timestamp_nanos_opt().ok_or(Unavailable::Malformed("a time is out of range"))?;
+    Ok(TrueTime::from_nanos(nanos))
+}
+
+/// The reason in constant text: what `serde_json` says may quote the value that it did not expect.
+fn shape(error: &serde_json::Error) -> Unavailable {
+    Unavailable::Malformed(match error.classify() {
+        serde_json::error::Category::Eof => "the document is cut short",
+        serde_json::error::Category::Data => "the document has an unexpected shape",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "the document is not json",
+    })
+}
+
+/// The fields that are kept. The others, the secrets among them, are skipped by the parser.
+#[derive(Default)]
+struct Document {
+    code: Option<String>,
+    kind: Option<String>,
+    last_updated: Option<String>,
+    expiration: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a document of role credentials")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+        let mut document = Document::default();
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Code => document.code = map.next_value()?,
+                Key::Kind => document.kind = map.next_value()?,
+                Key::LastUpdated => document.last_updated = map.next_value()?,
+                Key::Expiration => document.expiration = map.next_value()?,
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(document)
+    }
+}
+
+/// A key, in any case: the AWS SDK for Rust compares them so.
+enum Key {
+    Code,
+    Kind,
+    LastUpdated,
+    Expiration,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
+        let is = |name: &str| key.eq_ignore_ascii_case(name);
+        Ok(match () {
+            () if is("Code") => Key::Code,
+            () if is("Type") => Key::Kind,
+            () if is("LastUpdated") => Key::LastUpdated,
+            () if is("Expiration") => Key::Expiration,
+            () => Key::Other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fake::{DOCUMENT, SECRETS};
+    use super::*;
+    use crate::clock::time::rfc3339;
+
+    fn expiration(text: &str) -> Result<String, Unavailable> {
+        let body = format!(r#"{{"Expiration": "{text}"}}"#);
+        lease("r", body.as_bytes()).map(|lease| rfc3339(lease.expiration.unwrap().nanos()))
+    }
+
+    #[test]
+    fn a_document_becomes_a_lease() {
+        let lease = lease("web", DOCUMENT.as_bytes()).unwrap();
+        assert_eq!((lease.identity.as_str(), lease.code.as_deref()), ("web", Some("Success")));
+        assert_eq!(lease.kind.as_deref(), Some("AWS-HMAC"));
+        assert_eq!(rfc3339(lease.last_updated.unwrap().nanos()), "2026-03-01T10:00:00.000Z");
+        assert_eq!(rfc3339(lease.expiration.unwrap().nanos()), "2026-03-01T16:00:00.000Z");
+    }
+
+    #[test]
+    fn a_document_without_code_type_and_last_updated_is_a_lease() {
+        let lease = lease("web", br#"{"Expiration": "2026-03-01T16:00:00Z"}"#).unwrap();
+        assert_eq!((lease.code, lease.kind, lease.last_updated), (None, None, None));
+    }
+
+    #[test]
+    fn keys_are_compared_without_regard_to_case() {
+        let lease = lease("web", br#"{"code":"success","EXPIRATION":"2026-03-01T16:00:00Z","lastupdated":null}"#);
+        assert_eq!(lease.unwrap().code.as_deref(), Some("success"));
+    }
+
+    #[test]
+    fn an_expiration_in_the_past_is_a_lease() {
+        assert_eq!(expiration("1999-12-31T23:59:59Z").unwrap(), "1999-12-31T23:59:59.000Z");
+    }
+
+    #[test]
+    fn times_may_have_a_fraction_an_offset_both_or_neither() {
+        assert_eq!(expiration("2026-03-01T16:00:00.25Z").unwrap(), "2026-03-01T16:00:00.250Z");
+        assert_eq!(expiration("2026-03-01T16:00:00.5+01:30").unwrap(), "2026-03-01T14:30:00.500Z");
+        assert_eq!(expiration("2026-03-01T16:00:00").unwrap(), "2026-03-01T16:00:00.000Z");
+        assert_eq!(expiration("2026-03-01T16:00:00.123").unwrap(), "2026-03-01T16:00:00.123Z");
+    }
+
+    #[test]
+    fn a_time_out_of_range_or_in_another_format_is_malformed() {
+        for text in ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "tomorrow", "1772380800", "2026-02-30T00:00:00Z"] {
+            assert!(matches!(expiration(text), Err(Unavailable::Malformed(_))), "{text}");
+        }
+        let body = br#"{"Expiration": "2026-03-01T16:00:00Z", "LastUpdated": "yesterday"}"#;
+        assert!(matches!(lease("r", body), Err(Unavailable::Malformed(_))));
+    }
+
+    #[test]
+    fn a_missing_expiration_is_named_as_such() {
+        for body in [r#"{"Code":"Success"}"#, r#"{"Expiration":null}"#, r#"{"Expiration":""}"#, "{}"] {
+            assert_eq!(lease("r", body.as_bytes()), Err(Unavailable::MissingExpiration), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_code_other_than_success_is_carried_in_printable_form() {
+        let rejected = |code: &str| lease("r", format!(r#"{{"Code":"{code}"}}"#).as_bytes()).unwrap_err();
+        assert_eq!(
+            rejected("AssumeRoleUnauthorizedAccess"),
+            Unavailable::Rejected { code: "AssumeRoleUnauthorizedAccess".into() }
+        );
+        assert_eq!(rejected(r"Bad\u001b[31m\nWord"), Unavailable::Rejected { code: "Bad[31mWord".into() });
+        assert_eq!(rejected(&"x".repeat(500)), Unavailable::Rejected { code: "x".repeat(128) });
+    }
+
+    #[test]
+    fn what_is_not_a_document_is_malformed_and_the_reason_says_in_which_way() {
+        let reason = |body: &str| lease("r", body.as_bytes()).unwrap_err();
+        assert_eq!(reason("<html>"), Unavailable::Malformed("the document is not json"));
+        assert_eq!(reason(&DOCUMENT[..40]), Unavailable::Malformed("the document is cut short"));
+        assert_eq!(reason(""), Unavailable::Malformed("the document is cut short"));
+        assert_eq!(reason("[]"), Unavailable::Malformed("the document has an unexpected shape"));
+        assert_eq!(reason(r#"{"Code": 7}"#), Unavailable::Malformed("the document has an unexpected shape"));
+        assert_eq!(reason(&format!("{DOCUMENT}x")), Unavailable::Malformed("the document is not json"));
+        assert_eq!(reason(&"[".repeat(50_000)), Unavailable::Malformed("the document has an unexpected shape"));
+    }
+
+    #[test]
+    fn the_first_line_that_is_not_empty_names_the_role() {
+        assert_eq!(role(b"\n  web-role_1+=,.@-  \r\nother"), Ok("web-role_1+=,.@-"));
+        assert_eq!(role(b" \r\n\n"), Err(Unavailable::NoRole));
+        assert_eq!(role("x".repeat(64).as_bytes()).map(str::len), Ok(64));
+    }
+
+    #[test]
+    fn a_name_that_could_lead_elsewhere_is_not_a_role() {
+        let long = "x".repeat(65);
+        for list in ["..", ".", "a/b", "a?b", "a%2fb", "a b", "r\u{f6}le", "a\0b", "<html>", &long] {
+            assert!(matches!(role(list.as_bytes()), Err(Unavailable::Malformed(_))), "{list:?}");
+        }
+        assert!(matches!(role(b"\xff\xfe"), Err(Unavailable::Malformed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_result_of_a_damaged_document_shows_a_secret(
+            cut in 0..=DOCUMENT.len(),
+            at in 0..DOCUMENT.len(),
+            byte: u8,
+        ) {
+            let mut body = DOCUMENT.as_bytes().to_vec();
+            body[at] = byte;
+            body.truncate(cut);
+            let shown = match lease("web", &body) {
+                Ok(lease) => format!("{lease:?}"),
+                Err(reason) => format!("{reason:?} {reason} {} {}", reason.code(), reason.remedy()),
+            };
+            for secret in SECRETS {
+                prop_assert!(!shown.contains(secret));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_parsers_panic(body: Vec<u8>) {
+            let _ = lease("web", &body);
+            let _ = role(&body);
+            prop_assert!(printable(&body).is_none_or(|text| text.len() <= MAX_TEXT));
+        }
+    }
+}

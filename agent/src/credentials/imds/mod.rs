@@ -1,0 +1,13 @@
+//! The instance metadata service of EC2, version 2 only: the role credentials of the instance, and what the instance
+//! is.
+
+pub mod client;
+pub mod host;
+pub mod poller;
+pub mod schedule;
+
+mod document;
+#[cfg(test)]
+mod fake;
+mod http;
+mod token;

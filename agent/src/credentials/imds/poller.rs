@@ -1,0 +1,65 @@
+//! The task that reads the credentials of the instance role, for as long as the agent runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::client::{ImdsClient, Request, SetupError};
+use super::host::HostIdentity;
+use super::schedule::Schedule;
+use crate::clock::true_clock::TrueClock;
+use crate::config::checked::Imds;
+use crate::credentials::lease::{Lease, Unavailable};
+
+/// Who hands these credentials out.
+pub const PROVIDER: &str = "imds";
+
+/// A read of the credentials, and the requests that it took.
+pub struct Polled {
+    /// What came of it.
+    pub result: Result<Lease, Unavailable>,
+    /// Each request to the service.
+    pub requests: Vec<Request>,
+}
+
+/// Reads the credentials and, once, what host this is, until the mailbox closes.
+///
+/// # Errors
+/// The client cannot be set up.
+pub async fn run<E: From<Polled> + From<HostIdentity>>(
+    config: Imds,
+    clock: Arc<TrueClock>,
+    mailbox: mpsc::Sender<E>,
+) -> Result<(), SetupError> {
+    let mut client = ImdsClient::new(&config)?;
+    let mut schedule = Schedule::new(config.poll, fastrand::Rng::new());
+    let mut host_is_known = false;
+    loop {
+        let fetch = client.credentials().await;
+        let next: Duration = schedule.next(&fetch.result, clock.now().time);
+        let reached = fetch.result.is_ok() || matches!(fetch.result, Err(Unavailable::NoRole));
+        if mailbox.send(Polled { result: fetch.result, requests: fetch.requests }.into()).await.is_err() {
+            return Ok(());
+        }
+        if reached && !host_is_known && let Some(host) = client.host().await {
+            host_is_known = true;
+            if mailbox.send(host.into()).await.is_err() {
+                return Ok(());
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(next) => {}
+            () = mailbox.closed() => return Ok(()),
+        }
+    }
+}
+
+/// Reads the credentials once.
+///
+/// # Errors
+/// The client cannot be set up.
+pub async fn once(config: &Imds) -> Result<Polled, SetupError> {
+    let fetch = ImdsClient::new(config)?.credentials().await;
+    Ok(Polled { result: fetch.result, requests: fetch.requests })
+}

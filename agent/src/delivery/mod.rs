@@ -1,0 +1,5 @@
+//! How telemetry and alerts leave the agent: a queue and a sender for each destination.
+
+pub mod client;
+pub mod outbox;
+pub mod request;

@@ -1,0 +1,62 @@
+//! What goes into the engine, and what comes out beside the snapshot.
+
+use crate::alert::machine::Transition;
+use crate::credentials::imds::host::HostIdentity;
+use crate::ntp::poller::Polled;
+use crate::snapshot::Delivery;
+use crate::sys::KernelClock;
+
+use super::credentials::CredentialEvent;
+
+/// Something that was measured, or happened.
+pub enum Event {
+    /// A second has passed.
+    Tick(Option<KernelClock>),
+    /// A source was asked.
+    Ntp(Polled),
+    /// Credentials were read, or could not be.
+    Credential(CredentialEvent),
+    /// The instance metadata service said what host this is.
+    Host(HostIdentity),
+    /// The state of a destination changed.
+    Delivery(Delivery),
+}
+
+impl From<Polled> for Event {
+    fn from(polled: Polled) -> Self {
+        Self::Ntp(polled)
+    }
+}
+
+impl From<CredentialEvent> for Event {
+    fn from(event: CredentialEvent) -> Self {
+        Self::Credential(event)
+    }
+}
+
+impl From<crate::credentials::imds::poller::Polled> for Event {
+    fn from(polled: crate::credentials::imds::poller::Polled) -> Self {
+        Self::Credential(polled.into())
+    }
+}
+
+impl From<HostIdentity> for Event {
+    fn from(host: HostIdentity) -> Self {
+        Self::Host(host)
+    }
+}
+
+impl From<Delivery> for Event {
+    fn from(delivery: Delivery) -> Self {
+        Self::Delivery(delivery)
+    }
+}
+
+/// What follows from an event.
+#[derive(Debug, Default)]
+pub struct Reaction {
+    /// What is to be told.
+    pub transitions: Vec<Transition>,
+    /// Whether every source is to be asked at once.
+    pub burst: bool,
+}

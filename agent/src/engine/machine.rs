@@ -1,0 +1,211 @@
+//! The engine itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::credentials::Known;
+use super::event::{Event, Reaction};
+use crate::alert::machine::{Machine, Moment};
+use crate::assess::clock_findings::{self, ClockFacts};
+use crate::assess::finding::Finding;
+use crate::assess::limit::{self, Skew, Standing};
+use crate::assess::{credential_findings, source_findings};
+use crate::clock::estimate::{ClockState, Estimator, Witness};
+use crate::clock::filter::Offered;
+use crate::clock::time::{BootTime, Offset, Reading, Span, TrueTime};
+use crate::clock::true_clock::Stamp;
+use crate::config::checked::Config;
+use crate::credentials::imds::{self, host::HostIdentity};
+use crate::ntp::poller::Polled;
+use crate::ntp::refusal::Refusal;
+use crate::snapshot::{Delivery, Steps};
+use crate::sys::KernelClock;
+
+/// A smaller change of system minus boot time is the noise of reading two clocks.
+const STEP: Span = Span::from_nanos(1_000_000);
+/// All sources are asked at once no more often than this.
+const BURST_INTERVAL: Span = Span::from_nanos(10 * 1_000_000_000);
+
+/// All state of the agent.
+pub struct Engine {
+    pub(super) config: Arc<Config>,
+    pub(super) estimator: Estimator,
+    pub(super) sources: Vec<SourceLog>,
+    pub(super) credentials: Vec<Known>,
+    pub(super) kernel: Option<KernelClock>,
+    pub(super) steps: Steps,
+    pub(super) alerts: Machine,
+    pub(super) delivery: BTreeMap<String, Delivery>,
+    pub(super) host: Option<HostIdentity>,
+    started: BootTime,
+    last: Reading,
+    last_step: Option<(BootTime, Span)>,
+    last_burst: Option<BootTime>,
+}
+
+/// What happened to one source, for those who look at it.
+#[derive(Default)]
+pub(super) struct SourceLog {
+    pub(super) address: Option<SocketAddr>,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) outcomes: BTreeMap<&'static str, u64>,
+}
+
+/// What is known of time at one moment, worked out once for all who need it.
+pub(super) struct Now {
+    pub(super) reading: Reading,
+    pub(super) state: ClockState,
+    pub(super) skew: Option<Skew>,
+    pub(super) truth: Option<TrueTime>,
+    pub(super) standings: Vec<Standing>,
+}
+
+impl Now {
+    pub(super) fn stamp(&self) -> Stamp {
+        match self.truth {
+            Some(time) => Stamp { time, verified: true },
+            None => Stamp { time: TrueTime::from_nanos(self.reading.system.nanos()), verified: false },
+        }
+    }
+}
+
+impl Engine {
+    /// Begins without knowing anything.
+    pub fn new(config: Arc<Config>, now: Reading) -> Self {
+        let witnesses = config.sources.iter().map(|source| Witness { trusted: source.trusted, leap_smear: source.leap_smear });
+        Self {
+            estimator: Estimator::new(witnesses, now.boot),
+            sources: config.sources.iter().map(|_| SourceLog::default()).collect(),
+            credentials: config.imds.iter().map(|_| Known::new(imds::poller::PROVIDER)).collect(),
+            kernel: None,
+            steps: Steps::default(),
+            alerts: Machine::new(config.alerts.repeat),
+            delivery: BTreeMap::new(),
+            host: None,
+            started: now.boot,
+            last: now,
+            last_step: None,
+            last_burst: None,
+            config,
+        }
+    }
+
+    /// Takes an event, and says what follows.
+    pub fn handle(&mut self, event: Event, now: Reading) -> Reaction {
+        let mut measure = self.notice_step(now);
+        match event {
+            Event::Tick(kernel) => self.kernel = kernel,
+            Event::Ntp(polled) => measure |= self.take_poll(&polled, now.boot),
+            Event::Credential(event) => {
+                if let Some(known) = self.credentials.iter_mut().find(|known| known.provider() == event.provider) {
+                    known.take(event, now.boot);
+                }
+            }
+            Event::Host(host) => self.host = Some(host),
+            Event::Delivery(delivery) => {
+                self.delivery.insert(delivery.destination.clone(), delivery);
+            }
+        }
+        let known = self.at(now);
+        let findings = self.findings(&known);
+        let graced = now.boot.since(self.started) >= Span::from_duration(self.config.alerts.boot_grace);
+        let moment = Moment { boot: now.boot, stamp: known.stamp(), graced };
+        Reaction { transitions: self.alerts.step(&findings, moment), burst: measure && self.may_burst(now.boot) }
+    }
+
+    /// True time minus boot time, once there is an estimate.
+    pub fn anchor(&self) -> Option<crate::clock::time::Anchor> {
+        self.estimator.estimate(self.last.boot).map(|estimate| estimate.anchor)
+    }
+
+    /// What is known of time at `reading`.
+    pub(super) fn at(&self, reading: Reading) -> Now {
+        let estimate = self.estimator.estimate(reading.boot);
+        let skew = estimate.map(|estimate| Skew { offset: estimate.offset(reading), bound: estimate.bound });
+        let drift = self.estimator.drift();
+        Now {
+            reading,
+            state: self.estimator.state(reading.boot),
+            skew,
+            truth: estimate.map(|estimate| estimate.anchor.at(reading.boot)),
+            standings: skew.map_or_else(Vec::new, |skew| limit::judge(&self.config.limits, &skew, drift)),
+        }
+    }
+
+    /// All that is wrong.
+    pub(super) fn findings(&self, now: &Now) -> Vec<Finding> {
+        let facts = ClockFacts {
+            state: now.state,
+            skew: now.skew,
+            standings: &now.standings,
+            last_step: self.last_step,
+            now: now.reading.boot,
+        };
+        let mut findings = clock_findings::find(&facts, &self.config.alerts);
+        for ((source, log), configured) in self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources) {
+            let facts = source_findings::SourceFacts {
+                name: &configured.name,
+                server: configured.server.to_string(),
+                verdict: source.verdict(),
+                offset: source.latest().map(|sample| now.reading.offset(sample.anchor)),
+                refusal: log.refusal.map(|refusal| refusal.to_string()),
+            };
+            findings.extend(source_findings::find(&facts, &self.config.alerts));
+        }
+        for known in &self.credentials {
+            let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), &self.config.sdks);
+            let facts = known.facts(&assessed, now.reading.boot);
+            findings.extend(credential_findings::find(&facts, &self.config.alerts));
+        }
+        findings
+    }
+
+    /// Between two readings of both clocks, system minus boot time changes when, and only when, somebody sets the
+    /// system clock: slewing moves both.
+    fn notice_step(&mut self, now: Reading) -> bool {
+        let by = now.system_minus_boot().nanos().saturating_sub(self.last.system_minus_boot().nanos());
+        let by = Span::from_nanos(by);
+        self.last = now;
+        if by.abs() < STEP {
+            return false;
+        }
+        let counter = if by > Span::ZERO { &mut self.steps.forward } else { &mut self.steps.backward };
+        *counter = counter.saturating_add(1);
+        self.last_step = Some((now.boot, by));
+        self.estimator.stepped();
+        true
+    }
+
+    /// Whether an answer has to be confirmed at once.
+    fn take_poll(&mut self, polled: &Polled, now: BootTime) -> bool {
+        if let Some(log) = self.sources.get_mut(polled.source) {
+            log.address = polled.address.or(log.address);
+            log.refusal = polled.result.as_ref().err().copied();
+            let outcome = log.refusal.map_or("ok", Refusal::outcome);
+            let count: &mut u64 = log.outcomes.entry(outcome).or_default();
+            *count = count.saturating_add(1);
+        }
+        match &polled.result {
+            Ok(sample) => self.estimator.answered(polled.source, *sample, now) == Offered::Suspected,
+            Err(refusal) => {
+                self.estimator.failed(polled.source, refusal.failure(), now);
+                false
+            }
+        }
+    }
+
+    fn may_burst(&mut self, now: BootTime) -> bool {
+        let may = self.last_burst.is_none_or(|last| now.since(last) >= BURST_INTERVAL);
+        if may {
+            self.last_burst = Some(now);
+        }
+        may
+    }
+
+    /// The offset that one source claims.
+    pub(super) fn claimed(&self, source: usize, reading: Reading) -> Option<Offset> {
+        let sample = self.estimator.sources().get(source)?.latest()?;
+        Some(reading.offset(sample.anchor))
+    }
+}

@@ -1,0 +1,11 @@
+//! The brain: it takes one event after the other and says what follows. It does no I/O and reads no clock, so that
+//! thousands of hours pass through it in a test.
+
+mod credentials;
+mod event;
+mod machine;
+mod publish;
+
+pub use credentials::CredentialEvent;
+pub use event::{Event, Reaction};
+pub use machine::Engine;

@@ -1,0 +1,152 @@
+//! From the state of the engine to the snapshot.
+
+use std::collections::BTreeMap;
+
+use super::machine::{Engine, Now};
+use crate::alert::machine::State;
+use crate::assess::finding::{self, Severity};
+use crate::clock::drift::Drift;
+use crate::clock::estimate::ClockState;
+use crate::clock::time::{Offset, Reading, Span, rfc3339};
+use crate::snapshot::{Alert, Clock, Finding, Kernel, Limit, Snapshot, Source, Status, Time};
+
+impl Engine {
+    /// What is known at `reading`.
+    pub fn snapshot(&self, reading: Reading) -> Snapshot {
+        self.publish(reading, |_| true)
+    }
+
+    /// The same without what exists only over time.
+    pub fn snapshot_of_one_look(&self, reading: Reading) -> Snapshot {
+        self.publish(reading, |finding| finding.kind.shows_at_once())
+    }
+
+    fn publish(&self, reading: Reading, is_wanted: impl Fn(&finding::Finding) -> bool) -> Snapshot {
+        let now = self.at(reading);
+        let findings: Vec<Finding> =
+            self.findings(&now).into_iter().filter(is_wanted).filter_map(publish_finding).collect();
+        let stamp = now.stamp();
+        Snapshot {
+            status: status(now.state, &findings),
+            time: Time {
+                system: rfc3339(reading.system.nanos()),
+                truth: rfc3339(stamp.time.nanos()),
+                verified: stamp.verified,
+            },
+            clock: self.publish_clock(&now),
+            sources: self.publish_sources(reading),
+            limits: self.publish_limits(&now),
+            credentials: self
+                .credentials
+                .iter()
+                .filter_map(|known| {
+                    let assessed = known.assess(reading, now.truth, now.skew.as_ref(), &self.config.sdks);
+                    known.publish(&assessed, now.truth)
+                })
+                .collect(),
+            findings,
+            alerts: self.publish_alerts(),
+            imds_requests: self.credentials.first().map_or_else(BTreeMap::new, |known| known.requests().clone()),
+            delivery: self.delivery.values().cloned().collect(),
+            host: self.host.as_ref().map_or_else(BTreeMap::new, |host| {
+                host.attributes().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+            }),
+        }
+    }
+
+    fn publish_clock(&self, now: &Now) -> Clock {
+        let drift = self.estimator.drift().filter(Drift::is_significant);
+        Clock {
+            state: now.state.name().to_owned(),
+            offset_seconds: now.skew.map(|skew| skew.offset.seconds()),
+            error_bound_seconds: now.skew.map(|skew| skew.bound.seconds()),
+            drift_ppm: drift.map(|drift| drift.rate * 1e6),
+            steps: self.steps,
+            kernel: self.kernel.map(|kernel| Kernel {
+                synchronized: kernel.synchronized,
+                max_error_seconds: kernel.max_error.seconds(),
+                frequency_ppm: kernel.frequency * 1e6,
+            }),
+        }
+    }
+
+    fn publish_sources(&self, reading: Reading) -> Vec<Source> {
+        let sources = self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources).enumerate();
+        sources
+            .map(|(index, ((source, log), configured))| {
+                let sample = source.latest();
+                Source {
+                    name: configured.name.clone(),
+                    address: log.address.map_or_else(|| configured.server.to_string(), |address| address.to_string()),
+                    verdict: source.verdict().name().to_owned(),
+                    offset_seconds: self.claimed(index, reading).map(Offset::seconds),
+                    delay_seconds: sample.map(|sample| sample.delay.seconds()),
+                    root_distance_seconds: sample.map(|sample| sample.root_distance().seconds()),
+                    stratum: sample.map(|sample| sample.stratum),
+                    timestamps: sample.map(|sample| sample.timestamps.name().to_owned()),
+                    reachability: source.reachability(),
+                    refusal: log.refusal.map(|refusal| refusal.to_string()),
+                    outcomes: log.outcomes.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect(),
+                }
+            })
+            .collect()
+    }
+
+    /// Every limit is listed, with its margin once the offset is known.
+    fn publish_limits(&self, now: &Now) -> Vec<Limit> {
+        let limits = self.config.limits.iter().enumerate();
+        limits
+            .map(|(index, limit)| {
+                let standing = now.standings.get(index);
+                Limit {
+                    name: limit.name.clone(),
+                    window_seconds: limit.window.as_secs_f64(),
+                    masked: limit.masked,
+                    margin_seconds: standing.map(|standing| standing.margin.seconds()),
+                    time_to_limit_seconds: standing.and_then(|standing| standing.time_to_limit).map(Span::seconds),
+                }
+            })
+            .collect()
+    }
+
+    fn publish_alerts(&self) -> Vec<Alert> {
+        let alerts = self.alerts.alerts();
+        alerts
+            .map(|(kind, subject, alert)| {
+                let (state, since) = match alert.state {
+                    State::Pending { .. } => ("pending", None),
+                    State::Firing { since, .. } => ("firing", Some(rfc3339(since.time.nanos()))),
+                };
+                Alert {
+                    alert: kind,
+                    severity: alert.severity,
+                    subject: subject.to_owned(),
+                    state: state.to_owned(),
+                    since,
+                }
+            })
+            .collect()
+    }
+}
+
+fn publish_finding(finding: finding::Finding) -> Option<Finding> {
+    Some(Finding {
+        alert: finding.kind,
+        severity: finding.raised?,
+        subject: finding.subject,
+        summary: finding.summary,
+        remedy: finding.remedy,
+    })
+}
+
+/// What is certainly bad outweighs what is not known, and that outweighs what is merely worth a look.
+fn status(state: ClockState, findings: &[Finding]) -> Status {
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let knows = state == ClockState::Synchronized || state == ClockState::Holdover;
+    match worst {
+        Some(Severity::Critical) => Status::Critical,
+        _ if !knows => Status::Unknown,
+        Some(Severity::Warning) => Status::Warning,
+        None => Status::Ok,
+    }
+}

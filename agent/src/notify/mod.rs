@@ -1,0 +1,4 @@
+//! Who is told of an alert.
+
+pub mod message;
+pub mod webhook;

@@ -1,0 +1,8 @@
+//! Asks NTP servers: one connected socket a query, one task a source.
+
+pub mod pace;
+pub mod poller;
+pub mod query;
+pub mod refusal;
+mod socket;
+pub mod timestamp;

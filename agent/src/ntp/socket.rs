@@ -1,0 +1,107 @@
+//! The socket under sntpc: it keeps what sntpc throws away, the raw reply and the moments of departure and arrival.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::clock::local;
+use crate::clock::sample::Timestamps;
+use crate::clock::time::{BootTime, Reading, Span, SystemTime};
+use crate::sys;
+
+/// A step of the system clock between departure and arrival that is larger than this is noticed.
+const STEADY: Span = Span::from_nanos(100_000);
+
+/// A UDP socket that is connected to one server and remembers one exchange.
+pub(super) struct StampedSocket {
+    socket: UdpSocket,
+    server: SocketAddr,
+    kernel_stamps: bool,
+    exchange: Mutex<Exchange>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Exchange {
+    departure: Option<Reading>,
+    arrival: Option<Arrival>,
+}
+
+#[derive(Clone, Copy)]
+struct Arrival {
+    reading: Reading,
+    kernel: Option<SystemTime>,
+    reply: [u8; 48],
+}
+
+/// When the request left and the reply arrived, on the boot clock, and the reply.
+pub(super) struct Exchanged {
+    pub(super) departure: BootTime,
+    pub(super) arrival: BootTime,
+    pub(super) timestamps: Timestamps,
+    pub(super) reply: [u8; 48],
+}
+
+impl StampedSocket {
+    pub(super) async fn connect(server: SocketAddr) -> io::Result<Self> {
+        let any: IpAddr =
+            if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(server).await?;
+        let kernel_stamps = sys::enable_timestamping(&socket).is_ok();
+        Ok(Self { socket, server, kernel_stamps, exchange: Mutex::default() })
+    }
+
+    /// The exchange that has just ended.
+    pub(super) fn exchanged(&self) -> Option<Exchanged> {
+        let Exchange { departure, arrival } = *self.exchange();
+        let (departure, Arrival { reading: arrival, kernel: kernel_arrival, reply }) = (departure?, arrival?);
+        // Stamps of one side alone would bias the offset by half the path through the kernel: both or neither.
+        let kernel = if self.kernel_stamps {
+            sys::transmit_timestamp(self.socket.as_fd()).ok().flatten().zip(kernel_arrival)
+        } else {
+            None
+        };
+        let user_space =
+            |timestamps| Exchanged { departure: departure.boot, arrival: arrival.boot, timestamps, reply };
+        let Some((sent, received)) = kernel else { return Some(user_space(Timestamps::UserSpaceMissing)) };
+        let stepped = arrival.system_minus_boot().nanos().saturating_sub(departure.system_minus_boot().nanos());
+        let ordered = departure.system <= sent && sent <= received && received <= arrival.system;
+        if !ordered || Span::from_nanos(stepped).abs() > STEADY {
+            return Some(user_space(Timestamps::UserSpaceContradicted));
+        }
+        let boot = |stamp: SystemTime| {
+            BootTime::from_nanos(stamp.nanos().saturating_sub(arrival.system_minus_boot().nanos()))
+        };
+        Some(Exchanged { departure: boot(sent), arrival: boot(received), timestamps: Timestamps::Kernel, reply })
+    }
+
+    fn exchange(&self) -> MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl sntpc::NtpUdpSocket for StampedSocket {
+    async fn send_to(&self, request: &[u8], _server: SocketAddr) -> sntpc::Result<usize> {
+        // Waiting for the socket comes before the reading of the clock, not after it.
+        self.socket.writable().await.map_err(|_| sntpc::Error::Network)?;
+        self.exchange().departure = Some(local::read());
+        self.socket.send(request).await.map_err(|_| sntpc::Error::Network)
+    }
+
+    async fn recv_from(&self, buffer: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
+        let receive = || sys::receive(self.socket.as_fd(), buffer);
+        let (length, kernel) =
+            self.socket.async_io(Interest::READABLE, receive).await.map_err(|_| sntpc::Error::Network)?;
+        let reading = local::read();
+        let mut reply = [0; 48];
+        for (kept, received) in reply.iter_mut().zip(buffer.iter().take(length)) {
+            *kept = *received;
+        }
+        self.exchange().arrival = Some(Arrival { reading, kernel, reply });
+        Ok((length, self.server))
+    }
+}

@@ -1,0 +1,149 @@
+//! Linux: clocks, `adjtimex` and kernel time stamps of datagrams.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::sys::socket::sockopt::Timestamping;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::clock::time::{BootTime, NANOS_PER_SECOND, Span, SystemTime};
+
+/// What the kernel says of the discipline of its clock (`adjtimex(2)`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KernelClock {
+    /// Whether a time daemon keeps telling the kernel that the clock is synchronized.
+    pub synchronized: bool,
+    /// The kernel's own bound on its error, never negative.
+    pub max_error: Span,
+    /// The correction of the clock's frequency in seconds a second, positive where the clock is made faster.
+    pub frequency: f64,
+}
+
+/// Reads `CLOCK_BOOTTIME`.
+///
+/// # Errors
+/// Those of `clock_gettime(2)`.
+#[expect(clippy::disallowed_methods, reason = "called by clock::local alone")]
+pub fn boot_time() -> io::Result<BootTime> {
+    Ok(BootTime::from_nanos(nanos(clock_gettime(ClockId::CLOCK_BOOTTIME)?)))
+}
+
+/// Reads `CLOCK_REALTIME`.
+///
+/// # Errors
+/// Those of `clock_gettime(2)`.
+#[expect(clippy::disallowed_methods, reason = "called by clock::local alone")]
+pub fn realtime() -> io::Result<SystemTime> {
+    Ok(SystemTime::from_nanos(nanos(clock_gettime(ClockId::CLOCK_REALTIME)?)))
+}
+
+/// Asks the kernel how well its clock is disciplined. Changes nothing and needs no privilege.
+///
+/// # Errors
+/// Those of `adjtimex(2)`, such as `EPERM` where a sandbox forbids the call.
+#[expect(unsafe_code, reason = "adjtimex has no safe wrapper")]
+pub fn kernel_clock() -> io::Result<KernelClock> {
+    // SAFETY: `timex` is plain data for which all zeroes is a valid value, and modes = 0 makes the call read-only.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is valid for writes for the whole call.
+    let state = unsafe { libc::adjtimex(&raw mut timex) };
+    if state < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(KernelClock {
+        synchronized: state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0,
+        max_error: Span::from_nanos(timex.maxerror.saturating_mul(1_000)).abs(),
+        // Scaled parts per million: 16 bits of fraction (adjtimex(2)).
+        frequency: timex.freq as f64 / 65_536.0 * 1e-6,
+    })
+}
+
+/// Asks the kernel to stamp what this socket sends and receives.
+///
+/// # Errors
+/// Those of `setsockopt(2)`; some sandboxes refuse it.
+pub fn enable_timestamping(socket: &impl AsFd) -> io::Result<()> {
+    let flags = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
+    setsockopt(socket, Timestamping, &flags)?;
+    Ok(())
+}
+
+/// Receives one datagram without waiting: its length, and when the kernel received it, where the kernel says so.
+///
+/// # Errors
+/// Those of `recvmsg(2)`, `WouldBlock` where nothing has arrived.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<SystemTime>)> {
+    receive_with(socket, buffer, MsgFlags::MSG_DONTWAIT)
+}
+
+/// When the kernel sent the last datagram of this socket, where it says so.
+///
+/// # Errors
+/// Those of `recvmsg(2)`, `WouldBlock` where there is no stamp (yet).
+pub fn transmit_timestamp(socket: BorrowedFd<'_>) -> io::Result<Option<SystemTime>> {
+    receive_with(socket, &mut [0; 1], MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT).map(|(_, stamp)| stamp)
+}
+
+fn receive_with(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: MsgFlags,
+) -> io::Result<(usize, Option<SystemTime>)> {
+    // Room for SCM_TIMESTAMPING (three timespecs) and the IP_RECVERR block that comes with it, each with its header.
+    let mut control = [0; 256];
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+    let stamp = message.cmsgs().ok().and_then(|mut messages| {
+        messages.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
+            _ => None,
+        })
+    });
+    let stamp = stamp.map(nanos).filter(|stamp| *stamp != 0).map(SystemTime::from_nanos);
+    Ok((message.bytes, stamp))
+}
+
+fn nanos(time: TimeSpec) -> i64 {
+    time.tv_sec().saturating_mul(NANOS_PER_SECOND).saturating_add(time.tv_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_its_clock_without_privilege() {
+        let clock = kernel_clock().unwrap();
+        assert!(clock.max_error >= Span::ZERO);
+        assert!(clock.frequency.abs() < 1e-3, "{clock:?}");
+    }
+
+    #[tokio::test]
+    async fn datagrams_on_loopback_are_stamped_in_both_directions() {
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        enable_timestamping(&client).unwrap();
+        client.connect(server.local_addr().unwrap()).await.unwrap();
+        let before = realtime().unwrap();
+        client.send(b"ping").await.unwrap();
+        let (_, from) = server.recv_from(&mut [0; 8]).await.unwrap();
+        server.send_to(b"pong!", from).await.unwrap();
+        let mut buffer = [0; 8];
+        let (length, received) = loop {
+            client.readable().await.unwrap();
+            match client.try_io(tokio::io::Interest::READABLE, || receive(client.as_fd(), &mut buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => break other.unwrap(),
+            }
+        };
+        let sent = transmit_timestamp(client.as_fd()).unwrap();
+        let after = realtime().unwrap();
+        assert_eq!(buffer.get(..length), Some(&b"pong!"[..]));
+        assert!(before <= sent.unwrap() && sent <= received && received.unwrap() <= after);
+    }
+}

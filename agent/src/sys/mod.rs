@@ -1,0 +1,7 @@
+//! What only the operating system can tell. One file for each platform; nothing above this folder asks which it is.
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(target_os = "linux")]
+pub use linux::{KernelClock, boot_time, enable_timestamping, kernel_clock, realtime, receive, transmit_timestamp};

@@ -1,0 +1,180 @@
+//! The tasks that export metrics and log records.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_otlp::{
+    Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol, RetryPolicy, WithExportConfig, WithHttpConfig,
+};
+use opentelemetry_sdk::logs::{LogBatch, LogExporter as _};
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{ManualReader, Pipeline, InstrumentKind, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::error::OTelSdkResult;
+use std::sync::Weak;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::gateway::{Gateway, Signal};
+use super::logs::{AlertLog, Record};
+use super::metrics::{ImdsDuration, Published, register};
+use super::resource::resource;
+use crate::clock::local;
+use crate::clock::true_clock::TrueClock;
+use crate::config::checked::Otlp;
+use crate::delivery::outbox::Outbox;
+
+/// The first export waits a random part of this, so that a fleet that was started together does not export together.
+const START_JITTER: Duration = Duration::from_secs(5);
+
+/// What telemetry is made of and where it goes.
+pub struct Parts {
+    /// The queue of metrics.
+    pub metrics: Outbox,
+    /// The queue of log records.
+    pub logs: Outbox,
+    /// What metrics are observed on.
+    pub published: Published,
+    /// What telemetry is stamped by.
+    pub clock: Arc<TrueClock>,
+}
+
+/// What other parts of the agent write telemetry with.
+pub struct Telemetry {
+    /// Alerts as log records.
+    pub alerts: AlertLog,
+    /// The histogram that is not observed.
+    pub imds_duration: ImdsDuration,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    ending: CancellationToken,
+}
+
+impl Telemetry {
+    /// Starts exporting.
+    ///
+    /// # Errors
+    /// The endpoint is no URL, by the configuration or by the `OTEL_*` variables.
+    pub fn start(config: &Otlp, env: &dyn Fn(&str) -> Option<String>, parts: &Parts) -> Result<Self, ExporterBuildError> {
+        let gateway = |signal, outbox: &Outbox| Gateway {
+            signal,
+            outbox: outbox.clone(),
+            clock: Arc::clone(&parts.clock),
+            snapshot: Arc::clone(&parts.published),
+            started: local::boot(),
+            start: OnceLock::new(),
+        };
+        let resource = resource(env);
+        let compress = |signal: &str| {
+            let is_set = |name: &str| env(name).is_some();
+            !is_set("OTEL_EXPORTER_OTLP_COMPRESSION") && !is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_COMPRESSION"))
+        };
+
+        let metrics = MetricExporter::builder().with_http().with_http_client(gateway(Signal::Metrics, &parts.metrics));
+        let metrics = prepare(metrics, config, "/v1/metrics", compress("METRICS")).build()?;
+        let mut logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, &parts.logs));
+        logs = prepare(logs, config, "/v1/logs", compress("LOGS"));
+        let mut logs = logs.build()?;
+        logs.set_resource(&resource);
+
+        let reader = Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build());
+        let provider =
+            SdkMeterProvider::builder().with_resource(resource).with_reader(SharedReader(Arc::clone(&reader))).build();
+        let imds_duration = register(&provider.meter("skewguard"), &parts.published);
+
+        let (records, inbox) = mpsc::unbounded_channel();
+        let ending = CancellationToken::new();
+        let tasks = vec![
+            tokio::spawn(export_metrics(provider, reader, metrics, config.interval, ending.clone())),
+            tokio::spawn(export_logs(inbox, logs)),
+        ];
+        Ok(Self { alerts: AlertLog::new(records), imds_duration, tasks, ending })
+    }
+
+    /// Exports once more and ends.
+    pub async fn end(self) {
+        self.ending.cancel();
+        drop(self.alerts);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+/// What both exporters share. Retries are the queue's: the exporter's own would trust the wrong clock.
+fn prepare<B: WithExportConfig + WithHttpConfig>(builder: B, config: &Otlp, path: &str, compress: bool) -> B {
+    let mut builder = builder
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(config.timeout)
+        .with_retry_policy(RetryPolicy::disabled())
+        .with_headers(HashMap::new());
+    if let Some(endpoint) = &config.endpoint {
+        builder = builder.with_endpoint(format!("{}{path}", endpoint.trim_end_matches('/')));
+    }
+    if compress { builder.with_compression(Compression::Gzip) } else { builder }
+}
+
+async fn export_metrics(
+    provider: SdkMeterProvider,
+    reader: Arc<ManualReader>,
+    exporter: MetricExporter,
+    interval: Duration,
+    ending: CancellationToken,
+) {
+    let mut next = START_JITTER.min(interval).mul_f64(fastrand::f64());
+    let mut metrics = ResourceMetrics::default();
+    loop {
+        let is_last = tokio::select! {
+            () = tokio::time::sleep(next) => false,
+            () = ending.cancelled() => true,
+        };
+        next = interval;
+        let exported = match reader.collect(&mut metrics) {
+            Ok(()) => exporter.export(&metrics).await,
+            failed => failed,
+        };
+        if let Err(error) = exported {
+            tracing::warn!(%error, "metrics cannot be exported");
+        }
+        if is_last {
+            break;
+        }
+    }
+    drop(provider);
+}
+
+async fn export_logs(mut records: mpsc::UnboundedReceiver<Record>, exporter: LogExporter) {
+    while let Some((record, scope)) = records.recv().await {
+        if let Err(error) = exporter.export(LogBatch::new(&[(&record, &scope)])).await {
+            tracing::warn!(%error, "a log record cannot be exported");
+        }
+    }
+}
+
+/// The provider wants a reader of its own, and the task that collects needs it as well.
+#[derive(Debug)]
+struct SharedReader(Arc<ManualReader>);
+
+impl MetricReader for SharedReader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}

@@ -1,0 +1,135 @@
+//! Between the OTLP exporters and the network: what they encoded is stamped with true time, completed with what is known
+//! of the host, compressed, and put into a queue.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use opentelemetry_http::{HttpClient, HttpError, Request, Response};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use prost::Message;
+use reqwest::header::{CONTENT_ENCODING, HeaderValue};
+
+use super::resource::complete;
+use crate::clock::time::{Anchor, BootTime, TrueTime};
+use crate::clock::true_clock::TrueClock;
+use crate::clock::local;
+use crate::delivery::outbox::Outbox;
+use crate::delivery::request::Item;
+use crate::snapshot::Snapshot;
+
+/// Nothing that this agent encodes comes near it; it bounds what is decompressed.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Which service of OTLP a request is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signal {
+    Metrics,
+    Logs,
+}
+
+/// The HTTP client of an exporter, which never waits for the network.
+pub(super) struct Gateway {
+    pub(super) signal: Signal,
+    pub(super) outbox: Outbox,
+    pub(super) clock: Arc<TrueClock>,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) started: BootTime,
+    /// The start of all cumulative series; fixed once it is known in true time, because it must not move.
+    pub(super) start: OnceLock<TrueTime>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gateway({:?})", self.signal)
+    }
+}
+
+#[async_trait]
+impl HttpClient for Gateway {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (parts, body) = request.into_parts();
+        let is_compressed = parts.headers.get(CONTENT_ENCODING) == Some(&HeaderValue::from_static("gzip"));
+        let body = if is_compressed { decompress(&body)? } else { body };
+        let body = match self.signal {
+            Signal::Metrics => self.metrics(&body)?,
+            Signal::Logs => self.logs(&body)?,
+        };
+        let body = if is_compressed { compress(&body)? } else { body };
+        self.outbox.push(Item { url: parts.uri.to_string(), headers: parts.headers, body: body.into() });
+        Ok(Response::new(Bytes::new()))
+    }
+}
+
+impl Gateway {
+    fn metrics(&self, body: &[u8]) -> Result<Vec<u8>, HttpError> {
+        let mut request = ExportMetricsServiceRequest::decode(body)?;
+        let now = self.clock.now();
+        let start = match self.start.get() {
+            Some(start) => *start,
+            None => {
+                let reading = local::read();
+                let start = Anchor::from_nanos(now.time.nanos() - reading.boot.nanos()).at(self.started);
+                if now.verified { *self.start.get_or_init(|| start) } else { start }
+            }
+        };
+        let (now, start) = (unix_nanos(now.time), unix_nanos(start));
+        for resource in &mut request.resource_metrics {
+            complete(resource.resource.get_or_insert_default(), &self.snapshot.load().host);
+            for metric in resource.scope_metrics.iter_mut().flat_map(|scope| &mut scope.metrics) {
+                match &mut metric.data {
+                    Some(Data::Gauge(gauge)) => {
+                        for point in &mut gauge.data_points {
+                            (point.start_time_unix_nano, point.time_unix_nano) = (0, now);
+                        }
+                    }
+                    Some(Data::Sum(sum)) => {
+                        for point in &mut sum.data_points {
+                            (point.start_time_unix_nano, point.time_unix_nano) = (start, now);
+                        }
+                    }
+                    Some(Data::Histogram(histogram)) => {
+                        for point in &mut histogram.data_points {
+                            (point.start_time_unix_nano, point.time_unix_nano) = (start, now);
+                        }
+                    }
+                    // This agent has no other instruments.
+                    Some(Data::ExponentialHistogram(_) | Data::Summary(_)) | None => {}
+                }
+            }
+        }
+        Ok(request.encode_to_vec())
+    }
+
+    /// Log records carry their own true time.
+    fn logs(&self, body: &[u8]) -> Result<Vec<u8>, HttpError> {
+        let mut request = ExportLogsServiceRequest::decode(body)?;
+        for resource in &mut request.resource_logs {
+            complete(resource.resource.get_or_insert_default(), &self.snapshot.load().host);
+        }
+        Ok(request.encode_to_vec())
+    }
+}
+
+fn unix_nanos(time: TrueTime) -> u64 {
+    u64::try_from(time.nanos()).unwrap_or(0)
+}
+
+fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+fn decompress(body: &[u8]) -> std::io::Result<Bytes> {
+    let mut plain = Vec::new();
+    GzDecoder::new(body).take(MOST_BYTES).read_to_end(&mut plain)?;
+    Ok(plain.into())
+}

@@ -1,0 +1,80 @@
+//! Alerts as OTLP log records.
+
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity as LogSeverity};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use tokio::sync::mpsc;
+
+use crate::alert::machine::{Change, Transition};
+use crate::assess::finding::Severity;
+use crate::clock::time::TrueTime;
+use crate::snapshot::AlertMessage;
+
+/// The `event_name` of every alert.
+pub const EVENT: &str = "skewguard.alert";
+
+/// What the exporter takes.
+pub(super) type Record = (SdkLogRecord, InstrumentationScope);
+
+/// Turns transitions of alerts into log records.
+pub struct AlertLog {
+    logger: SdkLogger,
+}
+
+impl AlertLog {
+    pub(super) fn new(records: mpsc::UnboundedSender<Record>) -> Self {
+        let provider = SdkLoggerProvider::builder().with_log_processor(Forward(records)).build();
+        Self { logger: provider.logger("skewguard") }
+    }
+
+    /// Writes one record.
+    pub fn write(&self, transition: &Transition, message: &AlertMessage) {
+        let mut record = self.logger.create_log_record();
+        record.set_event_name(EVENT);
+        record.set_timestamp(system_time(transition.at.time));
+        record.set_observed_timestamp(system_time(transition.at.time));
+        let (number, text) = match (transition.change, transition.severity) {
+            (Change::Resolved, _) => (LogSeverity::Info, "INFO"),
+            (_, Severity::Warning) => (LogSeverity::Warn, "WARN"),
+            (_, Severity::Critical) => (LogSeverity::Error, "ERROR"),
+        };
+        record.set_severity_number(number);
+        record.set_severity_text(text);
+        record.set_body(AnyValue::from(message.summary.clone()));
+        let attributes = [
+            ("alert", message.alert.name()),
+            ("alert.subject", message.subject.as_str()),
+            ("alert.id", message.id.as_str()),
+            ("alert.change", message.change.name()),
+            ("severity", message.severity.name()),
+            ("alert.since", message.since.as_str()),
+            ("alert.remedy", message.remedy.as_str()),
+        ];
+        record.add_attributes(attributes.map(|(key, value)| (key, AnyValue::from(value.to_owned()))));
+        record.add_attribute("time.verified", message.verified);
+        self.logger.emit(record);
+    }
+}
+
+/// OpenTelemetry wants a [`SystemTime`]; this one was never read from a clock.
+fn system_time(time: TrueTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(time.nanos()).unwrap_or(0))
+}
+
+/// Hands records to the task that exports them.
+#[derive(Debug)]
+struct Forward(mpsc::UnboundedSender<Record>);
+
+impl LogProcessor for Forward {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        // After the end of the exporter nobody is left to be told.
+        let _ = self.0.send((record.clone(), scope.clone()));
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Who speaks: the resource of all telemetry (OpenTelemetry semantic conventions).
+
+use std::collections::BTreeMap;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+
+/// The resource as it is known at the start. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` win.
+pub fn resource(env: &dyn Fn(&str) -> Option<String>) -> Resource {
+    let own = [
+        KeyValue::new("service.name", "skewguard"),
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("host.name", hostname()),
+    ];
+    let by_environment = Resource::builder().build();
+    // The SDK names a service that nobody named "unknown_service"; that must not win.
+    let is_named = env("OTEL_SERVICE_NAME").is_some()
+        || env("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|attributes| attributes.contains("service.name="));
+    let given = by_environment
+        .iter()
+        .filter(|(key, _)| is_named || key.as_str() != "service.name")
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    Resource::builder_empty().with_attributes(own).with_attributes(given).build()
+}
+
+/// The name of this host, as the kernel knows it.
+pub fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |name| name.trim().to_owned())
+}
+
+/// Adds what was learnt later to an encoded resource; what is there already wins.
+pub(super) fn complete(
+    resource: &mut opentelemetry_proto::tonic::resource::v1::Resource,
+    host: &BTreeMap<String, String>,
+) {
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+    for (key, value) in host {
+        if !resource.attributes.iter().any(|attribute| attribute.key == *key) {
+            let value = Some(AnyValue { value: Some(Value::StringValue(value.clone())) });
+            resource.attributes.push(KeyValue { key: key.clone(), value, ..KeyValue::default() });
+        }
+    }
+}
