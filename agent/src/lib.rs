@@ -4,13 +4,17 @@
 
 pub mod alert;
 pub mod assess;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod delivery;
+pub mod demo;
 pub mod engine;
 pub mod notify;
 pub mod ntp;
+pub mod runtime;
 pub mod snapshot;
+pub mod status;
 pub mod sys;
 pub mod telemetry;

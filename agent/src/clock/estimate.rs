@@ -14,6 +14,8 @@ const STARTING: Span = Span::from_nanos(15 * 1_000_000_000);
 const WORTHLESS: Span = Span::from_nanos(30 * 1_000_000_000);
 /// How long after the last announcement of a leap second smeared and unsmeared sources may still disagree.
 const LEAP: Span = Span::from_nanos(36 * 3_600 * 1_000_000_000);
+/// A move of the estimate beyond what both bounds explain and this ends the trend; smaller ones a robust slope ignores.
+const JUMP: Span = Span::from_nanos(100_000_000);
 /// By how much a smeared source may differ from an unsmeared one.
 const SMEAR: Span = Span::from_nanos(500_000_000);
 
@@ -301,7 +303,7 @@ impl Estimator {
             let moved = estimate.anchor.since(before.anchor).abs();
             let explained = estimate.bound.span().plus(before.bound.span());
             // Far more than both bounds explain: true time jumped against the boot clock, and the trend ended there.
-            if moved > explained.plus(Span::from_nanos(10_000_000)) {
+            if moved > explained.plus(JUMP) {
                 self.history.reset();
             }
         }

@@ -14,11 +14,16 @@ const WORST_FREQUENCY: f64 = 500e-6;
 /// Beyond what both bounds and the worst oscillator explain, this much is still put down to noise.
 const NOISE: Span = Span::from_nanos(1_000_000);
 
+/// So many answers in a row that agree neither with the earlier ones nor with each other still prove the earlier ones
+/// wrong.
+const MOST_CONTRADICTIONS: u32 = 4;
+
 /// The last answers of one source.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     samples: VecDeque<Sample>,
     suspect: Option<Sample>,
+    contradictions: u32,
 }
 
 /// What became of an answer.
@@ -36,26 +41,21 @@ impl Filter {
     /// Offers an answer.
     pub fn offer(&mut self, sample: Sample) -> Offered {
         let suspect = self.suspect.take();
-        match (self.best(sample.at, FREQUENCY_TOLERANCE), suspect) {
-            (Some(best), _) if agree(&best, &sample) => {
-                self.take(sample);
-                Offered::Taken
-            }
-            (Some(_), Some(suspect)) if agree(&suspect, &sample) => {
-                self.samples.clear();
-                self.take(suspect);
-                self.take(sample);
-                Offered::Jumped
-            }
-            (Some(_), _) => {
-                self.suspect = Some(sample);
-                Offered::Suspected
-            }
-            (None, _) => {
-                self.take(sample);
-                Offered::Taken
-            }
+        let contradicted = self.best(sample.at, FREQUENCY_TOLERANCE).filter(|best| !agree(best, &sample));
+        let Some(best) = contradicted else {
+            self.contradictions = 0;
+            self.take(sample);
+            return Offered::Taken;
+        };
+        self.contradictions += 1;
+        if suspect.is_some_and(|suspect| confirms(&best, &suspect, &sample)) || self.contradictions >= MOST_CONTRADICTIONS {
+            self.samples.clear();
+            self.contradictions = 0;
+            self.take(sample);
+            return Offered::Jumped;
         }
+        self.suspect = Some(sample);
+        Offered::Suspected
     }
 
     /// The answer with the least possible error at `now`, where the local clock gains at most `aging` s/s.
@@ -79,6 +79,13 @@ impl Filter {
         }
         self.samples.push_back(sample);
     }
+}
+
+/// Whether a second answer tells the same as a first that contradicted all before it: it agrees with the first, or the
+/// two are closer to each other than to what was believed, as they are while the clock runs away fast.
+fn confirms(believed: &Sample, first: &Sample, second: &Sample) -> bool {
+    let apart = |one: &Sample| second.anchor.since(one.anchor).abs();
+    agree(first, second) || apart(first) <= apart(believed).half()
 }
 
 fn agree(earlier: &Sample, later: &Sample) -> bool {
@@ -132,6 +139,18 @@ pub(crate) mod tests {
         assert_eq!(filter.offer(sample(17.0, 1_000.0, 0.001)), Offered::Taken);
         assert_eq!(filter.offer(sample(33.0, 1_030.0, 0.001)), Offered::Suspected);
         assert_eq!(filter.best(BootTime::from_seconds(33.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_000.0));
+    }
+
+    #[test]
+    fn a_clock_that_runs_away_is_followed_and_noise_is_not_believed_for_ever() {
+        let mut filter = Filter::default();
+        for second in 0..60 {
+            filter.offer(sample(f64::from(second), 1_000.0 + f64::from(second) * 5e-3, 1e-5));
+        }
+        let followed = filter.best(BootTime::from_seconds(59.0), 15e-6).unwrap().anchor;
+        assert!(followed.since(Anchor::from_seconds(1_000.295)).abs() <= Span::from_seconds(0.011), "{followed:?}");
+        let wild = [5.0, -70.0, 900.0, -4_000.0].map(|far| filter.offer(sample(70.0, far, 1e-5)));
+        assert_eq!(wild, [Offered::Suspected, Offered::Suspected, Offered::Suspected, Offered::Jumped]);
     }
 
     #[test]

@@ -1,5 +1,20 @@
 //! The configuration: YAML as written (`raw`), the same once it is known to be right (`checked`), and errors that show
 //! the place.
+//!
+//! `load` reads, `check` judges, `explain` says what is wrong and where, and `show` writes a configuration back.
 
+mod check;
 pub mod checked;
+mod default;
+mod endpoints;
+pub mod explain;
+pub mod load;
+mod locate;
+pub mod period;
+pub mod raw;
+mod rules;
+pub mod schema;
 pub mod secret;
+pub mod server;
+pub mod show;
+mod wording;

@@ -1,0 +1,102 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Warns before AWS rejects a request because a clock is wrong or a credential has run out.
+#[derive(Parser)]
+#[command(name = "skewguard", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Without --config, /etc/skewguard/skewguard.yaml is read where it exists; else the built-in defaults are used, which are \
+right for EC2. The answer goes to standard output, the log to standard error (RUST_LOG=debug shows more).
+
+Exit codes of check and status: 0 ok, 1 warning, 2 critical, 3 unknown.
+Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 78 wrong configuration.";
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Measure and warn until stopped: the agent itself
+    ///
+    /// Alerts are written to standard error as one JSON object a line, and to every channel and collector of the
+    /// configuration. SIGTERM and SIGINT end it, after what is queued was delivered.
+    Run(ConfigFile),
+    /// Measure once and say what is wrong
+    ///
+    /// What is not well is measured up to three times before it is reported. What exists only over time (the forecast,
+    /// an undisciplined or unverified clock) is left to `run`.
+    Check(Check),
+    /// Ask the running agent what it knows
+    Status(Status),
+    /// See it work: an AWS in a box on this host's loopback, in less than a minute
+    ///
+    /// Starts NTP servers, an instance metadata service and a collector on loopback, lets the real agent loose on them,
+    /// and makes the clock drift, jump by 400 s and be repaired, and the rotation of credentials stall. Needs no
+    /// network, no privilege and no file; the clock of this host is not touched.
+    Demo,
+    /// Check, show or describe the configuration
+    #[command(subcommand)]
+    Config(Config),
+}
+
+#[derive(Args)]
+pub(super) struct ConfigFile {
+    /// The configuration [default: /etc/skewguard/skewguard.yaml where it exists]
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub(super) path: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    /// How the answer is written
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// How often each source is asked at least
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub(super) samples: u32,
+    /// How long it may take, such as 5s or 500ms
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    /// The agent's socket [default: `socket` of the configuration]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Config {
+    /// Check a file and say where it is wrong
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+    },
+    /// Print the effective configuration, every default filled in and secrets masked
+    Show(ConfigFile),
+    /// Print the JSON schema of the file
+    Schema,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs; stable
+    Json,
+}

@@ -1,0 +1,86 @@
+//! From arguments to an exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::args::{Arguments, Command, ConfigFile};
+use super::{check, config, demo, run, status};
+use crate::config::checked::Config;
+use crate::config::explain::ConfigError;
+use crate::config::load::load;
+
+/// The configuration that a package installs.
+const DEFAULT_PATH: &str = "/etc/skewguard/skewguard.yaml";
+
+/// Exit codes beside those of `check` (sysexits.h).
+mod exit {
+    pub(super) const USAGE: u8 = 64;
+    pub(super) const SOFTWARE: u8 = 70;
+    pub(super) const CONFIG: u8 = 78;
+}
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Without a terminal to write to there is nobody left to tell.
+            let _ = error.print();
+            let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if is_answer { 0 } else { exit::USAGE });
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => match error.downcast_ref::<ConfigError>() {
+            Some(wrong) => complain(&wrong.to_string(), exit::CONFIG),
+            None => complain(&format!("error: {error:#}"), exit::SOFTWARE),
+        },
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Run(file) => block_on(run::run(read(&file)?))?,
+        Command::Check(arguments) => block_on(check::check(read(&arguments.config)?, &arguments))?,
+        Command::Status(arguments) => {
+            let socket = match &arguments.socket {
+                Some(socket) => socket.clone(),
+                None => read(&arguments.config)?.socket,
+            };
+            block_on(status::status(&socket, arguments.format))?
+        }
+        Command::Demo => block_on(demo::demo())?,
+        Command::Config(command) => config::config(command),
+    }
+}
+
+/// The environment of this process. Where a variable is not UTF-8 it is as good as not set.
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
+    let installed = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
+    load(file.path.clone().or_else(installed).as_deref().map(Path::new), &env)
+}
+
+/// One thread serves all: the agent waits far more than it works.
+fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let result = runtime.block_on(future);
+    // A resolver that hangs must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    use std::io::Write;
+    // Nobody is left to be told that nobody can be told.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    ExitCode::from(code)
+}

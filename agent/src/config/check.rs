@@ -1,0 +1,221 @@
+//! From the configuration as it is written to one in which every value is valid.
+//!
+//! What the file says wins over the environment, and the environment over the default.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::checked::{Config, Limit, Server, Source};
+use super::endpoints::{channel, imds, otlp};
+use super::locate::Path;
+use super::period::Period;
+use super::rules::alerts;
+use super::{default, raw};
+use crate::assess::sdk::Sdk;
+
+/// How many sources are allowed. More witnesses than this tell no more, and each is asked by every host.
+const MOST_SOURCES: usize = 32;
+/// How often a source may be asked at most: one that is near, and any other.
+const SHORTEST_POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+/// How often a source is asked at least. RFC 5905 §7.2 allows 36 h, in which a step would stay unseen.
+const LONGEST_POLL: Duration = Duration::from_secs(1_024);
+/// What a limit may be.
+const WINDOW: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(24 * 3_600));
+
+/// What is wrong, and with what.
+pub(super) enum Fault {
+    /// Something in the file, or missing in it.
+    At {
+        /// The way to it.
+        path: Path,
+        /// What is wrong with it, and what is allowed.
+        message: String,
+    },
+    /// An environment variable.
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it, and what is allowed.
+        message: String,
+    },
+}
+
+impl Fault {
+    /// A fault in the file.
+    pub(super) fn at(path: Path, message: impl Into<String>) -> Self {
+        Self::At { path, message: message.into() }
+    }
+}
+
+/// Looks up an environment variable. One that is empty counts as not set, as the AWS SDKs and OpenTelemetry have it.
+pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// The shortest and the longest duration that is allowed.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds(pub(super) Duration, pub(super) Duration);
+
+impl Bounds {
+    /// The duration, if it is allowed; else what is wrong with it.
+    pub(super) fn check(self, duration: Duration) -> Result<Duration, String> {
+        let Self(shortest, longest) = self;
+        let complaint = match duration {
+            _ if duration < shortest => "short",
+            _ if duration > longest => "long",
+            _ => return Ok(duration),
+        };
+        let (found, shortest, longest) = (Period(duration), Period(shortest), Period(longest));
+        Err(format!("{found} is too {complaint}: allowed is {shortest} to {longest}"))
+    }
+
+    /// The duration of `key` in the file, or else `default`.
+    pub(super) fn or(self, given: Option<Period>, default: Duration, at: &Path, key: &str) -> Result<Duration, Fault> {
+        match given {
+            Some(Period(duration)) => self.check(duration).map_err(|message| Fault::at(at.key(key), message)),
+            None => Ok(default),
+        }
+    }
+}
+
+/// Checks all that was written, and fills in what was not.
+pub(super) fn check(raw: &raw::Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Fault> {
+    let defaults;
+    let sources_given = match &raw.sources {
+        Some(given) => given,
+        None => {
+            defaults = default::sources();
+            &defaults
+        }
+    };
+    let given_channels = raw.channels.as_deref().unwrap_or_default();
+    let at = Path::root("channels");
+    unique(&at, given_channels.iter().map(|channel| channel.name.as_str()))?;
+    let channels = given_channels.iter().enumerate().map(|(index, given)| channel(given, &at.index(index)));
+    Ok(Config {
+        sources: sources(sources_given)?,
+        imds: imds(raw.credentials.as_ref().and_then(|credentials| credentials.imds.as_ref()), env)?,
+        sdks: sdks(raw.sdks.as_ref())?,
+        limits: limits(raw.limits.as_deref().unwrap_or_default())?,
+        alerts: alerts(raw.alerts.as_ref())?,
+        channels: channels.collect::<Result<_, _>>()?,
+        otlp: otlp(raw.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref()), env)?,
+        socket: socket(raw.socket.as_deref())?,
+    })
+}
+
+fn sources(given: &[raw::Source]) -> Result<Vec<Source>, Fault> {
+    let at = Path::root("sources");
+    if given.is_empty() {
+        return Err(Fault::at(at, "there is no source: name at least one, or remove the key to use the default ones"));
+    }
+    if given.len() > MOST_SOURCES {
+        let message = format!("{} sources are too many: at most {MOST_SOURCES} are allowed", given.len());
+        return Err(Fault::at(at, message));
+    }
+    unique(&at, given.iter().map(|source| source.name.as_str()))?;
+    let mut sources: Vec<Source> = Vec::new();
+    for (index, given) in given.iter().enumerate() {
+        let source = source(given, &at.index(index))?;
+        if let Some(first) = sources.iter().position(|other| other.server.is_same_as(&source.server)) {
+            let message = format!(
+                "{} is the same server as sources[{first}]: a server is one witness, however often it is named",
+                source.server
+            );
+            return Err(Fault::at(at.index(index).key("ntp"), message));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+fn source(given: &raw::Source, at: &Path) -> Result<Source, Fault> {
+    let server: Server =
+        given.ntp.parse().map_err(|error: super::server::ServerError| Fault::at(at.key("ntp"), error.to_string()))?;
+    let (shortest, default) =
+        if server.is_near() { (SHORTEST_POLL.0, default::NEAR_POLL) } else { (SHORTEST_POLL.1, default::FAR_POLL) };
+    let poll = given.poll.map_or(default, |Period(poll)| poll);
+    let complaint = if poll < shortest {
+        format!(
+            "is too short: a link-local source is asked at most every {}, others every {}",
+            Period(SHORTEST_POLL.0),
+            Period(SHORTEST_POLL.1)
+        )
+    } else if poll > LONGEST_POLL {
+        let longest = LONGEST_POLL.as_secs();
+        format!(
+            "is too long: a source is asked at least every {longest}s, although RFC 5905 allows more, so that a wrong clock is noticed"
+        )
+    } else {
+        return Ok(Source {
+            name: given.name.clone(),
+            trusted: given.trusted.unwrap_or_else(|| server.is_time_sync()),
+            leap_smear: given.leap_smear.unwrap_or_else(|| server.is_amazon()),
+            server,
+            poll,
+        });
+    };
+    Err(Fault::at(at.key("poll"), format!("{} {complaint}", Period(poll))))
+}
+
+fn limits(given: &[raw::Limit]) -> Result<Vec<Limit>, Fault> {
+    let at = Path::root("limits");
+    let mut limits = default::limits();
+    for (index, limit) in given.iter().enumerate() {
+        if limits.iter().any(|built_in| built_in.name.eq_ignore_ascii_case(&limit.name)) {
+            let message = format!("{} is a built-in limit and cannot be changed: choose another name", limit.name);
+            return Err(Fault::at(at.index(index).key("name"), message));
+        }
+    }
+    unique(&at, given.iter().map(|limit| limit.name.as_str()))?;
+    for (index, raw::Limit { name, window }) in given.iter().enumerate() {
+        let window = WINDOW.or(Some(*window), window.0, &at.index(index), "window")?;
+        limits.push(Limit { name: name.clone(), window, masked: false });
+    }
+    Ok(limits)
+}
+
+fn sdks(given: Option<&raw::Sdks>) -> Result<Vec<Sdk>, Fault> {
+    let names = match given {
+        None | Some(raw::Sdks::Auto) => return Ok(Sdk::DEFAULT.to_vec()),
+        Some(raw::Sdks::Names(names)) => names,
+    };
+    for (index, name) in names.iter().enumerate() {
+        if names.iter().take(index).any(|other| other == name) {
+            let message = format!("{} is named twice: remove one", name.name());
+            return Err(Fault::at(Path::root("sdks").index(index), message));
+        }
+    }
+    Ok(names.clone())
+}
+
+fn socket(given: Option<&str>) -> Result<PathBuf, Fault> {
+    // The address of a Unix socket has room for 108 bytes with the zero at its end (unix(7)).
+    const LONGEST: usize = 107;
+    let given = given.unwrap_or(default::SOCKET);
+    let complaint = if !given.starts_with('/') || given.ends_with('/') || given.contains('\0') {
+        "the socket is the absolute path of a file, such as /run/skewguard/skewguard.sock"
+    } else if given.len() > LONGEST {
+        "the path is too long: the system allows a socket 107 bytes"
+    } else {
+        return Ok(given.into());
+    };
+    Err(Fault::at(Path::root("socket"), complaint))
+}
+
+/// Checks that each name is one, and that none is taken twice.
+fn unique<'a>(at: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
+    let names: Vec<&str> = names.collect();
+    for (index, name) in names.iter().enumerate() {
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let complaint = if !plain || !(1..=64).contains(&name.len()) {
+            "a name is 1 to 64 letters, digits, dots, underscores or hyphens".to_owned()
+        } else if let Some(first) = names.iter().take(index).position(|other| other.eq_ignore_ascii_case(name)) {
+            format!("{name} is the name of {at}[{first}] already: choose another")
+        } else {
+            continue;
+        };
+        return Err(Fault::at(at.index(index).key("name"), complaint));
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What holds where the configuration says nothing: right for EC2 without a file.
+
+use std::time::Duration;
+
+use super::checked::{Alerts, Limit, Rule};
+use super::raw;
+
+/// The endpoint of IMDS over IPv4.
+pub(super) const IMDS_IPV4: &str = "http://169.254.169.254";
+/// The endpoint of IMDS over IPv6, on Nitro instances where it is enabled.
+pub(super) const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
+/// How long one request to IMDS may take.
+pub(super) const IMDS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often one request to IMDS is tried.
+pub(super) const IMDS_ATTEMPTS: u32 = 3;
+/// How often IMDS is asked.
+pub(super) const IMDS_POLL: Duration = Duration::from_secs(300);
+/// How often a source on the link is asked.
+pub(super) const NEAR_POLL: Duration = Duration::from_secs(16);
+/// How often any other source is asked.
+pub(super) const FAR_POLL: Duration = Duration::from_secs(64);
+/// How long one attempt of a webhook may take.
+pub(super) const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often metrics are exported.
+pub(super) const OTLP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long one export may take.
+pub(super) const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where `status` asks.
+pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
+
+/// Amazon Time Sync, and Amazon's public servers as a second way to them.
+pub(super) fn sources() -> Vec<raw::Source> {
+    let source = |name: &str, ntp: &str| raw::Source { name: name.into(), ntp: ntp.into(), ..raw::Source::default() };
+    vec![source("amazon-time-sync", "169.254.169.123"), source("time-aws-com", "time.aws.com")]
+}
+
+/// The limits of AWS itself.
+pub(super) fn limits() -> Vec<Limit> {
+    let limit = |name: &str, seconds, masked| Limit { name: name.into(), window: Duration::from_secs(seconds), masked };
+    vec![limit("sdk-correction", 240, true), limit("sigv4", 300, false), limit("s3-sts", 900, false)]
+}
+
+/// When to speak.
+pub(super) const ALERTS: Alerts = Alerts {
+    boot_grace: Duration::from_secs(120),
+    repeat: Duration::from_secs(4 * 3_600),
+    clock_skew: rule(Some(60), Some(150), 0),
+    clock_skew_forecast: rule(Some(24 * 3_600), Some(3_600), 300),
+    clock_undisciplined: rule(Some(1), None, 600),
+    clock_stepped: rule(Some(1), None, 300),
+    clock_unverified: rule(None, None, 900),
+    source_falseticker: rule(None, None, 600),
+    source_unreachable: rule(None, None, 600),
+    credential_refresh_margin: rule(Some(60), Some(0), 60),
+    credential_expiring: rule(Some(900), Some(300), 0),
+    credential_unavailable: rule(None, Some(300), 0),
+};
+
+/// A rule with its levels and its `for` in seconds.
+const fn rule(warning: Option<u64>, critical: Option<u64>, hold: u64) -> Rule {
+    const fn level(seconds: Option<u64>) -> Option<Duration> {
+        match seconds {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => None,
+        }
+    }
+    Rule { enabled: true, warning: level(warning), critical: level(critical), hold: Duration::from_secs(hold) }
+}

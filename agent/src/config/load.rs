@@ -1,0 +1,429 @@
+//! From a file, or from none, to a checked configuration.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::check::{Fault, check};
+use super::checked::Config;
+use super::explain::ConfigError;
+use super::locate::Position;
+use super::{raw, wording};
+
+/// The longest configuration, in bytes.
+const LONGEST: usize = 1024 * 1024;
+
+/// Reads the configuration in `path`, or makes the built-in one where there is no path. `env` looks up an environment
+/// variable.
+///
+/// # Errors
+/// Where the file cannot be read, is empty, is no YAML, or says what makes no sense; and where an environment variable
+/// that matters does not make sense.
+pub fn load(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    match path {
+        Some(path) => parse(&read(path)?, path, env),
+        None => check(&raw::Config::default(), env).map_err(|fault| match fault {
+            Fault::At { path, message } => ConfigError::nowhere(format!("{path}: {message}")),
+            Fault::Variable { name, message } => of_variable(name, &message),
+        }),
+    }
+}
+
+/// Makes a configuration from `text`, which errors say to be from `path_for_messages`. `env` looks up an environment
+/// variable.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn parse(
+    text: &str,
+    path_for_messages: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let reworded = |found: wording::Reworded| ConfigError::at(found.message, path_for_messages, text, found.position);
+    // Syntax first, so that a broken line is not reported as a wrong key.
+    IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(text))
+        .map_err(|error| reworded(wording::syntax(&error, text)))?;
+    let raw =
+        serde_yaml::from_str::<Option<raw::Config>>(text).map_err(|error| reworded(wording::content(&error, text)))?;
+    let Some(raw) = raw else {
+        let message = "the file is empty: write at least one key, such as sources, or remove the file to use the \
+                       built-in default";
+        return Err(ConfigError::of_file(message.to_owned(), path_for_messages));
+    };
+    check(&raw, env).map_err(|fault| match fault {
+        Fault::At { path, message } => {
+            ConfigError::at(format!("{path}: {message}"), path_for_messages, text, path.position(text))
+        }
+        Fault::Variable { name, message } => of_variable(name, &message),
+    })
+}
+
+fn of_variable(name: &str, message: &str) -> ConfigError {
+    ConfigError::nowhere(format!("environment variable {name}: {message}"))
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let bytes = read_capped(path).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "correct the path, or name no file to use the built-in default",
+            io::ErrorKind::PermissionDenied => "let the agent's user read it",
+            io::ErrorKind::IsADirectory => "name the file in it",
+            _ => "make sure that it is a readable file",
+        };
+        ConfigError::of_file(format!("failed to read the configuration: {error}: {remedy}"), path)
+    })?;
+    if bytes.len() > LONGEST {
+        let message = "the file is longer than 1 MiB: a configuration is a few lines; name the right file";
+        return Err(ConfigError::of_file(message.to_owned(), path));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes());
+        let before = text.get(..valid).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let message = "not UTF-8: save the file in this encoding".to_owned();
+        ConfigError::at(message, path, &text, Some(Position { line, column }))
+    })
+}
+
+/// Reads one byte more than is allowed, so that too much can be told from enough.
+fn read_capped(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::checked::{Rule, Server};
+    use super::super::show::show;
+    use super::*;
+    use crate::assess::sdk::Sdk;
+
+    const FILE: &str = "/etc/skewguard/skewguard.yaml";
+
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
+    fn loaded(text: &str) -> Config {
+        parse(text, Path::new(FILE), &nothing).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What is said of `text`, in an environment of `variables`.
+    fn refused(text: &str, variables: &[(&str, &str)]) -> String {
+        match parse(text, Path::new(FILE), &|name| of(variables, name)) {
+            Ok(_) => panic!("accepted: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn of(variables: &[(&str, &str)], name: &str) -> Option<String> {
+        variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    fn with(text: &str, variables: &[(&str, &str)]) -> Config {
+        parse(text, Path::new(FILE), &|name| of(variables, name)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn shipped(name: &str) -> String {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config").join(name)).unwrap()
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place_and_its_remedy() {
+        let cases = include_str!("refused.txt").split("%% refused\n").skip(1);
+        let mut count = 0;
+        for case in cases {
+            let (text, error) = case.split_once("%% with\n").unwrap();
+            assert_eq!(refused(text, &[]) + "\n", error, "\nof:\n{text}");
+            count += 1;
+        }
+        assert!(count > 50, "only {count} cases were read");
+    }
+
+    #[test]
+    fn no_error_repeats_a_secret() {
+        let errors = include_str!("refused.txt").split("%% with\n").skip(1);
+        for error in errors.filter_map(|rest| rest.split("%% refused\n").next()) {
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn thirty_three_sources_are_too_many() {
+        let list = |count| {
+            let lines = (0..count).map(|n| format!("  - {{ name: s{n}, ntp: 10.0.0.{} }}\n", n + 1));
+            format!("sources:\n{}", lines.collect::<String>())
+        };
+        assert_eq!(loaded(&list(32)).sources.len(), 32);
+        assert_eq!(
+            refused(&list(33), &[]),
+            "error: sources: 33 sources are too many: at most 32 are allowed\n\
+             \x20--> /etc/skewguard/skewguard.yaml:2:3\n\
+             \x20 |\n\
+             2 |   - { name: s0, ntp: 10.0.0.1 }\n\
+             \x20 |   ^"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_with_a_remedy() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = |path: &Path| load(Some(path), &nothing).err().expect("an error").to_string();
+        let path = directory.path().join("skewguard.yaml");
+        let shown = path.display();
+        assert_eq!(
+            error(&path),
+            format!(
+                "error: failed to read the configuration: No such file or directory (os error 2): correct the path, or \
+                 name no file to use the built-in default\n --> {shown}"
+            )
+        );
+        assert_eq!(
+            error(directory.path()),
+            format!(
+                "error: failed to read the configuration: Is a directory (os error 21): name the file in it\n --> {}",
+                directory.path().display()
+            )
+        );
+        std::fs::write(&path, b"# d\xc3\xa9j\xc3\xa0 vu\nsocket: /\xc3\xa9\xe9\n").unwrap();
+        assert_eq!(
+            error(&path),
+            format!(
+                "error: not UTF-8: save the file in this encoding\n --> {shown}:2:11\n  |\n2 | socket: /é\u{fffd}\n  \
+                 |           ^"
+            )
+        );
+        std::fs::write(&path, vec![b'#'; LONGEST + 1]).unwrap();
+        assert_eq!(
+            error(&path),
+            format!(
+                "error: the file is longer than 1 MiB: a configuration is a few lines; name the right file\n --> {shown}"
+            )
+        );
+        std::fs::write(&path, "socket: /a").unwrap();
+        assert_eq!(load(Some(&path), &nothing).unwrap_or_else(|error| panic!("{error}")).socket, Path::new("/a"));
+    }
+
+    #[test]
+    fn a_variable_that_makes_no_sense_is_named() {
+        let otlp = "telemetry: { otlp: { endpoint: http://c } }";
+        for (text, name, value, message) in [
+            ("{}", "AWS_EC2_METADATA_DISABLED", "1", "1 is neither true nor false"),
+            ("{}", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "v6", "v6 is neither IPv4 nor IPv6"),
+            (
+                "{}",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "http://u:hunter2@h/",
+                "the endpoint is http:// and a host, without a path, such as http://169.254.169.254",
+            ),
+            ("{}", "AWS_METADATA_SERVICE_TIMEOUT", "1s", "1s is not a number of seconds, such as 1 or 0.5"),
+            ("{}", "AWS_METADATA_SERVICE_TIMEOUT", "-1", "-1 s is out of range: allowed is 50ms to 1m"),
+            ("{}", "AWS_METADATA_SERVICE_TIMEOUT", "NaN", "NaN s is out of range: allowed is 50ms to 1m"),
+            ("{}", "AWS_METADATA_SERVICE_TIMEOUT", "90", "90s is too long: allowed is 50ms to 1m"),
+            ("{}", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "0", "0 is out of range: allowed is 1 to 10"),
+            ("{}", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "two", "two is not a whole number: write 1 to 10"),
+            ("{}", "OTEL_SDK_DISABLED", "yes", "yes is neither true nor false"),
+            (
+                "{}",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "hunter2",
+                "a URL begins with http:// or https:// and a host (the value is not shown)",
+            ),
+            (otlp, "OTEL_METRIC_EXPORT_INTERVAL", "60s", "60s is not a number of milliseconds, such as 10000"),
+            (otlp, "OTEL_METRIC_EXPORT_INTERVAL", "60", "60ms is too short: allowed is 1s to 1h"),
+            (otlp, "OTEL_EXPORTER_OTLP_TIMEOUT", "10", "10ms is too short: allowed is 50ms to 1m"),
+        ] {
+            let error = format!("error: environment variable {name}: {message}");
+            assert_eq!(refused(text, &[(name, value)]), error);
+            let nowhere = load(None, &|asked| of(&[(name, value)], asked)).err().map(|error| error.to_string());
+            assert_eq!(nowhere, (text == "{}").then_some(error));
+        }
+    }
+
+    #[test]
+    fn without_a_file_all_is_as_designed() {
+        let config = load(None, &nothing).unwrap_or_else(|error| panic!("{error}"));
+        let [near, far] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+        assert_eq!((near.name.as_str(), near.server.to_string().as_str()), ("amazon-time-sync", "169.254.169.123"));
+        assert!(near.trusted && near.leap_smear && near.poll == Duration::from_secs(16));
+        assert_eq!(far.name, "time-aws-com");
+        assert_eq!(far.server, Server::Name { host: "time.aws.com".into(), port: 123 });
+        assert!(!far.trusted && far.leap_smear && far.poll == Duration::from_secs(64));
+        let imds = config.imds.expect("imds");
+        assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://169.254.169.254", 3));
+        assert_eq!((imds.timeout, imds.poll), (Duration::from_secs(1), Duration::from_secs(300)));
+        assert_eq!(config.sdks, Sdk::DEFAULT);
+        let limits: Vec<_> = config.limits.iter().map(|l| (l.name.as_str(), l.window.as_secs(), l.masked)).collect();
+        assert_eq!(limits, [("sdk-correction", 240, true), ("sigv4", 300, false), ("s3-sts", 900, false)]);
+        let seconds = |rule: &Rule| {
+            assert!(rule.enabled);
+            (rule.warning.map(|level| level.as_secs()), rule.critical.map(|level| level.as_secs()), rule.hold.as_secs())
+        };
+        let alerts = &config.alerts;
+        assert_eq!((alerts.boot_grace.as_secs(), alerts.repeat.as_secs()), (120, 14_400));
+        assert_eq!(seconds(&alerts.clock_skew), (Some(60), Some(150), 0));
+        assert_eq!(seconds(&alerts.clock_skew_forecast), (Some(86_400), Some(3_600), 300));
+        assert_eq!(seconds(&alerts.clock_undisciplined), (Some(1), None, 600));
+        assert_eq!(seconds(&alerts.clock_stepped), (Some(1), None, 300));
+        assert_eq!(seconds(&alerts.clock_unverified), (None, None, 900));
+        assert_eq!(seconds(&alerts.source_falseticker), (None, None, 600));
+        assert_eq!(seconds(&alerts.source_unreachable), (None, None, 600));
+        assert_eq!(seconds(&alerts.credential_refresh_margin), (Some(60), Some(0), 60));
+        assert_eq!(seconds(&alerts.credential_expiring), (Some(900), Some(300), 0));
+        assert_eq!(seconds(&alerts.credential_unavailable), (None, Some(300), 0));
+        assert!(config.channels.is_empty() && config.otlp.is_none());
+        assert_eq!(config.socket, Path::new("/run/skewguard/skewguard.sock"));
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_default_and_the_file_over_both() {
+        let variables = [
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6"),
+            ("AWS_METADATA_SERVICE_TIMEOUT", "2.5"),
+            ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "5"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "30000"),
+            ("OTEL_METRIC_EXPORT_TIMEOUT", "7000"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "8000"),
+        ];
+        let config = with("{}", &variables);
+        let (imds, otlp) = (config.imds.expect("imds"), config.otlp.expect("otlp"));
+        assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://[fd00:ec2::254]", 5));
+        assert_eq!(imds.timeout, Duration::from_millis(2_500));
+        assert_eq!((otlp.endpoint, otlp.interval.as_secs(), otlp.timeout.as_secs()), (None, 30, 7));
+
+        let file = "\
+credentials: { imds: { endpoint: http://127.0.0.1:1338, timeout: 3s, attempts: 4 } }
+telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
+";
+        let config = with(file, &variables);
+        let (imds, otlp) = (config.imds.expect("imds"), config.otlp.expect("otlp"));
+        assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://127.0.0.1:1338", 4));
+        assert_eq!(imds.timeout, Duration::from_secs(3));
+        let otlp = (otlp.endpoint.as_deref(), otlp.interval.as_secs(), otlp.timeout.as_secs());
+        assert_eq!(otlp, (Some("http://d:4318"), 20, 9));
+    }
+
+    #[test]
+    fn the_endpoint_of_the_environment_wins_over_its_mode() {
+        let variables = [
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1338/"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6"),
+        ];
+        assert_eq!(with("{}", &variables).imds.expect("imds").endpoint, "http://127.0.0.1:1338");
+    }
+
+    #[test]
+    fn what_is_disabled_in_the_environment_can_be_enabled_in_the_file() {
+        let variables = [
+            ("AWS_EC2_METADATA_DISABLED", "TRUE"),
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318/v1/metrics"),
+        ];
+        let config = with("telemetry: { otlp: { endpoint: http://c } }", &variables);
+        assert!(config.imds.is_none() && config.otlp.is_none());
+        let config =
+            with("{ credentials: { imds: { enabled: true } }, telemetry: { otlp: { enabled: true } } }", &variables);
+        assert!(config.imds.is_some() && config.otlp.is_some());
+        let [_, _, endpoint] = variables;
+        assert!(with("telemetry: { otlp: { enabled: false } }", &[endpoint]).otlp.is_none());
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        let variables = [
+            ("AWS_EC2_METADATA_DISABLED", ""),
+            ("AWS_METADATA_SERVICE_TIMEOUT", ""),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        ];
+        assert_eq!(show(&with("{}", &variables)), show(&loaded("{}")));
+    }
+
+    #[test]
+    fn a_source_of_amazon_is_known_as_such() {
+        let config = loaded("sources: [{ name: a, ntp: 'fd00:ec2::123' }, { name: b, ntp: time.google.com }]");
+        let [amazon, other] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+        assert!(amazon.trusted && amazon.leap_smear && amazon.poll == Duration::from_secs(16));
+        assert!(!other.trusted && !other.leap_smear && other.poll == Duration::from_secs(64));
+    }
+
+    #[test]
+    fn the_installed_file_says_the_default() {
+        let default = load(None, &nothing).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(show(&loaded(&shipped("skewguard.yaml"))), show(&default));
+    }
+
+    #[test]
+    fn every_key_of_the_installed_file_can_be_uncommented() {
+        let shipped = shipped("skewguard.yaml");
+        let uncommented = |line: &str| match line.trim_start().strip_prefix('#') {
+            Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
+            _ => line.to_owned() + "\n",
+        };
+        let all: String = shipped.lines().map(uncommented).collect();
+        assert_ne!(all, shipped);
+        let config = loaded(&all);
+        assert_eq!(config.limits.len(), 4);
+        assert_eq!((config.channels.len(), config.otlp.is_some()), (1, true));
+        // Every key of the schema stands in the file.
+        let schema: serde_json::Value = serde_json::from_str(&super::super::schema::schema()).unwrap();
+        let definitions = schema["$defs"].as_object().unwrap().values();
+        for properties in definitions.chain([&schema]).filter_map(|definition| definition["properties"].as_object()) {
+            for key in properties.keys() {
+                assert!(all.contains(&format!("{key}:")), "{key} is not in the installed file");
+            }
+        }
+        // Where a default is shown, it is the default.
+        let default = load(None, &nothing).unwrap_or_else(|error| panic!("{error}"));
+        let (config, default) = (
+            Config { limits: default.limits.clone(), channels: Vec::new(), otlp: None, ..config },
+            Config { otlp: None, ..default },
+        );
+        assert_eq!(show(&config), show(&default));
+    }
+
+    #[test]
+    fn every_example_is_accepted() {
+        let mut count = 0;
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples")).unwrap() {
+            let path = entry.unwrap().path();
+            if let Err(error) = load(Some(&path), &nothing) {
+                panic!("{error}");
+            }
+            count += 1;
+        }
+        assert_eq!(count, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_panic(text in ".*|[-a-z0-9:\\[\\]{}&*!#\"'|>?%@, \n\t\r]{0,80}") {
+            let _ = parse(&text, Path::new(FILE), &nothing).map_err(|error| error.to_string());
+        }
+
+        #[test]
+        fn no_damage_to_a_file_is_a_panic(at in 0..400_usize, cut in 0..40_usize, added in "[-:\\[{}&*!#'|a \n\t\u{85}é]{0,4}") {
+            let file = "channels:\n- &a\n  name: ops\n  webhook:\n    url: https://u:hunter2@ops.example/hook\n    secret: \
+                        env:A\n    headers: { X: file:/x }\nsources:\n  - { name: a, ntp: 10.0.0.1, poll: 16s }\nalerts: \
+                        { clock-skew: { warning: 60s, for: 0s } }\nlimits: [{ name: k, window: 5m }]\nsdks: [rust, cpp]\n";
+            let mut text: Vec<char> = file.chars().collect();
+            let at = at.min(text.len());
+            let end = (at + cut).min(text.len());
+            text.splice(at..end, added.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(error) = parse(&text, Path::new(FILE), &nothing) {
+                prop_assert!(!error.to_string().contains("hunter2"), "{}", error);
+            }
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The configuration exactly as it is written. The comments of the fields are the descriptions in the JSON schema.
+//!
+//! A key that is left out, or that has no value, takes its default.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::checked::SecretRef;
+use super::period::Period;
+use super::secret::NOT_A_REFERENCE;
+use crate::assess::sdk::Sdk;
+
+/// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+#[schemars(title = "skewguard")]
+pub struct Config {
+    /// The witnesses of true time, 1 to 32. Default: Amazon Time Sync (169.254.169.123) and time.aws.com.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub sources: Option<Vec<Source>>,
+    /// The credentials whose expiry is watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// The AWS SDKs whose refresh margin is judged, or `auto` for every current SDK with a margin of a minute or more.
+    /// Default: auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sdks: Option<Sdks>,
+    /// Time limits beside the built-in ones, which are sdk-correction (240s), sigv4 (300s) and s3-sts (900s).
+    /// Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<Limit>>,
+    /// When to speak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Alerts>,
+    /// Where to speak, beside standard error. Default: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<Channel>>,
+    /// Where telemetry goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+    /// The socket on which `skewguard status` asks, an absolute path. Default: /run/skewguard/skewguard.sock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+}
+
+/// One NTP server.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Source {
+    /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
+    pub name: String,
+    /// The NTP server: host, host:port, an IPv4 or IPv6 address, or [IPv6]:port. Default port: 123.
+    pub ntp: String,
+    /// Whether it wins a tie, because AWS judges by AWS's clock. Default: true for Amazon Time Sync, else false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<bool>,
+    /// Whether it smears leap seconds. Default: true for Amazon's servers, else false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leap_smear: Option<bool>,
+    /// How often it is asked: 1s to 1024s for a link-local address, 16s to 1024s for all others. Default: 16s for a
+    /// link-local address, else 64s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Period>,
+}
+
+/// The credentials whose expiry is watched.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Credentials {
+    /// The role of the instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imds: Option<Imds>,
+}
+
+/// The instance metadata service (IMDSv2).
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Imds {
+    /// Whether it is asked. Default: true, unless AWS_EC2_METADATA_DISABLED is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// http:// and a host, without a path. Default: AWS_EC2_METADATA_SERVICE_ENDPOINT, or the address for
+    /// AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE, or http://169.254.169.254.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// How long one request may take, 50ms to 60s. Default: AWS_METADATA_SERVICE_TIMEOUT (in seconds), or 1s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Period>,
+    /// How often one request is tried, 1 to 10. Default: AWS_METADATA_SERVICE_NUM_ATTEMPTS, or 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub attempts: Option<i64>,
+    /// How often the credentials are read while they are far from expiry, 10s to 1h. Default: 5m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Period>,
+}
+
+/// Which SDKs are judged.
+pub enum Sdks {
+    /// `auto`: the default ones.
+    Auto,
+    /// A list of names.
+    Names(Vec<Sdk>),
+}
+
+/// An AWS rule on the time of a request.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Limit {
+    /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
+    pub name: String,
+    /// The skew, in either direction, from which requests are rejected: 1s to 24h.
+    pub window: Period,
+}
+
+/// When to speak.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Alerts {
+    /// How long after its start the agent is silent about all but a measured skew, 0s to 1h. Default: 2m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot_grace: Option<Period>,
+    /// How often a firing alert is repeated, 1m to 168h. Default: 4h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Period>,
+    /// The clock is wrong by a level or more. Default: warning 60s, critical 150s, for 0s.
+    #[serde(rename = "clock-skew", skip_serializing_if = "Option::is_none")]
+    pub clock_skew: Option<Levels>,
+    /// A limit will be passed within a level. Default: warning 24h, critical 1h, for 5m.
+    #[serde(rename = "clock-skew-forecast", skip_serializing_if = "Option::is_none")]
+    pub clock_skew_forecast: Option<Levels>,
+    /// The clock stays wrong by the level or more: nobody keeps it. Default: warning 1s, for 10m.
+    #[serde(rename = "clock-undisciplined", skip_serializing_if = "Option::is_none")]
+    pub clock_undisciplined: Option<Warning>,
+    /// The clock was set by the level or more; `for` is how long the alert stays. Default: warning 1s, for 5m.
+    #[serde(rename = "clock-stepped", skip_serializing_if = "Option::is_none")]
+    pub clock_stepped: Option<Warning>,
+    /// The sources give no true time. Default: for 15m.
+    #[serde(rename = "clock-unverified", skip_serializing_if = "Option::is_none")]
+    pub clock_unverified: Option<State>,
+    /// A source contradicts the majority. Default: for 10m.
+    #[serde(rename = "source-falseticker", skip_serializing_if = "Option::is_none")]
+    pub source_falseticker: Option<State>,
+    /// A source does not answer. Default: for 10m.
+    #[serde(rename = "source-unreachable", skip_serializing_if = "Option::is_none")]
+    pub source_unreachable: Option<State>,
+    /// An SDK refreshes a credential with less than a level of its life left. Default: warning 60s, critical 0s, for
+    /// 1m.
+    #[serde(rename = "credential-refresh-margin", skip_serializing_if = "Option::is_none")]
+    pub credential_refresh_margin: Option<Levels>,
+    /// A credential has less than a level of its life left and was not rotated. Default: warning 15m, critical 5m, for
+    /// 0s.
+    #[serde(rename = "credential-expiring", skip_serializing_if = "Option::is_none")]
+    pub credential_expiring: Option<Levels>,
+    /// Credentials cannot be read; `critical` is the time from which that is critical. Default: critical 5m, for 0s.
+    #[serde(rename = "credential-unavailable", skip_serializing_if = "Option::is_none")]
+    pub credential_unavailable: Option<Critical>,
+}
+
+/// An alert with two levels.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Levels {
+    /// Whether it is judged. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The level of a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Period>,
+    /// The level of a critical alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical: Option<Period>,
+    /// How long a level must last before the alert fires, 0s to 24h.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Period>,
+}
+
+/// An alert that is a warning from its level on.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Warning {
+    /// Whether it is judged. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The level of a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Period>,
+    /// How long the level must last before the alert fires, or how long the alert of an event stays: 0s to 24h.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Period>,
+}
+
+/// An alert that becomes critical at its level.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Critical {
+    /// Whether it is judged. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The level of a critical alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical: Option<Period>,
+    /// How long the state must last before the alert fires, 0s to 24h.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Period>,
+}
+
+/// An alert on a state that has no level.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct State {
+    /// Whether it is judged. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// How long the state must last before the alert fires, 0s to 24h.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Period>,
+}
+
+/// Where alerts go.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Channel {
+    /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
+    pub name: String,
+    /// An HTTP endpoint which takes one POST for each transition of an alert.
+    pub webhook: Webhook,
+}
+
+/// An HTTP endpoint which takes one POST for each transition of an alert.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Webhook {
+    /// http:// or https:// and a host.
+    pub url: String,
+    /// Further headers: a name, and env:NAME or file:/path for its value. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Headers>,
+    /// Where the key of the HMAC-SHA256 signature over the body is kept: env:NAME or file:/path. Default: no signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+    /// How long one attempt may take, 50ms to 60s. Default: 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Period>,
+}
+
+/// Where telemetry goes.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Telemetry {
+    /// An OTLP collector (HTTP, protobuf). Default: none, unless OTEL_EXPORTER_OTLP_ENDPOINT or
+    /// OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Otlp>,
+}
+
+/// An OTLP collector.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Otlp {
+    /// Whether telemetry is exported. Default: true, unless OTEL_SDK_DISABLED is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The base URL, to which /v1/metrics and /v1/logs are added. Default: what the OTEL_EXPORTER_OTLP_* variables say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Further headers: a name, and env:NAME or file:/path for its value. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Headers>,
+    /// How often metrics are exported, 1s to 1h. Default: OTEL_METRIC_EXPORT_INTERVAL (in milliseconds), or 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Period>,
+    /// How long one export may take, 50ms to 60s. Default: OTEL_METRIC_EXPORT_TIMEOUT or OTEL_EXPORTER_OTLP_TIMEOUT (in
+    /// milliseconds), or 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Period>,
+}
+
+/// Where a secret is kept. The secret itself is refused, and no error repeats it.
+pub struct Secret(pub SecretRef);
+
+/// The headers of a request, in the order in which they are written.
+pub struct Headers(pub Vec<(String, Secret)>);
+
+impl<'de> Deserialize<'de> for Sdks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AutoOrNames;
+        impl<'de> Visitor<'de> for AutoOrNames {
+            type Value = Sdks;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("auto or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Sdks, E> {
+                if text == "auto" {
+                    return Ok(Sdks::Auto);
+                }
+                Err(E::custom(format_args!("expected auto or a list of names, such as [botocore, java-v2]")))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Sdks, A::Error> {
+                let mut names = Vec::new();
+                while let Some(SdkName(sdk)) = seq.next_element()? {
+                    names.push(sdk);
+                }
+                Ok(Sdks::Names(names))
+            }
+        }
+        deserializer.deserialize_any(AutoOrNames)
+    }
+}
+
+/// An SDK by its name alone: serde's own way would let YAML tags through.
+struct SdkName(Sdk);
+
+impl<'de> Deserialize<'de> for SdkName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = SdkName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an SDK")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SdkName, E> {
+                Sdk::deserialize(text.into_deserializer()).map(SdkName)
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+impl Serialize for Sdks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Names(names) => names.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Sdks {
+    fn schema_name() -> Cow<'static, str> {
+        "Sdks".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names = generator.subschema_for::<Vec<Sdk>>();
+        json_schema!({ "anyOf": [{ "const": "auto" }, names] })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reference;
+        impl Visitor<'_> for Reference {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("env:NAME or file:/path")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                SecretRef::parse(text).map(Secret).ok_or_else(|| E::custom(NOT_A_REFERENCE))
+            }
+        }
+        deserializer.deserialize_str(Reference)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Headers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut headers = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    headers.push(entry);
+                }
+                Ok(Headers(headers))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, secret)| (name, secret)))
+    }
+}
+
+impl JsonSchema for Headers {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Headers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<Secret>() })
+    }
+}

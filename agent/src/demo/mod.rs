@@ -1,0 +1,9 @@
+//! An AWS in a box: time servers, an instance metadata service and a collector on loopback, and a script that breaks
+//! them one after the other while the real agent watches.
+
+mod collector;
+mod http;
+mod imds;
+mod ntp;
+pub mod script;
+mod world;

@@ -1,0 +1,105 @@
+//! The socket on which the running agent says what it knows: whoever connects gets one snapshot as JSON.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+use crate::snapshot::Snapshot;
+
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// No snapshot comes near this size.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Why the agent could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens.
+    #[error("no agent answers on {path}: {source}: is it running (`systemctl status skewguard`), and with the same `socket`?")]
+    Connect {
+        /// The socket.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It listens and does not answer.
+    #[error("the agent on {path} does not answer")]
+    Silent {
+        /// The socket.
+        path: String,
+    },
+    /// It answers something else.
+    #[error("the agent on {path} gives an answer that this version does not understand: {source}")]
+    Foreign {
+        /// The socket.
+        path: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Opens the socket for everybody on this host: a snapshot holds no secret.
+///
+/// # Errors
+/// Another agent listens there, or the folder cannot be written to.
+pub fn listen(path: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
+    }
+    // Left behind by an agent that was killed.
+    remove(path);
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// Removes the socket.
+pub fn remove(path: &Path) {
+    // What is not there need not be removed, and what cannot be removed makes `bind` fail with a reason.
+    let _ = std::fs::remove_file(path);
+}
+
+/// Answers everybody who connects.
+pub async fn serve(listener: UnixListener, published: Arc<ArcSwap<Snapshot>>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let answer = serde_json::to_vec(&**published.load()).unwrap_or_default();
+                tokio::spawn(async move {
+                    // Whoever asks and does not read gets nothing.
+                    let _ = timeout(PATIENCE, write(stream, answer)).await;
+                });
+            }
+            // Out of file descriptors, most likely: others must get theirs back first.
+            Err(_) => tokio::time::sleep(PATIENCE).await,
+        }
+    }
+}
+
+async fn write(mut stream: UnixStream, answer: Vec<u8>) -> io::Result<()> {
+    stream.write_all(&answer).await?;
+    stream.shutdown().await
+}
+
+/// Asks the running agent.
+///
+/// # Errors
+/// It cannot be reached, does not answer, or answers something else.
+pub async fn ask(path: &Path) -> Result<Snapshot, AskError> {
+    let name = || path.display().to_string();
+    let stream = UnixStream::connect(path).await.map_err(|source| AskError::Connect { path: name(), source })?;
+    let mut answer = Vec::new();
+    match timeout(PATIENCE, stream.take(MOST_BYTES).read_to_end(&mut answer)).await {
+        Ok(Ok(_)) if !answer.is_empty() => {
+            serde_json::from_slice(&answer).map_err(|source| AskError::Foreign { path: name(), source })
+        }
+        _ => Err(AskError::Silent { path: name() }),
+    }
+}
