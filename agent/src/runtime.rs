@@ -47,7 +47,9 @@ pub enum StartError {
     #[error("OTLP cannot be set up: {0}")]
     Otlp(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The status socket cannot be opened.
-    #[error("failed to open the status socket {path}: {source}: its folder must exist and be writable, or set `socket` in the configuration")]
+    #[error(
+        "failed to open the status socket {path}: {source}: its folder must exist and be writable, or set `socket` in the configuration"
+    )]
     Socket {
         /// Where it was to be.
         path: String,
@@ -70,7 +72,11 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// Something cannot be set up. Once it measures, nothing ends it but `shutdown`.
-pub async fn run(config: Arc<Config>, options: Options<'_>, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+pub async fn run(
+    config: Arc<Config>,
+    options: Options<'_>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
     let mut engine = Engine::new(Arc::clone(&config), local::read());
     let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
@@ -101,7 +107,8 @@ pub async fn run(config: Arc<Config>, options: Options<'_>, shutdown: impl Futur
     }
     (options.ready)();
 
-    let flow = Flow { inbox, engine: &mut engine, published: &published, clock: &clock, reporters: &mut reporters, burst };
+    let flow =
+        Flow { inbox, engine: &mut engine, published: &published, clock: &clock, reporters: &mut reporters, burst };
     flow.run(shutdown).await;
 
     for task in measuring.iter().chain(&status) {
@@ -183,7 +190,13 @@ fn log_changes(before: &Snapshot, now: &Snapshot) {
     }
     for (earlier, source) in before.sources.iter().zip(&now.sources) {
         if earlier.verdict != source.verdict {
-            tracing::info!(source = source.name, address = source.address, verdict = source.verdict, refusal = source.refusal, "verdict");
+            tracing::info!(
+                source = source.name,
+                address = source.address,
+                verdict = source.verdict,
+                refusal = source.refusal,
+                "verdict"
+            );
         }
     }
 }
@@ -301,11 +314,8 @@ fn write_line(body: &str) {
 
 fn needs_tls(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> bool {
     let is_https = |url: &str| url.starts_with("https://");
-    let endpoints = [
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-    ];
+    let endpoints =
+        ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
     // A proxy may itself be reached over TLS.
     let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     config.channels.iter().any(|channel| is_https(&channel.webhook.url))

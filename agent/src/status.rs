@@ -22,7 +22,9 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens.
-    #[error("no agent answers on {path}: {source}: is it running (`systemctl status skewguard`), and with the same `socket`?")]
+    #[error(
+        "no agent answers on {path}: {source}: is it running (`systemctl status skewguard`), and with the same `socket`?"
+    )]
     Connect {
         /// The socket.
         path: String,

@@ -115,7 +115,8 @@ impl Machine {
     /// Takes all findings of a moment, and says what is to be told.
     pub fn step(&mut self, findings: &[Finding], now: Moment) -> Vec<Transition> {
         let mut transitions = Vec::new();
-        let is_found = |kind: Kind, subject: &str| findings.iter().any(|one| one.kind == kind && one.subject == subject);
+        let is_found =
+            |kind: Kind, subject: &str| findings.iter().any(|one| one.kind == kind && one.subject == subject);
         self.alerts.retain(|(kind, subject), alert| {
             let lasts = is_found(*kind, subject);
             if !lasts && let State::Firing { since, .. } = alert.state {

@@ -73,7 +73,9 @@ fn limits_in_words(standings: &[Standing]) -> String {
     let (passed, ahead): (Vec<_>, Vec<_>) = standings.iter().partition(|standing| standing.margin <= Span::ZERO);
     let mut words: Vec<String> = passed
         .iter()
-        .map(|standing| format!("past {} ({} s, {})", standing.limit.name, standing.limit.window.as_secs(), effect(standing)))
+        .map(|standing| {
+            format!("past {} ({} s, {})", standing.limit.name, standing.limit.window.as_secs(), effect(standing))
+        })
         .collect();
     if let Some(next) = ahead.iter().min_by_key(|standing| standing.margin) {
         words.push(format!(

@@ -113,11 +113,8 @@ fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
     let outage = facts.failure.as_ref().filter(|outage| rule.enabled && outage.failures >= FAILURES)?;
     let critical = rule.critical.is_some_and(|level| outage.lasting >= Span::from_duration(level));
     let severity = if critical { Severity::Critical } else { Severity::Warning };
-    let summary = format!(
-        "{} cannot be read: {}. SDKs that start or refresh now get no credentials",
-        name(facts),
-        outage.reason
-    );
+    let summary =
+        format!("{} cannot be read: {}. SDKs that start or refresh now get no credentials", name(facts), outage.reason);
     let graded = Graded { raised: Some(severity), held: severity };
     Some(finding(Kind::CredentialUnavailable, facts, rule.hold, graded, summary, outage.remedy))
 }

@@ -122,7 +122,12 @@ pub struct Graded {
 }
 
 /// Grades a value (in seconds) that is bad **above** the levels; `None` where it is below the level of clearing.
-pub fn grade_above(value_raise: f64, value_clear: f64, warning: Option<Duration>, critical: Option<Duration>) -> Option<Graded> {
+pub fn grade_above(
+    value_raise: f64,
+    value_clear: f64,
+    warning: Option<Duration>,
+    critical: Option<Duration>,
+) -> Option<Graded> {
     grade(warning, critical, |level| value_raise >= level, |level| value_clear >= level * (1.0 - HYSTERESIS))
 }
 

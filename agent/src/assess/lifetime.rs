@@ -18,14 +18,19 @@ pub struct Lifetime {
 
 impl Lifetime {
     /// Works it out for a credential that expires at `expiration`.
-    pub fn of(expiration: TrueTime, reading: Reading, true_now: Option<TrueTime>, skew: Option<&Skew>, sdks: &[Sdk]) -> Self {
+    pub fn of(
+        expiration: TrueTime,
+        reading: Reading,
+        true_now: Option<TrueTime>,
+        skew: Option<&Skew>,
+        sdks: &[Sdk],
+    ) -> Self {
         let believed = SystemTime::from_nanos(expiration.nanos());
         Self {
             remaining: true_now.map(|now| expiration.since(now)),
             remaining_local: believed.since(reading.system),
-            refresh_margins: skew.map_or_else(Vec::new, |skew| {
-                sdks.iter().map(|sdk| (*sdk, refresh_margin(*sdk, skew))).collect()
-            }),
+            refresh_margins: skew
+                .map_or_else(Vec::new, |skew| sdks.iter().map(|sdk| (*sdk, refresh_margin(*sdk, skew))).collect()),
         }
     }
 }

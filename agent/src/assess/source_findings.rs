@@ -31,7 +31,9 @@ pub fn find(facts: &SourceFacts<'_>, alerts: &Alerts) -> Option<Finding> {
                 Kind::SourceFalseticker,
                 &alerts.source_falseticker,
                 name,
-                format!("{name} ({server}) contradicts the majority{claim}. It is not used; who trusts it gets wrong time"),
+                format!(
+                    "{name} ({server}) contradicts the majority{claim}. It is not used; who trusts it gets wrong time"
+                ),
                 "take it out of the time daemon's configuration, or mend its server",
             )
         }

@@ -50,11 +50,10 @@ fn start_log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && env("NO_COLOR").is_none_or(|set| set.is_empty()));
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(
+            std::io::IsTerminal::is_terminal(&std::io::stderr()) && env("NO_COLOR").is_none_or(|set| set.is_empty()),
+        );
     // Under a service manager the journal stamps every line itself.
     let under_journal = env("JOURNAL_STREAM").is_some();
     // A second log, as in a test, is not needed.

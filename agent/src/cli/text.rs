@@ -90,17 +90,25 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
     push_all(&mut lines, "source", snapshot.sources.iter().map(source));
     push_all(&mut lines, "limit", snapshot.limits.iter().map(limit));
     push_all(&mut lines, "credential", snapshot.credentials.iter().map(credential));
-    push_all(&mut lines, "alert", snapshot.alerts.iter().map(|alert| {
-        let since = alert.since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
-        format!("{} {} {}{since} {}", alert.alert.name(), alert.severity.name(), alert.state, alert.subject)
-    }));
-    push_all(&mut lines, "delivery", snapshot.delivery.iter().map(|delivery| {
-        let error = delivery.error.as_ref().map_or_else(String::new, |error| format!(", failing: {error}"));
-        format!(
-            "{}: {} delivered, {} queued, {} dropped{error}",
-            delivery.destination, delivery.delivered, delivery.queued, delivery.dropped
-        )
-    }));
+    push_all(
+        &mut lines,
+        "alert",
+        snapshot.alerts.iter().map(|alert| {
+            let since = alert.since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
+            format!("{} {} {}{since} {}", alert.alert.name(), alert.severity.name(), alert.state, alert.subject)
+        }),
+    );
+    push_all(
+        &mut lines,
+        "delivery",
+        snapshot.delivery.iter().map(|delivery| {
+            let error = delivery.error.as_ref().map_or_else(String::new, |error| format!(", failing: {error}"));
+            format!(
+                "{}: {} delivered, {} queued, {} dropped{error}",
+                delivery.destination, delivery.delivered, delivery.queued, delivery.dropped
+            )
+        }),
+    );
     let doubt = if snapshot.time.verified { "" } else { " (by the system clock, unverified)" };
     lines.push(paint.faint(&format!("true time   {}{doubt}", snapshot.time.truth)));
     let mut text = String::new();

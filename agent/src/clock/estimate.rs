@@ -16,6 +16,8 @@ const WORTHLESS: Span = Span::from_nanos(30 * 1_000_000_000);
 const LEAP: Span = Span::from_nanos(36 * 3_600 * 1_000_000_000);
 /// A move of the estimate beyond what both bounds explain and this ends the trend; smaller ones a robust slope ignores.
 const JUMP: Span = Span::from_nanos(100_000_000);
+/// A source that fell silent keeps its vote against overturning the estimate for this long.
+const VOTE: Span = Span::from_nanos(15 * 60 * 1_000_000_000);
 /// By how much a smeared source may differ from an unsmeared one.
 const SMEAR: Span = Span::from_nanos(500_000_000);
 
@@ -36,8 +38,7 @@ pub enum ClockState {
 
 impl ClockState {
     /// Every state.
-    pub const ALL: [Self; 5] =
-        [Self::Starting, Self::Synchronized, Self::Holdover, Self::Disagreement, Self::Unknown];
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Synchronized, Self::Holdover, Self::Disagreement, Self::Unknown];
 
     /// The name in output and attributes.
     pub const fn name(self) -> &'static str {
@@ -115,6 +116,8 @@ pub struct Source {
     failures: u32,
     last_failure: Failure,
     verdict: Verdict,
+    /// It contradicted a majority, and has not agreed with one since.
+    condemned: bool,
 }
 
 impl Source {
@@ -127,6 +130,7 @@ impl Source {
             failures: 0,
             last_failure: Failure::Unanswered,
             verdict: Verdict::WarmingUp,
+            condemned: false,
         }
     }
 
@@ -162,6 +166,11 @@ impl Source {
         let best = self.filter.best(now, aging)?;
         let bound = best.error_bound(now, aging).span().plus(grace);
         Some(Candidate { anchor: best.anchor, bound: ErrorBound::new(bound), trusted: self.witness.trusted })
+    }
+
+    /// Whether its word still counts when the estimate is to be overturned, although it may be silent now.
+    fn has_a_vote(&self, now: BootTime) -> bool {
+        !self.condemned && self.filter.latest().is_some_and(|sample| now.since(sample.at) < VOTE)
     }
 
     const fn silent_verdict(&self) -> Verdict {
@@ -269,21 +278,36 @@ impl Estimator {
 
     /// What the local clock may gain, in seconds a second: the tolerance of RFC 5905, and the drift that was measured.
     fn aging(&self) -> f64 {
-        FREQUENCY_TOLERANCE + self.history.drift().filter(Drift::is_significant).map_or(0.0, |drift| drift.pessimistic().abs())
+        FREQUENCY_TOLERANCE
+            + self.history.drift().filter(Drift::is_significant).map_or(0.0, |drift| drift.pessimistic().abs())
     }
 
     fn agree(&mut self, now: BootTime) {
         let (aging, grace) = (self.aging(), self.leap_grace(now));
+        let held = self.estimate(now);
         let candidates: Vec<_> = self.sources.iter().map(|source| source.candidate(now, aging, grace)).collect();
-        let heard: Vec<_> = candidates.iter().flatten().copied().collect();
-        let agreement = intersect(&heard);
+        // A falseticker does not become right because the others fell silent.
+        let is_heard = |source: &Source, candidate: &Candidate| {
+            !source.condemned || held.is_none_or(|held| !contradicts(&held, candidate.anchor, candidate.bound))
+        };
+        let voters = self.sources.iter().zip(&candidates);
+        let heard: Vec<_> = voters
+            .filter_map(|(source, candidate)| candidate.filter(|candidate| is_heard(source, candidate)))
+            .collect();
+        let agreement = intersect(&heard).filter(|agreement| self.may_overturn(held, agreement, &heard, now));
         for (source, candidate) in self.sources.iter_mut().zip(&candidates) {
             source.verdict = match (candidate, &agreement) {
                 (None, _) => source.silent_verdict(),
                 (Some(candidate), Some(agreement)) if candidate.agrees_with(agreement) => Verdict::Truechimer,
                 (Some(_), Some(_)) => Verdict::Falseticker,
+                (Some(_), None) if source.condemned => Verdict::Falseticker,
                 (Some(_), None) => Verdict::Undecided,
             };
+            match source.verdict {
+                Verdict::Truechimer => source.condemned = false,
+                Verdict::Falseticker => source.condemned = true,
+                _ => {}
+            }
         }
         self.state = match agreement {
             Some(agreement) => {
@@ -297,15 +321,22 @@ impl Estimator {
         };
     }
 
+    /// What contradicts the estimate that is held needs more than the majority of those who happen to answer: a
+    /// majority of all that have answered lately, or a trusted source.
+    fn may_overturn(&self, held: Option<Estimate>, agreement: &Agreement, heard: &[Candidate], now: BootTime) -> bool {
+        if held.is_none_or(|held| !contradicts(&held, agreement.anchor, agreement.bound)) {
+            return true;
+        }
+        let electorate = self.sources.iter().filter(|source| source.has_a_vote(now)).count();
+        let supporters = || heard.iter().filter(|candidate| candidate.agrees_with(agreement));
+        supporters().any(|candidate| candidate.trusted) || supporters().count() > electorate / 2
+    }
+
     fn adopt(&mut self, agreement: &Agreement, now: BootTime, aging: f64) {
         let estimate = Estimate { anchor: agreement.anchor, bound: agreement.bound };
-        if let Some(before) = self.estimate(now) {
-            let moved = estimate.anchor.since(before.anchor).abs();
-            let explained = estimate.bound.span().plus(before.bound.span());
-            // Far more than both bounds explain: true time jumped against the boot clock, and the trend ended there.
-            if moved > explained.plus(JUMP) {
-                self.history.reset();
-            }
+        // True time jumped against the boot clock, and the trend ended there.
+        if self.estimate(now).is_some_and(|held| contradicts(&held, estimate.anchor, estimate.bound)) {
+            self.history.reset();
         }
         // The trend is drawn through the measurements themselves, not through what was made of them later.
         let measured = self
@@ -326,6 +357,11 @@ impl Estimator {
         let mixed = smeared > 0 && smeared < self.sources.len();
         if mixed && self.leap_until.is_some_and(|until| now < until) { SMEAR } else { Span::ZERO }
     }
+}
+
+/// Whether a claim lies further from what is held than both bounds explain.
+fn contradicts(held: &Estimate, anchor: Anchor, bound: ErrorBound) -> bool {
+    anchor.since(held.anchor).abs() > bound.span().plus(held.bound.span()).plus(JUMP)
 }
 
 #[cfg(test)]
@@ -375,6 +411,28 @@ mod tests {
         assert_eq!(verdicts, [Verdict::Truechimer, Verdict::Falseticker, Verdict::Truechimer]);
         let off = estimator.estimate(at(1.0)).unwrap().anchor.since(Anchor::from_seconds(1e9));
         assert!(off.abs() <= Span::from_seconds(0.002), "{off:?}");
+    }
+
+    #[test]
+    fn a_liar_does_not_become_right_when_the_others_fall_silent() {
+        let mut estimator = Estimator::new([HONEST; 3], at(0.0));
+        for (source, anchor) in [(0, 1e9), (1, 1e9 + 30.0), (2, 1e9)] {
+            estimator.answered(source, sample(1.0, anchor, 0.001), at(1.0));
+        }
+        for second in 2..2_000 {
+            let now = at(f64::from(second));
+            estimator.failed(0, Failure::Unanswered, now);
+            estimator.answered(1, sample(f64::from(second), 1e9 + 30.0, 0.001), now);
+            estimator.failed(2, Failure::Unanswered, now);
+        }
+        assert_eq!(estimator.state(at(2_000.0)), ClockState::Holdover);
+        assert_eq!(estimator.sources()[1].verdict(), Verdict::Falseticker);
+        // Once the others are back and say the same, it was right.
+        for source in [0, 2, 0, 2] {
+            estimator.answered(source, sample(2_001.0, 1e9 + 30.0, 0.001), at(2_001.0));
+        }
+        assert_eq!(estimator.state(at(2_001.0)), ClockState::Synchronized);
+        assert_eq!(estimator.sources()[1].verdict(), Verdict::Truechimer);
     }
 
     #[test]

@@ -11,6 +11,9 @@ const DEPTH: usize = 8;
 /// No oscillator of a running host is off by more than this (the kernel's own limit of correction), in seconds a second.
 const WORST_FREQUENCY: f64 = 500e-6;
 
+/// A second answer confirms a first that contradicted all before it even if the clock runs away as fast as this.
+const RUNAWAY: f64 = 1e-2;
+
 /// Beyond what both bounds and the worst oscillator explain, this much is still put down to noise.
 const NOISE: Span = Span::from_nanos(1_000_000);
 
@@ -41,14 +44,16 @@ impl Filter {
     /// Offers an answer.
     pub fn offer(&mut self, sample: Sample) -> Offered {
         let suspect = self.suspect.take();
-        let contradicted = self.best(sample.at, FREQUENCY_TOLERANCE).filter(|best| !agree(best, &sample));
-        let Some(best) = contradicted else {
+        let contradicted =
+            self.best(sample.at, FREQUENCY_TOLERANCE).filter(|best| !agree(best, &sample, WORST_FREQUENCY));
+        if contradicted.is_none() {
             self.contradictions = 0;
             self.take(sample);
             return Offered::Taken;
-        };
+        }
         self.contradictions += 1;
-        if suspect.is_some_and(|suspect| confirms(&best, &suspect, &sample)) || self.contradictions >= MOST_CONTRADICTIONS {
+        let is_confirmed = suspect.is_some_and(|suspect| agree(&suspect, &sample, RUNAWAY));
+        if is_confirmed || self.contradictions >= MOST_CONTRADICTIONS {
             self.samples.clear();
             self.contradictions = 0;
             self.take(sample);
@@ -81,21 +86,10 @@ impl Filter {
     }
 }
 
-/// Whether a second answer tells the same as a first that contradicted all before it: it agrees with the first, or the
-/// two are closer to each other than to what was believed, as they are while the clock runs away fast.
-fn confirms(believed: &Sample, first: &Sample, second: &Sample) -> bool {
-    let apart = |one: &Sample| second.anchor.since(one.anchor).abs();
-    agree(first, second) || apart(first) <= apart(believed).half()
-}
-
-fn agree(earlier: &Sample, later: &Sample) -> bool {
-    let apart = later.anchor.since(earlier.anchor).abs().nanos();
-    let explained = earlier
-        .error_bound(later.at, WORST_FREQUENCY)
-        .span()
-        .nanos()
-        .saturating_add(later.root_distance().nanos())
-        .saturating_add(NOISE.nanos());
+/// Whether two answers can both be true, if the local clock gains at most `worst_frequency` s/s between them.
+fn agree(earlier: &Sample, later: &Sample, worst_frequency: f64) -> bool {
+    let apart = later.anchor.since(earlier.anchor).abs();
+    let explained = earlier.error_bound(later.at, worst_frequency).span().plus(later.root_distance()).plus(NOISE);
     apart <= explained
 }
 
@@ -144,11 +138,11 @@ pub(crate) mod tests {
     #[test]
     fn a_clock_that_runs_away_is_followed_and_noise_is_not_believed_for_ever() {
         let mut filter = Filter::default();
-        for second in 0..60 {
+        for second in 0..61 {
             filter.offer(sample(f64::from(second), 1_000.0 + f64::from(second) * 5e-3, 1e-5));
         }
-        let followed = filter.best(BootTime::from_seconds(59.0), 15e-6).unwrap().anchor;
-        assert!(followed.since(Anchor::from_seconds(1_000.295)).abs() <= Span::from_seconds(0.011), "{followed:?}");
+        let followed = filter.best(BootTime::from_seconds(60.0), 15e-6).unwrap().anchor;
+        assert!(followed.since(Anchor::from_seconds(1_000.3)).abs() <= Span::from_seconds(0.011), "{followed:?}");
         let wild = [5.0, -70.0, 900.0, -4_000.0].map(|far| filter.offer(sample(70.0, far, 1e-5)));
         assert_eq!(wild, [Offered::Suspected, Offered::Suspected, Offered::Suspected, Offered::Jumped]);
     }

@@ -47,8 +47,8 @@ impl Candidate {
 /// can push the truth out of it. A trusted survivor narrows it to its own interval. Without a majority the trusted
 /// candidates decide among themselves; where they do not agree either, or there are none, there is no agreement.
 pub fn intersect(candidates: &[Candidate]) -> Option<Agreement> {
-    let (low, high) = majority(candidates.iter())
-        .or_else(|| majority(candidates.iter().filter(|candidate| candidate.trusted)))?;
+    let (low, high) =
+        majority(candidates.iter()).or_else(|| majority(candidates.iter().filter(|candidate| candidate.trusted)))?;
     let survivors = || candidates.iter().filter(move |one| one.low() <= high && low <= one.high());
     let (low, high) = survivors().filter(|one| one.trusted).fold((low, high), |(low, high), one| {
         let (narrow_low, narrow_high) = (low.max(one.low()), high.min(one.high()));

@@ -45,7 +45,8 @@ impl Outbox {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let state = Delivery { destination: destination.name.clone(), ..Delivery::default() };
         let inner = Inner { items: VecDeque::new(), departed: 0, state };
-        let queue = Arc::new(Queue { inner: Mutex::new(inner), changed: Notify::new(), closing: CancellationToken::new() });
+        let queue =
+            Arc::new(Queue { inner: Mutex::new(inner), changed: Notify::new(), closing: CancellationToken::new() });
         let task = tokio::spawn(send_all(Arc::clone(&queue), client, destination, mailbox));
         (Self { queue }, task)
     }
@@ -160,7 +161,11 @@ async fn send_all<E: From<Delivery>>(
             match &result {
                 Ok(()) => tracing::info!(destination = destination.name, "delivery works again"),
                 Err(failure) => {
-                    tracing::warn!(destination = destination.name, reason = failure.reason, "delivery fails; measuring goes on");
+                    tracing::warn!(
+                        destination = destination.name,
+                        reason = failure.reason,
+                        "delivery fails; measuring goes on"
+                    );
                 }
             }
         }

@@ -60,7 +60,10 @@ pub async fn attempt(client: &reqwest::Client, destination: &Destination, item: 
         let name = HeaderName::from_bytes(name.as_bytes());
         let value = HeaderValue::from_str(&value);
         let (Ok(name), Ok(mut value)) = (name, value) else {
-            return Err(Failure::transient(format!("the secret for a header of {} is not fit for one", destination.name)));
+            return Err(Failure::transient(format!(
+                "the secret for a header of {} is not fit for one",
+                destination.name
+            )));
         };
         value.set_sensitive(true);
         headers.insert(name, value);

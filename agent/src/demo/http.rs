@@ -69,11 +69,8 @@ async fn serve(stream: TcpStream, handler: &(impl Fn(Request) -> Response + ?Siz
     let mut stream = BufReader::new(stream);
     let Some(request) = read(&mut stream).await? else { return Ok(()) };
     let response = handler(request);
-    let mut head = format!(
-        "HTTP/1.1 {} -\r\nContent-Length: {}\r\nConnection: close\r\n",
-        response.status,
-        response.body.len()
-    );
+    let mut head =
+        format!("HTTP/1.1 {} -\r\nContent-Length: {}\r\nConnection: close\r\n", response.status, response.body.len());
     for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -13,7 +13,7 @@ use super::{imds, ntp};
 use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
-use crate::clock::time::{Offset, Span, humane, humane_offset, rfc3339};
+use crate::clock::time::{Offset, Span, humane_offset, rfc3339};
 use crate::config::checked::{Channel, Config, Imds, Otlp, Server, Source, Webhook};
 use crate::runtime::{self, Options};
 use crate::snapshot::AlertMessage;
@@ -54,7 +54,11 @@ pub enum DemoError {
 /// Nothing can be shown.
 pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoError> {
     let world = Arc::new(World::new());
-    let servers = [ntp::start(Arc::clone(&world)).await?, ntp::start(Arc::clone(&world)).await?, ntp::start(Arc::clone(&world)).await?];
+    let servers = [
+        ntp::start(Arc::clone(&world)).await?,
+        ntp::start(Arc::clone(&world)).await?,
+        ntp::start(Arc::clone(&world)).await?,
+    ];
     let metadata = imds::start(Arc::clone(&world)).await?;
     let collector = Collector::start(Arc::clone(&world)).await?;
     let config = Config {
@@ -138,10 +142,13 @@ impl Show<'_> {
             return false;
         }
         let received = self.collector.received();
-        self.say("agent", &format!(
-            "healthy: the clock is {} (as its metrics say), nothing to tell",
-            humane_offset(Offset::new(Span::from_seconds(received.offset.unwrap_or_default())))
-        ));
+        self.say(
+            "agent",
+            &format!(
+                "healthy: the clock is {} (as its metrics say), nothing to tell",
+                humane_offset(Offset::new(Span::from_seconds(received.offset.unwrap_or_default())))
+            ),
+        );
 
         self.act("drift", "the host's clock begins to lose 43 s a day (500 ppm)");
         self.world.drift(DRIFT);
@@ -172,9 +179,8 @@ impl Show<'_> {
     }
 
     async fn until_told(&mut self, kind: Kind, change: Change) -> bool {
-        let came = self
-            .until(|show| show.told.iter().any(|(_, alert)| alert.alert == kind && alert.change == change))
-            .await;
+        let came =
+            self.until(|show| show.told.iter().any(|(_, alert)| alert.alert == kind && alert.change == change)).await;
         if !came {
             self.say("demo", &format!("{} was not told as {} in time", kind.name(), change.name()));
         }
@@ -200,7 +206,14 @@ impl Show<'_> {
         let what = match alert.change {
             Change::Resolved => format!("resolved {}", alert.alert.name()),
             Change::Firing | Change::Repeated => {
-                format!("{} {}: {}\n{:22}remedy: {}", alert.severity.name().to_uppercase(), alert.alert.name(), alert.summary, "", alert.remedy)
+                format!(
+                    "{} {}: {}\n{:22}remedy: {}",
+                    alert.severity.name().to_uppercase(),
+                    alert.alert.name(),
+                    alert.summary,
+                    "",
+                    alert.remedy
+                )
             }
         };
         self.say("agent", &what);
@@ -220,9 +233,12 @@ impl Show<'_> {
         for (kind, severity, act) in EXPECTED {
             let since = self.acts.iter().find(|(name, _)| *name == act).map(|(_, at)| *at);
             let of = |change| {
-                self.told.iter().find(move |(_, alert)| alert.alert == kind && alert.severity == severity && alert.change == change)
+                self.told
+                    .iter()
+                    .find(move |(_, alert)| alert.alert == kind && alert.severity == severity && alert.change == change)
             };
-            let after = of(Change::Firing).zip(since).map(|((at, _), since)| format!("{:.1} s", (*at - since).as_secs_f64()));
+            let after =
+                of(Change::Firing).zip(since).map(|((at, _), since)| format!("{:.1} s", (*at - since).as_secs_f64()));
             (self.print)(&format!(
                 "{:<26} {:<9} {:<11} {}",
                 kind.name(),
@@ -236,7 +252,12 @@ impl Show<'_> {
         };
         let others: Vec<_> = self.told.iter().map(|(_, alert)| alert).filter(|alert| !is_expected(alert)).collect();
         for alert in &others {
-            (self.print)(&format!("unexpected: {} {} {}", alert.alert.name(), alert.severity.name(), alert.change.name()));
+            (self.print)(&format!(
+                "unexpected: {} {} {}",
+                alert.alert.name(),
+                alert.severity.name(),
+                alert.change.name()
+            ));
         }
         let received = self.collector.received();
         (self.print)(&format!(

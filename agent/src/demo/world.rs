@@ -47,11 +47,6 @@ impl World {
         TrueTime::from_nanos(reading.system.nanos()).plus(self.state().shift_at(reading.boot))
     }
 
-    /// AWS time minus system time.
-    pub(super) fn shift(&self) -> Span {
-        self.state().shift_at(local::boot())
-    }
-
     /// From now on the clock of the host loses `rate` seconds a second.
     pub(super) fn drift(&self, rate: f64) {
         let now = local::boot();

@@ -81,7 +81,13 @@ impl Known {
         }
     }
 
-    pub(super) fn assess(&self, now: Reading, true_now: Option<TrueTime>, skew: Option<&Skew>, sdks: &[Sdk]) -> Assessed {
+    pub(super) fn assess(
+        &self,
+        now: Reading,
+        true_now: Option<TrueTime>,
+        skew: Option<&Skew>,
+        sdks: &[Sdk],
+    ) -> Assessed {
         let expiration = self.lease.as_ref().and_then(|lease| lease.expiration);
         Assessed {
             lifetime: expiration.map(|expiration| Lifetime::of(expiration, now, true_now, skew, sdks)),
@@ -147,6 +153,7 @@ impl Known {
 
     /// A host that never had a role has no credentials to lose.
     fn has_no_role(&self) -> bool {
-        self.lease.is_none() && matches!(self.failure.as_ref().map(|failure| &failure.reason), Some(Unavailable::NoRole))
+        self.lease.is_none()
+            && matches!(self.failure.as_ref().map(|failure| &failure.reason), Some(Unavailable::NoRole))
     }
 }

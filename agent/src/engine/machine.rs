@@ -73,7 +73,8 @@ impl Now {
 impl Engine {
     /// Begins without knowing anything.
     pub fn new(config: Arc<Config>, now: Reading) -> Self {
-        let witnesses = config.sources.iter().map(|source| Witness { trusted: source.trusted, leap_smear: source.leap_smear });
+        let witnesses =
+            config.sources.iter().map(|source| Witness { trusted: source.trusted, leap_smear: source.leap_smear });
         Self {
             estimator: Estimator::new(witnesses, now.boot),
             sources: config.sources.iter().map(|_| SourceLog::default()).collect(),
@@ -143,7 +144,8 @@ impl Engine {
             now: now.reading.boot,
         };
         let mut findings = clock_findings::find(&facts, &self.config.alerts);
-        for ((source, log), configured) in self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources) {
+        for ((source, log), configured) in self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources)
+        {
             let facts = source_findings::SourceFacts {
                 name: &configured.name,
                 server: configured.server.to_string(),

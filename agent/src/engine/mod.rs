@@ -5,6 +5,8 @@ mod credentials;
 mod event;
 mod machine;
 mod publish;
+#[cfg(test)]
+mod scenarios;
 
 pub use credentials::CredentialEvent;
 pub use event::{Event, Reaction};

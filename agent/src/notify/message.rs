@@ -8,7 +8,12 @@ use crate::snapshot::AlertMessage;
 use crate::telemetry::logs::EVENT;
 
 /// Writes the message of a transition that happened at `system` by the system clock.
-pub fn message(transition: &Transition, host: &str, attributes: &BTreeMap<String, String>, system: SystemTime) -> AlertMessage {
+pub fn message(
+    transition: &Transition,
+    host: &str,
+    attributes: &BTreeMap<String, String>,
+    system: SystemTime,
+) -> AlertMessage {
     let since = rfc3339(transition.since.time.nanos());
     AlertMessage {
         event: EVENT.to_owned(),

@@ -47,8 +47,7 @@ pub(super) struct Exchanged {
 
 impl StampedSocket {
     pub(super) async fn connect(server: SocketAddr) -> io::Result<Self> {
-        let any: IpAddr =
-            if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0)).await?;
         socket.connect(server).await?;
         let kernel_stamps = sys::enable_timestamping(&socket).is_ok();
@@ -65,17 +64,15 @@ impl StampedSocket {
         } else {
             None
         };
-        let user_space =
-            |timestamps| Exchanged { departure: departure.boot, arrival: arrival.boot, timestamps, reply };
+        let user_space = |timestamps| Exchanged { departure: departure.boot, arrival: arrival.boot, timestamps, reply };
         let Some((sent, received)) = kernel else { return Some(user_space(Timestamps::UserSpaceMissing)) };
         let stepped = arrival.system_minus_boot().nanos().saturating_sub(departure.system_minus_boot().nanos());
         let ordered = departure.system <= sent && sent <= received && received <= arrival.system;
         if !ordered || Span::from_nanos(stepped).abs() > STEADY {
             return Some(user_space(Timestamps::UserSpaceContradicted));
         }
-        let boot = |stamp: SystemTime| {
-            BootTime::from_nanos(stamp.nanos().saturating_sub(arrival.system_minus_boot().nanos()))
-        };
+        let boot =
+            |stamp: SystemTime| BootTime::from_nanos(stamp.nanos().saturating_sub(arrival.system_minus_boot().nanos()));
         Some(Exchanged { departure: boot(sent), arrival: boot(received), timestamps: Timestamps::Kernel, reply })
     }
 
@@ -94,8 +91,9 @@ impl sntpc::NtpUdpSocket for StampedSocket {
 
     async fn recv_from(&self, buffer: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
         let receive = || sys::receive(self.socket.as_fd(), buffer);
-        let (length, kernel) =
-            self.socket.async_io(Interest::READABLE, receive).await.map_err(|_| sntpc::Error::Network)?;
+        // A refusal by the network arrives as an error, not as something to read.
+        let ready = Interest::READABLE | Interest::ERROR;
+        let (length, kernel) = self.socket.async_io(ready, receive).await.map_err(|_| sntpc::Error::Network)?;
         let reading = local::read();
         let mut reply = [0; 48];
         for (kept, received) in reply.iter_mut().zip(buffer.iter().take(length)) {

@@ -89,11 +89,7 @@ pub fn transmit_timestamp(socket: BorrowedFd<'_>) -> io::Result<Option<SystemTim
     receive_with(socket, &mut [0; 1], MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT).map(|(_, stamp)| stamp)
 }
 
-fn receive_with(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    flags: MsgFlags,
-) -> io::Result<(usize, Option<SystemTime>)> {
+fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -> io::Result<(usize, Option<SystemTime>)> {
     // Room for SCM_TIMESTAMPING (three timespecs) and the IP_RECVERR block that comes with it, each with its header.
     let mut control = [0; 256];
     let mut slices = [IoSliceMut::new(buffer)];

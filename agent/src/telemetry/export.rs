@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_otlp::{
-    Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol, RetryPolicy, WithExportConfig, WithHttpConfig,
+    Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol, RetryPolicy, WithExportConfig,
+    WithHttpConfig,
 };
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter as _};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{ManualReader, Pipeline, InstrumentKind, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality};
 use std::sync::Weak;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,11 @@ impl Telemetry {
     ///
     /// # Errors
     /// The endpoint is no URL, by the configuration or by the `OTEL_*` variables.
-    pub fn start(config: &Otlp, env: &dyn Fn(&str) -> Option<String>, parts: &Parts) -> Result<Self, ExporterBuildError> {
+    pub fn start(
+        config: &Otlp,
+        env: &dyn Fn(&str) -> Option<String>,
+        parts: &Parts,
+    ) -> Result<Self, ExporterBuildError> {
         let gateway = |signal, outbox: &Outbox| Gateway {
             signal,
             outbox: outbox.clone(),

@@ -18,9 +18,9 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
 use super::resource::complete;
+use crate::clock::local;
 use crate::clock::time::{Anchor, BootTime, TrueTime};
 use crate::clock::true_clock::TrueClock;
-use crate::clock::local;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::request::Item;
 use crate::snapshot::Snapshot;

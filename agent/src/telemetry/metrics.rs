@@ -46,7 +46,13 @@ struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
-    fn gauge(&self, name: &'static str, unit: &'static str, about: &'static str, points: fn(&Snapshot) -> Vec<Point<f64>>) {
+    fn gauge(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        about: &'static str,
+        points: fn(&Snapshot) -> Vec<Point<f64>>,
+    ) {
         let published = Arc::clone(self.published);
         let gauge = self.meter.f64_observable_gauge(name).with_unit(unit).with_description(about);
         gauge
@@ -58,7 +64,13 @@ impl Metrics<'_> {
             .build();
     }
 
-    fn counter(&self, name: &'static str, unit: &'static str, about: &'static str, points: fn(&Snapshot) -> Vec<Point<u64>>) {
+    fn counter(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        about: &'static str,
+        points: fn(&Snapshot) -> Vec<Point<u64>>,
+    ) {
         let published = Arc::clone(self.published);
         let counter = self.meter.u64_observable_counter(name).with_unit(unit).with_description(about);
         counter
@@ -81,16 +93,21 @@ impl Metrics<'_> {
             plain(s.clock.drift_ppm.map(|ppm| ppm * 1e-6))
         });
         self.gauge("clock.state", "1", "1 for the state that the clock is in, else 0", |s| {
-            let state = |state: ClockState| (flag(s.clock.state == state.name()), vec![KeyValue::new("clock.state", state.name())]);
+            let state = |state: ClockState| {
+                (flag(s.clock.state == state.name()), vec![KeyValue::new("clock.state", state.name())])
+            };
             ClockState::ALL.into_iter().map(state).collect()
         });
         self.counter("clock.steps", "{step}", "Steps of the system clock", |s| {
             let direction = |name: &'static str| vec![KeyValue::new("clock.direction", name)];
             vec![(s.clock.steps.forward, direction("forward")), (s.clock.steps.backward, direction("backward"))]
         });
-        self.gauge("clock.kernel.synchronized", "1", "1 where a time daemon says that the clock is synchronized", |s| {
-            plain(s.clock.kernel.map(|kernel| flag(kernel.synchronized)))
-        });
+        self.gauge(
+            "clock.kernel.synchronized",
+            "1",
+            "1 where a time daemon says that the clock is synchronized",
+            |s| plain(s.clock.kernel.map(|kernel| flag(kernel.synchronized))),
+        );
         self.gauge("clock.kernel.max_error", "s", "The kernel's bound on the error of its clock", |s| {
             plain(s.clock.kernel.map(|kernel| kernel.max_error_seconds))
         });
@@ -103,7 +120,9 @@ impl Metrics<'_> {
         self.gauge("ntp.source.offset", "s", "True minus system time, as this source has it", |s| {
             of_sources(s, |source| source.offset_seconds)
         });
-        self.gauge("ntp.source.delay", "s", "Round trip to this source", |s| of_sources(s, |source| source.delay_seconds));
+        self.gauge("ntp.source.delay", "s", "Round trip to this source", |s| {
+            of_sources(s, |source| source.delay_seconds)
+        });
         self.gauge("ntp.source.root_distance", "s", "How far this source can be wrong", |s| {
             of_sources(s, |source| source.root_distance_seconds)
         });
@@ -157,16 +176,21 @@ impl Metrics<'_> {
         self.gauge("aws.credential.age", "s", "True time since the last rotation", |s| {
             of_credentials(s, |credential| credential.age_seconds)
         });
-        self.gauge("aws.credential.refresh_margin", "s", "Lifetime that is left when an SDK refreshes; negative: it uses expired credentials", |s| {
-            let points = s.credentials.iter().flat_map(|credential| {
-                credential.refresh_margins_seconds.iter().map(|(sdk, margin)| {
-                    let mut attributes = credential_attributes(credential);
-                    attributes.push(KeyValue::new("aws.sdk", sdk.clone()));
-                    (*margin, attributes)
-                })
-            });
-            points.collect()
-        });
+        self.gauge(
+            "aws.credential.refresh_margin",
+            "s",
+            "Lifetime that is left when an SDK refreshes; negative: it uses expired credentials",
+            |s| {
+                let points = s.credentials.iter().flat_map(|credential| {
+                    credential.refresh_margins_seconds.iter().map(|(sdk, margin)| {
+                        let mut attributes = credential_attributes(credential);
+                        attributes.push(KeyValue::new("aws.sdk", sdk.clone()));
+                        (*margin, attributes)
+                    })
+                });
+                points.collect()
+            },
+        );
         self.counter("aws.imds.requests", "{request}", "Requests to the instance metadata service", |s| {
             let point = |(outcome, count): (&String, &u64)| (*count, vec![KeyValue::new("outcome", outcome.clone())]);
             s.imds_requests.iter().map(point).collect()
@@ -239,6 +263,7 @@ fn credential_attributes(credential: &Credential) -> Vec<KeyValue> {
 }
 
 fn of_destinations(snapshot: &Snapshot, value: fn(&Delivery) -> u64) -> Vec<Point<u64>> {
-    let point = |delivery: &Delivery| (value(delivery), vec![KeyValue::new("destination", delivery.destination.clone())]);
+    let point =
+        |delivery: &Delivery| (value(delivery), vec![KeyValue::new("destination", delivery.destination.clone())]);
     snapshot.delivery.iter().map(point).collect()
 }

@@ -42,7 +42,10 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
         if mailbox.send(Polled { result: fetch.result, requests: fetch.requests }.into()).await.is_err() {
             return Ok(());
         }
-        if reached && !host_is_known && let Some(host) = client.host().await {
+        if reached
+            && !host_is_known
+            && let Some(host) = client.host().await
+        {
             host_is_known = true;
             if mailbox.send(host.into()).await.is_err() {
                 return Ok(());
