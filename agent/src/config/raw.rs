@@ -55,7 +55,7 @@ pub struct Source {
     /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
     #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
     pub name: String,
-    /// The NTP server: host, host:port, an IPv4 or IPv6 address, or [IPv6]:port. Default port: 123.
+    /// The NTP server: host, host:port, an IPv4 or IPv6 address, or `[IPv6]:port`. Default port: 123.
     pub ntp: String,
     /// Whether it wins a tie, because AWS judges by AWS's clock. Default: true for Amazon Time Sync, else false.
     #[serde(skip_serializing_if = "Option::is_none")]

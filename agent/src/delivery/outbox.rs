@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::request::{Destination, Failure, Item, attempt};
@@ -42,7 +43,7 @@ impl Outbox {
         client: reqwest::Client,
         destination: Destination,
         mailbox: mpsc::Sender<E>,
-    ) -> (Self, tokio::task::JoinHandle<()>) {
+    ) -> (Self, JoinHandle<()>) {
         let state = Delivery { destination: destination.name.clone(), ..Delivery::default() };
         let inner = Inner { items: VecDeque::new(), departed: 0, state };
         let queue =
@@ -184,5 +185,125 @@ async fn send_all<E: From<Delivery>>(
             }
             _ => pause = FIRST_PAUSE,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+    use crate::config::checked::SecretRef;
+    use crate::delivery::client::client;
+    use crate::demo::http::{self, Response};
+
+    struct Sink {
+        url: String,
+        bodies: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    }
+
+    /// A server whose nth answer has the nth status, and 200 after the last.
+    async fn sink(statuses: &'static [u16]) -> Sink {
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let (taken, count) = (Arc::clone(&bodies), AtomicUsize::new(0));
+        let address = http::start(move |request| {
+            let signature = request.header("x-skewguard-signature").map(str::to_owned);
+            taken.lock().unwrap().push((String::from_utf8(request.body).unwrap(), signature));
+            Response::status(statuses.get(count.fetch_add(1, Ordering::Relaxed)).copied().unwrap_or(200))
+        })
+        .await
+        .unwrap();
+        Sink { url: format!("http://{address}/"), bodies }
+    }
+
+    fn item(url: &str, body: &str) -> Item {
+        Item { url: url.to_owned(), headers: HeaderMap::new(), body: body.to_owned().into() }
+    }
+
+    fn start(signing_key: Option<SecretRef>) -> (Outbox, JoinHandle<()>, mpsc::Receiver<Delivery>) {
+        let (mailbox, states) = mpsc::channel(64);
+        let destination =
+            Destination { name: "sink".into(), secret_headers: vec![], signing_key, timeout: Duration::from_secs(1) };
+        let (outbox, task) = Outbox::start(client(false).unwrap(), destination, mailbox);
+        (outbox, task, states)
+    }
+
+    async fn until(states: &mut mpsc::Receiver<Delivery>, is_so: impl Fn(&Delivery) -> bool) -> Delivery {
+        loop {
+            let state = states.recv().await.unwrap();
+            if is_so(&state) {
+                return state;
+            }
+        }
+    }
+
+    fn bodies(sink: &Sink) -> Vec<String> {
+        sink.bodies.lock().unwrap().iter().map(|(body, _)| body.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_may_still_be_taken_is_sent_again_and_in_order() {
+        let sink = sink(&[503, 429]).await;
+        let (outbox, _, mut states) = start(None);
+        outbox.push(item(&sink.url, "first"));
+        outbox.push(item(&sink.url, "second"));
+        let failing = until(&mut states, |state| state.failures == 1).await;
+        assert_eq!((failing.error.as_deref(), failing.queued), (Some("status 503"), 2));
+        let state = until(&mut states, |state| state.delivered == 2).await;
+        assert_eq!(state, Delivery { destination: "sink".into(), delivered: 2, failures: 2, ..Delivery::default() });
+        assert_eq!(bodies(&sink), ["first", "first", "first", "second"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_is_dropped_with_its_reason() {
+        let sink = sink(&[400]).await;
+        let (outbox, _, mut states) = start(None);
+        outbox.push(item(&sink.url, "bad"));
+        let state = until(&mut states, |state| state.dropped == 1).await;
+        assert_eq!((state.error.as_deref(), state.queued), (Some("status 400"), 0));
+        outbox.push(item(&sink.url, "good"));
+        assert_eq!(until(&mut states, |state| state.delivered == 1).await.error, None);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_loses_its_oldest_and_counts_them() {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let (outbox, _, mut states) = start(None);
+        for number in 0..MOST_ITEMS + 5 {
+            outbox.push(item(&format!("http://{closed}/"), &number.to_string()));
+        }
+        let state = until(&mut states, |state| state.failures == 1).await;
+        assert_eq!((state.queued, state.dropped), (MOST_ITEMS as u64, 5));
+        assert!(state.error.unwrap().starts_with("no connection"));
+        assert_eq!(outbox.queue.lock().items.front().unwrap().body.as_ref(), b"5");
+        outbox.push(item("http://127.0.0.1:1/", &"x".repeat(MOST_BYTES)));
+        assert_eq!(outbox.len(), 1, "the last item is kept, however large");
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_ends_once_it_is_empty() {
+        let sink = sink(&[]).await;
+        let (outbox, task, _states) = start(None);
+        outbox.push(item(&sink.url, "last words"));
+        outbox.close();
+        task.await.unwrap();
+        assert_eq!(bodies(&sink), ["last words"]);
+    }
+
+    #[tokio::test]
+    async fn the_signature_is_the_hmac_of_the_body_and_the_key_is_read_at_the_moment_of_sending() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let sink = sink(&[]).await;
+        let (outbox, _, mut states) = start(Some(SecretRef::File(path.clone())));
+        outbox.push(item(&sink.url, "what do ya want for nothing?"));
+        until(&mut states, |state| state.failures == 1).await;
+        std::fs::write(&path, "Jefe\n").unwrap();
+        until(&mut states, |state| state.delivered == 1).await;
+        // RFC 4231, test case 2.
+        let expected = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(sink.bodies.lock().unwrap()[0].1.as_deref(), Some(expected));
     }
 }

@@ -2,7 +2,7 @@
 //! them one after the other while the real agent watches.
 
 mod collector;
-mod http;
+pub(crate) mod http;
 mod imds;
 mod ntp;
 pub mod script;
