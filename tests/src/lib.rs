@@ -1,1 +1,23 @@
-//! The lab.
+//! The lab: real time and credential servers in network namespaces that own Amazon's link-local addresses.
+//!
+//! - [`net`]: two joined namespaces, the agent's host and AWS.
+//! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
+//! - [`moto`]: a real instance metadata service; [`victoria`]: a real OTLP backend.
+//! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
+//! - [`agent`]: the program under test.
+//! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
+//!
+//! No program that the lab starts can set the machine's clock: each runs without `CAP_SYS_TIME`.
+
+#![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it reads the machine's clocks itself")]
+
+pub mod agent;
+pub mod chrony;
+pub mod http;
+pub mod moto;
+pub mod net;
+pub mod ntp;
+pub mod ntpsec;
+pub mod process;
+pub mod victoria;
+pub mod wait;

@@ -201,21 +201,24 @@ mod tests {
 
     struct Sink {
         url: String,
-        bodies: Arc<Mutex<Vec<(String, Option<String>)>>>,
+        taken: Arc<Mutex<Vec<Taken>>>,
     }
+
+    /// A body, and its signature.
+    type Taken = (String, Option<String>);
 
     /// A server whose nth answer has the nth status, and 200 after the last.
     async fn sink(statuses: &'static [u16]) -> Sink {
-        let bodies = Arc::new(Mutex::new(Vec::new()));
-        let (taken, count) = (Arc::clone(&bodies), AtomicUsize::new(0));
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let (shared, count) = (Arc::clone(&taken), AtomicUsize::new(0));
         let address = http::start(move |request| {
             let signature = request.header("x-skewguard-signature").map(str::to_owned);
-            taken.lock().unwrap().push((String::from_utf8(request.body).unwrap(), signature));
+            shared.lock().unwrap().push((String::from_utf8(request.body).unwrap(), signature));
             Response::status(statuses.get(count.fetch_add(1, Ordering::Relaxed)).copied().unwrap_or(200))
         })
         .await
         .unwrap();
-        Sink { url: format!("http://{address}/"), bodies }
+        Sink { url: format!("http://{address}/"), taken }
     }
 
     fn item(url: &str, body: &str) -> Item {
@@ -240,7 +243,7 @@ mod tests {
     }
 
     fn bodies(sink: &Sink) -> Vec<String> {
-        sink.bodies.lock().unwrap().iter().map(|(body, _)| body.clone()).collect()
+        sink.taken.lock().unwrap().iter().map(|(body, _)| body.clone()).collect()
     }
 
     #[tokio::test]
@@ -304,6 +307,6 @@ mod tests {
         until(&mut states, |state| state.delivered == 1).await;
         // RFC 4231, test case 2.
         let expected = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(sink.bodies.lock().unwrap()[0].1.as_deref(), Some(expected));
+        assert_eq!(sink.taken.lock().unwrap()[0].1.as_deref(), Some(expected));
     }
 }

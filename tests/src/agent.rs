@@ -1,0 +1,210 @@
+//! The program under test, run in a namespace as a user would run it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::net::{Net, Side};
+use crate::process::{Server, lab_dir, private_dir};
+use crate::wait::wait_for;
+
+/// What a short command such as `check` answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Answer {
+    /// Standard output as JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON; the text has all that was written.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout).with_context(|| format!("no JSON: {self:?}"))
+    }
+}
+
+/// skewguard with a configuration and a socket of its own.
+pub struct Skewguard<'net> {
+    net: &'net Net,
+    dir: TempDir,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl<'net> Skewguard<'net> {
+    /// Writes the configuration. `socket` is added unless it names one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn new(net: &'net Net, yaml: &str) -> Result<Self> {
+        let skewguard = Self { net, dir: private_dir()?, environment: Vec::new() };
+        skewguard.configure(yaml)?;
+        Ok(skewguard)
+    }
+
+    /// Writes the configuration anew, for a reload.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, yaml: &str) -> Result<()> {
+        let mut text = yaml.to_owned();
+        if !yaml.lines().any(|line| line.starts_with("socket:")) {
+            text += &format!("\nsocket: {}", self.dir.path().join("skewguard.sock").display());
+        }
+        Ok(fs::write(self.config(), text + "\n")?)
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Lets the program alone believe another time, such as `+10m` or `-1h` (libfaketime). Only user space is fooled:
+    /// the kernel's receive timestamps stay true, and so does the monotonic clock.
+    ///
+    /// # Errors
+    /// When the lab has no libfaketime.
+    pub fn with_faked_time(self, offset: &str) -> Result<Self> {
+        let library = format!("root/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH);
+        let library = lab_dir()?.join(library);
+        let library = library.canonicalize().with_context(|| format!("{} is missing", library.display()))?;
+        Ok(self.env("LD_PRELOAD", library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+    }
+
+    /// The directory that holds the configuration and the socket.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("skewguard.yaml")
+    }
+
+    /// Runs a subcommand to its end, with `--config` added.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn answer(&self, arguments: &[&str]) -> Result<Answer> {
+        let output = self.command(arguments)?.output().context("failed to start skewguard")?;
+        Ok(Answer {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// `check --format json`.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn check(&self) -> Result<Answer> {
+        self.answer(&["check", "--format", "json"])
+    }
+
+    /// `run`, until the result is dropped.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn run(&self) -> Result<Running<'_>> {
+        let log = self.dir.path().join("run.log");
+        Ok(Running { skewguard: self, server: Server::start(&mut self.command(&["run"])?, &log)? })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let binary = env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?;
+        // Only the program itself gets the environment, not the tools that put it into the namespace.
+        let mut command = self.net.command(Side::Agent, "env")?;
+        for (name, value) in &self.environment {
+            let mut assignment = name.clone();
+            assignment.push("=");
+            assignment.push(value);
+            command.arg(assignment);
+        }
+        command.arg(binary).args(arguments).arg("--config").arg(self.config());
+        Ok(command)
+    }
+}
+
+/// An agent that runs.
+pub struct Running<'agent> {
+    skewguard: &'agent Skewguard<'agent>,
+    server: Server,
+}
+
+impl Running<'_> {
+    /// `status --format json`.
+    ///
+    /// # Errors
+    /// When the agent does not answer.
+    pub fn status(&self) -> Result<Value> {
+        self.skewguard.answer(&["status", "--format", "json"])?.json()
+    }
+
+    /// The first status that `is_wanted` accepts.
+    ///
+    /// # Errors
+    /// When the agent ends or `deadline` passes first; the text has the last status and the log.
+    pub fn await_status(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let mut last = None;
+        let found = wait_for(what, deadline, || {
+            if let Err(error) = self.server.still_runs() {
+                return Some(Err(error));
+            }
+            let status = self.status().ok()?;
+            let wanted = is_wanted(&status);
+            last = Some(status.clone());
+            wanted.then_some(Ok(status))
+        });
+        found
+            .with_context(|| format!("last status: {}\nlog:\n{}", last.unwrap_or_default(), self.log()))
+            .and_then(|result| result)
+    }
+
+    /// What the agent has written so far.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
+    /// The process id, for `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Sends a signal, such as `SIGHUP` for a reload.
+    ///
+    /// # Errors
+    /// When the agent is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.server.signal(signal)
+    }
+
+    /// Asks the agent to stop and awaits its exit.
+    ///
+    /// # Errors
+    /// When it has not stopped by `deadline`.
+    pub fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        wait_for("skewguard's exit", deadline, || self.server.exited().transpose())?
+    }
+}

@@ -1,0 +1,140 @@
+//! VictoriaMetrics as a real OTLP backend: metrics in at `/opentelemetry/v1/metrics`, `PromQL` out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http;
+use crate::net::{Net, Side};
+use crate::process::{Server, private_dir};
+use crate::wait::wait_until;
+
+const START_DEADLINE: Duration = Duration::from_secs(30);
+
+/// One series of an instant query, with its labels and value.
+pub type Series = (BTreeMap<String, String>, f64);
+
+/// A running VictoriaMetrics with storage of its own.
+pub struct Victoria<'net> {
+    net: &'net Net,
+    side: Side,
+    address: SocketAddr,
+    server: Server,
+    _dir: TempDir,
+}
+
+impl<'net> Victoria<'net> {
+    /// Starts one and returns once it is ready. The namespace is private, so any port is free.
+    ///
+    /// # Errors
+    /// When it does not become ready, with its log.
+    pub fn start(net: &'net Net, side: Side, address: SocketAddr) -> Result<Self> {
+        let dir = private_dir()?;
+        let server = Server::start(
+            net.command(side, "victoria-metrics")?
+                .arg(format!("-httpListenAddr={address}"))
+                .arg(format!("-storageDataPath={}", dir.path().join("data").display()))
+                // What has arrived is to be found at once, and under the names that Prometheus would give it.
+                .args(["-search.latencyOffset=0s", "-search.disableCache", "-opentelemetry.usePrometheusNaming"])
+                // It sizes its caches by the machine's memory; a test needs little.
+                .arg("-memory.allowedBytes=64MB"),
+            &dir.path().join("log"),
+        )?;
+        let mut victoria = Self { net, side, address, server, _dir: dir };
+        victoria.await_readiness()?;
+        Ok(victoria)
+    }
+
+    fn await_readiness(&mut self) -> Result<()> {
+        let address = self.address;
+        let ready = self.net.within(self.side, || {
+            wait_until("VictoriaMetrics", START_DEADLINE, || {
+                self.server.still_runs().is_err() || http::get(address, "/health").is_ok()
+            })
+        })?;
+        self.server.still_runs()?;
+        ready.with_context(|| self.server.log())
+    }
+
+    /// The base URL for OTLP/HTTP; an exporter adds `/v1/metrics`.
+    pub fn otlp_url(&self) -> String {
+        format!("http://{}/opentelemetry", self.address)
+    }
+
+    /// What VictoriaMetrics has written so far.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
+    /// Adds samples in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub fn import(&self, text: &str) -> Result<()> {
+        let address = self.address;
+        let response =
+            self.net.within(self.side, || http::request(address, "POST", "/api/v1/import/prometheus", &[], text))??;
+        ensure!(response.status < 300, "import: {} {}", response.status, response.body);
+        Ok(())
+    }
+
+    /// Evaluates an expression now, once all that has arrived is made searchable.
+    ///
+    /// # Errors
+    /// When it is refused, or does not yield a vector.
+    pub fn query(&self, promql: &str) -> Result<Vec<Series>> {
+        self.query_at(promql, None)
+    }
+
+    /// Evaluates an expression at a time in seconds since the epoch, `None` being now.
+    ///
+    /// # Errors
+    /// As [`Victoria::query`].
+    pub fn query_at(&self, promql: &str, time: Option<f64>) -> Result<Vec<Series>> {
+        let mut target = format!("/api/v1/query?query={}", http::encode_query(promql));
+        if let Some(time) = time {
+            target += &format!("&time={time}");
+        }
+        let address = self.address;
+        let body = self.net.within(self.side, || {
+            http::get(address, "/internal/force_flush")?;
+            http::get(address, &target)
+        })??;
+        parse_vector(&body).with_context(|| format!("{promql}: {body}"))
+    }
+}
+
+fn parse_vector(body: &str) -> Result<Vec<Series>> {
+    let answer: Value = serde_json::from_str(body)?;
+    let result = answer.pointer("/data/result").and_then(Value::as_array).context("no result")?;
+    result.iter().map(parse_series).collect()
+}
+
+fn parse_series(series: &Value) -> Result<Series> {
+    let labels = series.get("metric").and_then(Value::as_object).context("no labels")?;
+    let labels = labels.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+    let value = series.pointer("/value/1").and_then(Value::as_str).context("no value")?;
+    Ok((labels.collect(), value.parse()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_vector_becomes_labels_and_values() {
+        let body = r#"{"data":{"result":[{"metric":{"__name__":"a","b":"c"},"value":[1700000000,"-1.5"]}]}}"#;
+        let [(labels, value)] = parse_vector(body).unwrap().try_into().unwrap();
+        assert_eq!(labels["b"], "c");
+        assert!((value + 1.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn an_error_is_not_an_empty_vector() {
+        assert!(parse_vector(r#"{"status":"error","error":"unknown function"}"#).is_err());
+    }
+}
