@@ -4,6 +4,9 @@ use crate::clock::drift::Drift;
 use crate::clock::time::{ErrorBound, Offset, Span};
 use crate::config::checked::Limit;
 
+/// Nobody can foretell more than a year from the trend of an hour.
+const HORIZON: Span = Span::from_nanos(365 * 86_400 * 1_000_000_000);
+
 /// The offset of the system clock and how far it can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Skew {
@@ -52,7 +55,8 @@ pub fn judge(limits: &[Limit], skew: &Skew, drift: Option<Drift>) -> Vec<Standin
 fn time_to_limit(margin: Span, skew: &Skew, drift: Option<Drift>) -> Option<Span> {
     let rate = drift.filter(Drift::is_significant)?.pessimistic();
     let worsens = (rate > 0.0) == (skew.offset.span() >= Span::ZERO) || skew.at_least() == Span::ZERO;
-    (worsens && margin > Span::ZERO).then(|| margin.scaled(1.0 / rate.abs()))
+    let time = margin.scaled(1.0 / rate.abs());
+    (worsens && margin > Span::ZERO && time < HORIZON).then_some(time)
 }
 
 #[cfg(test)]
@@ -91,6 +95,7 @@ mod tests {
         assert_eq!(forecast(301.0, drift(100e-6)), None);
         assert_eq!(forecast(10.0, None), None);
         assert_eq!(forecast(10.0, Some(Drift { rate: 1e-6, low: -1e-6, high: 2e-6 })), None);
+        assert_eq!(forecast(0.0, drift(1e-6)), None, "in nine years");
         assert!(forecast(0.01, drift(-100e-6)).is_some(), "within its bound the clock may be on either side");
     }
 

@@ -45,6 +45,8 @@ impl Outbox {
         mailbox: mpsc::Sender<E>,
     ) -> (Self, JoinHandle<()>) {
         let state = Delivery { destination: destination.name.clone(), ..Delivery::default() };
+        // A destination is known before anything goes there; a mailbox that is full at the start has other worries.
+        let _ = mailbox.try_send(state.clone().into());
         let inner = Inner { items: VecDeque::new(), departed: 0, state };
         let queue =
             Arc::new(Queue { inner: Mutex::new(inner), changed: Notify::new(), closing: CancellationToken::new() });
