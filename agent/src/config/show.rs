@@ -18,12 +18,18 @@ pub fn show(config: &Config) -> String {
     format!("# built-in limits, which apply as well: {}\n{yaml}", named.join(", "))
 }
 
-/// The URL without what may be secret in it: user information, the values of the query, and the fragment.
+/// A part of a path that is as long as this may be a token: chat services put theirs there.
+const TOKEN_LENGTH: usize = 16;
+
+/// The URL without what may be secret in it: user information, long parts of the path, the values of the query, and the
+/// fragment.
 pub fn masked(url: &str) -> String {
     let (rest, fragment) = url.split_once('#').map_or((url, None), |(rest, fragment)| (rest, Some(fragment)));
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
     let (scheme, rest) = rest.split_once("://").unwrap_or(("", rest));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let parts = path.split('/').map(|part| if part.len() >= TOKEN_LENGTH { MASK } else { part });
+    let path = &parts.collect::<Vec<_>>().join("/");
     let mut shown = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
     match authority.rsplit_once('@') {
         Some((_, host)) => shown.extend([MASK, "@", host, path]),
