@@ -4,6 +4,7 @@
 //! Ratios and medians are of one run; single figures mean little on a shared machine.
 
 #![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
+#![expect(clippy::disallowed_methods, reason = "a bench takes the time")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
