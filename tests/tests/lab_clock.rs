@@ -1,5 +1,7 @@
 //! The agent against real time servers at Amazon's real addresses, in namespaces of its own.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What the agent reports, to a real backend and to collectors that fail.
 
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
 use std::net::SocketAddr;
