@@ -1,7 +1,7 @@
 //! `config`: checks, shows and describes the configuration.
 
 use super::args::Config;
-use super::dispatch::{env, read};
+use super::input::{env, read};
 use super::text;
 use crate::config::load::load;
 use crate::config::schema::schema;

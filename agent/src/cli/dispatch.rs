@@ -1,20 +1,15 @@
 //! From arguments to an exit code.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::args::{Arguments, Command, ConfigFile};
+use super::args::{Arguments, Command};
+use super::input::read;
 use super::{check, config, demo, run, status};
-use crate::config::checked::Config;
 use crate::config::explain::ConfigError;
-use crate::config::load::load;
-
-/// The configuration that a package installs.
-const DEFAULT_PATH: &str = "/etc/skewguard/skewguard.yaml";
 
 /// Exit codes beside those of `check` (sysexits.h).
 mod exit {
@@ -57,16 +52,6 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Demo => block_on(demo::demo())?,
         Command::Config(command) => config::config(command),
     }
-}
-
-/// The environment of this process. Where a variable is not UTF-8 it is as good as not set.
-pub(super) fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
-    let installed = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
-    load(file.path.clone().or_else(installed).as_deref().map(Path::new), &env)
 }
 
 /// One thread serves all: the agent waits far more than it works.

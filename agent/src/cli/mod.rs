@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod demo;
 pub mod dispatch;
+mod input;
 mod run;
 mod status;
 mod text;

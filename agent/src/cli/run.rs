@@ -6,7 +6,7 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::dispatch::env;
+use super::input::env;
 use crate::config::checked::Config;
 use crate::runtime::{self, Options};
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
 use super::args::Format;
-use super::dispatch::env;
+use super::input::env;
 use crate::clock::time::{Offset, Span, humane, humane_offset};
 use crate::snapshot::{Credential, Limit, Snapshot, Source, Status};
 
