@@ -1,7 +1,7 @@
 //! The socket on which the running agent says what it knows: whoever connects gets one snapshot as JSON.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +55,12 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
     }
-    // Left behind by an agent that was killed.
-    remove(path);
+    // A socket was left behind by an agent that was killed; anything else is not ours to remove.
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => remove(path),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is not a socket")),
+        Err(_) => {}
+    }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
     Ok(listener)

@@ -48,7 +48,7 @@ pub(super) enum Command {
 #[derive(Args)]
 pub(super) struct ConfigFile {
     /// The configuration [default: /etc/skewguard/skewguard.yaml where it exists]
-    #[arg(short, long = "config", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
     pub(super) path: Option<PathBuf>,
 }
 

@@ -1,5 +1,6 @@
 //! `check`: measures once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -10,13 +11,17 @@ use super::text;
 use crate::clock::local;
 use crate::config::checked::Config;
 use crate::credentials::imds;
+use crate::credentials::lease::Unavailable;
 use crate::engine::{Engine, Event};
 use crate::ntp::poller;
+use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Snapshot, Status};
 use crate::sys;
 
 /// What is not well is measured this often before it is reported, because one bad answer proves nothing.
 const CONFIRMATIONS: u32 = 3;
+/// Credentials that cannot be read are read this often; each read has its own attempts at a request.
+const CREDENTIAL_READS: u32 = 2;
 
 pub(super) async fn check(config: Config, arguments: &Check) -> anyhow::Result<u8> {
     let snapshot = measure(Arc::new(config), arguments).await?;
@@ -28,23 +33,72 @@ async fn measure(config: Arc<Config>, arguments: &Check) -> anyhow::Result<Snaps
     let deadline = Instant::now() + arguments.timeout;
     let mut engine = Engine::new(Arc::clone(&config), local::read());
     engine.handle(Event::Tick(sys::kernel_clock().ok()), local::read());
+    let mut credential_reads = 0;
     for round in 1..=CONFIRMATIONS.max(arguments.samples) {
+        let mut open: BTreeSet<Asked> = (0..config.sources.len()).map(Asked::Source).collect();
+        // Two failures in a row are a finding, and a third would only take time.
+        let is_read = credential_reads > 0 && (is_readable(&engine) || credential_reads >= CREDENTIAL_READS);
         let mut tasks = JoinSet::new();
         for (index, source) in config.sources.iter().cloned().enumerate() {
-            tasks.spawn(async move { Ok(Event::from(poller::once(index, source).await)) });
+            tasks.spawn(
+                async move { anyhow::Ok((Asked::Source(index), Event::from(poller::once(index, source).await))) },
+            );
         }
-        if let Some(imds) = config.imds.clone() {
-            tasks.spawn(async move { imds::poller::once(&imds).await.map(Event::from) });
+        if let Some(imds) = config.imds.clone().filter(|_| !is_read) {
+            open.insert(Asked::Credentials);
+            credential_reads += 1;
+            tasks.spawn(async move { anyhow::Ok((Asked::Credentials, Event::from(imds::poller::once(&imds).await?))) });
         }
         while let Ok(Some(ended)) = timeout_at(deadline, tasks.join_next()).await {
-            engine.handle(ended??, local::read());
+            let (asked, event) = ended??;
+            open.remove(&asked);
+            engine.handle(event, local::read());
         }
-        let is_well = engine.snapshot_of_one_look(local::read()).status == Status::Ok;
-        if (is_well && round >= arguments.samples) || Instant::now() >= deadline {
+        if Instant::now() >= deadline {
+            give_up(&mut engine, &open);
+            break;
+        }
+        if round >= arguments.samples && is_settled(&engine) {
             break;
         }
     }
     Ok(engine.snapshot_of_one_look(local::read()))
+}
+
+/// Somebody who was asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Source(usize),
+    Credentials,
+}
+
+/// Whether there is nothing that a second look might change.
+fn is_settled(engine: &Engine) -> bool {
+    let snapshot = engine.snapshot_of_one_look(local::read());
+    let is_heard = snapshot.sources.iter().all(|source| source.refusal.is_none());
+    snapshot.status == Status::Ok && is_heard && is_readable(engine)
+}
+
+fn is_readable(engine: &Engine) -> bool {
+    let snapshot = engine.snapshot_of_one_look(local::read());
+    snapshot.credentials.iter().all(|credential| credential.state != "unavailable")
+}
+
+/// Whoever has not answered by the end of the time is as good as silent, and silent for good.
+fn give_up(engine: &mut Engine, open: &BTreeSet<Asked>) {
+    for asked in open {
+        for _ in 0..CONFIRMATIONS {
+            let event = match *asked {
+                Asked::Source(source) => {
+                    Event::Ntp(poller::Polled { source, address: None, result: Err(Refusal::Timeout) })
+                }
+                Asked::Credentials => {
+                    Event::from(imds::poller::Polled { result: Err(Unavailable::Timeout), requests: Vec::new() })
+                }
+            };
+            engine.handle(event, local::read());
+        }
+    }
 }
 
 impl Format {

@@ -28,10 +28,10 @@ pub(super) const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where `status` asks.
 pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
 
-/// Amazon Time Sync, and Amazon's public servers as a second way to them.
+/// Amazon Time Sync alone: it is there on every instance of every VPC, and AWS judges by its clock. Public servers are not
+/// among the defaults, because many subnets cannot reach them, and the agent would complain of that for ever.
 pub(super) fn sources() -> Vec<raw::Source> {
-    let source = |name: &str, ntp: &str| raw::Source { name: name.into(), ntp: ntp.into(), ..raw::Source::default() };
-    vec![source("amazon-time-sync", "169.254.169.123"), source("time-aws-com", "time.aws.com")]
+    vec![raw::Source { name: "amazon-time-sync".into(), ntp: "169.254.169.123".into(), ..raw::Source::default() }]
 }
 
 /// The limits of AWS itself.

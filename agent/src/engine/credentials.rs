@@ -124,7 +124,8 @@ impl Known {
             None => "valid",
         };
         let code = match &self.failure {
-            Some(failure) => failure.reason.code().to_string(),
+            Some(Failure { reason: Unavailable::Rejected { code }, .. }) => code.clone(),
+            Some(failure) => failure.reason.code().into_owned(),
             None => lease.and_then(|lease| lease.code.clone()).unwrap_or_else(|| "Success".to_owned()),
         };
         let text = |time: TrueTime| rfc3339(time.nanos());

@@ -21,27 +21,29 @@ const JITTER: f64 = 0.1;
 pub struct Schedule {
     poll: Duration,
     failures: u32,
+    role_was_seen: bool,
     random: fastrand::Rng,
 }
 
 impl Schedule {
     /// A schedule for `poll`, the interval while the credentials are far from their end. Below 1 s it is taken as 1 s.
     pub fn new(poll: Duration, random: fastrand::Rng) -> Self {
-        Self { poll: poll.max(SHORTEST), failures: 0, random }
+        Self { poll: poll.max(SHORTEST), failures: 0, role_was_seen: false, random }
     }
 
     /// The delay from a reading that ended with `result` at `true_now` to the next: never less than 1 s.
     ///
     /// It is `poll` where more than 15 min are left, or it is not known how much is; but no longer than to the last
-    /// 15 min. In those and after the expiration it is 60 s. An instance without a role is asked every `poll`. Any other
+    /// 15 min. In those and after the expiration it is 60 s. An instance that never had a role is asked every `poll`. Any other
     /// failure is retried after 5 s, then twice that, up to `poll`, each ±10 %. No delay but the jitter exceeds `poll`.
     pub fn next(&mut self, result: &Result<Lease, Unavailable>, true_now: TrueTime) -> Duration {
         match result {
             Ok(lease) => {
                 self.failures = 0;
+                self.role_was_seen = true;
                 self.until_next(lease.expiration.map(|expiration| expiration.since(true_now)))
             }
-            Err(Unavailable::NoRole) => {
+            Err(Unavailable::NoRole) if !self.role_was_seen => {
                 self.failures = 0;
                 self.poll
             }
