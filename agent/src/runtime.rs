@@ -1,5 +1,7 @@
 //! The running agent: tasks that measure send events, one loop feeds them to the engine, and what follows is told.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +56,7 @@ pub enum StartError {
         /// Where it was to be.
         path: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -83,27 +85,15 @@ pub async fn run(
     let clock = Arc::new(TrueClock::default());
 
     let mut reporters = Reporters::start(&config, &options, &mailbox, &published, &clock)?;
-    let status = if options.is_service {
-        let socket = |source| StartError::Socket { path: config.socket.display().to_string(), source };
-        let listener = status::listen(&config.socket).map_err(socket)?;
-        Some(tokio::spawn(status::serve(listener, Arc::clone(&published))))
-    } else {
-        None
-    };
+    let status = if options.is_service { open_status(&config.socket, &published)? } else { None };
     let (burst, _) = broadcast::channel(1);
     let mut measuring: Vec<JoinHandle<()>> = Vec::new();
     for (index, source) in config.sources.iter().enumerate() {
         measuring.push(tokio::spawn(poller::run(index, source.clone(), mailbox.clone(), burst.subscribe())));
     }
-    if let Some(imds) = config.imds.clone() {
-        let (mailbox, clock) = (mailbox.clone(), Arc::clone(&clock));
-        imds::client::ImdsClient::new(&imds)?;
-        measuring.push(tokio::spawn(async move {
-            // The same set-up has just succeeded.
-            if let Err(error) = imds::poller::run(imds, clock, mailbox).await {
-                tracing::error!(%error, "credentials are not watched");
-            }
-        }));
+    if let Some(imds) = &config.imds {
+        let client = imds::client::ImdsClient::new(imds)?;
+        measuring.push(tokio::spawn(imds::poller::run(client, imds.poll, Arc::clone(&clock), mailbox.clone())));
     }
     (options.ready)();
 
@@ -114,11 +104,24 @@ pub async fn run(
     for task in measuring.iter().chain(&status) {
         task.abort();
     }
-    if options.is_service {
+    if status.is_some() {
         status::remove(&config.socket);
     }
     reporters.end().await;
     Ok(())
+}
+
+/// Opens the socket for `status`. Without a folder to put it in, as for a user who tries the agent out, the agent does
+/// its work without.
+fn open_status(path: &Path, published: &Arc<ArcSwap<Snapshot>>) -> Result<Option<JoinHandle<()>>, StartError> {
+    match status::listen(path) {
+        Ok(listener) => Ok(Some(tokio::spawn(status::serve(listener, Arc::clone(published))))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            tracing::warn!(socket = %path.display(), %error, "`skewguard status` cannot ask this agent");
+            Ok(None)
+        }
+        Err(source) => Err(StartError::Socket { path: path.display().to_string(), source }),
+    }
 }
 
 /// One event after the other, until the end.
@@ -309,11 +312,11 @@ impl Reporters {
 fn write_line(body: &str) {
     use std::io::Write;
     // A closed standard error takes nothing away from the other channels.
-    let _ = writeln!(std::io::stderr().lock(), "{body}");
+    let _ = writeln!(io::stderr().lock(), "{body}");
 }
 
 fn needs_tls(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> bool {
-    let is_https = |url: &str| url.starts_with("https://");
+    let is_https = |url: &str| url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
     let endpoints =
         ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
     // A proxy may itself be reached over TLS.

@@ -129,6 +129,8 @@ pub struct Source {
     pub name: String,
     /// The address that was asked last, or the configured one.
     pub address: String,
+    /// The configured server; unlike the address it never changes.
+    pub server: String,
     /// `truechimer`, `falseticker`, `undecided`, `unreachable`, `unsynchronized`, `denied` or `warming-up`.
     pub verdict: String,
     /// What it says of the system clock.

@@ -55,6 +55,12 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
     }
+    // A service manager makes the folder; for an agent that is started by hand it may be missing.
+    if let Some(folder) = path.parent()
+        && !folder.exists()
+    {
+        std::fs::create_dir(folder)?;
+    }
     // A socket was left behind by an agent that was killed; anything else is not ours to remove.
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => remove(path),

@@ -23,6 +23,8 @@ pub struct ClockFacts<'a> {
     pub state: ClockState,
     /// The offset by the last estimate, while there is one.
     pub skew: Option<Skew>,
+    /// Whether the offset rests on more than a single answer.
+    pub is_confirmed: bool,
     /// Where the clock stands with every limit.
     pub standings: &'a [Standing],
     /// The last step of the system clock: when, and by how much (positive where it was set forward).
@@ -46,14 +48,19 @@ pub fn find(facts: &ClockFacts<'_>, alerts: &Alerts) -> Vec<Finding> {
 }
 
 /// With a quorum the clock is judged by the most that it can be off. Without one it must be off for certain to raise an
-/// alert, because silence is not a skew; and it must be right for certain to clear one.
+/// alert, because silence is not a skew; and it must be right for certain to clear one. Sources that contradict one
+/// another raise nothing.
 fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
     let skew = facts.skew.filter(|_| rule.enabled)?;
     let quorum = facts.state == ClockState::Synchronized;
-    let raise = if quorum { skew.at_most() } else { skew.at_least() };
+    let raise = match facts.state {
+        ClockState::Synchronized => skew.at_most(),
+        ClockState::Holdover => skew.at_least(),
+        ClockState::Starting | ClockState::Disagreement | ClockState::Unknown => Span::ZERO,
+    };
     let graded = grade_above(raise.seconds(), skew.at_most().seconds(), rule.warning, rule.critical)?;
     Some(Finding {
-        urgent: quorum,
+        urgent: quorum && facts.is_confirmed,
         ..finding(
             Kind::ClockSkew,
             rule.hold,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -20,6 +21,8 @@ use crate::sys;
 
 /// What is not well is measured this often before it is reported, because one bad answer proves nothing.
 const CONFIRMATIONS: u32 = 3;
+/// Servers of others are not asked again sooner, as with `iburst` of time daemons.
+const REMOTE_PAUSE: Duration = Duration::from_secs(2);
 /// Credentials that cannot be read are read this often; each read has its own attempts at a request.
 const CREDENTIAL_READS: u32 = 2;
 
@@ -60,6 +63,9 @@ async fn measure(config: Arc<Config>, arguments: &Check) -> anyhow::Result<Snaps
         }
         if round >= arguments.samples && is_settled(&engine) {
             break;
+        }
+        if config.sources.iter().any(|source| !source.server.is_near()) {
+            tokio::time::sleep_until(deadline.min(Instant::now() + REMOTE_PAUSE)).await;
         }
     }
     Ok(engine.snapshot_of_one_look(local::read()))

@@ -16,6 +16,10 @@ const WORTHLESS: Span = Span::from_nanos(30 * 1_000_000_000);
 const LEAP: Span = Span::from_nanos(36 * 3_600 * 1_000_000_000);
 /// A move of the estimate beyond what both bounds explain and this ends the trend; smaller ones a robust slope ignores.
 const JUMP: Span = Span::from_nanos(100_000_000);
+/// How long the first estimate waits for sources that have not been asked yet.
+const FIRST_ROUND: Span = Span::from_nanos(10 * 1_000_000_000);
+/// How long a jump that one source tells waits for the others to be asked as well.
+const SECOND_OPINION: Span = Span::from_nanos(20 * 1_000_000_000);
 /// A source that fell silent keeps its vote against overturning the estimate for this long.
 const VOTE: Span = Span::from_nanos(15 * 60 * 1_000_000_000);
 /// By how much a smeared source may differ from an unsmeared one.
@@ -113,6 +117,7 @@ pub struct Source {
     filter: Filter,
     reach: u8,
     polls: u32,
+    last_poll: Option<BootTime>,
     failures: u32,
     last_failure: Failure,
     verdict: Verdict,
@@ -127,6 +132,7 @@ impl Source {
             filter: Filter::default(),
             reach: 0,
             polls: 0,
+            last_poll: None,
             failures: 0,
             last_failure: Failure::Unanswered,
             verdict: Verdict::WarmingUp,
@@ -149,7 +155,13 @@ impl Source {
         self.is_reachable().then(|| self.filter.latest()).flatten()
     }
 
-    fn polled(&mut self, answered: bool) {
+    /// The offset of the system clock, as this source alone has it.
+    pub fn claimed(&self, reading: Reading) -> Option<Offset> {
+        self.latest().map(|sample| reading.offset(sample.anchor))
+    }
+
+    fn polled(&mut self, answered: bool, now: BootTime) {
+        self.last_poll = Some(now);
         self.polls = self.polls.saturating_add(1);
         self.reach = self.reach << 1 | u8::from(answered);
         self.failures = if answered { 0 } else { self.failures.saturating_add(1) };
@@ -166,6 +178,11 @@ impl Source {
         let best = self.filter.best(now, aging)?;
         let bound = best.error_bound(now, aging).span().plus(grace);
         Some(Candidate { anchor: best.anchor, bound: ErrorBound::new(bound), trusted: self.witness.trusted })
+    }
+
+    /// Whether all that is known of it is older than a jump that another source has told since.
+    fn is_outdated(&self, jump: Option<BootTime>) -> bool {
+        jump.is_some_and(|jump| self.filter.latest().is_some_and(|sample| sample.at < jump))
     }
 
     /// Whether its word still counts when the estimate is to be overturned, although it may be silent now.
@@ -208,6 +225,8 @@ pub struct Estimator {
     state: ClockState,
     history: History,
     leap_until: Option<BootTime>,
+    /// When true time was last found to have moved against the boot clock, by whichever source.
+    jump: Option<BootTime>,
 }
 
 impl Estimator {
@@ -220,6 +239,7 @@ impl Estimator {
             state: ClockState::Starting,
             history: History::default(),
             leap_until: None,
+            jump: None,
         }
     }
 
@@ -229,9 +249,15 @@ impl Estimator {
             self.leap_until = Some(now.plus(LEAP));
         }
         let Some(source) = self.sources.get_mut(source) else { return Offered::Suspected };
-        source.polled(true);
+        source.polled(true, now);
         source.last_failure = Failure::Unanswered;
         let offered = source.filter.offer(sample);
+        if let Offered::Jumped { since } = offered
+            // One that comes back to what is held brings no news.
+            && self.estimate(now).is_some_and(|held| contradicts(&held, sample.anchor, sample.error_bound(now, 0.0)))
+        {
+            self.jump = self.jump.max(Some(since));
+        }
         self.agree(now);
         offered
     }
@@ -239,7 +265,7 @@ impl Estimator {
     /// Takes note of a poll of the source with this index that gave no answer.
     pub fn failed(&mut self, source: usize, failure: Failure, now: BootTime) {
         let Some(source) = self.sources.get_mut(source) else { return };
-        source.polled(false);
+        source.polled(false, now);
         source.last_failure = failure;
         self.agree(now);
     }
@@ -271,6 +297,12 @@ impl Estimator {
         self.history.drift()
     }
 
+    /// Whether the estimate rests on more than a single answer of a single source.
+    pub fn is_confirmed(&self) -> bool {
+        let mut honest = self.sources.iter().filter(|source| source.verdict == Verdict::Truechimer);
+        honest.any(|source| source.filter.is_confirmed()) || honest.count() > 1
+    }
+
     /// The sources, in the order of the configuration.
     pub fn sources(&self) -> &[Source] {
         &self.sources
@@ -283,20 +315,20 @@ impl Estimator {
     }
 
     fn agree(&mut self, now: BootTime) {
+        if self.must_wait(now) {
+            return;
+        }
         let (aging, grace) = (self.aging(), self.leap_grace(now));
         let held = self.estimate(now);
-        let candidates: Vec<_> = self.sources.iter().map(|source| source.candidate(now, aging, grace)).collect();
-        // A falseticker does not become right because the others fell silent.
-        let is_heard = |source: &Source, candidate: &Candidate| {
-            !source.condemned || held.is_none_or(|held| !contradicts(&held, candidate.anchor, candidate.bound))
-        };
-        let voters = self.sources.iter().zip(&candidates);
-        let heard: Vec<_> = voters
-            .filter_map(|(source, candidate)| candidate.filter(|candidate| is_heard(source, candidate)))
-            .collect();
+        let jump = self.jump;
+        let of = |source: &Source| source.candidate(now, aging, grace).filter(|_| !source.is_outdated(jump));
+        let candidates: Vec<_> = self.sources.iter().map(of).collect();
+        let heard = self.heard(&candidates, held);
         let agreement = intersect(&heard).filter(|agreement| self.may_overturn(held, agreement, &heard, now));
         for (source, candidate) in self.sources.iter_mut().zip(&candidates) {
             source.verdict = match (candidate, &agreement) {
+                // Asked since the jump, and not heard: what it said before says nothing now.
+                (None, _) if source.is_reachable() && source.is_outdated(jump) => Verdict::Undecided,
                 (None, _) => source.silent_verdict(),
                 (Some(candidate), Some(agreement)) if candidate.agrees_with(agreement) => Verdict::Truechimer,
                 (Some(_), Some(_)) => Verdict::Falseticker,
@@ -319,6 +351,39 @@ impl Estimator {
             None if self.sources.iter().all(|source| source.verdict != Verdict::WarmingUp) => ClockState::Unknown,
             None => self.state,
         };
+    }
+
+    /// Whether to judge now would be to believe whoever happens to answer first: at the start, and after a jump.
+    fn must_wait(&self, now: BootTime) -> bool {
+        let is_first = self.agreed.is_none() && now.since(self.started) < FIRST_ROUND;
+        let is_unasked = |source: &Source| source.polls == 0;
+        let has_jumped = self.jump.is_some_and(|jump| now.since(jump) < SECOND_OPINION);
+        let is_unasked_since =
+            |source: &Source| source.is_reachable() && source.is_outdated(self.jump) && source.last_poll < self.jump;
+        (is_first && self.sources.iter().any(is_unasked)) || (has_jumped && self.sources.iter().any(is_unasked_since))
+    }
+
+    /// The candidates that count. A falseticker does not become right because the others fell silent: one that
+    /// contradicts what is held counts only if another, who is no falseticker, says the same, or if it is trusted and
+    /// there is nobody else to ask.
+    fn heard(&self, candidates: &[Option<Candidate>], held: Option<Estimate>) -> Vec<Candidate> {
+        let is_accepted = |source: &Source, candidate: &Candidate| {
+            !source.condemned || held.is_none_or(|held| !contradicts(&held, candidate.anchor, candidate.bound))
+        };
+        let all: Vec<(&Source, Candidate)> = self
+            .sources
+            .iter()
+            .zip(candidates)
+            .filter_map(|(source, candidate)| Some((source, (*candidate)?)))
+            .collect();
+        let accepted: Vec<Candidate> =
+            all.iter().filter(|(source, one)| is_accepted(source, one)).map(|(_, one)| *one).collect();
+        let is_heard = |source: &Source, candidate: &Candidate| {
+            is_accepted(source, candidate)
+                || accepted.iter().any(|other| candidate.overlaps(other))
+                || (candidate.trusted && accepted.is_empty())
+        };
+        all.iter().filter(|(source, one)| is_heard(source, one)).map(|(_, one)| *one).collect()
     }
 
     /// What contradicts the estimate that is held needs more than the majority of those who happen to answer: a
@@ -428,11 +493,73 @@ mod tests {
         assert_eq!(estimator.state(at(2_000.0)), ClockState::Holdover);
         assert_eq!(estimator.sources()[1].verdict(), Verdict::Falseticker);
         // Once the others are back and say the same, it was right.
-        for source in [0, 2, 0, 2] {
+        for source in [0, 2, 0, 2, 1] {
             estimator.answered(source, sample(2_001.0, 1e9 + 30.0, 0.001), at(2_001.0));
         }
         assert_eq!(estimator.state(at(2_001.0)), ClockState::Synchronized);
         assert_eq!(estimator.sources()[1].verdict(), Verdict::Truechimer);
+    }
+
+    #[test]
+    fn whoever_answers_first_is_not_believed_before_the_others_were_asked() {
+        let orders = [[(0, 1e9 + 400.0), (1, 1e9), (2, 1e9)], [(1, 1e9), (2, 1e9), (0, 1e9 + 400.0)]];
+        for order in orders {
+            let mut estimator = Estimator::new([HONEST; 3], at(0.0));
+            for (source, anchor) in order {
+                assert!(estimator.estimate(at(1.0)).is_none());
+                estimator.answered(source, sample(1.0, anchor, 0.001), at(1.0));
+            }
+            assert_eq!(estimator.sources()[0].verdict(), Verdict::Falseticker);
+            assert!(
+                estimator.estimate(at(1.0)).unwrap().anchor.since(Anchor::from_seconds(1e9)).abs().seconds() < 0.01
+            );
+        }
+        let mut estimator = Estimator::new([HONEST; 3], at(0.0));
+        estimator.answered(1, sample(11.0, 1e9, 0.001), at(11.0));
+        assert_eq!(
+            estimator.state(at(11.0)),
+            ClockState::Synchronized,
+            "one that is never asked does not block for ever"
+        );
+    }
+
+    #[test]
+    fn after_a_jump_a_trusted_source_is_not_outvoted_by_what_the_others_said_before() {
+        let trusted = Witness { trusted: true, leap_smear: true };
+        let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
+        for source in [0, 1, 2] {
+            estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        // The host was paused for 400 s, and the way to the others is gone.
+        estimator.answered(0, sample(60.0, 1e9 + 400.0, 0.001), at(60.0));
+        assert_eq!(
+            estimator.answered(0, sample(61.0, 1e9 + 400.0, 0.001), at(61.0)),
+            Offered::Jumped { since: at(60.0) }
+        );
+        let anchor = |estimator: &Estimator, now| estimator.estimate(at(now)).unwrap().anchor;
+        assert_eq!(anchor(&estimator, 61.0), Anchor::from_seconds(1e9), "the others are waited for");
+        estimator.failed(1, Failure::Unanswered, at(62.0));
+        estimator.failed(2, Failure::Unanswered, at(63.0));
+        assert_eq!(estimator.state(at(63.0)), ClockState::Synchronized);
+        assert_eq!(anchor(&estimator, 63.0), Anchor::from_seconds(1e9 + 400.0));
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Truechimer);
+    }
+
+    #[test]
+    fn after_a_jump_of_one_the_others_are_asked_before_it_is_believed() {
+        let trusted = Witness { trusted: true, leap_smear: true };
+        let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
+        for source in [0, 1, 2] {
+            estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        for second in [60.0, 61.0] {
+            estimator.answered(0, sample(second, 1e9 + 400.0, 0.001), at(second));
+        }
+        for source in [1, 2] {
+            estimator.answered(source, sample(62.0, 1e9, 0.001), at(62.0));
+        }
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Falseticker);
+        assert_eq!(estimator.estimate(at(62.0)).unwrap().anchor, Anchor::from_seconds(1e9));
     }
 
     #[test]

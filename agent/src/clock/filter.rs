@@ -37,7 +37,10 @@ pub enum Offered {
     /// It contradicts the earlier ones and is held back until a second one confirms it: one bad answer proves nothing.
     Suspected,
     /// It confirms the one that was held back: true time moved against the boot clock, and the earlier answers are gone.
-    Jumped,
+    Jumped {
+        /// When the first answer came that told so.
+        since: BootTime,
+    },
 }
 
 impl Filter {
@@ -52,12 +55,13 @@ impl Filter {
             return Offered::Taken;
         }
         self.contradictions += 1;
-        let is_confirmed = suspect.is_some_and(|suspect| agree(&suspect, &sample, RUNAWAY));
-        if is_confirmed || self.contradictions >= MOST_CONTRADICTIONS {
+        let confirmed = suspect.filter(|suspect| agree(suspect, &sample, RUNAWAY));
+        if confirmed.is_some() || self.contradictions >= MOST_CONTRADICTIONS {
             self.samples.clear();
             self.contradictions = 0;
+            confirmed.into_iter().for_each(|first| self.take(first));
             self.take(sample);
-            return Offered::Jumped;
+            return Offered::Jumped { since: confirmed.unwrap_or(sample).at };
         }
         self.suspect = Some(sample);
         Offered::Suspected
@@ -73,9 +77,9 @@ impl Filter {
         self.samples.back()
     }
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// Whether more than one answer says what the best one says.
+    pub fn is_confirmed(&self) -> bool {
+        self.samples.len() > 1
     }
 
     fn take(&mut self, sample: Sample) {
@@ -144,7 +148,8 @@ pub(crate) mod tests {
         let followed = filter.best(BootTime::from_seconds(60.0), 15e-6).unwrap().anchor;
         assert!(followed.since(Anchor::from_seconds(1_000.3)).abs() <= Span::from_seconds(0.011), "{followed:?}");
         let wild = [5.0, -70.0, 900.0, -4_000.0].map(|far| filter.offer(sample(70.0, far, 1e-5)));
-        assert_eq!(wild, [Offered::Suspected, Offered::Suspected, Offered::Suspected, Offered::Jumped]);
+        let believed = Offered::Jumped { since: BootTime::from_seconds(70.0) };
+        assert_eq!(wild, [Offered::Suspected, Offered::Suspected, Offered::Suspected, believed]);
     }
 
     #[test]
@@ -152,7 +157,8 @@ pub(crate) mod tests {
         let mut filter = Filter::default();
         filter.offer(sample(0.0, 1_000.0, 0.001));
         filter.offer(sample(16.0, 1_400.0, 0.001));
-        assert_eq!(filter.offer(sample(17.0, 1_400.0, 0.002)), Offered::Jumped);
+        let since = BootTime::from_seconds(16.0);
+        assert_eq!(filter.offer(sample(17.0, 1_400.0, 0.002)), Offered::Jumped { since });
         assert_eq!(filter.best(BootTime::from_seconds(17.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_400.0));
     }
 }

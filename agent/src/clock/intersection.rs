@@ -35,6 +35,11 @@ impl Candidate {
         self.anchor.nanos().saturating_add(self.bound.span().nanos())
     }
 
+    /// Whether both claims can be true.
+    pub const fn overlaps(&self, other: &Self) -> bool {
+        self.low() <= other.high() && other.low() <= self.high()
+    }
+
     /// Whether the claim is compatible with what was agreed; one that is not is a falseticker.
     pub const fn agrees_with(&self, agreement: &Agreement) -> bool {
         self.low() <= agreement.high.nanos() && agreement.low.nanos() <= self.high()

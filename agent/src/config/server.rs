@@ -82,7 +82,7 @@ impl FromStr for Server {
 impl Server {
     /// Whether it is so near that asking it every second harms nobody: on this host, on this link, or Amazon's inside
     /// the VPC.
-    pub(super) fn is_near(&self) -> bool {
+    pub fn is_near(&self) -> bool {
         match self {
             Self::Name { .. } => false,
             Self::Address(address) => match address.ip() {

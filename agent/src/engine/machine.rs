@@ -13,7 +13,7 @@ use crate::assess::limit::{self, Skew, Standing};
 use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::{ClockState, Estimator, Witness};
 use crate::clock::filter::Offered;
-use crate::clock::time::{BootTime, Offset, Reading, Span, TrueTime};
+use crate::clock::time::{BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::Config;
 use crate::credentials::imds::{self, host::HostIdentity};
@@ -42,6 +42,7 @@ pub struct Engine {
     last: Reading,
     last_step: Option<(BootTime, Span)>,
     last_burst: Option<BootTime>,
+    wants_burst: bool,
 }
 
 /// What happened to one source, for those who look at it.
@@ -88,16 +89,17 @@ impl Engine {
             last: now,
             last_step: None,
             last_burst: None,
+            wants_burst: false,
             config,
         }
     }
 
     /// Takes an event, and says what follows.
     pub fn handle(&mut self, event: Event, now: Reading) -> Reaction {
-        let mut measure = self.notice_step(now);
+        self.wants_burst |= self.notice_step(now);
         match event {
             Event::Tick(kernel) => self.kernel = kernel,
-            Event::Ntp(polled) => measure |= self.take_poll(&polled, now.boot),
+            Event::Ntp(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
             Event::Credential(event) => {
                 if let Some(known) = self.credentials.iter_mut().find(|known| known.provider() == event.provider) {
                     known.take(event, now.boot);
@@ -112,7 +114,7 @@ impl Engine {
         let findings = self.findings(&known);
         let graced = now.boot.since(self.started) >= Span::from_duration(self.config.alerts.boot_grace);
         let moment = Moment { boot: now.boot, stamp: known.stamp(), graced };
-        Reaction { transitions: self.alerts.step(&findings, moment), burst: measure && self.may_burst(now.boot) }
+        Reaction { transitions: self.alerts.step(&findings, moment), burst: self.bursts(now.boot) }
     }
 
     /// True time minus boot time, once there is an estimate.
@@ -139,6 +141,7 @@ impl Engine {
         let facts = ClockFacts {
             state: now.state,
             skew: now.skew,
+            is_confirmed: self.estimator.is_confirmed(),
             standings: &now.standings,
             last_step: self.last_step,
             now: now.reading.boot,
@@ -150,7 +153,7 @@ impl Engine {
                 name: &configured.name,
                 server: configured.server.to_string(),
                 verdict: source.verdict(),
-                offset: source.latest().map(|sample| now.reading.offset(sample.anchor)),
+                offset: source.claimed(now.reading),
                 refusal: log.refusal.map(|refusal| refusal.to_string()),
             };
             findings.extend(source_findings::find(&facts, &self.config.alerts));
@@ -174,7 +177,12 @@ impl Engine {
         }
         let counter = if by > Span::ZERO { &mut self.steps.forward } else { &mut self.steps.backward };
         *counter = counter.saturating_add(1);
-        self.last_step = Some((now.boot, by));
+        // The smaller corrections that follow a step do not hide it.
+        let hold = Span::from_duration(self.config.alerts.clock_stepped.hold);
+        let is_told = |(at, size): (BootTime, Span)| now.boot.since(at) < hold && size.abs() > by.abs();
+        if !self.last_step.is_some_and(is_told) {
+            self.last_step = Some((now.boot, by));
+        }
         self.estimator.stepped();
         true
     }
@@ -197,17 +205,13 @@ impl Engine {
         }
     }
 
-    fn may_burst(&mut self, now: BootTime) -> bool {
-        let may = self.last_burst.is_none_or(|last| now.since(last) >= BURST_INTERVAL);
-        if may {
+    /// Whether every source is to be asked now. A wish that comes too early is kept until its time.
+    fn bursts(&mut self, now: BootTime) -> bool {
+        let bursts = self.wants_burst && self.last_burst.is_none_or(|last| now.since(last) >= BURST_INTERVAL);
+        if bursts {
+            self.wants_burst = false;
             self.last_burst = Some(now);
         }
-        may
-    }
-
-    /// The offset that one source claims.
-    pub(super) fn claimed(&self, source: usize, reading: Reading) -> Option<Offset> {
-        let sample = self.estimator.sources().get(source)?.latest()?;
-        Some(reading.offset(sample.anchor))
+        bursts
     }
 }

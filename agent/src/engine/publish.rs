@@ -71,15 +71,16 @@ impl Engine {
     }
 
     fn publish_sources(&self, reading: Reading) -> Vec<Source> {
-        let sources = self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources).enumerate();
+        let sources = self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources);
         sources
-            .map(|(index, ((source, log), configured))| {
+            .map(|((source, log), configured)| {
                 let sample = source.latest();
                 Source {
                     name: configured.name.clone(),
                     address: log.address.map_or_else(|| configured.server.to_string(), |address| address.to_string()),
+                    server: configured.server.to_string(),
                     verdict: source.verdict().name().to_owned(),
-                    offset_seconds: self.claimed(index, reading).map(Offset::seconds),
+                    offset_seconds: source.claimed(reading).map(Offset::seconds),
                     delay_seconds: sample.map(|sample| sample.delay.seconds()),
                     root_distance_seconds: sample.map(|sample| sample.root_distance().seconds()),
                     stratum: sample.map(|sample| sample.stratum),

@@ -38,8 +38,11 @@ struct Host {
     gained: f64,
     /// System minus boot time, less the beginning: what steps have added.
     stepped: f64,
+    last_step: f64,
     liar: Option<usize>,
-    sources_out: bool,
+    lie: f64,
+    /// Which sources are out of reach.
+    lost: Vec<bool>,
     imds_out: bool,
     rotated: f64,
     rotates: bool,
@@ -52,13 +55,16 @@ impl Host {
     fn new(seed: u64, sources: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let liar = (sources >= 3 && random.bool()).then(|| random.usize(..sources));
+        let lie = [30.0, -400.0, 400.0, 86_400.0][random.usize(..4)];
         Self {
             elapsed: 0.0,
             drift: 0.0,
             gained: 0.0,
             stepped: 0.0,
+            last_step: f64::NEG_INFINITY,
             liar,
-            sources_out: false,
+            lie,
+            lost: vec![false; sources],
             imds_out: false,
             rotated: 0.0,
             rotates: true,
@@ -91,15 +97,30 @@ impl Host {
 
     /// Breaks or mends one thing.
     fn something_happens(&mut self) {
-        match self.random.u8(..8) {
+        match self.random.u8(..10) {
             0 | 1 => {
                 let sizes = [0.02, 2.0, 30.0, 75.0, 200.0, 400.0, 5_000.0, 172_800.0];
                 let size = sizes[self.random.usize(..sizes.len())];
-                self.stepped += if self.random.bool() { size } else { -size };
+                let sign = if self.random.bool() { 1.0 } else { -1.0 };
+                self.step(sign * size);
             }
             2 => self.drift = (self.random.f64() - 0.5) * 400e-6,
-            3 => self.stepped = self.gained,
-            4 => self.sources_out = !self.sources_out,
+            3 => self.step(self.gained - self.stepped),
+            4 => {
+                let is_lost = !self.lost.iter().all(|lost| *lost);
+                self.lost.fill(is_lost);
+            }
+            // The host is paused, and neither of its clocks knows.
+            7 => {
+                let pause = [5.0, 100.0, 400.0, 3_600.0][self.random.usize(..4)];
+                self.elapsed += pause;
+                self.gained += pause;
+            }
+            // One source is lost or found again; the others go on.
+            8 => {
+                let one = self.random.usize(..self.lost.len());
+                self.lost[one] = !self.lost[one];
+            }
             5 => self.imds_out = !self.imds_out,
             6 => {
                 self.rotates = false;
@@ -112,17 +133,26 @@ impl Host {
         }
     }
 
+    fn step(&mut self, by: f64) {
+        self.stepped += by;
+        if by.abs() >= 1.0 {
+            self.last_step = self.boot();
+        }
+    }
+
     fn repair(&mut self) {
-        (self.drift, self.stepped, self.sources_out, self.imds_out, self.liar) = (0.0, self.gained, false, false, None);
+        (self.drift, self.imds_out, self.liar) = (0.0, false, None);
+        self.step(self.gained - self.stepped);
+        self.lost.fill(false);
         (self.rotates, self.rotated) = (true, self.elapsed);
     }
 
     fn poll(&mut self, source: usize) -> Polled {
         let delay = 1e-4 + self.random.f64() * 2e-3;
-        let lie = if self.liar == Some(source) { 30.0 } else { 0.0 };
+        let lie = if self.liar == Some(source) { self.lie } else { 0.0 };
         // The error of an honest answer stays within half of its round trip.
         let error = (self.random.f64() - 0.5) * delay;
-        let lost = self.sources_out || self.random.u8(..50) == 0;
+        let lost = self.lost[source] || self.random.u8(..50) == 0;
         let wild = if self.random.u16(..300) == 0 { 1_000.0 } else { 0.0 };
         let sample = Sample {
             at: self.reading().boot,
@@ -149,6 +179,13 @@ impl Host {
         };
         let result = if self.imds_out { Err(Unavailable::Timeout) } else { Ok(lease) };
         CredentialEvent { provider: "imds", result, requests: Vec::new() }
+    }
+
+    /// Whether a majority of all sources is honest and answers, or the one that is trusted.
+    fn has_quorum(&self) -> bool {
+        let answers = |source: usize| !self.lost[source] && self.liar != Some(source);
+        let honest = (0..self.lost.len()).filter(|source| answers(*source)).count();
+        honest > self.lost.len() / 2 || (self.lost.len() < 3 && answers(0))
     }
 
     fn remaining(&self) -> f64 {
@@ -224,7 +261,9 @@ impl Run {
         let is_due = |host: &Host, every: f64| host.elapsed % every < TICK;
         if is_due(&self.host, POLL) || self.burst {
             self.burst = false;
-            for source in 0..self.sources {
+            let mut order: Vec<usize> = (0..self.sources).collect();
+            self.host.random.shuffle(&mut order);
+            for source in order {
                 let polled = self.host.poll(source);
                 self.handle(Event::Ntp(polled));
             }
@@ -262,22 +301,26 @@ impl Run {
         let mut is_there = |name: &'static str, is_so: bool| {
             if is_so {
                 *self.causes.entry(name).or_insert(0.0) += TICK;
-                self.last_seen.insert(name, host.elapsed);
+                self.last_seen.insert(name, host.boot());
             } else {
                 self.causes.remove(name);
             }
         };
-        is_there("skew", offset >= 61.0 && !host.sources_out);
-        is_there("critical skew", offset >= 151.0 && !host.sources_out);
+        let knows = host.has_quorum();
+        is_there("skew", offset >= 61.0 && knows);
+        is_there("critical skew", offset >= 151.0 && knows);
         is_there("some skew", offset >= 47.0);
         is_there("a second", offset >= 0.75);
-        is_there("sources out", host.sources_out);
+        is_there("no quorum", !knows);
+        is_there("a source out", host.lost.iter().any(|lost| *lost));
+        is_there("sources out", host.lost.iter().all(|lost| *lost));
+        is_there("a step", host.boot() - host.last_step <= 300.0);
         is_there("imds out", host.imds_out);
         is_there("expiring", host.remaining() < 900.0 && !host.imds_out);
         is_there("nearly expiring", host.remaining() < 1_100.0);
 
         let lasted = |name| self.causes.get(name).copied().unwrap_or(0.0);
-        let lately = |name, within: f64| self.last_seen.get(name).is_some_and(|last| host.elapsed - last <= within);
+        let lately = |name, within: f64| self.last_seen.get(name).is_some_and(|last| host.boot() - last <= within);
         let fires = |kind: Kind| self.firing.iter().find(|((firing, _), _)| *firing == kind);
         let grace = host.elapsed > 120.0 + PATIENCE;
 
@@ -290,7 +333,7 @@ impl Run {
             lasted("imds out") < 2.0 * IMDS_POLL + PATIENCE || !grace || fires(Kind::CredentialUnavailable).is_some()
         );
         // Without sources an old estimate still tells the time.
-        let knows = lasted("sources out") < 1.0;
+        let knows = !lately("no quorum", 900.0 + PATIENCE);
         assert!(
             !knows || lasted("expiring") < IMDS_POLL + PATIENCE || !grace || fires(Kind::CredentialExpiring).is_some()
         );
@@ -299,12 +342,13 @@ impl Run {
         // No alert without a cause.
         for (kind, subject) in self.firing.keys() {
             let has_cause = match kind {
-                Kind::ClockSkew => lately("some skew", PATIENCE),
-                Kind::ClockUndisciplined => lately("a second", PATIENCE),
-                Kind::ClockStepped => true, // proved by the counters below
-                Kind::ClockUnverified => lately("sources out", PATIENCE),
-                Kind::SourceUnreachable => lately("sources out", PATIENCE),
-                Kind::SourceFalseticker => host.liar.is_some_and(|liar| *subject == format!("s{liar}")),
+                // Without a quorum what was known before holds, although the host may have been paused since.
+                Kind::ClockSkew => lately("some skew", PATIENCE) || !knows,
+                Kind::ClockUndisciplined => lately("a second", PATIENCE) || !knows,
+                Kind::ClockStepped => lately("a step", PATIENCE),
+                Kind::ClockUnverified => lately("no quorum", PATIENCE),
+                Kind::SourceUnreachable => lately("a source out", PATIENCE),
+                Kind::SourceFalseticker => host.liar.is_some_and(|liar| *subject == format!("s{liar}")) || !knows,
                 Kind::CredentialUnavailable => lately("imds out", IMDS_POLL + PATIENCE),
                 Kind::CredentialExpiring => {
                     lately("nearly expiring", IMDS_POLL + PATIENCE) || lately("imds out", IMDS_POLL)

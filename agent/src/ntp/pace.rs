@@ -18,13 +18,20 @@ const REMOTE_FLOOR: Duration = Duration::from_secs(16);
 pub struct Pace {
     interval: Duration,
     warm_up: Duration,
+    floor: Duration,
     polls: u32,
 }
 
 impl Pace {
     /// Asks every `interval`; `remote` is a server of somebody else's, neither link-local nor this host.
     pub fn new(interval: Duration, remote: bool) -> Self {
-        Self { interval, warm_up: if remote { REMOTE_FLOOR } else { WARM_UP }.min(interval), polls: 0 }
+        let (warm_up, floor) = if remote { (REMOTE_FLOOR, REMOTE_FLOOR) } else { (WARM_UP, Duration::ZERO) };
+        Self { interval, warm_up: warm_up.min(interval), floor, polls: 0 }
+    }
+
+    /// The least time between two polls, however urgent the second is.
+    pub const fn floor(&self) -> Duration {
+        self.floor
     }
 
     /// Takes note of how a poll ended; `None` where the source must not be asked again.
@@ -36,13 +43,13 @@ impl Pace {
             Err(refusal) if refusal.failure() == Failure::Denied => return None,
             Err(refusal) if refusal.outcome() == "kiss-rate" => {
                 self.interval = self.interval.saturating_mul(2).min(SLOWEST);
-                self.warm_up = self.interval;
+                (self.warm_up, self.floor) = (self.interval, self.interval);
             }
             Ok(_) | Err(_) => {}
         }
         let interval = if self.polls < WARM_UP_POLLS { self.warm_up } else { self.interval };
-        // A fleet that was started together must not ask together.
-        Some(interval.mul_f64(0.95 + fastrand::f64() / 10.0))
+        // A fleet that was started together must not ask together, nor anybody too often.
+        Some(interval.mul_f64(1.0 + fastrand::f64() / 10.0))
     }
 }
 
@@ -57,9 +64,10 @@ mod tests {
         let mut pace = Pace::new(Duration::from_secs(16), true);
         let rate: Result<(), _> = Err(Refusal::Kiss(KissOfDeathCode::Rate));
         let mut next = || pace.polled(&rate).unwrap().as_secs_f64();
-        assert!((30.0..34.0).contains(&next()));
-        assert!((60.0..68.0).contains(&next()));
-        assert!((0..10).map(|_| next()).last().unwrap() <= 1_024.0 * 1.05);
+        assert!((32.0..35.3).contains(&next()));
+        assert!((64.0..70.5).contains(&next()));
+        assert!((0..10).map(|_| next()).last().unwrap() <= 1_024.0 * 1.1);
+        assert_eq!(pace.floor(), Duration::from_secs(1_024), "not even a jump makes it ask sooner");
         assert_eq!(pace.polled::<()>(&Err(Refusal::Kiss(KissOfDeathCode::Deny))), None);
         assert_eq!(pace.polled::<()>(&Err(Refusal::Kiss(KissOfDeathCode::Rstr))), None);
     }

@@ -1,6 +1,6 @@
 //! The task that asks one source, for as long as the agent runs.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
@@ -38,7 +38,7 @@ pub async fn run<E: From<Polled>>(
     mailbox: mpsc::Sender<E>,
     mut burst: broadcast::Receiver<()>,
 ) {
-    let mut pace = Pace::new(source.poll, is_remote(&source.server));
+    let mut pace = Pace::new(source.poll, !source.server.is_near());
     let mut addresses = Addresses::new(source.server);
     loop {
         let polled = addresses.poll(index).await;
@@ -47,9 +47,13 @@ pub async fn run<E: From<Polled>>(
             return;
         }
         let Some(next) = next else { return };
+        let (earliest, due) = (Instant::now() + pace.floor(), Instant::now() + next);
         tokio::select! {
-            () = tokio::time::sleep(next) => {}
-            woken = burst.recv() => if matches!(woken, Err(broadcast::error::RecvError::Closed)) { return },
+            () = tokio::time::sleep_until(due) => {}
+            woken = burst.recv() => match woken {
+                Err(broadcast::error::RecvError::Closed) => return,
+                _ => tokio::time::sleep_until(earliest.min(due)).await,
+            },
         }
     }
 }
@@ -57,17 +61,6 @@ pub async fn run<E: From<Polled>>(
 /// Asks `source` once.
 pub async fn once(index: usize, source: Source) -> Polled {
     Addresses::new(source.server).poll(index).await
-}
-
-/// Whether a server belongs to somebody else: it is neither on this host nor link-local, where AWS has Time Sync.
-fn is_remote(server: &Server) -> bool {
-    match server {
-        Server::Name { .. } => true,
-        Server::Address(address) => match address.ip() {
-            IpAddr::V4(ip) => !(ip.is_loopback() || ip.is_link_local()),
-            IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local()),
-        },
-    }
 }
 
 /// The addresses of a server, and which of them is in use.
@@ -83,17 +76,22 @@ impl Addresses {
         Self { server, resolved: Vec::new(), resolved_at: Instant::now(), current: 0 }
     }
 
-    /// Asks the address in use. One that does not answer makes room for the next, and after the last of them the name
-    /// is resolved again.
+    /// Asks the address in use. One that does not answer makes room for the next, at once where the network refuses it;
+    /// after the last of them the name is resolved again.
     async fn poll(&mut self, source: usize) -> Polled {
-        let Some(address) = self.current().await else {
-            return Polled { source, address: None, result: Err(Refusal::Unresolved) };
-        };
-        let result = query(address, PATIENCE).await;
-        if result.is_err() {
-            self.current += 1;
+        loop {
+            let Some(address) = self.current().await else {
+                return Polled { source, address: None, result: Err(Refusal::Unresolved) };
+            };
+            let result = query(address, PATIENCE).await;
+            if result.is_err() {
+                self.current += 1;
+            }
+            let has_another = self.current < self.resolved.len();
+            if result != Err(Refusal::Network) || !has_another {
+                return Polled { source, address: Some(address), result };
+            }
         }
-        Polled { source, address: Some(address), result }
     }
 
     async fn current(&mut self) -> Option<SocketAddr> {

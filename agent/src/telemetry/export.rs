@@ -71,7 +71,7 @@ impl Telemetry {
             started: local::boot(),
             start: OnceLock::new(),
         };
-        let resource = resource(env);
+        let resource = resource();
         let compress = |signal: &str| {
             let is_set = |name: &str| env(name).is_some();
             !is_set("OTEL_EXPORTER_OTLP_COMPRESSION") && !is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_COMPRESSION"))

@@ -80,7 +80,8 @@ impl Gateway {
                 if now.verified { *self.start.get_or_init(|| start) } else { start }
             }
         };
-        let (now, start) = (unix_nanos(now.time), unix_nanos(start));
+        // A start that was fixed by an estimate which turned out to be wrong must not lie in the future.
+        let (now, start) = (unix_nanos(now.time), unix_nanos(start.min(now.time)));
         for resource in &mut request.resource_metrics {
             complete(resource.resource.get_or_insert_default(), &self.snapshot.load().host);
             for metric in resource.scope_metrics.iter_mut().flat_map(|scope| &mut scope.metrics) {

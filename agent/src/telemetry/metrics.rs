@@ -242,7 +242,7 @@ fn of_sources(snapshot: &Snapshot, value: fn(&Source) -> Option<f64>) -> Vec<Poi
 }
 
 fn source_attributes(source: &Source) -> Vec<KeyValue> {
-    vec![KeyValue::new("ntp.source", source.name.clone()), KeyValue::new("server.address", source.address.clone())]
+    vec![KeyValue::new("ntp.source", source.name.clone()), KeyValue::new("server.address", source.server.clone())]
 }
 
 fn of_limits(snapshot: &Snapshot, value: fn(&Limit) -> Option<f64>) -> Vec<Point<f64>> {

@@ -2,23 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::Resource;
 
 /// The resource as it is known at the start. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` win.
-pub fn resource(env: &dyn Fn(&str) -> Option<String>) -> Resource {
+pub fn resource() -> Resource {
     let own = [
         KeyValue::new("service.name", "skewguard"),
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         KeyValue::new("host.name", hostname()),
     ];
+    // The SDK calls a service that nobody named by a name of its own; that must not win.
+    let is_given = |key: &str, value: &Value| key != "service.name" || !value.as_str().starts_with("unknown_service");
     let by_environment = Resource::builder().build();
-    // The SDK names a service that nobody named "unknown_service"; that must not win.
-    let is_named = env("OTEL_SERVICE_NAME").is_some()
-        || env("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|attributes| attributes.contains("service.name="));
     let given = by_environment
         .iter()
-        .filter(|(key, _)| is_named || key.as_str() != "service.name")
+        .filter(|(key, value)| is_given(key.as_str(), value))
         .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     Resource::builder_empty().with_attributes(own).with_attributes(given).build()
 }
@@ -33,10 +32,10 @@ pub(super) fn complete(
     resource: &mut opentelemetry_proto::tonic::resource::v1::Resource,
     host: &BTreeMap<String, String>,
 ) {
-    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
     for (key, value) in host {
         if !resource.attributes.iter().any(|attribute| attribute.key == *key) {
-            let value = Some(AnyValue { value: Some(Value::StringValue(value.clone())) });
+            let value = Some(AnyValue { value: Some(any_value::Value::StringValue(value.clone())) });
             resource.attributes.push(KeyValue { key: key.clone(), value, ..KeyValue::default() });
         }
     }

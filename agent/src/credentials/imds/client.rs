@@ -64,8 +64,9 @@ impl ImdsClient {
     ///
     /// Each request is tried as often as configured while it is refused, late, cut off or throttled. Only Code,
     /// LastUpdated, Type and Expiration are read from the document; an Expiration in the past is a lease.
+    ///
+    /// The requests are all since the last call, those for the host's identity among them.
     pub async fn credentials(&mut self) -> Fetch {
-        self.http.take_requests();
         let result = self.lease().await;
         Fetch { result, requests: self.http.take_requests() }
     }

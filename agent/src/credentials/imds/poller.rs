@@ -23,24 +23,21 @@ pub struct Polled {
     pub requests: Vec<Request>,
 }
 
-/// Reads the credentials and, once, what host this is, until the mailbox closes.
-///
-/// # Errors
-/// The client cannot be set up.
+/// Reads the credentials every `poll` and, once, what host this is, until the mailbox closes.
 pub async fn run<E: From<Polled> + From<HostIdentity>>(
-    config: Imds,
+    mut client: ImdsClient,
+    poll: Duration,
     clock: Arc<TrueClock>,
     mailbox: mpsc::Sender<E>,
-) -> Result<(), SetupError> {
-    let mut client = ImdsClient::new(&config)?;
-    let mut schedule = Schedule::new(config.poll, fastrand::Rng::new());
+) {
+    let mut schedule = Schedule::new(poll, fastrand::Rng::new());
     let mut host_is_known = false;
     loop {
         let fetch = client.credentials().await;
         let next: Duration = schedule.next(&fetch.result, clock.now().time);
         let reached = fetch.result.is_ok() || matches!(fetch.result, Err(Unavailable::NoRole));
         if mailbox.send(Polled { result: fetch.result, requests: fetch.requests }.into()).await.is_err() {
-            return Ok(());
+            return;
         }
         if reached
             && !host_is_known
@@ -48,12 +45,12 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
         {
             host_is_known = true;
             if mailbox.send(host.into()).await.is_err() {
-                return Ok(());
+                return;
             }
         }
         tokio::select! {
             () = tokio::time::sleep(next) => {}
-            () = mailbox.closed() => return Ok(()),
+            () = mailbox.closed() => return,
         }
     }
 }
