@@ -1,6 +1,15 @@
 //! skewguard warns before AWS rejects a request because a clock is wrong or a credential has run out.
 //!
-//! The modules in the order in which a measurement goes through them; none imports one that comes after it.
+//! In the order of the flow (ARCHITECTURE.md has the whole map):
+//! - [`config`] says what to do; [`sys`] knows what only the operating system can tell.
+//! - **measure**: [`clock::local`] reads the clocks, [`ntp`] asks time servers, [`credentials`] asks what expires.
+//! - **estimate**: [`clock::estimate`] says where true time is, how sure that is, and who is wrong.
+//! - **assess**: [`assess`] says which limit breaks, and when.
+//! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
+//!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
+//! - [`runtime`] runs it, [`cli`] starts it, and [`demo`] shows it.
+//!
+//! What measures, estimates and assesses imports nothing of what comes after it.
 
 pub mod alert;
 pub mod assess;

@@ -14,7 +14,7 @@ use crate::alert::machine::Transition;
 use crate::clock::local;
 use crate::clock::time::SystemTime;
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Otlp};
 use crate::credentials::imds;
 use crate::delivery::client::{ClientError, client};
 use crate::delivery::outbox::Outbox;
@@ -245,7 +245,7 @@ impl Reporters {
             };
             let parts = Parts {
                 metrics: reporters.outbox(&client, to("otlp-metrics"), mailbox),
-                logs: reporters.outbox(&client, to("otlp-logs"), mailbox),
+                logs: takes_logs(otlp, options.env).then(|| reporters.outbox(&client, to("otlp-logs"), mailbox)),
                 published: Arc::clone(published),
                 clock: Arc::clone(clock),
             };
@@ -273,8 +273,8 @@ impl Reporters {
         if self.to_stderr {
             write_line(&body);
         }
-        if let Some(telemetry) = &self.telemetry {
-            telemetry.alerts.write(transition, &message);
+        if let Some(alerts) = self.telemetry.as_ref().and_then(|telemetry| telemetry.alerts.as_ref()) {
+            alerts.write(transition, &message);
         }
         for channel in &self.channels {
             channel.notify(&message, &body);
@@ -313,6 +313,12 @@ fn write_line(body: &str) {
     use std::io::Write;
     // A closed standard error takes nothing away from the other channels.
     let _ = writeln!(io::stderr().lock(), "{body}");
+}
+
+/// Whether log records have somewhere to go: the variables may name an endpoint for metrics alone.
+fn takes_logs(otlp: &Otlp, env: &dyn Fn(&str) -> Option<String>) -> bool {
+    let is_set = |name: &str| env(name).is_some_and(|endpoint| !endpoint.is_empty());
+    otlp.endpoint.is_some() || is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
 }
 
 fn needs_tls(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> bool {

@@ -89,6 +89,10 @@ impl fmt::Display for SecretRef {
 
 /// Reads one byte more than is allowed, so that too much can be told from enough.
 fn read_capped(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe would keep the agent waiting.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -27,13 +27,12 @@ pub fn client(needs_tls: bool) -> Result<reqwest::Client, ClientError> {
         .retry(reqwest::retry::never())
         .pool_max_idle_per_host(1)
         .http1_only();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = if needs_tls {
         // The first one installed serves every client of the process; a second attempt changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         builder
     } else {
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();

@@ -39,6 +39,7 @@ struct Host {
     /// System minus boot time, less the beginning: what steps have added.
     stepped: f64,
     last_step: f64,
+    was_paused: bool,
     liar: Option<usize>,
     lie: f64,
     /// Which sources are out of reach.
@@ -62,6 +63,7 @@ impl Host {
             gained: 0.0,
             stepped: 0.0,
             last_step: f64::NEG_INFINITY,
+            was_paused: false,
             liar,
             lie,
             lost: vec![false; sources],
@@ -115,6 +117,7 @@ impl Host {
                 let pause = [5.0, 100.0, 400.0, 3_600.0][self.random.usize(..4)];
                 self.elapsed += pause;
                 self.gained += pause;
+                self.was_paused = true;
             }
             // One source is lost or found again; the others go on.
             8 => {
@@ -342,9 +345,9 @@ impl Run {
         // No alert without a cause.
         for (kind, subject) in self.firing.keys() {
             let has_cause = match kind {
-                // Without a quorum what was known before holds, although the host may have been paused since.
-                Kind::ClockSkew => lately("some skew", PATIENCE) || !knows,
-                Kind::ClockUndisciplined => lately("a second", PATIENCE) || !knows,
+                // Without a quorum what was known before holds, and a pause since then cannot be known.
+                Kind::ClockSkew => lately("some skew", PATIENCE) || (!knows && host.was_paused),
+                Kind::ClockUndisciplined => lately("a second", PATIENCE) || (!knows && host.was_paused),
                 Kind::ClockStepped => lately("a step", PATIENCE),
                 Kind::ClockUnverified => lately("no quorum", PATIENCE),
                 Kind::SourceUnreachable => lately("a source out", PATIENCE),

@@ -35,8 +35,8 @@ const START_JITTER: Duration = Duration::from_secs(5);
 pub struct Parts {
     /// The queue of metrics.
     pub metrics: Outbox,
-    /// The queue of log records.
-    pub logs: Outbox,
+    /// The queue of log records; `None` where they have nowhere to go.
+    pub logs: Option<Outbox>,
     /// What metrics are observed on.
     pub published: Published,
     /// What telemetry is stamped by.
@@ -46,7 +46,7 @@ pub struct Parts {
 /// What other parts of the agent write telemetry with.
 pub struct Telemetry {
     /// Alerts as log records.
-    pub alerts: AlertLog,
+    pub alerts: Option<AlertLog>,
     /// The histogram that is not observed.
     pub imds_duration: ImdsDuration,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -71,6 +71,9 @@ impl Telemetry {
             started: local::boot(),
             start: OnceLock::new(),
         };
+        if let Some(protocol) = env("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| protocol != "http/protobuf") {
+            tracing::warn!(protocol, "OTEL_EXPORTER_OTLP_PROTOCOL is not spoken here: exporting by http/protobuf");
+        }
         let resource = resource();
         let compress = |signal: &str| {
             let is_set = |name: &str| env(name).is_some();
@@ -79,23 +82,27 @@ impl Telemetry {
 
         let metrics = MetricExporter::builder().with_http().with_http_client(gateway(Signal::Metrics, &parts.metrics));
         let metrics = prepare(metrics, config, "/v1/metrics", compress("METRICS")).build()?;
-        let mut logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, &parts.logs));
-        logs = prepare(logs, config, "/v1/logs", compress("LOGS"));
-        let mut logs = logs.build()?;
-        logs.set_resource(&resource);
-
         let reader = Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build());
-        let provider =
-            SdkMeterProvider::builder().with_resource(resource).with_reader(SharedReader(Arc::clone(&reader))).build();
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource.clone())
+            .with_reader(SharedReader(Arc::clone(&reader)))
+            .build();
         let imds_duration = register(&provider.meter("skewguard"), &parts.published);
 
-        let (records, inbox) = mpsc::unbounded_channel();
         let ending = CancellationToken::new();
-        let tasks = vec![
-            tokio::spawn(export_metrics(provider, reader, metrics, config.interval, ending.clone())),
-            tokio::spawn(export_logs(inbox, logs)),
-        ];
-        Ok(Self { alerts: AlertLog::new(records), imds_duration, tasks, ending })
+        let mut tasks = vec![tokio::spawn(export_metrics(provider, reader, metrics, config.interval, ending.clone()))];
+        let alerts = match &parts.logs {
+            Some(outbox) => {
+                let logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, outbox));
+                let mut logs = prepare(logs, config, "/v1/logs", compress("LOGS")).build()?;
+                logs.set_resource(&resource);
+                let (records, inbox) = mpsc::unbounded_channel();
+                tasks.push(tokio::spawn(export_logs(inbox, logs)));
+                Some(AlertLog::new(records))
+            }
+            None => None,
+        };
+        Ok(Self { alerts, imds_duration, tasks, ending })
     }
 
     /// Exports once more and ends.

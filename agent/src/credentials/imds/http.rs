@@ -27,7 +27,7 @@ pub struct Request {
 
 /// An answer with status 200. It has no `Debug`: the body may hold secrets.
 ///
-/// The process-wide allocator zeroes freed memory; the body is therefore never copied, only borrowed and dropped.
+/// The process-wide allocator zeroes freed memory: the body and what it was gathered from need only be dropped.
 pub(super) struct Answer {
     /// The lifetime of a token in seconds, where the header is there and is a number.
     pub(super) ttl: Option<u64>,
