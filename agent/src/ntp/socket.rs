@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -50,6 +50,9 @@ impl StampedSocket {
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0)).await?;
         socket.connect(server).await?;
+        // Held until the process ends; a sandbox that refuses it refuses the next line as well.
+        static KEEPER: OnceLock<Option<OwnedFd>> = OnceLock::new();
+        KEEPER.get_or_init(|| sys::keep_timestamping().ok());
         let kernel_stamps = sys::enable_timestamping(&socket).is_ok();
         Ok(Self { socket, server, kernel_stamps, exchange: Mutex::default() })
     }

@@ -4,4 +4,6 @@
 mod linux;
 
 #[cfg(target_os = "linux")]
-pub use linux::{KernelClock, boot_time, enable_timestamping, kernel_clock, realtime, receive, transmit_timestamp};
+pub use linux::{
+    KernelClock, boot_time, enable_timestamping, keep_timestamping, kernel_clock, realtime, receive, transmit_timestamp,
+};
