@@ -1,7 +1,7 @@
 //! What is wrong with a source of time.
 
 use super::finding::{Finding, Kind, Severity};
-use crate::clock::estimate::Verdict;
+use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, humane_offset};
 use crate::config::checked::{Alerts, Rule};
 

@@ -6,5 +6,6 @@ pub mod filter;
 pub mod intersection;
 pub mod local;
 pub mod sample;
+pub mod source;
 pub mod time;
 pub mod true_clock;

@@ -4,6 +4,6 @@
 mod collector;
 pub(crate) mod http;
 mod imds;
-mod ntp;
+pub(crate) mod ntp;
 pub mod script;
-mod world;
+pub(crate) mod world;

@@ -13,7 +13,7 @@ use crate::ntp::timestamp::encode;
 const SERVER: u8 = 4 << 3 | 4;
 
 /// Starts a server on a port that the kernel chooses.
-pub(super) async fn start(world: Arc<World>) -> std::io::Result<SocketAddr> {
+pub(crate) async fn start(world: Arc<World>) -> std::io::Result<SocketAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = socket.local_addr()?;
     tokio::spawn(async move {

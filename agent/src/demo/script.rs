@@ -53,7 +53,7 @@ pub enum DemoError {
 /// # Errors
 /// Nothing can be shown.
 pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoError> {
-    let world = Arc::new(World::new());
+    let world = Arc::new(World::default());
     let servers = [
         ntp::start(Arc::clone(&world)).await?,
         ntp::start(Arc::clone(&world)).await?,

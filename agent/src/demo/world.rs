@@ -12,7 +12,7 @@ const STALE: Span = Span::from_nanos(10 * 60 * 1_000_000_000);
 
 /// What the script changes and the servers obey. The clock of the host is never touched: the time of AWS runs away
 /// from it instead, which is the same as seen from here.
-pub(super) struct World {
+pub(crate) struct World {
     state: Mutex<State>,
 }
 
@@ -33,14 +33,16 @@ pub(super) struct Lease {
     pub(super) expiration: TrueTime,
 }
 
-impl World {
+impl Default for World {
     /// A world in which all is well.
-    pub(super) fn new() -> Self {
+    fn default() -> Self {
         let now = local::read();
         let rotated = TrueTime::from_nanos(now.system.nanos());
         Self { state: Mutex::new(State { shift: Span::ZERO, since: now.boot, rate: 0.0, rotated, rotates: true }) }
     }
+}
 
+impl World {
     /// What time it is in AWS.
     pub(super) fn now(&self) -> TrueTime {
         let reading = local::read();

@@ -403,3 +403,29 @@ fn a_thousand_random_hosts_are_told_what_is_wrong_and_nothing_else() {
         assert!(told.get(&kind).is_some_and(|count| *count >= 20), "{} came {:?} times", kind.name(), told.get(&kind));
     }
 }
+
+#[test]
+fn a_step_is_noticed_at_the_next_tick_known_at_once_and_measured_again() {
+    let mut run = Run::new(0);
+    while run.host.elapsed < 200.0 {
+        run.step();
+    }
+    assert_eq!(run.transitions.len(), 0, "{:?}", run.transitions);
+    run.host.step(-400.0);
+    let reaction = run.engine.handle(Event::Tick(None), run.host.reading());
+    let told: Vec<_> = reaction.transitions.iter().map(|one| (one.kind, one.severity, one.change)).collect();
+    assert_eq!(
+        told,
+        [
+            (Kind::ClockSkew, Severity::Critical, Change::Firing),
+            (Kind::ClockStepped, Severity::Warning, Change::Firing),
+        ]
+    );
+    assert!(reaction.burst);
+    assert!(reaction.transitions[1].summary.contains("400 s back"), "{}", reaction.transitions[1].summary);
+    let snapshot = run.engine.snapshot(run.host.reading());
+    assert_eq!((snapshot.clock.steps.backward, snapshot.clock.steps.forward), (1, 0));
+    assert!((snapshot.clock.offset_seconds.unwrap() - 400.0).abs() < 0.01);
+    let again = run.engine.handle(Event::Tick(None), run.host.reading());
+    assert!(!again.burst && again.transitions.is_empty());
+}

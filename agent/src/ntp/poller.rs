@@ -113,3 +113,75 @@ impl Addresses {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UdpSocket;
+
+    use super::*;
+    use crate::demo::ntp as server;
+
+    async fn closed() -> SocketAddr {
+        UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    }
+
+    fn addresses(resolved: Vec<SocketAddr>) -> Addresses {
+        let server = Server::Name { host: "localhost".into(), port: 1 };
+        Addresses { server, resolved, resolved_at: Instant::now(), current: 0 }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_makes_room_for_the_next_at_once_and_a_good_one_is_kept() {
+        let good = server::start(Default::default()).await.unwrap();
+        let mut addresses = addresses(vec![closed().await, closed().await, good]);
+        for _ in 0..2 {
+            let polled = addresses.poll(7).await;
+            assert_eq!((polled.source, polled.address), (7, Some(good)));
+            assert!(polled.result.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn after_the_last_address_the_name_is_resolved_again() {
+        let mut addresses = addresses(vec![closed().await]);
+        let polled = addresses.poll(0).await;
+        assert_eq!(polled.result, Err(Refusal::Network));
+        let again = addresses.poll(0).await;
+        assert_ne!(again.address, polled.address, "localhost has port 1");
+        assert_eq!(again.address.map(|address| address.port()), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_address_is_told_as_such() {
+        // No name at all, so that no resolver outside of this host is asked.
+        let server = Server::Name { host: "no..name".into(), port: 123 };
+        let polled = Addresses::new(server).poll(0).await;
+        assert_eq!((polled.address, polled.result), (None, Err(Refusal::Unresolved)));
+    }
+
+    #[tokio::test]
+    async fn a_source_that_denies_its_service_is_not_asked_again() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
+        let (_burst, woken) = broadcast::channel(1);
+        let source = Source {
+            name: "s".into(),
+            server: Server::Address(address),
+            trusted: false,
+            leap_smear: false,
+            poll: Duration::from_secs(1),
+        };
+        let poller = tokio::spawn(run(0, source, mailbox, woken));
+        let mut request = [0; 48];
+        let (_, client) = socket.recv_from(&mut request).await.unwrap();
+        let mut reply = [0; 48];
+        reply[0] = 4 << 3 | 4;
+        reply[12..16].copy_from_slice(b"DENY");
+        reply[24..32].copy_from_slice(&request[40..48]);
+        socket.send_to(&reply, client).await.unwrap();
+        poller.await.unwrap();
+        assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome(), "kiss-deny");
+        assert!(inbox.recv().await.is_none());
+    }
+}

@@ -7,7 +7,8 @@ use arc_swap::ArcSwap;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
 
-use crate::clock::estimate::{ClockState, Verdict};
+use crate::clock::estimate::ClockState;
+use crate::clock::source::Verdict;
 use crate::snapshot::{Credential, Delivery, Limit, Snapshot, Source};
 
 /// Where the metrics are read from.
