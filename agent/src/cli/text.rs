@@ -181,7 +181,8 @@ fn limit(limit: &Limit) -> String {
 }
 
 fn credential(credential: &Credential) -> String {
-    let mut text = format!("{} {}: {}", credential.provider, credential.identity, credential.state);
+    let mut text = format!("{} {}", credential.provider, credential.identity).trim_end().to_owned();
+    let _ = write!(text, ": {}", credential.state);
     if credential.code != "Success" {
         let _ = write!(text, " ({})", credential.code);
     }

@@ -13,10 +13,11 @@ use crate::snapshot::{Alert, Clock, Finding, Kernel, Limit, Snapshot, Source, St
 impl Engine {
     /// What is known at `reading`.
     pub fn snapshot(&self, reading: Reading) -> Snapshot {
-        self.publish(reading, |_| true)
+        let alerts = self.publish_alerts();
+        Snapshot { alerts, ..self.publish(reading, |_| true) }
     }
 
-    /// The same without what exists only over time.
+    /// The same without what exists only over time: the life of alerts, and some findings.
     pub fn snapshot_of_one_look(&self, reading: Reading) -> Snapshot {
         self.publish(reading, |finding| finding.kind.shows_at_once())
     }
@@ -45,7 +46,7 @@ impl Engine {
                 })
                 .collect(),
             findings,
-            alerts: self.publish_alerts(),
+            alerts: Vec::new(),
             imds_requests: self.credentials.first().map_or_else(BTreeMap::new, |known| known.requests().clone()),
             delivery: self.delivery.values().cloned().collect(),
             host: self.host.as_ref().map_or_else(BTreeMap::new, |host| {
