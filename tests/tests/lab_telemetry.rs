@@ -230,7 +230,7 @@ fn a_collector_that_fails_is_logged_once_and_counted_and_measuring_goes_on_to_th
                 let first = polls(&failing);
                 running.await_status("ten polls", PATIENCE, |status| polls(status) >= first + 10).unwrap();
                 let seconds = started.elapsed().as_secs_f64();
-                assert!((7.0..13.0).contains(&seconds), "{name}: ten polls took {seconds} s");
+                assert!((7.0..20.0).contains(&seconds), "{name}: ten polls took {seconds} s");
                 let warnings = running.log().matches("delivery fails").count();
                 assert_eq!(warnings, 1, "{name}: {}", running.log());
                 if let Some(collector) = &collector {
