@@ -152,8 +152,8 @@ impl Estimator {
 
     /// Whether the estimate rests on more than a single answer of a single source.
     pub fn is_confirmed(&self) -> bool {
-        let mut honest = self.sources.iter().filter(|source| source.verdict == Verdict::Truechimer);
-        honest.any(|source| source.filter.is_confirmed()) || honest.count() > 1
+        let honest = || self.sources.iter().filter(|source| source.verdict == Verdict::Truechimer);
+        honest().count() > 1 || honest().any(|source| source.filter.is_confirmed())
     }
 
     /// The sources, in the order of the configuration.
@@ -374,6 +374,20 @@ mod tests {
             ClockState::Synchronized,
             "one that is never asked does not block for ever"
         );
+    }
+
+    #[test]
+    fn one_answer_of_one_source_is_not_confirmed_two_of_one_or_one_of_two_are() {
+        let mut one = Estimator::new([HONEST], at(0.0));
+        one.answered(0, sample(1.0, 1e9, 0.001), at(1.0));
+        assert!(one.estimate(at(1.0)).is_some() && !one.is_confirmed());
+        one.answered(0, sample(2.0, 1e9, 0.001), at(2.0));
+        assert!(one.is_confirmed());
+        let mut two = Estimator::new([HONEST; 2], at(0.0));
+        for source in [0, 1] {
+            two.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        assert!(two.is_confirmed());
     }
 
     #[test]
