@@ -16,12 +16,14 @@ use skewguard::ntp::query::query;
 use tests::agent::Skewguard;
 use tests::chrony::Chrony;
 use tests::http::{HttpServer, Reply};
+use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
-use tests::ntp::{NtpServer, Packet, scripted};
+use tests::ntp::{NtpServer, ahead_by};
 
 const MEASUREMENTS: usize = 200;
 const YARDSTICKS: usize = 40;
 const CHECKS: usize = 50;
+const DOCUMENT: &str = r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}"#;
 
 fn main() -> Result<()> {
     // `cargo test` builds benches as well and must not run them.
@@ -103,9 +105,8 @@ impl Drop for Busy {
 fn check() -> Result<()> {
     let net = Net::new()?;
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let _time =
-        NtpServer::start(&net, Side::Agent, SocketAddr::new(loopback, 123), scripted(|r| Packet::answer(r, 0.0)))?;
-    let _metadata = metadata(&net, Side::Agent, SocketAddr::new(loopback, 80))?;
+    let _time = NtpServer::start(&net, Side::Agent, SocketAddr::new(loopback, 123), ahead_by(0.0))?;
+    let _metadata = metadata::start(&net, Side::Agent, SocketAddr::new(loopback, 80), DOCUMENT)?;
     let agent = Skewguard::new(
         &net,
         "sources: [{ name: s, ntp: 127.0.0.1 }]\ncredentials: { imds: { endpoint: \"http://127.0.0.1\" } }\n",
@@ -142,10 +143,9 @@ fn endurance() -> Result<()> {
     for last in [124, 125, 126] {
         let address = IpAddr::V4(Ipv4Addr::new(169, 254, 169, last));
         net.add_address(address)?;
-        let script = scripted(|request| Packet::answer(request, 0.0));
-        servers.push(NtpServer::start(&net, Side::Aws, SocketAddr::new(address, 123), script)?);
+        servers.push(NtpServer::start(&net, Side::Aws, SocketAddr::new(address, 123), ahead_by(0.0))?);
     }
-    let _metadata = metadata(&net, Side::Aws, SocketAddr::new(IMDS, 80))?;
+    let _metadata = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), DOCUMENT)?;
     let collector = HttpServer::start(&net, Side::Aws, SocketAddr::new(IMDS, 4318))?;
     collector.on("POST /v1/metrics", Reply::ok(""));
     let agent = Skewguard::new(
@@ -174,16 +174,6 @@ telemetry: { otlp: { endpoint: \"http://169.254.169.254:4318\" } }
     }
     ensure!(collector.count("POST /v1/metrics") as u64 >= minutes, "metrics did not arrive");
     Ok(())
-}
-
-fn metadata(net: &Net, side: Side, address: SocketAddr) -> Result<HttpServer> {
-    let server = HttpServer::start(net, side, address)?;
-    server.on("PUT /latest/api/token", Reply::ok("token").header("x-aws-ec2-metadata-token-ttl-seconds", "21600"));
-    server.on("GET /latest/meta-data/iam/security-credentials/", Reply::ok("web"));
-    let document = r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}"#;
-    server.on("GET /latest/meta-data/iam/security-credentials/web", Reply::ok(document));
-    server.on("GET /latest/meta-data/instance-id", Reply::ok("i-0123456789abcdef0"));
-    Ok(server)
 }
 
 /// User and system time of the agent's one thread, in seconds.

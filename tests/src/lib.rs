@@ -2,7 +2,8 @@
 //!
 //! - [`net`]: two joined namespaces, the agent's host and AWS.
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
-//! - [`moto`]: a real instance metadata service; [`victoria`]: a real OTLP backend.
+//! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
+//! - [`victoria`]: a real OTLP backend.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`agent`]: the program under test.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
@@ -14,6 +15,7 @@
 pub mod agent;
 pub mod chrony;
 pub mod http;
+pub mod metadata;
 pub mod moto;
 pub mod net;
 pub mod ntp;

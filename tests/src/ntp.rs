@@ -240,6 +240,11 @@ pub fn scripted(mut reply: impl FnMut(&Packet) -> Packet + Send + 'static) -> im
     move |request| Packet::decode(request).map(|request| reply(&request).encode().to_vec()).into_iter().collect()
 }
 
+/// A script that serves the machine's time plus so many seconds: a host that asks is slow by as much.
+pub fn ahead_by(seconds: f64) -> impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send {
+    scripted(move |request| Packet::answer(request, seconds))
+}
+
 fn answer_until_stopped(socket: &UdpSocket, script: &Mutex<Script>, requests: &AtomicUsize, stop: &AtomicBool) {
     let mut buffer = [0; 2048];
     while !stop.load(Ordering::SeqCst) {

@@ -16,7 +16,7 @@ use tests::agent::{Answer, Running, Skewguard};
 use tests::http::{self, HttpServer, Reply};
 use tests::moto::{self, Moto};
 use tests::net::{IMDS, IMDS_V6, Net, Side, TIME_SYNC};
-use tests::ntp::{self, NtpServer, Packet, scripted};
+use tests::ntp::{self, NtpServer, ahead_by};
 use tests::process::output;
 use tests::wait::wait_until;
 
@@ -57,7 +57,7 @@ impl Host {
     fn slow_by(offset: f64) -> Self {
         let net = Net::new().unwrap();
         let server = SocketAddr::new(TIME_SYNC, ntp::PORT);
-        let time = NtpServer::start(&net, Side::Aws, server, scripted(move |request| Packet::answer(request, offset)));
+        let time = NtpServer::start(&net, Side::Aws, server, ahead_by(offset));
         Self { net, _time: time.unwrap() }
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tests::agent::{Answer, Running, Skewguard};
 use tests::http::{HttpServer, Reply};
 use tests::net::{Net, Side, TIME_SYNC};
-use tests::ntp::{self, NtpServer, Packet, scripted};
+use tests::ntp::{self, NtpServer, ahead_by};
 use tests::process::{private_dir, tool};
 use tests::wait::wait_until;
 
@@ -65,7 +65,7 @@ fn answer(command: &mut Command) -> Answer {
 
 fn time_service(net: &Net) -> NtpServer {
     let server = SocketAddr::new(TIME_SYNC, ntp::PORT);
-    NtpServer::start(net, Side::Aws, server, scripted(|request| Packet::answer(request, 0.0))).unwrap()
+    NtpServer::start(net, Side::Aws, server, ahead_by(0.0)).unwrap()
 }
 
 fn is_synchronized(status: &Value) -> bool {
@@ -271,7 +271,7 @@ fn thirty_two_sources_work_and_thirty_three_are_refused() {
     let ports = 10_001..=10_032;
     let servers: Vec<_> = ports
         .map(|port| {
-            let script = scripted(|request| Packet::answer(request, 0.0));
+            let script = ahead_by(0.0);
             NtpServer::start(&net, Side::Aws, SocketAddr::new(TIME_SYNC, port), script).unwrap()
         })
         .collect();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tests::agent::Skewguard;
 use tests::chrony::Chrony;
 use tests::http::{HttpServer, Reply};
+use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::victoria::Victoria;
 use tests::wait::wait_for;
@@ -17,24 +18,14 @@ use tests::wait::wait_for;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A metadata service whose credential expires in ten minutes.
-fn metadata(net: &Net) -> HttpServer {
-    let server = HttpServer::start(net, Side::Aws, SocketAddr::new(IMDS, 80)).unwrap();
-    let ttl = "x-aws-ec2-metadata-token-ttl-seconds";
-    server.on("PUT /latest/api/token", Reply::ok("token").header(ttl, "21600"));
-    server.on("GET /latest/meta-data/iam/security-credentials/", Reply::ok("web"));
+fn expiring(net: &Net) -> HttpServer {
     let now = std::process::Command::new("date").args(["-u", "-d", "+10 min", "+%Y-%m-%dT%H:%M:%SZ"]).output().unwrap();
     let expiration = String::from_utf8(now.stdout).unwrap();
     let document = format!(
         r#"{{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Type":"AWS-HMAC","AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"{}"}}"#,
         expiration.trim()
     );
-    server.on("GET /latest/meta-data/iam/security-credentials/web", Reply::ok(document));
-    server.on("GET /latest/meta-data/instance-id", Reply::ok("i-0123456789abcdef0"));
-    server.on("GET /latest/meta-data/instance-type", Reply::ok("m7g.large"));
-    server.on("GET /latest/meta-data/placement/region", Reply::ok("eu-central-1"));
-    server.on("GET /latest/meta-data/placement/availability-zone", Reply::ok("eu-central-1a"));
-    server.on("GET /latest/dynamic/instance-identity/document", Reply::ok(r#"{"accountId":"123456789012"}"#));
-    server
+    metadata::start(net, Side::Aws, SocketAddr::new(IMDS, 80), &document).unwrap()
 }
 
 fn config(otlp: &str) -> String {
@@ -117,7 +108,7 @@ const FLAGS: [(&str, f64); 9] = [
 fn every_metric_arrives_in_a_real_backend_with_the_value_that_status_shows() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::with_drift(&net, TIME_SYNC, 500.0).unwrap();
-    let _metadata = metadata(&net);
+    let _metadata = expiring(&net);
     let victoria = Victoria::start(&net, Side::Aws, SocketAddr::new(IMDS, 8428)).unwrap();
     let agent = Skewguard::new(&net, &config(&victoria.otlp_url())).unwrap();
     let mut running = agent.run().unwrap();
@@ -248,7 +239,7 @@ fn a_collector_that_fails_is_logged_once_and_counted_and_measuring_goes_on_to_th
 fn alerts_arrive_as_log_records_and_at_a_signed_webhook_that_failed_at_first() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    let _metadata = metadata(&net);
+    let _metadata = expiring(&net);
     let collector = HttpServer::start(&net, Side::Aws, SocketAddr::new(IMDS, 4318)).unwrap();
     collector.on("POST /v1/metrics", Reply::ok(""));
     collector.on("POST /v1/logs", Reply::ok(""));

@@ -161,7 +161,7 @@ fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
     Some(finding(
         Kind::ClockStepped,
         Duration::ZERO,
-        Graded { raised: Some(severity), held: severity },
+        Graded::at(severity),
         format!("somebody set the system clock {} {direction}; its offset is now {now}", humane(by)),
         FIND_WHO_STEPPED,
     ))
@@ -182,19 +182,10 @@ fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
         || "the clock may be wrong by any amount".to_owned(),
         |skew| format!("the clock may be wrong by up to {}, and the doubt grows", humane(skew.at_most())),
     );
-    let graded = Graded { raised: Some(Severity::Warning), held: Severity::Warning };
+    let graded = Graded::at(Severity::Warning);
     Some(finding(Kind::ClockUnverified, rule.hold, graded, format!("{why}: {effect}"), remedy))
 }
 
 fn finding(kind: Kind, hold: Duration, graded: Graded, summary: String, remedy: &str) -> Finding {
-    Finding {
-        kind,
-        subject: String::new(),
-        raised: graded.raised,
-        held: graded.held,
-        hold,
-        urgent: false,
-        summary,
-        remedy: remedy.to_owned(),
-    }
+    Finding::new(kind, "", hold, graded, summary, remedy)
 }

@@ -40,7 +40,7 @@ pub struct Outage<'a> {
     /// For how long.
     pub lasting: Span,
     /// Why.
-    pub reason: &'a str,
+    pub reason: String,
     /// What mends it.
     pub remedy: &'a str,
 }
@@ -115,7 +115,7 @@ fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
     let severity = if critical { Severity::Critical } else { Severity::Warning };
     let summary =
         format!("{} cannot be read: {}. SDKs that start or refresh now get no credentials", name(facts), outage.reason);
-    let graded = Graded { raised: Some(severity), held: severity };
+    let graded = Graded::at(severity);
     Some(finding(Kind::CredentialUnavailable, facts, rule.hold, graded, summary, outage.remedy))
 }
 
@@ -134,15 +134,6 @@ fn finding(
     summary: String,
     remedy: &str,
 ) -> Finding {
-    Finding {
-        kind,
-        // The provider alone: the role's name may not be known while the provider is out of reach.
-        subject: facts.provider.to_owned(),
-        raised: graded.raised,
-        held: graded.held,
-        hold,
-        urgent: false,
-        summary,
-        remedy: remedy.to_owned(),
-    }
+    // The provider alone: the role's name may not be known while the provider is out of reach.
+    Finding::new(kind, facts.provider, hold, graded, summary, remedy)
 }

@@ -108,6 +108,22 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// A finding of this kind about `subject` (empty where there is only one), not urgent.
+    pub fn new(kind: Kind, subject: &str, hold: Duration, graded: Graded, summary: String, remedy: &str) -> Self {
+        Self {
+            kind,
+            subject: subject.to_owned(),
+            raised: graded.raised,
+            held: graded.held,
+            hold,
+            urgent: false,
+            summary,
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
 /// An alert is cleared when its value has come back from the level by this share of it, so that noise around the level
 /// does not make it flap.
 const HYSTERESIS: f64 = 0.2;
@@ -119,6 +135,13 @@ pub struct Graded {
     pub raised: Option<Severity>,
     /// By the levels at which an alert is cleared.
     pub held: Severity,
+}
+
+impl Graded {
+    /// What has no level to come back from: it is there or not.
+    pub const fn at(severity: Severity) -> Self {
+        Self { raised: Some(severity), held: severity }
+    }
 }
 
 /// Grades a value (in seconds) that is bad **above** the levels; `None` where it is below the level of clearing.

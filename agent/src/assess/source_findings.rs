@@ -1,6 +1,6 @@
 //! What is wrong with a source of time.
 
-use super::finding::{Finding, Kind, Severity};
+use super::finding::{Finding, Graded, Kind, Severity};
 use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, humane_offset};
 use crate::config::checked::{Alerts, Rule};
@@ -52,14 +52,5 @@ pub fn find(facts: &SourceFacts<'_>, alerts: &Alerts) -> Option<Finding> {
 }
 
 fn finding(kind: Kind, rule: &Rule, name: &str, summary: String, remedy: &str) -> Option<Finding> {
-    rule.enabled.then(|| Finding {
-        kind,
-        subject: name.to_owned(),
-        raised: Some(Severity::Warning),
-        held: Severity::Warning,
-        hold: rule.hold,
-        urgent: false,
-        summary,
-        remedy: remedy.to_owned(),
-    })
+    rule.enabled.then(|| Finding::new(kind, name, rule.hold, Graded::at(Severity::Warning), summary, remedy))
 }

@@ -37,10 +37,11 @@ async fn measure(config: Arc<Config>, arguments: &Check) -> anyhow::Result<Snaps
     let mut engine = Engine::new(Arc::clone(&config), local::read());
     engine.handle(Event::Tick(sys::kernel_clock().ok()), local::read());
     let mut credential_reads = 0;
+    let look = |engine: &Engine| engine.snapshot_of_one_look(local::read());
     for round in 1..=CONFIRMATIONS.max(arguments.samples) {
         let mut open: BTreeSet<Asked> = (0..config.sources.len()).map(Asked::Source).collect();
         // Two failures in a row are a finding, and a third would only take time.
-        let is_read = credential_reads > 0 && (is_readable(&engine) || credential_reads >= CREDENTIAL_READS);
+        let is_read = credential_reads > 0 && (is_readable(&look(&engine)) || credential_reads >= CREDENTIAL_READS);
         let mut tasks = JoinSet::new();
         for (index, source) in config.sources.iter().cloned().enumerate() {
             tasks.spawn(
@@ -61,14 +62,14 @@ async fn measure(config: Arc<Config>, arguments: &Check) -> anyhow::Result<Snaps
             give_up(&mut engine, &open);
             break;
         }
-        if round >= arguments.samples && is_settled(&engine) {
+        if round >= arguments.samples && is_settled(&look(&engine)) {
             break;
         }
         if config.sources.iter().any(|source| !source.server.is_near()) {
             tokio::time::sleep_until(deadline.min(Instant::now() + REMOTE_PAUSE)).await;
         }
     }
-    Ok(engine.snapshot_of_one_look(local::read()))
+    Ok(look(&engine))
 }
 
 /// Somebody who was asked.
@@ -79,14 +80,12 @@ enum Asked {
 }
 
 /// Whether there is nothing that a second look might change.
-fn is_settled(engine: &Engine) -> bool {
-    let snapshot = engine.snapshot_of_one_look(local::read());
+fn is_settled(snapshot: &Snapshot) -> bool {
     let is_heard = snapshot.sources.iter().all(|source| source.refusal.is_none());
-    snapshot.status == Status::Ok && is_heard && is_readable(engine)
+    snapshot.status == Status::Ok && is_heard && is_readable(snapshot)
 }
 
-fn is_readable(engine: &Engine) -> bool {
-    let snapshot = engine.snapshot_of_one_look(local::read());
+fn is_readable(snapshot: &Snapshot) -> bool {
     snapshot.credentials.iter().all(|credential| credential.state != "unavailable")
 }
 

@@ -23,6 +23,16 @@ pub struct Stamp {
     pub verified: bool,
 }
 
+impl Stamp {
+    /// The estimate, or what the system clock says where there is none.
+    pub const fn new(estimate: Option<TrueTime>, reading: Reading) -> Self {
+        match estimate {
+            Some(time) => Self { time, verified: true },
+            None => Self { time: TrueTime::from_nanos(reading.system.nanos()), verified: false },
+        }
+    }
+}
+
 impl TrueClock {
     /// Moves the clock to an estimate.
     pub fn set(&self, anchor: Anchor) {
@@ -37,12 +47,9 @@ impl TrueClock {
 
     /// What time it was at `reading`.
     pub fn at(&self, reading: Reading) -> Stamp {
-        if self.verified.load(Ordering::Acquire) {
-            let anchor = Anchor::from_nanos(self.anchor.load(Ordering::Relaxed));
-            Stamp { time: anchor.at(reading.boot), verified: true }
-        } else {
-            Stamp { time: TrueTime::from_nanos(reading.system.nanos()), verified: false }
-        }
+        let is_set = self.verified.load(Ordering::Acquire);
+        let anchor = is_set.then(|| Anchor::from_nanos(self.anchor.load(Ordering::Relaxed)));
+        Stamp::new(anchor.map(|anchor| anchor.at(reading.boot)), reading)
     }
 }
 

@@ -40,8 +40,6 @@ struct Failure {
     since: BootTime,
     count: u32,
     reason: Unavailable,
-    text: String,
-    remedy: String,
 }
 
 /// The lifetime of what is known, at one moment.
@@ -75,8 +73,7 @@ impl Known {
             }
             Err(reason) => {
                 let (since, count) = self.failure.as_ref().map_or((now, 0), |failure| (failure.since, failure.count));
-                let (text, remedy) = (reason.to_string(), reason.remedy().to_owned());
-                self.failure = Some(Failure { since, count: count.saturating_add(1), reason, text, remedy });
+                self.failure = Some(Failure { since, count: count.saturating_add(1), reason });
             }
         }
     }
@@ -104,8 +101,8 @@ impl Known {
             failure: self.failure.as_ref().filter(|_| !self.has_no_role()).map(|failure| Outage {
                 failures: failure.count,
                 lasting: now.since(failure.since),
-                reason: &failure.text,
-                remedy: &failure.remedy,
+                reason: failure.reason.to_string(),
+                remedy: failure.reason.remedy(),
             }),
         }
     }

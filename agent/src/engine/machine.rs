@@ -14,7 +14,7 @@ use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::{ClockState, Estimator};
 use crate::clock::filter::Offered;
 use crate::clock::source::Witness;
-use crate::clock::time::{BootTime, Reading, Span, TrueTime};
+use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::Config;
 use crate::credentials::imds::{self, host::HostIdentity};
@@ -65,10 +65,7 @@ pub(super) struct Now {
 
 impl Now {
     pub(super) fn stamp(&self) -> Stamp {
-        match self.truth {
-            Some(time) => Stamp { time, verified: true },
-            None => Stamp { time: TrueTime::from_nanos(self.reading.system.nanos()), verified: false },
-        }
+        Stamp::new(self.truth, self.reading)
     }
 }
 
@@ -119,7 +116,7 @@ impl Engine {
     }
 
     /// True time minus boot time, once there is an estimate.
-    pub fn anchor(&self) -> Option<crate::clock::time::Anchor> {
+    pub fn anchor(&self) -> Option<Anchor> {
         self.estimator.estimate(self.last.boot).map(|estimate| estimate.anchor)
     }
 

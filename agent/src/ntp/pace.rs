@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sntpc::KissOfDeathCode;
+
 use super::refusal::Refusal;
 use crate::clock::sample::Failure;
 
@@ -41,7 +43,7 @@ impl Pace {
         self.polls = self.polls.saturating_add(1);
         match result {
             Err(refusal) if refusal.failure() == Failure::Denied => return None,
-            Err(refusal) if refusal.outcome() == "kiss-rate" => {
+            Err(Refusal::Kiss(KissOfDeathCode::Rate)) => {
                 self.interval = self.interval.saturating_mul(2).min(SLOWEST);
                 (self.warm_up, self.floor) = (self.interval, self.interval);
             }
@@ -55,8 +57,6 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use sntpc::KissOfDeathCode;
-
     use super::*;
 
     #[test]

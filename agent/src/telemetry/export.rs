@@ -68,7 +68,7 @@ impl Telemetry {
             outbox: outbox.clone(),
             clock: Arc::clone(&parts.clock),
             snapshot: Arc::clone(&parts.published),
-            started: local::boot(),
+            started: local::read(),
             start: OnceLock::new(),
         };
         if let Some(protocol) = env("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| protocol != "http/protobuf") {

@@ -18,8 +18,7 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
 use super::resource::complete;
-use crate::clock::local;
-use crate::clock::time::{Anchor, BootTime, TrueTime};
+use crate::clock::time::{Reading, TrueTime};
 use crate::clock::true_clock::TrueClock;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::request::Item;
@@ -41,7 +40,7 @@ pub(super) struct Gateway {
     pub(super) outbox: Outbox,
     pub(super) clock: Arc<TrueClock>,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(super) started: BootTime,
+    pub(super) started: Reading,
     /// The start of all cumulative series; fixed once it is known in true time, because it must not move.
     pub(super) start: OnceLock<TrueTime>,
 }
@@ -72,14 +71,10 @@ impl Gateway {
     fn metrics(&self, body: &[u8]) -> Result<Vec<u8>, HttpError> {
         let mut request = ExportMetricsServiceRequest::decode(body)?;
         let now = self.clock.now();
-        let start = match self.start.get() {
-            Some(start) => *start,
-            None => {
-                let reading = local::read();
-                let start = Anchor::from_nanos(now.time.nanos() - reading.boot.nanos()).at(self.started);
-                if now.verified { *self.start.get_or_init(|| start) } else { start }
-            }
-        };
+        let start = self.start.get().copied().unwrap_or_else(|| {
+            let start = self.clock.at(self.started);
+            if start.verified { *self.start.get_or_init(|| start.time) } else { start.time }
+        });
         // A start that was fixed by an estimate which turned out to be wrong must not lie in the future.
         let (now, start) = (unix_nanos(now.time), unix_nanos(start.min(now.time)));
         for resource in &mut request.resource_metrics {
