@@ -13,20 +13,23 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::alert::machine::Transition;
 use crate::clock::local;
 use crate::clock::time::SystemTime;
-use crate::clock::true_clock::TrueClock;
-use crate::config::checked::{Config, Otlp};
+use crate::clock::true_clock::{Stamp, TrueClock};
+use crate::config::checked::{Channel, Config, Target};
 use crate::credentials::imds;
 use crate::delivery::client::{ClientError, client};
+use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::outbox::Outbox;
-use crate::delivery::request::Destination;
+use crate::delivery::request::Endpoint;
 use crate::engine::{Engine, Event};
+use crate::notify::channel::{endpoint, told};
 use crate::notify::message::message;
-use crate::notify::webhook::{WebhookChannel, destination};
 use crate::ntp::poller;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{AlertMessage, Snapshot};
 use crate::status;
 use crate::sys;
+use crate::telemetry::endpoint::{OtlpEndpoint, url};
 use crate::telemetry::export::{Parts, Telemetry};
+use crate::telemetry::gateway::Signal;
 use crate::telemetry::resource::hostname;
 
 /// The clocks are compared this often, which is how late a step can be noticed.
@@ -207,7 +210,7 @@ fn log_changes(before: &Snapshot, now: &Snapshot) {
 /// All who are told.
 struct Reporters {
     telemetry: Option<Telemetry>,
-    channels: Vec<WebhookChannel>,
+    channels: Vec<(Channel, Outbox)>,
     outboxes: Vec<(String, Outbox, JoinHandle<()>)>,
     to_stderr: bool,
     host: String,
@@ -233,51 +236,49 @@ impl Reporters {
         }
         let client = client(needs_tls(config, options.env))?;
         for channel in &config.channels {
-            let outbox = reporters.outbox(&client, destination(channel), mailbox);
-            reporters.channels.push(WebhookChannel::new(channel, outbox));
+            let outbox = reporters.outbox(&channel.name, endpoint(channel, client.clone()), mailbox);
+            reporters.channels.push((channel.clone(), outbox));
         }
         if let Some(otlp) = &config.otlp {
-            let to = |name: &str| Destination {
-                name: name.to_owned(),
-                secret_headers: otlp.headers.clone(),
-                signing_key: None,
-                timeout: otlp.timeout,
+            let mut outbox = |signal, name| {
+                let url = url(signal, otlp, options.env)?;
+                let endpoint = OtlpEndpoint::new(client.clone(), signal, url, otlp, options.env);
+                Some(reporters.outbox(name, Arc::new(endpoint), mailbox))
             };
-            let parts = Parts {
-                metrics: reporters.outbox(&client, to("otlp-metrics"), mailbox),
-                logs: takes_logs(otlp, options.env).then(|| reporters.outbox(&client, to("otlp-logs"), mailbox)),
-                published: Arc::clone(published),
-                clock: Arc::clone(clock),
-            };
+            let (metrics, logs) = (outbox(Signal::Metrics, "otlp-metrics"), outbox(Signal::Logs, "otlp-logs"));
+            let Some(metrics) = metrics else { return Ok(reporters) };
+            let parts = Parts { metrics, logs, published: Arc::clone(published), clock: Arc::clone(clock) };
             reporters.telemetry = Some(Telemetry::start(otlp, options.env, &parts)?);
         }
         Ok(reporters)
     }
 
-    fn outbox(&mut self, client: &reqwest::Client, destination: Destination, mailbox: &mpsc::Sender<Event>) -> Outbox {
-        let name = destination.name.clone();
-        let (outbox, task) = Outbox::start(client.clone(), destination, mailbox.clone());
-        self.outboxes.push((name, outbox.clone(), task));
+    fn outbox(&mut self, name: &str, endpoint: Arc<dyn Endpoint>, mailbox: &mpsc::Sender<Event>) -> Outbox {
+        let (outbox, task) = Outbox::start(name, endpoint, mailbox.clone());
+        self.outboxes.push((name.to_owned(), outbox.clone(), task));
         outbox
     }
 
     fn tell(&self, transition: &Transition, snapshot: &Snapshot, system: SystemTime) {
-        let message = message(transition, &self.host, &snapshot.host, system);
-        let body = match serde_json::to_string(&message) {
-            Ok(body) => body,
-            Err(error) => {
-                tracing::error!(%error, "an alert cannot be written as JSON");
-                return;
-            }
-        };
+        let message = message(transition, transition.change, &self.host, &snapshot.host, system);
+        let Some(item) = alert_item(&message, transition.at) else { return };
         if self.to_stderr {
-            write_line(&body);
+            write_line(&item.body);
         }
         if let Some(alerts) = self.telemetry.as_ref().and_then(|telemetry| telemetry.alerts.as_ref()) {
             alerts.write(transition, &message);
         }
-        for channel in &self.channels {
-            channel.notify(&message, &body);
+        for (channel, outbox) in &self.channels {
+            match told(channel, transition) {
+                Some(change) if change == message.change => outbox.push(item.clone()),
+                Some(change) => {
+                    let message = AlertMessage { change, ..message.clone() };
+                    if let Some(item) = alert_item(&message, transition.at) {
+                        outbox.push(item);
+                    }
+                }
+                None => {}
+            }
         }
     }
 
@@ -308,17 +309,24 @@ impl Reporters {
     }
 }
 
-/// Alerts stand on standard error as they are, one JSON object a line, between the lines of the log.
-fn write_line(body: &str) {
-    use std::io::Write;
-    // A closed standard error takes nothing away from the other channels.
-    let _ = writeln!(io::stderr().lock(), "{body}");
+/// The message as what is delivered.
+fn alert_item(message: &AlertMessage, at: Stamp) -> Option<Item> {
+    match serde_json::to_vec(message) {
+        Ok(body) => {
+            Some(Item { class: Class::Alert, key: message.key(), at, content: Content::Json, body: body.into() })
+        }
+        Err(error) => {
+            tracing::error!(%error, "an alert cannot be written as JSON");
+            None
+        }
+    }
 }
 
-/// Whether log records have somewhere to go: the variables may name an endpoint for metrics alone.
-fn takes_logs(otlp: &Otlp, env: &dyn Fn(&str) -> Option<String>) -> bool {
-    let is_set = |name: &str| env(name).is_some_and(|endpoint| !endpoint.is_empty());
-    otlp.endpoint.is_some() || is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT")
+/// Alerts stand on standard error as they are, one JSON object a line, between the lines of the log.
+fn write_line(body: &[u8]) {
+    use std::io::Write;
+    // A closed standard error takes nothing away from the other channels.
+    let _ = io::stderr().lock().write_all(&[body, b"\n"].concat());
 }
 
 fn needs_tls(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> bool {
@@ -327,7 +335,10 @@ fn needs_tls(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> bool {
         ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
     // A proxy may itself be reached over TLS.
     let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    config.channels.iter().any(|channel| is_https(&channel.webhook.url))
+    config
+        .channels
+        .iter()
+        .any(|channel| !matches!(&channel.target, Target::Webhook(webhook) if !is_https(&webhook.url)))
         || config.otlp.as_ref().and_then(|otlp| otlp.endpoint.as_deref()).is_some_and(is_https)
         || endpoints.iter().chain(&proxies).any(|name| env(name).is_some_and(|url| is_https(&url)))
 }

@@ -276,3 +276,10 @@ pub struct AlertMessage {
     /// Whether anything but the system clock vouches for `true_time`.
     pub verified: bool,
 }
+
+impl AlertMessage {
+    /// The same for every delivery of this message, and for no other.
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.id, self.change.name(), self.true_time)
+    }
+}

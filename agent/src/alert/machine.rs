@@ -41,6 +41,8 @@ pub struct Transition {
     pub subject: String,
     /// How bad it is, or was.
     pub severity: Severity,
+    /// How bad it was when it was told before; `None` where it was not.
+    pub before: Option<Severity>,
     /// What happened.
     pub change: Change,
     /// When it began to fire.
@@ -120,7 +122,7 @@ impl Machine {
         self.alerts.retain(|(kind, subject), alert| {
             let lasts = is_found(*kind, subject);
             if !lasts && let State::Firing { since, .. } = alert.state {
-                transitions.push(transition(*kind, subject, alert, Change::Resolved, since, now));
+                transitions.push(transition(*kind, subject, alert, Some(alert.severity), Change::Resolved, since, now));
             }
             lasts
         });
@@ -164,10 +166,10 @@ impl Machine {
                     if !changed && !due {
                         return None;
                     }
-                    alert.severity = severity;
+                    let before = std::mem::replace(&mut alert.severity, severity);
                     alert.state = State::Firing { since, told: now.boot };
                     let change = if changed { Change::Firing } else { Change::Repeated };
-                    Some(transition(key.0, &key.1, alert, change, since, now))
+                    Some(transition(key.0, &key.1, alert, Some(before), change, since, now))
                 }
             },
         }
@@ -182,15 +184,24 @@ impl Machine {
             return None;
         }
         alert.state = State::Firing { since: now.stamp, told: now.boot };
-        Some(transition(key.0, &key.1, alert, Change::Firing, now.stamp, now))
+        Some(transition(key.0, &key.1, alert, None, Change::Firing, now.stamp, now))
     }
 }
 
-fn transition(kind: Kind, subject: &str, alert: &Alert, change: Change, since: Stamp, now: Moment) -> Transition {
+fn transition(
+    kind: Kind,
+    subject: &str,
+    alert: &Alert,
+    before: Option<Severity>,
+    change: Change,
+    since: Stamp,
+    now: Moment,
+) -> Transition {
     Transition {
         kind,
         subject: subject.to_owned(),
         severity: alert.severity,
+        before,
         change,
         since,
         at: now.stamp,

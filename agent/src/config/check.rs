@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::checked::{Config, Limit, Server, Source};
+use super::checked::{Config, Limit, Server, Source, StateDir};
 use super::endpoints::{channel, imds, otlp};
 use super::locate::Path;
 use super::period::Period;
@@ -101,6 +101,8 @@ pub(super) fn check(raw: &raw::Config, env: &dyn Fn(&str) -> Option<String>) -> 
         channels: channels.collect::<Result<_, _>>()?,
         otlp: otlp(raw.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref()), env)?,
         socket: socket(raw.socket.as_deref())?,
+        state_dir: Some(StateDir { path: default::STATE_DIR.into(), is_given: false }),
+        queue: default::QUEUE,
     })
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::assess::finding::{Kind, Severity};
 use crate::assess::sdk::Sdk;
 
 /// All that the agent was told.
@@ -25,10 +26,32 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// The socket on which `status` asks.
     pub socket: PathBuf,
+    /// Where alerts, the last estimate and undelivered items outlive a restart; `None` where nothing is to outlive it.
+    pub state_dir: Option<StateDir>,
+    /// What may wait for delivery.
+    pub queue: Queue,
+}
+
+/// The folder of what outlives a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whether somebody named it; where nobody did, it may be missing without a word.
+    pub is_given: bool,
+}
+
+/// The bounds of all queues together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// How many bytes may wait on disk.
+    pub size: u64,
+    /// How old an item may become.
+    pub age: Duration,
 }
 
 /// One NTP server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// What people call it.
     pub name: String,
@@ -68,7 +91,7 @@ impl std::fmt::Display for Server {
 }
 
 /// The instance metadata service (IMDSv2).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imds {
     /// `http://` host and port, without a path.
     pub endpoint: String,
@@ -134,16 +157,41 @@ pub struct Alerts {
 }
 
 /// Where alerts go.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Channel {
     /// What people call it.
     pub name: String,
-    /// How it is reached.
-    pub webhook: Webhook,
+    /// The least severity that is told there.
+    pub severity: Severity,
+    /// The alerts that are told there; `None` for all.
+    pub alerts: Option<Vec<Kind>>,
+    /// Who takes them.
+    pub target: Target,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Whom TLS trusts, and as whom it speaks.
+    pub tls: Tls,
+}
+
+/// Who takes alerts.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Any HTTP endpoint.
+    Webhook(Webhook),
+    /// Prometheus Alertmanager.
+    Alertmanager(Alertmanager),
+    /// PagerDuty.
+    PagerDuty(PagerDuty),
+    /// Slack.
+    Slack(Slack),
+    /// Amazon SNS.
+    Sns(Sns),
+    /// Amazon EventBridge.
+    EventBridge(EventBridge),
 }
 
 /// An HTTP endpoint which takes one POST for each transition of an alert.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// `http://` or `https://`.
     pub url: String,
@@ -151,12 +199,68 @@ pub struct Webhook {
     pub headers: Vec<(String, SecretRef)>,
     /// The key of the HMAC-SHA256 signature over the body.
     pub secret: Option<SecretRef>,
-    /// How long one attempt may take.
-    pub timeout: Duration,
+}
+
+/// Prometheus Alertmanager, API v2.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Alertmanager {
+    /// The base URL, to which `/api/v2/alerts` is added.
+    pub url: String,
+    /// Further headers, such as `Authorization`.
+    pub headers: Vec<(String, SecretRef)>,
+    /// How often an alert that still fires is posted again, so that it does not time out there.
+    pub repost: Duration,
+}
+
+/// PagerDuty, Events API v2.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PagerDuty {
+    /// The integration key.
+    pub routing_key: SecretRef,
+    /// Where events are taken.
+    pub url: String,
+}
+
+/// A Slack incoming webhook.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Slack {
+    /// Its URL, which is a secret.
+    pub url: SecretRef,
+}
+
+/// A topic of Amazon SNS.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sns {
+    /// The ARN of the topic.
+    pub topic: String,
+    /// The region, from the ARN.
+    pub region: String,
+    /// The URL of the service.
+    pub endpoint: String,
+}
+
+/// An event bus of Amazon EventBridge.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EventBridge {
+    /// The ARN of the bus.
+    pub bus: String,
+    /// The region, from the ARN.
+    pub region: String,
+    /// The URL of the service.
+    pub endpoint: String,
+}
+
+/// Whom TLS trusts, and as whom it speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tls {
+    /// A PEM file of the certification authorities that are trusted instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM files of a client certificate with its chain, and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// An OTLP collector.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Otlp {
     /// The base URL, to which `/v1/metrics` and `/v1/logs` are added; `None` leaves it to the `OTEL_*` variables.
     pub endpoint: Option<String>,
@@ -166,6 +270,8 @@ pub struct Otlp {
     pub interval: Duration,
     /// How long one export may take.
     pub timeout: Duration,
+    /// Whom TLS trusts, and as whom it speaks.
+    pub tls: Tls,
 }
 
 /// Where a secret is kept. The secret itself is read at the moment of use and dropped after it.

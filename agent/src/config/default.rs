@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::checked::{Alerts, Limit, Rule};
+use super::checked::{Alerts, Limit, Queue, Rule};
 use super::raw;
 
 /// The endpoint of IMDS over IPv4.
@@ -27,6 +27,13 @@ pub(super) const OTLP_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where `status` asks.
 pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
+
+/// What outlives a restart; systemd makes it.
+pub(super) const STATE_DIR: &str = "/var/lib/skewguard";
+/// What may wait for delivery: three days of metrics every minute are about 12 MB.
+pub(super) const QUEUE: Queue = Queue { size: 16 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };
+/// How often Alertmanager is told again; it forgets after five minutes by default.
+pub(super) const REPOST: Duration = Duration::from_secs(60);
 
 /// Amazon Time Sync alone: it is there on every instance of every VPC, and AWS judges by its clock. Public servers are not
 /// among the defaults, because many subnets cannot reach them, and the agent would complain of that for ever.

@@ -6,9 +6,10 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 
 use super::check::{Bounds, Fault, variable};
-use super::checked::{Channel, Imds, Otlp, SecretRef, Webhook};
+use super::checked::{Channel, Imds, Otlp, SecretRef, Target, Tls, Webhook};
 use super::locate::Path;
 use super::{default, raw};
+use crate::assess::finding::Severity;
 
 const TIMEOUT: Bounds = Bounds(Duration::from_millis(50), Duration::from_secs(60));
 const IMDS_POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));
@@ -83,12 +84,15 @@ pub(super) fn channel(given: &raw::Channel, at: &Path) -> Result<Channel, Fault>
     web_url(&webhook.url).map_err(|message| Fault::at(at.key("url"), message))?;
     Ok(Channel {
         name: given.name.clone(),
-        webhook: Webhook {
+        severity: Severity::Warning,
+        alerts: None,
+        target: Target::Webhook(Webhook {
             url: webhook.url.clone(),
             headers: headers(webhook.headers.as_ref(), &at.key("headers"))?,
             secret: webhook.secret.as_ref().map(|secret| secret.0.clone()),
-            timeout: TIMEOUT.or(webhook.timeout, default::WEBHOOK_TIMEOUT, &at, "timeout")?,
-        },
+        }),
+        timeout: TIMEOUT.or(webhook.timeout, default::WEBHOOK_TIMEOUT, &at, "timeout")?,
+        tls: Tls::default(),
     })
 }
 
@@ -105,6 +109,7 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
         headers: headers(otlp.headers.as_ref(), &at.key("headers"))?,
         interval: EXPORT_INTERVAL.or(otlp.interval, default::OTLP_INTERVAL, &at, "interval")?,
         timeout: TIMEOUT.or(otlp.timeout, default::OTLP_TIMEOUT, &at, "timeout")?,
+        tls: Tls::default(),
     };
     let enabled = match otlp.enabled {
         Some(enabled) => enabled,

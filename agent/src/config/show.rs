@@ -1,6 +1,6 @@
 //! The configuration in effect, in the syntax of the file.
 
-use super::checked::{Alerts, Config, Otlp, Rule, SecretRef};
+use super::checked::{Alerts, Config, Otlp, Rule, SecretRef, Target};
 use super::period::Period;
 use super::{default, raw};
 
@@ -80,14 +80,17 @@ fn raw(config: &Config) -> raw::Config {
             config
                 .channels
                 .iter()
-                .map(|channel| raw::Channel {
-                    name: channel.name.clone(),
-                    webhook: raw::Webhook {
-                        url: masked(&channel.webhook.url),
-                        headers: headers(&channel.webhook.headers),
-                        secret: channel.webhook.secret.clone().map(raw::Secret),
-                        timeout: Some(Period(channel.webhook.timeout)),
-                    },
+                .filter_map(|channel| match &channel.target {
+                    Target::Webhook(webhook) => Some(raw::Channel {
+                        name: channel.name.clone(),
+                        webhook: raw::Webhook {
+                            url: masked(&webhook.url),
+                            headers: headers(&webhook.headers),
+                            secret: webhook.secret.clone().map(raw::Secret),
+                            timeout: Some(Period(channel.timeout)),
+                        },
+                    }),
+                    _ => None,
                 })
                 .collect(),
         ),
@@ -202,9 +205,7 @@ socket: "/run/a b#c.sock"
             assert_eq!(format!("{:?}", again.alerts), format!("{:?}", config.alerts));
             assert_eq!((&again.sdks, &again.limits, &again.socket), (&config.sdks, &config.limits, &config.socket));
             for (again, config) in again.channels.iter().zip(&config.channels) {
-                assert_eq!((&again.webhook.url, &again.name), (&config.webhook.url, &config.name));
-                assert_eq!(again.webhook.headers, config.webhook.headers);
-                assert_eq!(again.webhook.secret, config.webhook.secret);
+                assert!(again == config);
             }
             let parts = |config: &Config| {
                 config.otlp.as_ref().map(|o| (o.endpoint.clone(), o.headers.clone(), o.interval, o.timeout))

@@ -1,5 +1,6 @@
 //! How telemetry and alerts leave the agent: a queue and a sender for each destination.
 
 pub mod client;
+pub mod item;
 pub mod outbox;
 pub mod request;

@@ -8,7 +8,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{Destination, Failure, Item, attempt};
+use super::item::Item;
+use super::request::{Answer, Endpoint, Failure};
 use crate::snapshot::Delivery;
 
 /// A queue larger than this loses its oldest items.
@@ -40,17 +41,17 @@ struct Inner {
 impl Outbox {
     /// Makes a queue and starts the task that empties it; every change is told to the mailbox.
     pub fn start<E: From<Delivery> + Send + 'static>(
-        client: reqwest::Client,
-        destination: Destination,
+        name: &str,
+        endpoint: Arc<dyn Endpoint>,
         mailbox: mpsc::Sender<E>,
     ) -> (Self, JoinHandle<()>) {
-        let state = Delivery { destination: destination.name.clone(), ..Delivery::default() };
+        let state = Delivery { destination: name.to_owned(), ..Delivery::default() };
         // A destination is known before anything goes there; a mailbox that is full at the start has other worries.
         let _ = mailbox.try_send(state.clone().into());
         let inner = Inner { items: VecDeque::new(), departed: 0, state };
         let queue =
             Arc::new(Queue { inner: Mutex::new(inner), changed: Notify::new(), closing: CancellationToken::new() });
-        let task = tokio::spawn(send_all(Arc::clone(&queue), client, destination, mailbox));
+        let task = tokio::spawn(send_all(Arc::clone(&queue), name.to_owned(), endpoint, mailbox));
         (Self { queue }, task)
     }
 
@@ -122,10 +123,10 @@ impl Inner {
     }
 
     /// Notes how the attempt at item `number` ended; returns whether the destination broke down or recovered with it.
-    fn settle(&mut self, number: u64, result: &Result<(), Failure>) -> bool {
+    fn settle(&mut self, number: u64, result: &Result<Answer, Failure>) -> bool {
         let was_broken = self.state.error.is_some();
         let is_final = match result {
-            Ok(()) => {
+            Ok(_) => {
                 self.state.delivered = self.state.delivered.saturating_add(1);
                 self.state.error = None;
                 true
@@ -149,26 +150,22 @@ impl Inner {
 
 async fn send_all<E: From<Delivery>>(
     queue: Arc<Queue>,
-    client: reqwest::Client,
-    destination: Destination,
+    destination: String,
+    endpoint: Arc<dyn Endpoint>,
     mailbox: mpsc::Sender<E>,
 ) {
     let mut pause = FIRST_PAUSE;
     while let Some((number, item)) = queue.oldest().await {
-        let result = attempt(&client, &destination, &item).await;
+        let result = endpoint.attempt(&item).await;
         let (changed, state) = {
             let mut inner = queue.lock();
             (inner.settle(number, &result), inner.state.clone())
         };
         if changed {
             match &result {
-                Ok(()) => tracing::info!(destination = destination.name, "delivery works again"),
+                Ok(_) => tracing::info!(destination, "delivery works again"),
                 Err(failure) => {
-                    tracing::warn!(
-                        destination = destination.name,
-                        reason = failure.reason,
-                        "delivery fails; measuring goes on"
-                    );
+                    tracing::warn!(destination, reason = failure.reason, "delivery fails; measuring goes on");
                 }
             }
         }
@@ -197,25 +194,22 @@ mod tests {
     use reqwest::header::HeaderMap;
 
     use super::*;
-    use crate::config::checked::SecretRef;
     use crate::delivery::client::client;
+    use crate::delivery::item::Class;
+    use crate::delivery::request::{Post, send};
     use crate::demo::http::{self, Response};
 
     struct Sink {
         url: String,
-        taken: Arc<Mutex<Vec<Taken>>>,
+        taken: Arc<Mutex<Vec<String>>>,
     }
-
-    /// A body, and its signature.
-    type Taken = (String, Option<String>);
 
     /// A server whose nth answer has the nth status, and 200 after the last.
     async fn sink(statuses: &'static [u16]) -> Sink {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let (shared, count) = (Arc::clone(&taken), AtomicUsize::new(0));
         let address = http::start(move |request| {
-            let signature = request.header("x-skewguard-signature").map(str::to_owned);
-            shared.lock().unwrap().push((String::from_utf8(request.body).unwrap(), signature));
+            shared.lock().unwrap().push(String::from_utf8(request.body).unwrap());
             Response::status(statuses.get(count.fetch_add(1, Ordering::Relaxed)).copied().unwrap_or(200))
         })
         .await
@@ -223,15 +217,24 @@ mod tests {
         Sink { url: format!("http://{address}/"), taken }
     }
 
-    fn item(url: &str, body: &str) -> Item {
-        Item { url: url.to_owned(), headers: HeaderMap::new(), body: body.to_owned().into() }
+    struct Poster(reqwest::Client, String);
+
+    #[async_trait::async_trait]
+    impl Endpoint for Poster {
+        async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+            let (url, body, timeout) = (self.1.clone(), item.body.clone(), Duration::from_secs(1));
+            send(&self.0, Post { url, headers: HeaderMap::new(), body, timeout }).await
+        }
     }
 
-    fn start(signing_key: Option<SecretRef>) -> (Outbox, JoinHandle<()>, mpsc::Receiver<Delivery>) {
+    fn item(body: &str) -> Item {
+        crate::delivery::item::tests::item(Class::Alert, body, body.as_bytes())
+    }
+
+    fn start(url: &str) -> (Outbox, JoinHandle<()>, mpsc::Receiver<Delivery>) {
         let (mailbox, states) = mpsc::channel(64);
-        let destination =
-            Destination { name: "sink".into(), secret_headers: vec![], signing_key, timeout: Duration::from_secs(1) };
-        let (outbox, task) = Outbox::start(client(false).unwrap(), destination, mailbox);
+        let poster = Poster(client(false).unwrap(), url.to_owned());
+        let (outbox, task) = Outbox::start("sink", Arc::new(poster), mailbox);
         (outbox, task, states)
     }
 
@@ -245,15 +248,15 @@ mod tests {
     }
 
     fn bodies(sink: &Sink) -> Vec<String> {
-        sink.taken.lock().unwrap().iter().map(|(body, _)| body.clone()).collect()
+        sink.taken.lock().unwrap().clone()
     }
 
     #[tokio::test]
     async fn what_may_still_be_taken_is_sent_again_and_in_order() {
         let sink = sink(&[503, 429]).await;
-        let (outbox, _, mut states) = start(None);
-        outbox.push(item(&sink.url, "first"));
-        outbox.push(item(&sink.url, "second"));
+        let (outbox, _, mut states) = start(&sink.url);
+        outbox.push(item("first"));
+        outbox.push(item("second"));
         let failing = until(&mut states, |state| state.failures == 1).await;
         assert_eq!((failing.error.as_deref(), failing.queued), (Some("status 503"), 2));
         let state = until(&mut states, |state| state.delivered == 2).await;
@@ -264,51 +267,36 @@ mod tests {
     #[tokio::test]
     async fn what_is_refused_for_good_is_dropped_with_its_reason() {
         let sink = sink(&[400]).await;
-        let (outbox, _, mut states) = start(None);
-        outbox.push(item(&sink.url, "bad"));
+        let (outbox, _, mut states) = start(&sink.url);
+        outbox.push(item("bad"));
         let state = until(&mut states, |state| state.dropped == 1).await;
         assert_eq!((state.error.as_deref(), state.queued), (Some("status 400"), 0));
-        outbox.push(item(&sink.url, "good"));
+        outbox.push(item("good"));
         assert_eq!(until(&mut states, |state| state.delivered == 1).await.error, None);
     }
 
     #[tokio::test]
     async fn a_full_queue_loses_its_oldest_and_counts_them() {
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let (outbox, _, mut states) = start(None);
+        let (outbox, _, mut states) = start(&format!("http://{closed}/"));
         for number in 0..MOST_ITEMS + 5 {
-            outbox.push(item(&format!("http://{closed}/"), &number.to_string()));
+            outbox.push(item(&number.to_string()));
         }
         let state = until(&mut states, |state| state.failures == 1).await;
         assert_eq!((state.queued, state.dropped), (MOST_ITEMS as u64, 5));
         assert!(state.error.unwrap().starts_with("no connection"));
         assert_eq!(outbox.queue.lock().items.front().unwrap().body.as_ref(), b"5");
-        outbox.push(item("http://127.0.0.1:1/", &"x".repeat(MOST_BYTES)));
+        outbox.push(item(&"x".repeat(MOST_BYTES)));
         assert_eq!(outbox.len(), 1, "the last item is kept, however large");
     }
 
     #[tokio::test]
     async fn a_closed_queue_ends_once_it_is_empty() {
         let sink = sink(&[]).await;
-        let (outbox, task, _states) = start(None);
-        outbox.push(item(&sink.url, "last words"));
+        let (outbox, task, _states) = start(&sink.url);
+        outbox.push(item("last words"));
         outbox.close();
         task.await.unwrap();
         assert_eq!(bodies(&sink), ["last words"]);
-    }
-
-    #[tokio::test]
-    async fn the_signature_is_the_hmac_of_the_body_and_the_key_is_read_at_the_moment_of_sending() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let sink = sink(&[]).await;
-        let (outbox, _, mut states) = start(Some(SecretRef::File(path.clone())));
-        outbox.push(item(&sink.url, "what do ya want for nothing?"));
-        until(&mut states, |state| state.failures == 1).await;
-        std::fs::write(&path, "Jefe\n").unwrap();
-        until(&mut states, |state| state.delivered == 1).await;
-        // RFC 4231, test case 2.
-        let expected = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(sink.taken.lock().unwrap()[0].1.as_deref(), Some(expected));
     }
 }

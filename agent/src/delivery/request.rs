@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use ring::hmac;
 
+use super::item::Item;
 use crate::config::checked::SecretRef;
 
-/// Where items go, and with which secrets. These are read at every attempt and dropped after it.
-#[derive(Clone)]
-pub struct Destination {
-    /// What people call it.
-    pub name: String,
-    /// Headers whose values are secrets.
-    pub secret_headers: Vec<(String, SecretRef)>,
-    /// The key of an HMAC-SHA256 signature over the body.
-    pub signing_key: Option<SecretRef>,
-    /// How long one attempt may take.
-    pub timeout: Duration,
+/// More of an answer is not read.
+const LONGEST_ANSWER: usize = 4 * 1024;
+
+/// Where items go. Secrets are read at every attempt and dropped after it.
+#[async_trait]
+pub trait Endpoint: Send + Sync {
+    /// Sends `item` once.
+    ///
+    /// # Errors
+    /// It was not taken.
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure>;
 }
 
-/// What is to be delivered. Headers may come from `OTEL_EXPORTER_OTLP_HEADERS`, hence no `Debug`.
-#[derive(Clone)]
-pub struct Item {
-    /// Where to.
-    pub url: String,
-    /// Headers, the content type among them.
-    pub headers: HeaderMap,
-    /// The body.
+/// What came back from a destination that took an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The beginning of the body.
     pub body: Bytes,
 }
 
@@ -41,58 +41,94 @@ pub struct Failure {
     pub retry: bool,
     /// How long the destination asks to wait.
     pub retry_after: Option<Duration>,
+    /// What the destination answered, if it did.
+    pub answer: Option<Answer>,
 }
 
 impl Failure {
-    fn transient(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry: true, retry_after: None }
+    /// Another attempt may succeed.
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: true, retry_after: None, answer: None }
+    }
+
+    /// No other attempt will succeed.
+    pub fn lasting(reason: impl Into<String>) -> Self {
+        Self { retry: false, ..Self::transient(reason) }
     }
 }
 
-/// Sends `item` once.
+/// One POST. What is in it may be secret, hence no `Debug`.
+pub struct Post {
+    /// Where to.
+    pub url: String,
+    /// Headers, the content type among them.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// Sends one POST and judges the answer by its status: 2xx is success; 4xx is final, except 408 and 429.
 ///
 /// # Errors
-/// Everything but a status of 2xx. 4xx are final, except 408 and 429.
-pub async fn attempt(client: &reqwest::Client, destination: &Destination, item: &Item) -> Result<(), Failure> {
-    let mut headers = item.headers.clone();
-    for (name, secret) in &destination.secret_headers {
-        let value = secret.read().map_err(|error| Failure::transient(error.to_string()))?;
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let value = HeaderValue::from_str(&value);
-        let (Ok(name), Ok(mut value)) = (name, value) else {
-            return Err(Failure::transient(format!(
-                "the secret for a header of {} is not fit for one",
-                destination.name
-            )));
-        };
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    if let Some(secret) = &destination.signing_key {
-        let key = secret.read().map_err(|error| Failure::transient(error.to_string()))?;
-        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), &item.body);
-        let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        if let Ok(value) = HeaderValue::from_str(&format!("sha256={hex}")) {
-            headers.insert("x-skewguard-signature", value);
+/// Everything but success.
+pub async fn send(client: &reqwest::Client, post: Post) -> Result<Answer, Failure> {
+    let request = client.post(&post.url).headers(post.headers).timeout(post.timeout).body(post.body);
+    let mut response = request.send().await.map_err(|error| Failure::transient(in_words(&error)))?;
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut body = Vec::new();
+    while body.len() < LONGEST_ANSWER {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            // The status was read; what is missing of the rest changes nothing.
+            Ok(None) | Err(_) => break,
         }
     }
-    let request = client.post(&item.url).headers(headers).timeout(destination.timeout).body(item.body.clone());
-    let response = request.send().await.map_err(|error| Failure::transient(in_words(&error)))?;
-    let status = response.status();
+    body.truncate(LONGEST_ANSWER);
+    let answer = Answer { status: status.as_u16(), body: body.into() };
     if status.is_success() {
-        return Ok(());
+        return Ok(answer);
     }
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     Err(Failure {
-        reason: format!("status {}", status.as_u16()),
-        retry: !status.is_client_error() || matches!(status.as_u16(), 408 | 429),
+        reason: format!("status {}", answer.status),
+        retry: !status.is_client_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS),
         retry_after: retry_after.map(Duration::from_secs),
+        answer: Some(answer),
     })
+}
+
+/// Reads a secret at the moment of use.
+///
+/// # Errors
+/// It cannot be read; it may be there at the next attempt.
+pub fn read(secret: &SecretRef) -> Result<String, Failure> {
+    secret.read().map_err(|error| Failure::transient(error.to_string()))
+}
+
+/// Adds headers whose values are secrets.
+///
+/// # Errors
+/// A secret cannot be read, or is not fit for a header.
+pub fn add_secrets(headers: &mut HeaderMap, secrets: &[(String, SecretRef)]) -> Result<(), Failure> {
+    for (name, secret) in secrets {
+        let value = HeaderValue::from_str(&read(secret)?);
+        let (Ok(header), Ok(mut value)) = (HeaderName::from_bytes(name.as_bytes()), value) else {
+            return Err(Failure::transient(format!("the secret for the header {name} is not fit for one")));
+        };
+        value.set_sensitive(true);
+        headers.insert(header, value);
+    }
+    Ok(())
 }
 
 /// Never the URL: it may hold a token.
 fn in_words(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
+    let what = if error.is_builder() {
+        return "the URL is none (it is not shown)".to_owned();
+    } else if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
         "no connection"

@@ -14,7 +14,7 @@ use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
 use crate::clock::time::{Offset, Span, humane_offset, rfc3339};
-use crate::config::checked::{Channel, Config, Imds, Otlp, Server, Source, Webhook};
+use crate::config::checked::{Channel, Config, Imds, Otlp, Server, Source, Target, Tls, Webhook};
 use crate::runtime::{self, Options};
 use crate::snapshot::AlertMessage;
 
@@ -76,20 +76,25 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
         imds: Some(Imds { endpoint: format!("http://{metadata}"), timeout: SECOND, attempts: 1, poll: SECOND }),
         channels: vec![Channel {
             name: "demo".to_owned(),
-            webhook: Webhook {
+            severity: Severity::Warning,
+            alerts: None,
+            target: Target::Webhook(Webhook {
                 url: format!("http://{}{ALERTS}", collector.address),
                 headers: Vec::new(),
                 secret: None,
-                timeout: SECOND,
-            },
+            }),
+            timeout: SECOND,
+            tls: Tls::default(),
         }],
         otlp: Some(Otlp {
             endpoint: Some(format!("http://{}", collector.address)),
             headers: Vec::new(),
             interval: SECOND,
             timeout: SECOND,
+            tls: Tls::default(),
         }),
         socket: PathBuf::new(),
+        state_dir: None,
         ..impatient(defaults)
     };
     print(&format!(

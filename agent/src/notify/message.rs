@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::machine::Transition;
+use crate::alert::machine::{Change, Transition};
 use crate::clock::time::{SystemTime, rfc3339};
 use crate::snapshot::AlertMessage;
 use crate::telemetry::logs::EVENT;
 
-/// Writes the message of a transition that happened at `system` by the system clock.
+/// Writes the message of a transition that happened at `system` by the system clock, as `change`.
 pub fn message(
     transition: &Transition,
+    change: Change,
     host: &str,
     attributes: &BTreeMap<String, String>,
     system: SystemTime,
@@ -22,7 +23,7 @@ pub fn message(
         alert: transition.kind,
         subject: transition.subject.clone(),
         severity: transition.severity,
-        change: transition.change,
+        change,
         summary: transition.summary.clone(),
         remedy: transition.remedy.clone(),
         host: host.to_owned(),

@@ -1,38 +1,41 @@
-//! A webhook: one POST of the message for each transition.
+//! Any HTTP endpoint: one POST of the message for each transition, signed if it is wanted.
 
+use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use ring::hmac;
+use std::time::Duration;
 
-use crate::config::checked::{Channel, Webhook};
-use crate::delivery::outbox::Outbox;
-use crate::delivery::request::{Destination, Item};
-use crate::snapshot::AlertMessage;
+use crate::config::checked::Webhook;
+use crate::delivery::item::Item;
+use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, read, send};
 
-/// A webhook and its queue.
-pub struct WebhookChannel {
-    url: String,
-    outbox: Outbox,
+/// A webhook.
+pub struct WebhookEndpoint {
+    /// How it is reached.
+    pub client: reqwest::Client,
+    /// Where it is.
+    pub webhook: Webhook,
+    /// How long one attempt may take.
+    pub timeout: Duration,
 }
 
-/// Where the items of this channel go, and with which secrets.
-pub fn destination(channel: &Channel) -> Destination {
-    let Webhook { headers, secret, timeout, .. } = channel.webhook.clone();
-    Destination { name: channel.name.clone(), secret_headers: headers, signing_key: secret, timeout }
-}
-
-impl WebhookChannel {
-    /// A channel whose items go through `outbox`.
-    pub fn new(channel: &Channel, outbox: Outbox) -> Self {
-        Self { url: channel.webhook.url.clone(), outbox }
-    }
-
-    /// Queues the message.
-    pub fn notify(&self, message: &AlertMessage, body: &str) {
+#[async_trait]
+impl Endpoint for WebhookEndpoint {
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        // The same transition delivered twice has the same key.
-        let key = format!("{}/{}/{}", message.id, message.change.name(), message.true_time);
-        if let Ok(key) = HeaderValue::from_str(&key) {
+        if let Ok(key) = HeaderValue::from_str(&item.key) {
             headers.insert(HeaderName::from_static("idempotency-key"), key);
         }
-        self.outbox.push(Item { url: self.url.clone(), headers, body: body.to_owned().into() });
+        add_secrets(&mut headers, &self.webhook.headers)?;
+        if let Some(secret) = &self.webhook.secret {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, read(secret)?.as_bytes());
+            let signature = hmac::sign(&key, &item.body);
+            let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            if let Ok(value) = HeaderValue::from_str(&format!("sha256={hex}")) {
+                headers.insert(HeaderName::from_static("x-skewguard-signature"), value);
+            }
+        }
+        let (url, body, timeout) = (self.webhook.url.clone(), item.body.clone(), self.timeout);
+        send(&self.client, Post { url, headers, body, timeout }).await
     }
 }

@@ -57,7 +57,7 @@ impl Telemetry {
     /// Starts exporting.
     ///
     /// # Errors
-    /// The endpoint is no URL, by the configuration or by the `OTEL_*` variables.
+    /// The `OTEL_*` variables make no sense.
     pub fn start(
         config: &Otlp,
         env: &dyn Fn(&str) -> Option<String>,
@@ -81,7 +81,7 @@ impl Telemetry {
         };
 
         let metrics = MetricExporter::builder().with_http().with_http_client(gateway(Signal::Metrics, &parts.metrics));
-        let metrics = prepare(metrics, config, "/v1/metrics", compress("METRICS")).build()?;
+        let metrics = prepare(metrics, config, compress("METRICS")).build()?;
         let reader = Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build());
         let provider = SdkMeterProvider::builder()
             .with_resource(resource.clone())
@@ -94,7 +94,7 @@ impl Telemetry {
         let alerts = match &parts.logs {
             Some(outbox) => {
                 let logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, outbox));
-                let mut logs = prepare(logs, config, "/v1/logs", compress("LOGS")).build()?;
+                let mut logs = prepare(logs, config, compress("LOGS")).build()?;
                 logs.set_resource(&resource);
                 let (records, inbox) = mpsc::unbounded_channel();
                 tasks.push(tokio::spawn(export_logs(inbox, logs)));
@@ -116,15 +116,14 @@ impl Telemetry {
 }
 
 /// What both exporters share. Retries are the queue's: the exporter's own would trust the wrong clock.
-fn prepare<B: WithExportConfig + WithHttpConfig>(builder: B, config: &Otlp, path: &str, compress: bool) -> B {
-    let mut builder = builder
+fn prepare<B: WithExportConfig + WithHttpConfig>(builder: B, config: &Otlp, compress: bool) -> B {
+    let builder = builder
         .with_protocol(Protocol::HttpBinary)
+        // The queue knows where to.
+        .with_endpoint("http://localhost")
         .with_timeout(config.timeout)
         .with_retry_policy(RetryPolicy::disabled())
         .with_headers(HashMap::new());
-    if let Some(endpoint) = &config.endpoint {
-        builder = builder.with_endpoint(format!("{}{path}", endpoint.trim_end_matches('/')));
-    }
     if compress { builder.with_compression(Compression::Gzip) } else { builder }
 }
 

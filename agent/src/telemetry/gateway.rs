@@ -13,25 +13,47 @@ use flate2::write::GzEncoder;
 use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
+use super::logs::KEY;
 use super::resource::complete;
 use crate::clock::time::{Reading, TrueTime};
-use crate::clock::true_clock::TrueClock;
+use crate::clock::true_clock::{Stamp, TrueClock};
+use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::outbox::Outbox;
-use crate::delivery::request::Item;
 use crate::snapshot::Snapshot;
 
 /// Nothing that this agent encodes comes near it; it bounds what is decompressed.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Which service of OTLP a request is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Signal {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Metrics.
     Metrics,
+    /// Log records.
     Logs,
+}
+
+impl Signal {
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
+        }
+    }
+
+    /// Its name in the `OTEL_*` variables.
+    pub(super) const fn variable(self) -> &'static str {
+        match self {
+            Self::Metrics => "METRICS",
+            Self::Logs => "LOGS",
+        }
+    }
 }
 
 /// The HTTP client of an exporter, which never waits for the network.
@@ -57,20 +79,24 @@ impl HttpClient for Gateway {
         let (parts, body) = request.into_parts();
         let is_compressed = parts.headers.get(CONTENT_ENCODING) == Some(&HeaderValue::from_static("gzip"));
         let body = if is_compressed { decompress(&body)? } else { body };
-        let body = match self.signal {
-            Signal::Metrics => self.metrics(&body)?,
-            Signal::Logs => self.logs(&body)?,
+        let at = self.clock.now();
+        let (class, key, body) = match self.signal {
+            Signal::Metrics => (Class::Telemetry, format!("metrics/{}", at.time.nanos()), self.metrics(&body, at)?),
+            Signal::Logs => {
+                let (key, body) = self.logs(&body)?;
+                (Class::Alert, key, body)
+            }
         };
-        let body = if is_compressed { compress(&body)? } else { body };
-        self.outbox.push(Item { url: parts.uri.to_string(), headers: parts.headers, body: body.into() });
+        let (content, body) =
+            if is_compressed { (Content::ProtobufGzip, compress(&body)?) } else { (Content::Protobuf, body) };
+        self.outbox.push(Item { class, key, at, content, body: body.into() });
         Ok(Response::new(Bytes::new()))
     }
 }
 
 impl Gateway {
-    fn metrics(&self, body: &[u8]) -> Result<Vec<u8>, HttpError> {
+    fn metrics(&self, body: &[u8], now: Stamp) -> Result<Vec<u8>, HttpError> {
         let mut request = ExportMetricsServiceRequest::decode(body)?;
-        let now = self.clock.now();
         let start = self.start.get().copied().unwrap_or_else(|| {
             let start = self.clock.at(self.started);
             if start.verified { *self.start.get_or_init(|| start.time) } else { start.time }
@@ -104,14 +130,28 @@ impl Gateway {
         Ok(request.encode_to_vec())
     }
 
-    /// Log records carry their own true time.
-    fn logs(&self, body: &[u8]) -> Result<Vec<u8>, HttpError> {
+    /// Log records carry their own true time, and what makes them different from one another.
+    fn logs(&self, body: &[u8]) -> Result<(String, Vec<u8>), HttpError> {
         let mut request = ExportLogsServiceRequest::decode(body)?;
         for resource in &mut request.resource_logs {
             complete(resource.resource.get_or_insert_default(), &self.snapshot.load().host);
         }
-        Ok(request.encode_to_vec())
+        let records = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+        let keys = records.flat_map(|scope| &scope.log_records).map(key);
+        Ok((keys.collect::<Vec<_>>().join(" "), request.encode_to_vec()))
     }
+}
+
+/// The key of a log record: that of the message which it tells.
+fn key(record: &LogRecord) -> String {
+    let text = |wanted: &str| {
+        let value = record.attributes.iter().find(|attribute| attribute.key == wanted)?.value.as_ref()?;
+        match value.value.as_ref()? {
+            any_value::Value::StringValue(text) => Some(text.clone()),
+            _ => None,
+        }
+    };
+    text(KEY).unwrap_or_else(|| record.time_unix_nano.to_string())
 }
 
 fn unix_nanos(time: TrueTime) -> u64 {

@@ -16,6 +16,9 @@ use crate::snapshot::AlertMessage;
 /// The `event_name` of every alert.
 pub const EVENT: &str = "skewguard.alert";
 
+/// The attribute that is different for every transition, and the same however often it is told.
+pub(super) const KEY: &str = "alert.key";
+
 /// What the exporter takes.
 pub(super) type Record = (SdkLogRecord, InstrumentationScope);
 
@@ -52,6 +55,7 @@ impl AlertLog {
             ("severity", message.severity.name()),
             ("alert.since", message.since.as_str()),
             ("alert.remedy", message.remedy.as_str()),
+            (KEY, &message.key()),
         ];
         record.add_attributes(attributes.map(|(key, value)| (key, AnyValue::from(value.to_owned()))));
         record.add_attribute("time.verified", message.verified);

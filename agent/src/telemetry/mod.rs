@@ -1,7 +1,8 @@
 //! Metrics and log records over OTLP.
 
+pub mod endpoint;
 pub mod export;
-mod gateway;
+pub mod gateway;
 pub mod logs;
 pub mod metrics;
 pub mod resource;

@@ -1,0 +1,113 @@
+//! An OTLP collector (HTTP, protobuf).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use percent_encoding::percent_decode_str;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::gateway::Signal;
+use crate::config::checked::{Otlp, SecretRef};
+use crate::delivery::item::{Content, Item};
+use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, send};
+
+/// Where one signal goes.
+pub struct OtlpEndpoint {
+    client: reqwest::Client,
+    url: String,
+    headers: Vec<(String, SecretRef)>,
+    /// Variables that hold headers.
+    variables: Vec<String>,
+    timeout: Duration,
+}
+
+/// Where a signal goes by the configuration, or else by the `OTEL_*` variables; `None` where nowhere.
+pub fn url(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let variable = |name: String| env(&name).filter(|endpoint| !endpoint.is_empty());
+    let below = |base: String| format!("{}{}", base.trim_end_matches('/'), signal.path());
+    if let Some(base) = &config.endpoint {
+        return Some(below(base.clone()));
+    }
+    variable(format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.variable()))
+        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).map(below))
+}
+
+impl OtlpEndpoint {
+    /// Where `signal` goes, at `url`.
+    pub fn new(
+        client: reqwest::Client,
+        signal: Signal,
+        url: String,
+        config: &Otlp,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        let all =
+            ["OTEL_EXPORTER_OTLP_HEADERS".to_owned(), format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.variable())];
+        let variables = all.into_iter().filter(|name| env(name).is_some()).collect();
+        Self { client, url, headers: config.headers.clone(), variables, timeout: config.timeout }
+    }
+}
+
+#[async_trait]
+impl Endpoint for OtlpEndpoint {
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+        let mut headers = HeaderMap::new();
+        for variable in &self.variables {
+            add_listed(&mut headers, &std::env::var(variable).unwrap_or_default());
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if item.content == Content::ProtobufGzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        add_secrets(&mut headers, &self.headers)?;
+        let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
+        send(&self.client, Post { url, headers, body, timeout }).await
+    }
+}
+
+/// Adds the headers of a list such as `a=1,b=%20`, as the OpenTelemetry specification has it. What is no header is left
+/// out.
+fn add_listed(headers: &mut HeaderMap, list: &str) {
+    for (name, value) in list.split(',').filter_map(|pair| pair.split_once('=')) {
+        let value = percent_decode_str(value.trim()).decode_utf8_lossy();
+        if let (Ok(name), Ok(mut value)) =
+            (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(&value))
+        {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(endpoint: Option<&str>) -> Otlp {
+        let timeout = Duration::from_secs(1);
+        let endpoint = endpoint.map(str::to_owned);
+        Otlp { endpoint, headers: Vec::new(), interval: timeout, timeout, tls: Default::default() }
+    }
+
+    #[test]
+    fn the_configuration_wins_over_the_variable_of_the_signal_and_that_over_the_general_one() {
+        let env = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://general/".to_owned()),
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT" => Some("http://logs/as/it/is".to_owned()),
+            _ => None,
+        };
+        assert_eq!(url(Signal::Logs, &config(Some("http://c/x/")), &env).unwrap(), "http://c/x/v1/logs");
+        assert_eq!(url(Signal::Logs, &config(None), &env).unwrap(), "http://logs/as/it/is");
+        assert_eq!(url(Signal::Metrics, &config(None), &env).unwrap(), "http://general/v1/metrics");
+        assert_eq!(url(Signal::Metrics, &config(None), &|_| None), None);
+    }
+
+    #[test]
+    fn headers_of_a_variable_are_decoded_and_nonsense_is_left_out() {
+        let mut headers = HeaderMap::new();
+        add_listed(&mut headers, "authorization=Bearer%20a=b, x-tenant = 7 ,nonsense,=1,a b=2");
+        assert_eq!(headers.get("authorization").unwrap(), "Bearer a=b");
+        assert_eq!(headers.get("x-tenant").unwrap(), "7");
+        assert_eq!(headers.len(), 2);
+    }
+}
