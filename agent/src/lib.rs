@@ -7,7 +7,7 @@
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
 //!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
-//! - [`runtime`] runs it, [`cli`] starts it, and [`demo`] shows it.
+//! - [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts it, and [`demo`] shows it.
 //!
 //! What measures, estimates and assesses imports nothing of what comes after it.
 
@@ -27,3 +27,4 @@ pub mod snapshot;
 pub mod status;
 pub mod sys;
 pub mod telemetry;
+pub mod vitals;

@@ -240,6 +240,9 @@ pub struct Delivery {
     pub failures: u64,
     /// Why the last attempt failed; absent where it did not.
     pub error: Option<String>,
+    /// Whether what waits outlives the process.
+    #[serde(default)]
+    pub on_disk: bool,
 }
 
 /// The JSON body of one transition of an alert, as channels send it.

@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<u8> {
     match command {
-        Command::Run(file) => block_on(run::run(read(&file)?))?,
+        Command::Run(file) => block_on(run::run(&file))?,
         Command::Check(arguments) => block_on(check::check(read(&arguments.config)?, &arguments))?,
         Command::Status(arguments) => {
             let socket = match &arguments.socket {

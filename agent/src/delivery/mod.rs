@@ -2,5 +2,7 @@
 
 pub mod client;
 pub mod item;
-pub mod outbox;
+pub mod queue;
 pub mod request;
+pub mod spool;
+pub mod store;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::collector::{ALERTS, Collector};
@@ -45,7 +45,7 @@ pub enum DemoError {
     Server(#[from] std::io::Error),
     /// The agent cannot be started.
     #[error("the agent cannot be started: {0}")]
-    Agent(#[from] runtime::StartError),
+    Agent(#[from] runtime::RunError),
 }
 
 /// Shows the demo, line by line; returns whether every expected alert came and resolved, and no other.
@@ -107,7 +107,8 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
         // A script that breaks off ends the agent as well.
         let _ = ended.await;
     };
-    let options = Options { env: &|_| None, is_service: false, ready: &|| {} };
+    let (_, reloads) = mpsc::channel(1);
+    let options = Options { env: &|_| None, is_service: false, ready: &|| {}, alive: &|| {}, reloads };
     let mut show = Show { world, collector, print, started: Instant::now(), told: Vec::new(), acts: Vec::new() };
     let script = async {
         let is_complete = show.play().await;

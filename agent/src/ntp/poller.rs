@@ -11,6 +11,7 @@ use super::query::query;
 use super::refusal::Refusal;
 use crate::clock::sample::Sample;
 use crate::config::checked::{Server, Source};
+use crate::vitals::Pulse;
 
 /// How long a server may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -18,6 +19,9 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(5);
 /// Names are resolved again after this long, because the servers behind them come and go.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(86_400);
+
+/// One poll asks no more addresses than this, all of which may keep it waiting.
+const MOST_ADDRESSES: u32 = 32;
 
 /// How one poll ended.
 #[derive(Clone, Debug)]
@@ -37,16 +41,19 @@ pub async fn run<E: From<Polled>>(
     source: Source,
     mailbox: mpsc::Sender<E>,
     mut burst: broadcast::Receiver<()>,
+    pulse: Pulse,
 ) {
     let mut pace = Pace::new(source.poll, !source.server.is_near());
     let mut addresses = Addresses::new(source.server);
     loop {
+        pulse.expect(RESOLVER_PATIENCE + PATIENCE * MOST_ADDRESSES);
         let polled = addresses.poll(index).await;
         let next = pace.polled(&polled.result);
         if mailbox.send(polled.into()).await.is_err() {
             return;
         }
-        let Some(next) = next else { return };
+        let Some(next) = next else { return pulse.end() };
+        pulse.expect(next);
         let (earliest, due) = (Instant::now() + pace.floor(), Instant::now() + next);
         tokio::select! {
             () = tokio::time::sleep_until(due) => {}
@@ -103,7 +110,7 @@ impl Addresses {
                     let lookup = timeout(RESOLVER_PATIENCE, tokio::net::lookup_host((host.as_str(), *port))).await;
                     // A resolver that is out of order does not take away the addresses that still answer.
                     if let Ok(Ok(found)) = lookup {
-                        self.resolved = found.collect();
+                        self.resolved = found.take(MOST_ADDRESSES as usize).collect();
                         self.resolved_at = Instant::now();
                     }
                     self.current = 0;
@@ -172,7 +179,7 @@ mod tests {
             leap_smear: false,
             poll: Duration::from_secs(1),
         };
-        let poller = tokio::spawn(run(0, source, mailbox, woken));
+        let poller = tokio::spawn(run(0, source, mailbox, woken, Pulse::default()));
         let mut request = [0; 48];
         let (_, client) = socket.recv_from(&mut request).await.unwrap();
         let mut reply = [0; 48];

@@ -20,16 +20,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gateway::{Gateway, Signal};
-use super::logs::{AlertLog, Record};
+use super::logs::{AlertLog, Entry};
 use super::metrics::{ImdsDuration, Published, register};
 use super::resource::resource;
 use crate::clock::local;
+use crate::clock::time::BootTime;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Otlp;
-use crate::delivery::outbox::Outbox;
-
-/// The first export waits a random part of this, so that a fleet that was started together does not export together.
-const START_JITTER: Duration = Duration::from_secs(5);
+use crate::delivery::spool::Outbox;
+use crate::vitals::{Ailment, Pulse, Task};
 
 /// What telemetry is made of and where it goes.
 pub struct Parts {
@@ -49,7 +48,7 @@ pub struct Telemetry {
     pub alerts: Option<AlertLog>,
     /// The histogram that is not observed.
     pub imds_duration: ImdsDuration,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    tasks: Vec<Task>,
     ending: CancellationToken,
 }
 
@@ -90,14 +89,16 @@ impl Telemetry {
         let imds_duration = register(&provider.meter("skewguard"), &parts.published);
 
         let ending = CancellationToken::new();
-        let mut tasks = vec![tokio::spawn(export_metrics(provider, reader, metrics, config.interval, ending.clone()))];
+        let (interval, end) = (config.interval, ending.clone());
+        let export = |pulse| export_metrics(provider, reader, metrics, interval, end, pulse);
+        let mut tasks = vec![Task::spawn("metrics export", export)];
         let alerts = match &parts.logs {
             Some(outbox) => {
                 let logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, outbox));
                 let mut logs = prepare(logs, config, compress("LOGS")).build()?;
                 logs.set_resource(&resource);
                 let (records, inbox) = mpsc::unbounded_channel();
-                tasks.push(tokio::spawn(export_logs(inbox, logs)));
+                tasks.push(Task::spawn("log export", |_| export_logs(inbox, logs)));
                 Some(AlertLog::new(records))
             }
             None => None,
@@ -110,8 +111,13 @@ impl Telemetry {
         self.ending.cancel();
         drop(self.alerts);
         for task in self.tasks {
-            let _ = task.await;
+            task.join().await;
         }
+    }
+
+    /// What is wrong with the tasks at `now`.
+    pub fn ailment(&self, now: BootTime) -> Option<Ailment> {
+        self.tasks.iter().find_map(|task| task.ailment(now))
     }
 }
 
@@ -127,16 +133,20 @@ fn prepare<B: WithExportConfig + WithHttpConfig>(builder: B, config: &Otlp, comp
     if compress { builder.with_compression(Compression::Gzip) } else { builder }
 }
 
+/// The first export waits for a random part of the interval, so that a fleet that was started together does not export
+/// together.
 async fn export_metrics(
     provider: SdkMeterProvider,
     reader: Arc<ManualReader>,
     exporter: MetricExporter,
     interval: Duration,
     ending: CancellationToken,
+    pulse: Pulse,
 ) {
-    let mut next = START_JITTER.min(interval).mul_f64(fastrand::f64());
+    let mut next = interval.mul_f64(fastrand::f64());
     let mut metrics = ResourceMetrics::default();
     loop {
+        pulse.expect(next);
         let is_last = tokio::select! {
             () = tokio::time::sleep(next) => false,
             () = ending.cancelled() => true,
@@ -156,10 +166,18 @@ async fn export_metrics(
     drop(provider);
 }
 
-async fn export_logs(mut records: mpsc::UnboundedReceiver<Record>, exporter: LogExporter) {
-    while let Some((record, scope)) = records.recv().await {
-        if let Err(error) = exporter.export(LogBatch::new(&[(&record, &scope)])).await {
-            tracing::warn!(%error, "a log record cannot be exported");
+async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogExporter) {
+    while let Some(entry) = entries.recv().await {
+        match entry {
+            Entry::Record(record, scope) => {
+                if let Err(error) = exporter.export(LogBatch::new(&[(&record, &scope)])).await {
+                    tracing::warn!(%error, "a log record cannot be exported");
+                }
+            }
+            Entry::Mark(done) => {
+                // Whoever wrote the record need not wait for it.
+                let _ = done.send(());
+            }
         }
     }
 }

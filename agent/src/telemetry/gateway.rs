@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -24,11 +25,14 @@ use super::resource::complete;
 use crate::clock::time::{Reading, TrueTime};
 use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::delivery::item::{Class, Content, Item};
-use crate::delivery::outbox::Outbox;
+use crate::delivery::spool::Outbox;
 use crate::snapshot::Snapshot;
 
 /// Nothing that this agent encodes comes near it; it bounds what is decompressed.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long an alert waits for the disk before the next one is encoded.
+const DISK: Duration = Duration::from_secs(1);
 
 /// Which service of OTLP a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,11 @@ impl HttpClient for Gateway {
         };
         let (content, body) =
             if is_compressed { (Content::ProtobufGzip, compress(&body)?) } else { (Content::Protobuf, body) };
-        self.outbox.push(Item { class, key, at, content, body: body.into() });
+        let kept = self.outbox.push(Item { class, key, at, content, body: body.into() });
+        if class == Class::Alert {
+            // A disk that hangs must not hold up the next alert.
+            let _ = tokio::time::timeout(DISK, kept.wait()).await;
+        }
         Ok(Response::new(Bytes::new()))
     }
 }

@@ -6,7 +6,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity as LogSeverity};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::Severity;
@@ -20,21 +20,27 @@ pub const EVENT: &str = "skewguard.alert";
 pub(super) const KEY: &str = "alert.key";
 
 /// What the exporter takes.
-pub(super) type Record = (SdkLogRecord, InstrumentationScope);
+pub(super) enum Entry {
+    /// A record.
+    Record(Box<SdkLogRecord>, InstrumentationScope),
+    /// All records before this are in the queue.
+    Mark(oneshot::Sender<()>),
+}
 
 /// Turns transitions of alerts into log records.
 pub struct AlertLog {
     logger: SdkLogger,
+    entries: mpsc::UnboundedSender<Entry>,
 }
 
 impl AlertLog {
-    pub(super) fn new(records: mpsc::UnboundedSender<Record>) -> Self {
-        let provider = SdkLoggerProvider::builder().with_log_processor(Forward(records)).build();
-        Self { logger: provider.logger("skewguard") }
+    pub(super) fn new(entries: mpsc::UnboundedSender<Entry>) -> Self {
+        let provider = SdkLoggerProvider::builder().with_log_processor(Forward(entries.clone())).build();
+        Self { logger: provider.logger("skewguard"), entries }
     }
 
-    /// Writes one record.
-    pub fn write(&self, transition: &Transition, message: &AlertMessage) {
+    /// Writes one record. The answer comes once the record is in the queue.
+    pub fn write(&self, transition: &Transition, message: &AlertMessage) -> oneshot::Receiver<()> {
         let mut record = self.logger.create_log_record();
         record.set_event_name(EVENT);
         record.set_timestamp(system_time(transition.at.time));
@@ -60,6 +66,10 @@ impl AlertLog {
         record.add_attributes(attributes.map(|(key, value)| (key, AnyValue::from(value.to_owned()))));
         record.add_attribute("time.verified", message.verified);
         self.logger.emit(record);
+        let (done, queued) = oneshot::channel();
+        // The exporter lives as long as this.
+        let _ = self.entries.send(Entry::Mark(done));
+        queued
     }
 }
 
@@ -70,12 +80,12 @@ fn system_time(time: TrueTime) -> SystemTime {
 
 /// Hands records to the task that exports them.
 #[derive(Debug)]
-struct Forward(mpsc::UnboundedSender<Record>);
+struct Forward(mpsc::UnboundedSender<Entry>);
 
 impl LogProcessor for Forward {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         // After the end of the exporter nobody is left to be told.
-        let _ = self.0.send((record.clone(), scope.clone()));
+        let _ = self.0.send(Entry::Record(Box::new(record.clone()), scope.clone()));
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -11,9 +11,13 @@ use super::schedule::Schedule;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Imds;
 use crate::credentials::lease::{Lease, Unavailable};
+use crate::vitals::Pulse;
 
 /// Who hands these credentials out.
 pub const PROVIDER: &str = "imds";
+
+/// All requests of one round with all of their attempts take less than this.
+const ROUND: Duration = Duration::from_secs(3_600);
 
 /// A read of the credentials, and the requests that it took.
 pub struct Polled {
@@ -29,10 +33,12 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
     poll: Duration,
     clock: Arc<TrueClock>,
     mailbox: mpsc::Sender<E>,
+    pulse: Pulse,
 ) {
     let mut schedule = Schedule::new(poll, fastrand::Rng::new());
     let mut host_is_known = false;
     loop {
+        pulse.expect(ROUND);
         let fetch = client.credentials().await;
         let next: Duration = schedule.next(&fetch.result, clock.now().time);
         let reached = fetch.result.is_ok() || matches!(fetch.result, Err(Unavailable::NoRole));
@@ -48,6 +54,7 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
                 return;
             }
         }
+        pulse.expect(next);
         tokio::select! {
             () = tokio::time::sleep(next) => {}
             () = mailbox.closed() => return,

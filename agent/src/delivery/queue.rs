@@ -1,0 +1,617 @@
+//! What waits for delivery, and which of it is sent next: without I/O and without a clock, so that it can be played in
+//! invented time.
+//!
+//! Each destination has a lane, in which the oldest item comes first. All lanes share one budget: where there is no room
+//! for all, the oldest telemetry goes first, wherever it waits, and an alert only where no telemetry is left.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::item::{Class, Item};
+use super::request::{Answer, Failure};
+use crate::clock::time::{BootTime, Span};
+use crate::clock::true_clock::Stamp;
+use crate::snapshot::Delivery;
+
+/// What may wait in memory while there is no disk to keep it.
+const MEMORY: u64 = 512 * 1024;
+/// Neither on disk nor in memory may more items wait.
+const MOST_ITEMS: usize = 20_000;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A destination that asks for more patience than this is asked again all the same.
+const LONGEST_WISH: Duration = Duration::from_secs(3_600);
+/// The distance between items that have waited, so that a fleet which comes back does not trample its collector.
+const PACE: Duration = Duration::from_millis(100);
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Bytes, on disk.
+    pub size: u64,
+    /// How old an item may become.
+    pub age: Duration,
+}
+
+/// An item, by its place in the order of all that were accepted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket {
+    /// Where it goes.
+    pub lane: String,
+    /// A later item has a higher number.
+    pub number: u64,
+}
+
+/// What was found on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Which item it is.
+    pub ticket: Ticket,
+    /// What is given up first.
+    pub class: Class,
+    /// Its idempotency key.
+    pub key: String,
+    /// When it was made.
+    pub at: Stamp,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// What the sender of a lane is to do.
+#[derive(Debug)]
+pub enum Next {
+    /// Wait until something comes.
+    Nothing,
+    /// Wait until then, or until something comes.
+    Wait(BootTime),
+    /// Send this item, which is on disk.
+    Stored(Ticket),
+    /// Send this item.
+    Item(Option<Ticket>, Item),
+}
+
+/// What became of an item that was pushed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits.
+    Waits(Ticket),
+    /// It waits already, by its key.
+    Known,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    class: Class,
+    /// The idempotency key of an alert, by which a second push of the same is known.
+    key: Option<Box<str>>,
+    at: Stamp,
+    bytes: u64,
+    /// The item itself, until it is on disk.
+    item: Option<Item>,
+}
+
+/// One destination.
+#[derive(Debug, Default)]
+struct Lane {
+    entries: VecDeque<Entry>,
+    /// What is worth sending only while nothing newer is there: it neither waits in line nor outlives the process.
+    latest: Option<Item>,
+    pause: Option<Duration>,
+    not_before: Option<BootTime>,
+    /// The destination itself has asked to wait.
+    is_asked_to_wait: bool,
+    /// What is in the lane has waited: it is sent at a pace.
+    is_backlog: bool,
+    state: Delivery,
+}
+
+/// All that waits.
+#[derive(Debug)]
+pub struct Queue {
+    budget: Budget,
+    lanes: BTreeMap<String, Lane>,
+    next_number: u64,
+    is_on_disk: bool,
+    /// Given up and perhaps on disk: to be removed there.
+    discarded: Vec<Ticket>,
+}
+
+impl Queue {
+    /// A queue with what was found on disk, and nothing else.
+    pub fn new(budget: Budget, found: impl IntoIterator<Item = Found>) -> Self {
+        let mut queue =
+            Self { budget, lanes: BTreeMap::new(), next_number: 1, is_on_disk: false, discarded: Vec::new() };
+        for Found { ticket: Ticket { lane, number }, class, key, at, bytes } in found {
+            queue.next_number = queue.next_number.max(number.saturating_add(1));
+            let lane = queue.lane(&lane);
+            let key = (class == Class::Alert).then(|| key.into());
+            lane.entries.push_back(Entry { number, class, key, at, bytes, item: None });
+            lane.is_backlog = true;
+        }
+        for lane in queue.lanes.values_mut() {
+            lane.entries.make_contiguous().sort_by_key(|entry| entry.number);
+            lane.count();
+        }
+        queue.keep_to_budget();
+        queue
+    }
+
+    /// Changes how much may wait.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+        self.keep_to_budget();
+    }
+
+    fn lane(&mut self, name: &str) -> &mut Lane {
+        let make =
+            || Lane { state: Delivery { destination: name.to_owned(), ..Delivery::default() }, ..Lane::default() };
+        self.lanes.entry(name.to_owned()).or_insert_with(make)
+    }
+
+    /// Takes an item. Until [`Queue::stored`] says otherwise it waits in memory.
+    pub fn push(&mut self, lane: &str, item: Item, now: BootTime) -> Pushed {
+        let number = self.next_number;
+        let name = lane.to_owned();
+        let lane = self.lane(lane);
+        let is_alert = item.class == Class::Alert;
+        if is_alert && lane.entries.iter().any(|entry| entry.key.as_deref() == Some(item.key.as_str())) {
+            return Pushed::Known;
+        }
+        // An alert does not sit out a pause that began long before it.
+        if is_alert && !lane.is_asked_to_wait {
+            lane.not_before = lane.not_before.map(|then| then.min(now.plus(Span::from_duration(FIRST_PAUSE))));
+        }
+        let key = is_alert.then(|| item.key.as_str().into());
+        let bytes = length(item.body.len());
+        lane.entries.push_back(Entry { number, class: item.class, key, at: item.at, bytes, item: Some(item) });
+        self.next_number = number.saturating_add(1);
+        self.keep_to_budget();
+        self.lane(&name).count();
+        Pushed::Waits(Ticket { lane: name, number })
+    }
+
+    /// Puts `item` in the place of an earlier one like it: sent while nothing else waits, and forgotten with the process.
+    pub fn push_latest(&mut self, lane: &str, item: Option<Item>) {
+        self.lane(lane).latest = item;
+    }
+
+    /// Takes note that an item is on disk; returns whether it still waits, so that it is not to be removed there.
+    pub fn stored(&mut self, ticket: &Ticket) -> bool {
+        let entry = self.entry(ticket);
+        let waits = entry.is_some();
+        if let Some(entry) = entry {
+            entry.item = None;
+        }
+        waits
+    }
+
+    /// An item that waits in memory.
+    pub fn in_memory(&self, ticket: &Ticket) -> Option<&Item> {
+        let lane = self.lanes.get(&ticket.lane)?;
+        lane.entries.iter().find(|entry| entry.number == ticket.number)?.item.as_ref()
+    }
+
+    /// All items that wait in memory.
+    pub fn all_in_memory(&self) -> Vec<Ticket> {
+        let of = |(name, lane): (&String, &Lane)| {
+            let memory = lane.entries.iter().filter(|entry| entry.item.is_some());
+            memory.map(|entry| Ticket { lane: name.clone(), number: entry.number }).collect::<Vec<_>>()
+        };
+        self.lanes.iter().flat_map(of).collect()
+    }
+
+    /// What is to be sent next in a lane.
+    pub fn next(&self, name: &str, now: BootTime) -> Next {
+        let Some(lane) = self.lanes.get(name) else { return Next::Nothing };
+        if lane.entries.is_empty() && lane.latest.is_none() {
+            return Next::Nothing;
+        }
+        if let Some(then) = lane.not_before.filter(|then| *then > now) {
+            return Next::Wait(then);
+        }
+        match (lane.entries.front(), &lane.latest) {
+            (Some(entry), _) => {
+                let ticket = Ticket { lane: name.to_owned(), number: entry.number };
+                match &entry.item {
+                    Some(item) => Next::Item(Some(ticket), item.clone()),
+                    None => Next::Stored(ticket),
+                }
+            }
+            (None, Some(latest)) => Next::Item(None, latest.clone()),
+            (None, None) => Next::Nothing,
+        }
+    }
+
+    /// Notes how an attempt at `ticket` ended, or at the latest item where there is none; `luck` of 0 to 1 spreads the
+    /// next one. Returns whether the destination broke down or recovered with it.
+    pub fn settle(
+        &mut self,
+        name: &str,
+        ticket: Option<&Ticket>,
+        result: &Result<Answer, Failure>,
+        now: BootTime,
+        luck: f64,
+    ) -> bool {
+        let lane = self.lane(name);
+        let was_broken = lane.state.error.is_some();
+        let spread = |pause: Duration| Span::from_duration(pause.mul_f64(0.5 + luck));
+        lane.is_asked_to_wait = false;
+        let is_final = match result {
+            Ok(_) => {
+                if ticket.is_some() {
+                    lane.state.delivered = lane.state.delivered.saturating_add(1);
+                }
+                lane.state.error = None;
+                true
+            }
+            Err(failure) => {
+                lane.state.failures = lane.state.failures.saturating_add(1);
+                lane.state.error = Some(failure.reason.clone());
+                !failure.retry
+            }
+        };
+        match result {
+            Err(Failure { retry: true, retry_after, .. }) => {
+                let pause = lane.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
+                let wish = Span::from_duration(retry_after.unwrap_or_default().min(LONGEST_WISH));
+                lane.pause = Some(pause);
+                lane.is_asked_to_wait = retry_after.is_some();
+                lane.is_backlog = true;
+                lane.not_before = Some(now.plus(spread(pause).max(wish)));
+            }
+            _ => {
+                lane.pause = None;
+                lane.not_before = lane.is_backlog.then(|| now.plus(spread(PACE)));
+            }
+        }
+        if is_final {
+            match ticket {
+                Some(ticket) => {
+                    let gone = self.remove(ticket);
+                    if result.is_err() && gone {
+                        let lane = self.lane(name);
+                        lane.state.dropped = lane.state.dropped.saturating_add(1);
+                    }
+                    self.discarded.push(ticket.clone());
+                }
+                None => lane.latest = None,
+            }
+        }
+        let lane = self.lane(name);
+        lane.is_backlog &= !lane.entries.is_empty();
+        lane.count();
+        was_broken != lane.state.error.is_some()
+    }
+
+    /// Gives up an item that cannot be read any more.
+    pub fn lose(&mut self, ticket: &Ticket) {
+        if self.remove(ticket) {
+            let lane = self.lane(&ticket.lane);
+            lane.state.dropped = lane.state.dropped.saturating_add(1);
+            lane.count();
+        }
+    }
+
+    /// Gives up what is older than the budget allows. Only what is known to be old is: neither stamp may rest on the
+    /// system clock alone.
+    pub fn expire(&mut self, now: Stamp) -> u64 {
+        let age = Span::from_duration(self.budget.age);
+        let is_old = |at: Stamp| at.verified && now.verified && now.time.since(at.time) > age;
+        let mut expired = 0_u64;
+        for (name, lane) in &mut self.lanes {
+            while lane.entries.front().is_some_and(|entry| is_old(entry.at)) {
+                if let Some(entry) = lane.entries.pop_front() {
+                    self.discarded.push(Ticket { lane: name.clone(), number: entry.number });
+                    lane.state.dropped = lane.state.dropped.saturating_add(1);
+                    expired = expired.saturating_add(1);
+                }
+            }
+            lane.count();
+        }
+        expired
+    }
+
+    /// Makes room on a full disk: gives up the oldest telemetry that is stored there, up to `bytes`. Returns whether
+    /// there was any.
+    pub fn make_room(&mut self, bytes: u64) -> bool {
+        let mut room = 0_u64;
+        while room < bytes {
+            let is_stored_telemetry = |entry: &Entry| entry.class == Class::Telemetry && entry.item.is_none();
+            let Some(ticket) = self.oldest(is_stored_telemetry) else { break };
+            room = room.saturating_add(self.entry(&ticket).map_or(0, |entry| entry.bytes));
+            self.drop_for_room(&ticket);
+        }
+        room > 0
+    }
+
+    /// What was given up or delivered since the last call, and may be on disk.
+    pub fn take_discarded(&mut self) -> Vec<Ticket> {
+        std::mem::take(&mut self.discarded)
+    }
+
+    /// The state of a lane.
+    pub fn state(&self, name: &str) -> Option<Delivery> {
+        self.lanes.get(name).map(|lane| Delivery { on_disk: self.is_on_disk, ..lane.state.clone() })
+    }
+
+    /// Makes sure that there is a lane of this name, and returns its state.
+    pub fn open(&mut self, name: &str) -> Delivery {
+        let is_on_disk = self.is_on_disk;
+        Delivery { on_disk: is_on_disk, ..self.lane(name).state.clone() }
+    }
+
+    /// Takes note of whether there is a disk that keeps what waits.
+    pub const fn set_on_disk(&mut self, is_on_disk: bool) {
+        self.is_on_disk = is_on_disk;
+    }
+
+    /// The names of all lanes in which something waits, and how much.
+    pub fn waiting(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.lanes
+            .iter()
+            .filter(|(_, lane)| !lane.entries.is_empty())
+            .map(|(name, lane)| (name.as_str(), lane.entries.len()))
+    }
+
+    /// Whether all that waits in a lane is on disk.
+    pub fn is_safe(&self, name: &str) -> bool {
+        self.lanes.get(name).is_none_or(|lane| lane.entries.iter().all(|entry| entry.item.is_none()))
+    }
+
+    fn entry(&mut self, ticket: &Ticket) -> Option<&mut Entry> {
+        self.lanes.get_mut(&ticket.lane)?.entries.iter_mut().find(|entry| entry.number == ticket.number)
+    }
+
+    fn remove(&mut self, ticket: &Ticket) -> bool {
+        let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return false };
+        let before = lane.entries.len();
+        lane.entries.retain(|entry| entry.number != ticket.number);
+        before != lane.entries.len()
+    }
+
+    fn drop_for_room(&mut self, ticket: &Ticket) {
+        self.lose(ticket);
+        self.discarded.push(ticket.clone());
+    }
+
+    /// The oldest item of all lanes that is one of those.
+    fn oldest(&self, is_one: impl Fn(&Entry) -> bool) -> Option<Ticket> {
+        let first = |(name, lane): (&String, &Lane)| {
+            let entry = lane.entries.iter().find(|entry| is_one(entry))?;
+            Some(Ticket { lane: name.clone(), number: entry.number })
+        };
+        self.lanes.iter().filter_map(first).min_by_key(|ticket| ticket.number)
+    }
+
+    fn keep_to_budget(&mut self) {
+        loop {
+            let all = || self.lanes.values().flat_map(|lane| &lane.entries);
+            let sum = |entries: &mut dyn Iterator<Item = &Entry>| entries.map(|entry| entry.bytes).sum::<u64>();
+            let in_memory = |entry: &Entry| entry.item.is_some();
+            let memory = sum(&mut all().filter(|entry| in_memory(entry)));
+            let is_over = sum(&mut all()) > self.budget.size || all().count() > MOST_ITEMS;
+            let is_candidate = |entry: &Entry| is_over || in_memory(entry);
+            if !is_over && memory <= MEMORY || all().nth(1).is_none() {
+                return;
+            }
+            let newest = self.next_number.saturating_sub(1);
+            let oldest =
+                |class| self.oldest(|entry| entry.class == class && entry.number != newest && is_candidate(entry));
+            let Some(ticket) = oldest(Class::Telemetry).or_else(|| oldest(Class::Alert)) else { return };
+            self.drop_for_room(&ticket);
+        }
+    }
+}
+
+impl Lane {
+    fn count(&mut self) {
+        self.state.queued = length(self.entries.len());
+        self.state.bytes = self.entries.iter().map(|entry| entry.bytes).sum();
+    }
+}
+
+fn length(of: usize) -> u64 {
+    u64::try_from(of).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::time::TrueTime;
+    use crate::delivery::item::tests::item;
+
+    const BUDGET: Budget = Budget { size: 100, age: Duration::from_secs(100) };
+
+    fn at(seconds: f64) -> BootTime {
+        BootTime::from_seconds(seconds)
+    }
+
+    fn answered(status: u16) -> Result<Answer, Failure> {
+        let answer = Answer { status, body: bytes::Bytes::new() };
+        if status == 200 { Ok(answer) } else { Err(Failure::transient(format!("status {status}"))) }
+    }
+
+    fn push(queue: &mut Queue, lane: &str, class: Class, key: &str, size: usize) -> Ticket {
+        match queue.push(lane, item(class, key, &vec![0; size]), at(0.0)) {
+            Pushed::Waits(ticket) => ticket,
+            Pushed::Known => panic!("{key} is known"),
+        }
+    }
+
+    fn keys(queue: &Queue) -> Vec<String> {
+        let items = queue.all_in_memory();
+        items.iter().map(|ticket| queue.in_memory(ticket).unwrap().key.clone()).collect()
+    }
+
+    #[test]
+    fn the_oldest_telemetry_goes_first_wherever_it_waits_and_alerts_last() {
+        let mut queue = Queue::new(BUDGET, []);
+        push(&mut queue, "a", Class::Alert, "a1", 40);
+        push(&mut queue, "t", Class::Telemetry, "t1", 30);
+        push(&mut queue, "u", Class::Telemetry, "u1", 30);
+        push(&mut queue, "t", Class::Telemetry, "t2", 30);
+        assert_eq!(keys(&queue), ["a1", "t2", "u1"]);
+        assert_eq!(queue.state("t").unwrap().dropped, 1);
+        push(&mut queue, "a", Class::Alert, "a2", 50);
+        assert_eq!(keys(&queue), ["a1", "a2"], "no telemetry is left");
+        push(&mut queue, "a", Class::Alert, "a3", 40);
+        assert_eq!(keys(&queue), ["a2", "a3"]);
+        push(&mut queue, "t", Class::Telemetry, "t3", 500);
+        assert_eq!(keys(&queue), ["t3"], "the newest is kept, however large");
+        assert_eq!(queue.take_discarded().len(), 6);
+    }
+
+    #[test]
+    fn a_full_disk_makes_room_of_telemetry_alone() {
+        let mut queue = Queue::new(BUDGET, []);
+        for (lane, class, key) in
+            [("a", Class::Alert, "a1"), ("t", Class::Telemetry, "t1"), ("t", Class::Telemetry, "t2")]
+        {
+            let ticket = push(&mut queue, lane, class, key, 10);
+            assert!(queue.stored(&ticket));
+        }
+        assert!(queue.make_room(5));
+        assert_eq!(queue.state("t").unwrap().queued, 1);
+        assert!(queue.make_room(5) && !queue.make_room(5));
+        assert_eq!((queue.state("t").unwrap().queued, queue.state("a").unwrap().queued), (0, 1));
+    }
+
+    #[test]
+    fn an_item_that_was_given_up_while_it_was_written_is_removed_from_disk() {
+        let mut queue = Queue::new(BUDGET, []);
+        let first = push(&mut queue, "t", Class::Telemetry, "t1", 90);
+        push(&mut queue, "t", Class::Telemetry, "t2", 90);
+        assert!(!queue.stored(&first));
+        assert_eq!(queue.take_discarded(), [first]);
+    }
+
+    #[test]
+    fn the_same_alert_waits_once() {
+        let mut queue = Queue::new(BUDGET, []);
+        push(&mut queue, "a", Class::Alert, "same", 1);
+        assert_eq!(queue.push("a", item(Class::Alert, "same", b"1"), at(0.0)), Pushed::Known);
+        push(&mut queue, "b", Class::Alert, "same", 1);
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute_and_a_wish_is_respected() {
+        let mut queue = Queue::new(BUDGET, []);
+        let ticket = push(&mut queue, "t", Class::Telemetry, "t", 1);
+        let mut now = at(0.0);
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            queue.settle("t", Some(&ticket), &answered(503), now, 0.5);
+            let Next::Wait(then) = queue.next("t", now) else { panic!("it does not wait") };
+            pauses.push(then.since(now).seconds());
+            now = then;
+        }
+        assert_eq!(pauses, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
+        let asks = Err(Failure { retry_after: Some(Duration::from_secs(300)), ..Failure::transient("status 429") });
+        queue.settle("t", Some(&ticket), &asks, now, 0.5);
+        assert!(matches!(queue.next("t", now), Next::Wait(then) if then.since(now).seconds() == 300.0));
+        // Not even for an alert.
+        push(&mut queue, "t", Class::Alert, "a", 1);
+        assert!(matches!(queue.next("t", now), Next::Wait(then) if then.since(now).seconds() == 300.0));
+    }
+
+    #[test]
+    fn a_new_alert_shortens_a_pause_that_nobody_asked_for() {
+        let mut queue = Queue::new(BUDGET, []);
+        let ticket = push(&mut queue, "a", Class::Alert, "a1", 1);
+        for _ in 0..9 {
+            queue.settle("a", Some(&ticket), &answered(503), at(0.0), 0.5);
+        }
+        push(&mut queue, "a", Class::Alert, "a2", 1);
+        assert!(matches!(queue.next("a", at(0.0)), Next::Wait(then) if then == at(1.0)));
+    }
+
+    #[test]
+    fn what_has_waited_is_sent_at_a_pace_and_what_has_not_at_once() {
+        let mut queue = Queue::new(BUDGET, []);
+        let tickets: Vec<_> = ["1", "2", "3"].map(|key| push(&mut queue, "t", Class::Telemetry, key, 1)).into();
+        queue.settle("t", Some(&tickets[0]), &answered(200), at(0.0), 0.5);
+        assert!(matches!(queue.next("t", at(0.0)), Next::Item(..)));
+        queue.settle("t", Some(&tickets[1]), &answered(503), at(0.0), 0.5);
+        queue.settle("t", Some(&tickets[1]), &answered(200), at(10.0), 0.5);
+        assert!(matches!(queue.next("t", at(10.0)), Next::Wait(then) if then == at(10.1)));
+        queue.settle("t", Some(&tickets[2]), &answered(200), at(10.1), 0.5);
+        push(&mut queue, "t", Class::Telemetry, "4", 1);
+        assert!(matches!(queue.next("t", at(11.0)), Next::Item(..)));
+    }
+
+    #[test]
+    fn the_latest_is_sent_when_nothing_else_waits_and_a_later_one_takes_its_place() {
+        let mut queue = Queue::new(BUDGET, []);
+        queue.push_latest("a", Some(item(Class::Alert, "old", b"")));
+        queue.push_latest("a", Some(item(Class::Alert, "new", b"")));
+        let ticket = push(&mut queue, "a", Class::Alert, "first", 1);
+        assert!(matches!(queue.next("a", at(0.0)), Next::Item(Some(next), _) if next == ticket));
+        queue.settle("a", Some(&ticket), &answered(200), at(0.0), 0.5);
+        assert!(matches!(queue.next("a", at(0.0)), Next::Item(None, item) if item.key == "new"));
+        queue.settle("a", None, &answered(200), at(0.0), 0.5);
+        assert!(matches!(queue.next("a", at(0.0)), Next::Nothing));
+        assert_eq!(queue.state("a").unwrap().delivered, 1);
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_old_expires() {
+        let mut queue = Queue::new(BUDGET, []);
+        let mut aged = |key: &str, verified| {
+            let at = Stamp { time: TrueTime::from_seconds(0.0), verified };
+            queue.push("t", Item { at, ..item(Class::Telemetry, key, b"1") }, BootTime::ZERO);
+        };
+        aged("old", true);
+        aged("unsure", false);
+        aged("behind it", true);
+        let stamp = |seconds, verified| Stamp { time: TrueTime::from_seconds(seconds), verified };
+        assert_eq!(queue.expire(stamp(1_000.0, false)), 0);
+        assert_eq!(queue.expire(stamp(99.0, true)), 0);
+        assert_eq!(queue.expire(stamp(101.0, true)), 1);
+        assert_eq!(keys(&queue), ["unsure", "behind it"]);
+    }
+
+    proptest! {
+        /// Whatever is pushed, stored, delivered and refused: every alert that was not delivered or refused still waits,
+        /// unless no telemetry was left to give up for it; the budget holds; and the order is that of pushing.
+        #[test]
+        fn nothing_is_lost_but_by_the_rules(actions in proptest::collection::vec((0..8_u8, 0..3_usize, 1..40_usize), 1..200)) {
+            let mut queue = Queue::new(BUDGET, []);
+            let names = ["a", "b", "c"];
+            let mut pushed = 0_u64;
+            let mut last_sent = [0_u64; 3];
+            for (step, (action, lane, size)) in actions.into_iter().enumerate() {
+                let now = at(step as f64 * 1_000.0);
+                match action {
+                    0..=3 => {
+                        let class = if action == 0 { Class::Alert } else { Class::Telemetry };
+                        push(&mut queue, names[lane], class, &step.to_string(), size);
+                        pushed += 1;
+                    }
+                    4 => for ticket in queue.all_in_memory() { queue.stored(&ticket); },
+                    _ => {
+                        let ticket = match queue.next(names[lane], now) {
+                            Next::Stored(ticket) | Next::Item(Some(ticket), _) => ticket,
+                            Next::Nothing => continue,
+                            next => panic!("{next:?}"),
+                        };
+                        prop_assert!(ticket.number >= last_sent[lane], "out of order");
+                        last_sent[lane] = ticket.number;
+                        let result = match action {
+                            5 => answered(200),
+                            6 => answered(503),
+                            _ => Err(Failure::lasting("status 400")),
+                        };
+                        queue.settle(names[lane], Some(&ticket), &result, now, 0.5);
+                    }
+                }
+                let states: Vec<_> = names.iter().filter_map(|name| queue.state(name)).collect();
+                let sum = |of: fn(&Delivery) -> u64| states.iter().map(|state| of(state)).sum::<u64>();
+                prop_assert_eq!(sum(|one| one.queued) + sum(|one| one.delivered) + sum(|one| one.dropped), pushed);
+                prop_assert!(sum(|one| one.bytes) <= 100 || sum(|one| one.queued) == 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The tasks that measure.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc};
+
+use super::StartError;
+use crate::clock::time::BootTime;
+use crate::clock::true_clock::TrueClock;
+use crate::config::checked::{Config, Imds};
+use crate::credentials::imds::{self, client::ImdsClient};
+use crate::engine::Event;
+use crate::ntp::poller;
+use crate::vitals::{Ailment, Task};
+
+/// The tasks that measure, and the way to make all of them measure at once.
+pub(super) struct Measuring {
+    tasks: Vec<Task>,
+    burst: broadcast::Sender<()>,
+}
+
+/// What can fail about the tasks that measure.
+pub(super) struct Prepared(Option<ImdsClient>);
+
+impl Prepared {
+    pub(super) fn new(config: &Config) -> Result<Self, StartError> {
+        Ok(Self(config.imds.as_ref().map(ImdsClient::new).transpose()?))
+    }
+}
+
+impl Measuring {
+    /// Begins to measure. Until [`Measuring::end`] every answer goes into the mailbox.
+    pub(super) fn start(
+        config: &Config,
+        Prepared(imds): Prepared,
+        clock: &Arc<TrueClock>,
+        mailbox: &mpsc::Sender<Event>,
+    ) -> Self {
+        let (burst, _) = broadcast::channel(1);
+        let mut tasks = Vec::new();
+        for (index, source) in config.sources.iter().cloned().enumerate() {
+            let name = format!("source {}", source.name);
+            let (mailbox, burst) = (mailbox.clone(), burst.subscribe());
+            tasks.push(Task::spawn(name, |pulse| poller::run(index, source, mailbox, burst, pulse)));
+        }
+        if let (Some(client), Some(Imds { poll, .. })) = (imds, config.imds.clone()) {
+            let (mailbox, clock) = (mailbox.clone(), Arc::clone(clock));
+            tasks.push(Task::spawn("imds", |pulse| imds::poller::run(client, poll, clock, mailbox, pulse)));
+        }
+        Self { tasks, burst }
+    }
+
+    /// Lets every source be asked at once.
+    pub(super) fn burst(&self) {
+        // Without a source nobody listens, and that is as well.
+        let _ = self.burst.send(());
+    }
+
+    /// What is wrong with the tasks at `now`.
+    pub(super) fn ailment(&self, now: BootTime) -> Option<Ailment> {
+        self.tasks.iter().find_map(|task| task.ailment(now))
+    }
+
+    /// Stops measuring.
+    pub(super) fn end(&self) {
+        self.tasks.iter().for_each(Task::abort);
+    }
+}

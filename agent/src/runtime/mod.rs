@@ -1,0 +1,316 @@
+//! The running agent: tasks that measure send events, one loop feeds them to the engine, and what follows is told.
+
+mod measuring;
+mod reporters;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use self::measuring::Measuring;
+use self::reporters::{Reporters, Sources, budget};
+use crate::clock::local;
+use crate::clock::time::BootTime;
+use crate::clock::true_clock::TrueClock;
+use crate::config::checked::{Config, StateDir};
+use crate::credentials::imds;
+use crate::delivery::client::ClientError;
+use crate::delivery::spool::Spool;
+use crate::delivery::store::Store;
+use crate::engine::{Engine, Event};
+use crate::snapshot::Snapshot;
+use crate::status;
+use crate::sys;
+use crate::vitals::{Ailment, Task};
+
+/// The clocks are compared this often, which is how late a step can be noticed.
+const TICK: Duration = Duration::from_secs(1);
+/// More events than this wait only if the host is so loaded that measuring has to wait as well.
+const MAILBOX: usize = 256;
+/// How long the end of the agent waits for what is still queued.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long the agent waits for its disk before it goes on.
+const DISK: Duration = Duration::from_millis(250);
+/// How often what has waited for too long is given up.
+const EXPIRE_EVERY: u32 = 60;
+
+/// Why the agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The client of the instance metadata service cannot be set up.
+    #[error("the client of the instance metadata service cannot be set up: {0}")]
+    Imds(#[from] imds::client::SetupError),
+    /// The exporters cannot be set up.
+    #[error("OTLP cannot be set up: {0}")]
+    Otlp(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The status socket cannot be opened.
+    #[error(
+        "failed to open the status socket {path}: {source}: its folder must exist and be writable, or set `socket` in the configuration"
+    )]
+    Socket {
+        /// Where it was to be.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// How an agent differs from the one that a service manager starts.
+pub struct Options<'a> {
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether transitions are written to standard error, and a socket is opened for `status`.
+    pub is_service: bool,
+    /// Called once when measuring begins.
+    pub ready: &'a dyn Fn(),
+    /// Called every second while nothing is wrong with any task.
+    pub alive: &'a dyn Fn(),
+    /// New configurations.
+    pub reloads: mpsc::Receiver<Reload>,
+}
+
+/// A new configuration for a running agent.
+pub struct Reload {
+    /// The configuration.
+    pub config: Config,
+    /// Told once it holds, or cannot.
+    pub done: oneshot::Sender<Result<(), StartError>>,
+}
+
+/// Why a running agent ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not even start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A part of it is missing. To go on without would be to keep silent about it.
+    #[error("{0}: ending, so that the service manager starts the agent anew")]
+    Ailing(Ailment),
+}
+
+/// Runs the agent until `shutdown` resolves; then what is queued is delivered, within a deadline.
+///
+/// # Errors
+/// Something cannot be set up, or one of the agent's tasks has ended.
+pub async fn run(
+    config: Arc<Config>,
+    mut options: Options<'_>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let (mailbox, inbox) = mpsc::channel(MAILBOX);
+    let engine = Engine::new(Arc::clone(&config), local::read());
+    let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
+    let clock = Arc::new(TrueClock::default());
+
+    let told = mailbox.clone();
+    // A mailbox that is full has other worries, and the next change says it all.
+    let tell = move |delivery| drop(told.try_send(Event::Delivery(delivery)));
+    let store = state_folder(config.state_dir.as_ref()).map(|folder| Store::new(folder.join("queue")));
+    let spool = Spool::start(store, budget(&config), tell);
+    let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
+    let reporters = Reporters::start(&config, spool, sources, options.env, options.is_service)?;
+    let status = Status::open(&config.socket, &published, options.is_service)?;
+    let prepared = measuring::Prepared::new(&config)?;
+    let measuring = Measuring::start(&config, prepared, &clock, &mailbox);
+    (options.ready)();
+
+    let mut flow =
+        Flow { mailbox, inbox, engine, published, clock, reporters, measuring, status, ticks: 0, last_ailment: None };
+    let ended = flow.run(&mut options, shutdown).await;
+    flow.measuring.end();
+    flow.status.end();
+    flow.reporters.end(DRAIN).await;
+    ended.map_err(RunError::Ailing)
+}
+
+/// The folder of what outlives a restart; `None` where there is none.
+fn state_folder(configured: Option<&StateDir>) -> Option<PathBuf> {
+    let StateDir { path, is_given } = configured?;
+    if path.is_dir() || *is_given {
+        return Some(path.clone());
+    }
+    tracing::info!(
+        state_dir = %path.display(),
+        "there is no state directory: a restart forgets what fires and what waits for delivery"
+    );
+    None
+}
+
+/// The socket for `status`.
+struct Status {
+    task: Option<Task>,
+    path: PathBuf,
+}
+
+impl Status {
+    /// Opens the socket. Without a folder to put it in, as for a user who tries the agent out, the agent does its work
+    /// without.
+    fn open(path: &Path, published: &Arc<ArcSwap<Snapshot>>, is_wanted: bool) -> Result<Self, StartError> {
+        let none = Self { task: None, path: path.to_owned() };
+        if !is_wanted {
+            return Ok(none);
+        }
+        match status::listen(path) {
+            Ok(listener) => {
+                let published = Arc::clone(published);
+                Ok(Self { task: Some(Task::spawn("status", |_| status::serve(listener, published))), ..none })
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+                tracing::warn!(socket = %path.display(), %error, "`skewguard status` cannot ask this agent");
+                Ok(none)
+            }
+            Err(source) => Err(StartError::Socket { path: path.display().to_string(), source }),
+        }
+    }
+
+    fn end(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
+            status::remove(&self.path);
+        }
+    }
+}
+
+/// One event after the other, until the end.
+struct Flow {
+    mailbox: mpsc::Sender<Event>,
+    inbox: mpsc::Receiver<Event>,
+    engine: Engine,
+    published: Arc<ArcSwap<Snapshot>>,
+    clock: Arc<TrueClock>,
+    reporters: Reporters,
+    measuring: Measuring,
+    status: Status,
+    ticks: u32,
+    last_ailment: Option<Ailment>,
+}
+
+impl Flow {
+    async fn run(&mut self, options: &mut Options<'_>, shutdown: impl Future<Output = ()>) -> Result<(), Ailment> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return Ok(()),
+                Some(event) = self.inbox.recv() => self.take(event).await,
+                _ = tick.tick() => {
+                    self.take(Event::Tick(sys::kernel_clock().ok())).await;
+                    self.look_around(options)?;
+                }
+                Some(Reload { config, done }) = options.reloads.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = done.send(self.reload(config, options).await);
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, event: Event) {
+        if let Event::Credential(read) = &event {
+            for request in &read.requests {
+                self.reporters.record_request(&request.outcome, request.duration);
+            }
+        }
+        let now = local::read();
+        let reaction = self.engine.handle(event, now);
+        if let Some(anchor) = self.engine.anchor() {
+            self.clock.set(anchor);
+        }
+        let snapshot = Arc::new(self.engine.snapshot(now));
+        let before = self.published.swap(Arc::clone(&snapshot));
+        log_changes(&before, &snapshot);
+        if reaction.burst {
+            self.measuring.burst();
+        }
+        for transition in &reaction.transitions {
+            let message = self.reporters.message(transition, &snapshot, now.system);
+            // A disk that hangs must not hold up what comes next; by then all is on its way.
+            let _ = timeout(DISK, self.reporters.tell(transition, &message)).await;
+        }
+    }
+
+    /// Goes on with another configuration. What cannot be set up changes nothing.
+    async fn reload(&mut self, config: Config, options: &Options<'_>) -> Result<(), StartError> {
+        let config = Arc::new(config);
+        let prepared = measuring::Prepared::new(&config)?;
+        let moved = self.status.path != config.socket;
+        let status = moved.then(|| Status::open(&config.socket, &self.published, options.is_service)).transpose()?;
+        if let Err(error) = self.reporters.reload(&config, options.env).await {
+            status.iter().for_each(Status::end);
+            return Err(error);
+        }
+        if let Some(status) = status {
+            std::mem::replace(&mut self.status, status).end();
+        }
+        // What the old tasks have said still belongs to the old sources.
+        self.measuring.end();
+        while let Ok(event) = self.inbox.try_recv() {
+            self.take(event).await;
+        }
+        self.engine = Engine::new(Arc::clone(&config), local::read());
+        self.measuring = Measuring::start(&config, prepared, &self.clock, &self.mailbox);
+        Ok(())
+    }
+
+    /// What is done once a second beside measuring.
+    fn look_around(&mut self, options: &Options<'_>) -> Result<(), Ailment> {
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(EXPIRE_EVERY) {
+            self.reporters.expire();
+        }
+        let ailment = self.ailment(local::boot());
+        if ailment != self.last_ailment
+            && let Some(ailment) = &ailment
+        {
+            tracing::error!("{ailment}");
+        }
+        self.last_ailment = ailment;
+        match &self.last_ailment {
+            None => (options.alive)(),
+            Some(dead @ Ailment::Dead(_)) => return Err(dead.clone()),
+            // The service manager notices the silence; it may also be a host that is barely alive itself.
+            Some(Ailment::Hangs(_)) => {}
+        }
+        Ok(())
+    }
+
+    fn ailment(&self, now: BootTime) -> Option<Ailment> {
+        let status = self.status.task.as_ref().and_then(|task| task.ailment(now));
+        status.or_else(|| self.measuring.ailment(now)).or_else(|| self.reporters.ailment(now))
+    }
+}
+
+fn log_changes(before: &Snapshot, now: &Snapshot) {
+    if before.clock.state != now.clock.state {
+        tracing::info!(
+            from = before.clock.state,
+            to = now.clock.state,
+            offset_seconds = now.clock.offset_seconds,
+            error_bound_seconds = now.clock.error_bound_seconds,
+            "the state of the clock changed"
+        );
+    }
+    if before.clock.steps != now.clock.steps {
+        tracing::warn!(offset_seconds = now.clock.offset_seconds, "somebody set the system clock");
+    }
+    for (earlier, source) in before.sources.iter().zip(&now.sources) {
+        if earlier.name == source.name && earlier.verdict != source.verdict {
+            tracing::info!(
+                source = source.name,
+                address = source.address,
+                verdict = source.verdict,
+                refusal = source.refusal,
+                "verdict"
+            );
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Whether every task that should be at work still is: one that has ended or hangs must not be silently missing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::clock::local;
+use crate::clock::time::{BootTime, Span};
+
+/// Nothing is expected of the task.
+const RESTING: i64 = i64::MAX;
+/// The task has ended for a good reason.
+const DONE: i64 = i64::MIN;
+/// What a busy host may add to the time that anything takes.
+const GRACE: Span = Span::from_nanos(60 * 1_000_000_000);
+
+/// The sign of life of one task.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<AtomicI64>);
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(RESTING)))
+    }
+}
+
+impl Pulse {
+    /// The task will give another sign within `time`, and a minute of grace.
+    pub fn expect(&self, time: Duration) {
+        let due = local::boot().plus(Span::from_duration(time)).plus(GRACE);
+        self.0.store(due.nanos().min(RESTING - 1), Ordering::Relaxed);
+    }
+
+    /// The task waits for something that may never come.
+    pub fn rest(&self) {
+        self.0.store(RESTING, Ordering::Relaxed);
+    }
+
+    /// The task is about to end, and nothing is wrong with that.
+    pub fn end(&self) {
+        self.0.store(DONE, Ordering::Relaxed);
+    }
+}
+
+/// What is wrong with a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ailment {
+    /// It has ended.
+    Dead(String),
+    /// It gives no sign of life.
+    Hangs(String),
+}
+
+impl fmt::Display for Ailment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dead(task) => write!(f, "the task {task} has ended"),
+            Self::Hangs(task) => write!(f, "the task {task} gives no sign of life"),
+        }
+    }
+}
+
+/// A task that is watched.
+pub struct Task {
+    name: String,
+    pulse: Pulse,
+    handle: JoinHandle<()>,
+}
+
+impl Task {
+    /// Starts a task that gives its signs through the pulse.
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(
+        name: impl Into<String>,
+        start: impl FnOnce(Pulse) -> F,
+    ) -> Self {
+        let pulse = Pulse::default();
+        Self { name: name.into(), handle: tokio::spawn(start(pulse.clone())), pulse }
+    }
+
+    /// What is wrong with it at `now`.
+    pub fn ailment(&self, now: BootTime) -> Option<Ailment> {
+        match self.pulse.0.load(Ordering::Relaxed) {
+            DONE => None,
+            _ if self.handle.is_finished() => Some(Ailment::Dead(self.name.clone())),
+            due if due < now.nanos() => Some(Ailment::Hangs(self.name.clone())),
+            _ => None,
+        }
+    }
+
+    /// Ends it.
+    pub fn abort(&self) {
+        self.pulse.end();
+        self.handle.abort();
+    }
+
+    /// Waits for its end.
+    pub async fn join(self) {
+        self.pulse.end();
+        // One that was aborted is as good as one that has ended.
+        let _ = self.handle.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(seconds: f64) -> BootTime {
+        local::boot().plus(Span::from_seconds(seconds))
+    }
+
+    #[tokio::test]
+    async fn a_task_that_misses_its_sign_hangs_and_one_that_rests_does_not() {
+        let task = Task::spawn("poller", |pulse| async move {
+            pulse.expect(Duration::from_secs(10));
+            std::future::pending().await
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(task.ailment(after(69.0)), None);
+        assert_eq!(task.ailment(after(71.0)), Some(Ailment::Hangs("poller".into())));
+        task.pulse.rest();
+        assert_eq!(task.ailment(after(1e9)), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ended_is_dead_unless_it_said_so_or_was_told_to() {
+        let ended = Task::spawn("a", |_| async {});
+        let done = Task::spawn("b", |pulse| async move { pulse.end() });
+        let told = Task::spawn("c", |_| std::future::pending());
+        told.abort();
+        while !(ended.handle.is_finished() && done.handle.is_finished() && told.handle.is_finished()) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ended.ailment(after(0.0)), Some(Ailment::Dead("a".into())));
+        assert_eq!((done.ailment(after(0.0)), told.ailment(after(0.0))), (None, None));
+    }
+}
