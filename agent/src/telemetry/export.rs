@@ -23,6 +23,7 @@ use super::gateway::{Gateway, Signal};
 use super::logs::{AlertLog, Entry};
 use super::metrics::{ImdsDuration, Published, register};
 use super::resource::resource;
+use crate::clock::estimate::ClockState;
 use crate::clock::local;
 use crate::clock::time::BootTime;
 use crate::clock::true_clock::TrueClock;
@@ -90,7 +91,8 @@ impl Telemetry {
 
         let ending = CancellationToken::new();
         let (interval, end) = (config.interval, ending.clone());
-        let export = |pulse| export_metrics(provider, reader, metrics, interval, end, pulse);
+        let collected = Collected { provider, reader, published: Arc::clone(&parts.published) };
+        let export = |pulse| export_metrics(collected, metrics, interval, end, pulse);
         let mut tasks = vec![Task::spawn("metrics export", export)];
         let alerts = match &parts.logs {
             Some(outbox) => {
@@ -133,11 +135,20 @@ fn prepare<B: WithExportConfig + WithHttpConfig>(builder: B, config: &Otlp, comp
     if compress { builder.with_compression(Compression::Gzip) } else { builder }
 }
 
+/// What metrics are collected with.
+struct Collected {
+    provider: SdkMeterProvider,
+    reader: Arc<ManualReader>,
+    published: Published,
+}
+
+/// How often an exporter that waits for the first estimate looks for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// The first export waits for a random part of the interval, so that a fleet that was started together does not export
 /// together.
 async fn export_metrics(
-    provider: SdkMeterProvider,
-    reader: Arc<ManualReader>,
+    Collected { provider, reader, published }: Collected,
     exporter: MetricExporter,
     interval: Duration,
     ending: CancellationToken,
@@ -145,6 +156,10 @@ async fn export_metrics(
 ) {
     let mut next = interval.mul_f64(fastrand::f64());
     let mut metrics = ResourceMetrics::default();
+    // The very first points would bear the system clock's time.
+    while published.load().clock.state == ClockState::Starting.name() && !ending.is_cancelled() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     loop {
         pulse.expect(next);
         let is_last = tokio::select! {

@@ -21,7 +21,7 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
 use super::logs::KEY;
-use super::resource::complete;
+use super::resource::{complete, mark_unverified};
 use crate::clock::time::{Reading, TrueTime};
 use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::delivery::item::{Class, Content, Item};
@@ -103,16 +103,20 @@ impl HttpClient for Gateway {
 }
 
 impl Gateway {
-    fn metrics(&self, body: &[u8], now: Stamp) -> Result<Vec<u8>, HttpError> {
+    fn metrics(&self, body: &[u8], stamp: Stamp) -> Result<Vec<u8>, HttpError> {
         let mut request = ExportMetricsServiceRequest::decode(body)?;
         let start = self.start.get().copied().unwrap_or_else(|| {
             let start = self.clock.at(self.started);
             if start.verified { *self.start.get_or_init(|| start.time) } else { start.time }
         });
         // A start that was fixed by an estimate which turned out to be wrong must not lie in the future.
-        let (now, start) = (unix_nanos(now.time), unix_nanos(start.min(now.time)));
+        let (now, start) = (unix_nanos(stamp.time), unix_nanos(start.min(stamp.time)));
         for resource in &mut request.resource_metrics {
-            complete(resource.resource.get_or_insert_default(), &self.snapshot.load().host);
+            let named = resource.resource.get_or_insert_default();
+            complete(named, &self.snapshot.load().host);
+            if !stamp.verified {
+                mark_unverified(named);
+            }
             for metric in resource.scope_metrics.iter_mut().flat_map(|scope| &mut scope.metrics) {
                 match &mut metric.data {
                     Some(Data::Gauge(gauge)) => {

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use opentelemetry::{KeyValue, Value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::{common, resource::v1::Resource as Encoded};
 use opentelemetry_sdk::Resource;
+
+/// `false` where nothing vouches for the times, and absent where something does.
+pub(super) const VERIFIED: &str = "time.verified";
 
 /// The resource as it is known at the start. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` win.
 pub fn resource() -> Resource {
@@ -28,15 +33,21 @@ pub fn hostname() -> String {
 }
 
 /// Adds what was learnt later to an encoded resource; what is there already wins.
-pub(super) fn complete(
-    resource: &mut opentelemetry_proto::tonic::resource::v1::Resource,
-    host: &BTreeMap<String, String>,
-) {
-    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+pub(super) fn complete(resource: &mut Encoded, host: &BTreeMap<String, String>) {
     for (key, value) in host {
         if !resource.attributes.iter().any(|attribute| attribute.key == *key) {
-            let value = Some(AnyValue { value: Some(any_value::Value::StringValue(value.clone())) });
-            resource.attributes.push(KeyValue { key: key.clone(), value, ..KeyValue::default() });
+            push(resource, key, any_value::Value::StringValue(value.clone()));
         }
     }
+}
+
+/// Says that all times in what this resource sends are the system clock's, right or wrong. Without this attribute they are
+/// true.
+pub(super) fn mark_unverified(resource: &mut Encoded) {
+    push(resource, VERIFIED, any_value::Value::BoolValue(false));
+}
+
+fn push(resource: &mut Encoded, key: &str, value: any_value::Value) {
+    let value = Some(AnyValue { value: Some(value) });
+    resource.attributes.push(common::v1::KeyValue { key: key.to_owned(), value, ..Default::default() });
 }
