@@ -1,0 +1,114 @@
+//! Keeps on disk what outlives the process.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+use crate::config::checked::StateDir;
+use crate::engine::Image;
+use crate::state::{self, FileError, State, Untold};
+use crate::sys;
+
+/// Shows which process a state directory belongs to.
+const LOCK: &str = "lock";
+
+/// A state directory that this process alone writes to.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    _lock: Option<File>,
+}
+
+impl Folder {
+    /// Takes possession of the directory; `None` where there is none, or where it is another agent's.
+    pub(super) fn open(configured: Option<&StateDir>) -> Option<Self> {
+        const EFFECT: &str = "a restart forgets what fires and what waits for delivery";
+        let StateDir { path, is_given } = configured?;
+        let folder = path.display();
+        if !path.is_dir() {
+            if *is_given {
+                tracing::warn!(state_dir = %folder, "the state directory does not exist: create it for the agent's user, else {EFFECT}");
+            } else {
+                tracing::info!(state_dir = %folder, "there is no state directory: {EFFECT}");
+            }
+            return None;
+        }
+        let lock = match File::create(path.join(LOCK)) {
+            Ok(lock) => lock,
+            // What can be read may still be of use, and the disk may become writable again.
+            Err(error) => {
+                tracing::warn!(state_dir = %folder, %error, "the state directory is not writable: let the agent's user write there, else {EFFECT}");
+                return Some(Self { path: path.clone(), _lock: None });
+            }
+        };
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                tracing::warn!(state_dir = %folder, "the state directory belongs to another agent that runs: give each its own, else {EFFECT}");
+                None
+            }
+            // Some file systems know no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => Some(Self { path: path.clone(), _lock: Some(lock) }),
+        }
+    }
+}
+
+/// Writes the state of the engine, and what it has decided to tell until that is on its way.
+pub(super) struct Recorder {
+    folder: Option<Folder>,
+    boot_id: String,
+    writing: Option<JoinHandle<Result<(), FileError>>>,
+    is_failing: bool,
+}
+
+impl Recorder {
+    /// Reads what an earlier process left in the directory.
+    pub(super) fn open(folder: Option<Folder>) -> (Self, Option<State>) {
+        let boot_id = sys::boot_id().unwrap_or_default();
+        let left = folder.as_ref().and_then(|folder| {
+            state::load(&folder.path).unwrap_or_else(|error| {
+                tracing::warn!("{error}");
+                None
+            })
+        });
+        (Self { folder, boot_id, writing: None, is_failing: false }, left)
+    }
+
+    /// Whether `state` was written in the present boot of the host, so that its boot clock is ours.
+    pub(super) fn is_of_this_boot(&self, state: &State) -> bool {
+        !self.boot_id.is_empty() && state.boot_id == self.boot_id
+    }
+
+    /// Writes the state, and waits for it no longer than `patience`. While an earlier write hangs, none is begun.
+    pub(super) async fn record(&mut self, image: Image, untold: Vec<Untold>, patience: Duration) {
+        if !self.settle(patience).await {
+            return;
+        }
+        let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
+        let state = State { boot_id: self.boot_id.clone(), image, untold };
+        self.writing = Some(spawn_blocking(move || state::save(&folder, &state)));
+        self.settle(patience).await;
+    }
+
+    /// Waits for the write that is under way; returns whether there is none any more.
+    async fn settle(&mut self, patience: Duration) -> bool {
+        let Some(writing) = &mut self.writing else { return true };
+        let Ok(written) = timeout(patience, writing).await else { return false };
+        self.writing = None;
+        let written = written.map_err(io::Error::other);
+        match written.map(|result| result.map_err(|error| error.to_string())) {
+            Ok(Ok(())) if self.is_failing => {
+                self.is_failing = false;
+                tracing::info!("the state is kept again");
+            }
+            Ok(Err(error)) if !self.is_failing => {
+                self.is_failing = true;
+                tracing::warn!("{error}; a restart forgets what fires");
+            }
+            _ => {}
+        }
+        true
+    }
+}
