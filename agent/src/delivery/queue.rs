@@ -223,6 +223,12 @@ impl Queue {
         }
     }
 
+    /// Ends the pause of a lane.
+    pub fn hurry(&mut self, name: &str) {
+        let lane = self.lane(name);
+        (lane.pause, lane.not_before, lane.is_asked_to_wait) = (None, None, false);
+    }
+
     /// Notes how an attempt at `ticket` ended, or at the latest item where there is none; `luck` of 0 to 1 spreads the
     /// next one. Returns whether the destination broke down or recovered with it.
     pub fn settle(

@@ -105,6 +105,9 @@ impl Spool {
         let mut lanes = lock(&self.shared.lanes);
         if let Some(lane) = lanes.get(name).filter(|lane| !lane.closing.is_cancelled()) {
             *lock(&lane.endpoint) = endpoint;
+            // Whoever named another endpoint wants to see it tried.
+            lock(&self.shared.queue).hurry(name);
+            lane.changed.notify_one();
             return outbox;
         }
         let state = lock(&self.shared.queue).open(name);

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use percent_encoding::percent_decode_str;
+use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::gateway::Signal;
@@ -11,9 +14,13 @@ use crate::config::checked::{Otlp, SecretRef};
 use crate::delivery::item::{Content, Item};
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, send};
 
+/// More of what a collector says is not repeated.
+const LONGEST_MESSAGE: usize = 200;
+
 /// Where one signal goes.
 pub struct OtlpEndpoint {
     client: reqwest::Client,
+    signal: Signal,
     url: String,
     headers: Vec<(String, SecretRef)>,
     /// Variables that hold headers.
@@ -44,7 +51,7 @@ impl OtlpEndpoint {
         let all =
             ["OTEL_EXPORTER_OTLP_HEADERS".to_owned(), format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.variable())];
         let variables = all.into_iter().filter(|name| env(name).is_some()).collect();
-        Self { client, url, headers: config.headers.clone(), variables, timeout: config.timeout }
+        Self { client, signal, url, headers: config.headers.clone(), variables, timeout: config.timeout }
     }
 }
 
@@ -61,8 +68,28 @@ impl Endpoint for OtlpEndpoint {
         }
         add_secrets(&mut headers, &self.headers)?;
         let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
-        send(&self.client, Post { url, headers, body, timeout }).await
+        let answer = send(&self.client, Post { url, headers, body, timeout }).await?;
+        match rejection(self.signal, &answer.body) {
+            Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
+            None => Ok(answer),
+        }
     }
+}
+
+/// What a collector says that it threw away of what it took: the partial success of OTLP, which is not to be sent again.
+fn rejection(signal: Signal, body: &[u8]) -> Option<String> {
+    let (rejected, what, message) = match signal {
+        Signal::Metrics => {
+            let partial = ExportMetricsServiceResponse::decode(body).ok()?.partial_success?;
+            (partial.rejected_data_points, "points", partial.error_message)
+        }
+        Signal::Logs => {
+            let partial = ExportLogsServiceResponse::decode(body).ok()?.partial_success?;
+            (partial.rejected_log_records, "records", partial.error_message)
+        }
+    };
+    let message: String = message.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect();
+    (rejected > 0).then(|| format!("the collector rejected {rejected} {what}: {message}"))
 }
 
 /// Adds the headers of a list such as `a=1,b=%20`, as the OpenTelemetry specification has it. What is no header is left
@@ -100,6 +127,21 @@ mod tests {
         assert_eq!(url(Signal::Logs, &config(None), &env).unwrap(), "http://logs/as/it/is");
         assert_eq!(url(Signal::Metrics, &config(None), &env).unwrap(), "http://general/v1/metrics");
         assert_eq!(url(Signal::Metrics, &config(None), &|_| None), None);
+    }
+
+    #[test]
+    fn what_a_collector_threw_away_is_told_and_an_empty_answer_is_not() {
+        use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
+        let answer = |rejected_data_points| {
+            let error_message = "too\nold".to_owned();
+            let partial_success = Some(ExportMetricsPartialSuccess { rejected_data_points, error_message });
+            ExportMetricsServiceResponse { partial_success }.encode_to_vec()
+        };
+        let told = rejection(Signal::Metrics, &answer(3)).unwrap();
+        assert_eq!(told, "the collector rejected 3 points: tooold");
+        for harmless in [answer(0), Vec::new(), b"{}".to_vec()] {
+            assert_eq!(rejection(Signal::Metrics, &harmless), None);
+        }
     }
 
     #[test]
