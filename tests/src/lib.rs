@@ -5,10 +5,11 @@
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
-//! - [`agent`]: the program under test.
+//! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
-//! No program that the lab starts can set the machine's clock: each runs without `CAP_SYS_TIME`.
+//! No program that the lab starts can set the machine's clock: each runs without `CAP_SYS_TIME`. A guest has a clock of
+//! its own.
 
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it reads the machine's clocks itself")]
 
@@ -22,4 +23,5 @@ pub mod ntp;
 pub mod ntpsec;
 pub mod process;
 pub mod victoria;
+pub mod vm;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! Two network namespaces joined by a cable: the agent's host, and AWS with its link-local addresses.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -133,7 +133,9 @@ impl Net {
         command.args(["--pdeathsig", "KILL", "--bounding-set", "-sys_time"]);
         // `env` comes last, so that the libraries of an unpacked program reach that program alone.
         if let Some(libraries) = unpacked_libraries(&program) {
-            command.arg("env").arg(format!("LD_LIBRARY_PATH={}", libraries.display()));
+            let mut assignment = OsString::from("LD_LIBRARY_PATH=");
+            assignment.push(libraries);
+            command.arg("env").arg(assignment);
         }
         command.arg(program);
         Ok(command)

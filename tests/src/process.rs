@@ -1,6 +1,7 @@
 //! Finding, starting and stopping programs.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -52,11 +53,11 @@ pub fn command(name: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Where the unpacked packages keep their shared libraries, if `program` is one of theirs.
-pub(crate) fn unpacked_libraries(program: &Path) -> Option<PathBuf> {
+/// Where the unpacked packages keep their shared libraries, as a search path, if `program` is one of theirs.
+pub(crate) fn unpacked_libraries(program: &Path) -> Option<OsString> {
     let root = lab_dir().ok()?.join("root");
-    let libraries = root.join(format!("usr/lib/{}-linux-gnu", env::consts::ARCH));
-    (program.starts_with(&root) && libraries.is_dir()).then_some(libraries)
+    let folders = ["usr/lib", "lib"].map(|dir| root.join(format!("{dir}/{}-linux-gnu", env::consts::ARCH)));
+    program.starts_with(&root).then(|| env::join_paths(folders).ok()).flatten()
 }
 
 /// A temporary directory for this user alone; chronyd puts its command socket into no other.

@@ -1,0 +1,252 @@
+//! A guest in QEMU: a machine whose clock a test may set.
+//!
+//! The guest has a kernel, busybox and the program under test in memory, and no disk. QEMU interprets its instructions
+//! (TCG), so neither KVM nor root is needed. Its network is QEMU's own (slirp) inside the agent's namespace: what it
+//! sends to Amazon's addresses reaches the lab's servers, and there is no way further. The harness types commands into
+//! a shell on the guest's second serial port; the first is the console.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::net::{Net, Side};
+use crate::process::{Server, lab_dir, output, private_dir, tool};
+use crate::wait::wait_for;
+
+const BOOT_DEADLINE: Duration = Duration::from_secs(90);
+/// How long a command in the guest may take.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
+/// What the network card needs, in the order of loading. A kernel may have some of these built in.
+const MODULES: [&str; 8] = [
+    "virtio",
+    "virtio_ring",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "failover",
+    "net_failover",
+    "virtio_net",
+];
+/// The first process. A line on the second serial port is a command; what it prints goes back the same way.
+const INIT: &str = "#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do insmod /modules/$module; done
+ip link set lo up
+ip link set eth0 up
+ip address add 10.0.2.15/24 dev eth0
+ip route add default via 10.0.2.2
+exec </dev/ttyS1 >/dev/ttyS1
+stty raw -echo
+echo up
+while read -r line; do
+    eval \"$line\"
+    echo \"=$?\"
+done
+";
+
+/// A running guest, switched off when it is dropped.
+pub struct Vm {
+    qemu: Server,
+    shell: BufReader<UnixStream>,
+    _dir: TempDir,
+}
+
+impl Vm {
+    /// Boots a guest on the agent's side that has the program under test as `/bin/skewguard` and `yaml` as
+    /// `/etc/skewguard.yaml`. Its clock starts with the machine's, to the second. Returns once it takes commands.
+    ///
+    /// # Errors
+    /// When QEMU or the guest does not start; the text has the guest's console.
+    pub fn boot(net: &Net, yaml: &str) -> Result<Self> {
+        let dir = private_dir()?;
+        let initrd = dir.path().join("initrd");
+        fs::write(&initrd, initramfs(yaml)?)?;
+        let socket = dir.path().join("shell.sock");
+        let lab = lab_dir()?.join("root");
+        let mut command = net.command(Side::Agent, "qemu-system-x86_64")?;
+        command.args(["-L".as_ref(), lab.join("usr/share/qemu").as_os_str()]);
+        command.args(["-L".as_ref(), lab.join("usr/share/seabios").as_os_str()]);
+        command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
+        command.args(["-accel", "tcg", "-cpu", "max", "-m", "256"]);
+        command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", socket.display())]);
+        command.args(["-serial", "chardev:shell", "-append", "console=ttyS0 loglevel=4 panic=-1"]);
+        command.args(["-kernel".as_ref(), kernel()?.as_os_str(), "-initrd".as_ref(), initrd.as_os_str()]);
+        let mut qemu = Server::start(&mut command, &dir.path().join("console"))?;
+        let shell = wait_for("QEMU's socket", BOOT_DEADLINE, || {
+            qemu.still_runs().map_or_else(|error| Some(Err(error)), |()| UnixStream::connect(&socket).ok().map(Ok))
+        })??;
+        let mut vm = Self { qemu, shell: BufReader::new(shell), _dir: dir };
+        vm.read_until("up", BOOT_DEADLINE)?;
+        Ok(vm)
+    }
+
+    /// Runs a line of shell in the guest and returns what it writes to standard output.
+    ///
+    /// # Errors
+    /// When it fails or does not end within 20 s; the text has the guest's console.
+    pub fn run(&mut self, line: &str) -> Result<String> {
+        self.shell.get_mut().write_all(format!("{line}\n").as_bytes())?;
+        let (printed, status) = self.read_until("=", COMMAND_DEADLINE).with_context(|| line.to_owned())?;
+        ensure!(status == "0", "{line}: exit code {status}: {printed}\n{}", self.console());
+        Ok(printed)
+    }
+
+    /// What the guest has written to its console so far.
+    pub fn console(&self) -> String {
+        self.qemu.log()
+    }
+
+    /// The lines before the first that starts with `mark`, and what follows the mark.
+    fn read_until(&mut self, mark: &str, deadline: Duration) -> Result<(String, String)> {
+        let started = Instant::now();
+        let mut printed = String::new();
+        loop {
+            let left = deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
+            self.shell.get_ref().set_read_timeout(Some(left))?;
+            let mut line = String::new();
+            match self.shell.read_line(&mut line) {
+                Ok(length) if length > 0 => {}
+                Ok(_) => bail!("the guest ended: {printed}\n{}", self.console()),
+                Err(error) => bail!("the guest is silent ({error}): {printed}{line}\n{}", self.console()),
+            }
+            if let Some(rest) = line.strip_prefix(mark) {
+                return Ok((printed, rest.trim_end().to_owned()));
+            }
+            printed += &line;
+        }
+    }
+}
+
+fn kernel() -> Result<PathBuf> {
+    let boot = lab_dir()?.join("root/boot");
+    let kernels = fs::read_dir(&boot).with_context(|| format!("failed to read {}", boot.display()))?;
+    let mut paths = kernels.filter_map(|entry| Some(entry.ok()?.path()));
+    paths
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
+        .with_context(|| format!("{} holds no kernel: tests/run fetches it", boot.display()))
+}
+
+/// The guest's whole file system.
+fn initramfs(yaml: &str) -> Result<Vec<u8>> {
+    let program =
+        PathBuf::from(env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?);
+    let mut archive = Archive::default();
+    for folder in ["dev", "proc", "sys", "run", "tmp"] {
+        archive.folder(folder);
+    }
+    archive.file("init", 0o755, INIT.as_bytes());
+    archive.file("etc/skewguard.yaml", 0o600, yaml.as_bytes());
+    archive.copy("bin/busybox", &tool("busybox")?)?;
+    archive.copy("bin/skewguard", &program)?;
+    for library in shared_libraries(&program)? {
+        archive.copy(library.trim_start_matches('/'), Path::new(&library))?;
+    }
+    let mut order = String::new();
+    for (name, path) in modules()? {
+        archive.copy(&format!("modules/{name}"), &path)?;
+        writeln!(order, "{name}")?;
+    }
+    archive.file("modules/order", 0o644, order.as_bytes());
+    Ok(archive.end())
+}
+
+/// The shared libraries of a program and its loader, as `ldd` tells them.
+fn shared_libraries(program: &Path) -> Result<Vec<String>> {
+    let told = output(Command::new("ldd").arg(program))?;
+    let paths = told.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(paths.map(ToOwned::to_owned).collect())
+}
+
+/// The kernel's [`MODULES`] in the order of loading, with their file names.
+fn modules() -> Result<Vec<(String, PathBuf)>> {
+    let root = lab_dir()?.join("root");
+    let found = output(Command::new("find").arg(root).args(["-name", "*.ko*"]))?;
+    let named = |wanted: &str| {
+        found.lines().map(PathBuf::from).find_map(|path| {
+            let file = path.file_name()?.to_str()?.to_owned();
+            (file.split('.').next() == Some(wanted)).then_some((file, path))
+        })
+    };
+    Ok(MODULES.iter().filter_map(|name| named(name)).collect())
+}
+
+/// A cpio archive in the "newc" format, which the kernel unpacks as its first file system
+/// (Documentation/driver-api/early-userspace/buffer-format.rst).
+#[derive(Default)]
+struct Archive {
+    bytes: Vec<u8>,
+    folders: Vec<String>,
+    entries: u32,
+}
+
+impl Archive {
+    const FOLDER: u32 = 0o040_000;
+    const FILE: u32 = 0o100_000;
+    const TRAILER: &str = "TRAILER!!!";
+
+    fn copy(&mut self, name: &str, from: &Path) -> Result<()> {
+        let content = fs::read(from).with_context(|| format!("failed to read {}", from.display()))?;
+        self.file(name, 0o755, &content);
+        Ok(())
+    }
+
+    fn file(&mut self, name: &str, mode: u32, content: &[u8]) {
+        if let Some((folder, _)) = name.rsplit_once('/') {
+            self.folder(folder);
+        }
+        self.entry(name, Self::FILE | mode, content);
+    }
+
+    fn folder(&mut self, name: &str) {
+        if self.folders.iter().any(|known| known == name) {
+            return;
+        }
+        if let Some((parent, _)) = name.rsplit_once('/') {
+            self.folder(parent);
+        }
+        self.entry(name, Self::FOLDER | 0o755, &[]);
+        self.folders.push(name.to_owned());
+    }
+
+    fn entry(&mut self, name: &str, mode: u32, content: &[u8]) {
+        self.entries += 1;
+        // Inode, mode, user, group, links, time, size, four device numbers, length of the name, checksum.
+        let fields = [self.entries, mode, 0, 0, 1, 0, size(content), 0, 0, 0, 0, size(name.as_bytes()) + 1, 0];
+        self.bytes.extend(b"070701");
+        for field in fields {
+            self.bytes.extend(format!("{field:08x}").as_bytes());
+        }
+        self.bytes.extend(name.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend(content);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.entry(Self::TRAILER, 0, &[]);
+        self.bytes
+    }
+}
+
+fn size(content: &[u8]) -> u32 {
+    u32::try_from(content.len()).expect("no file of the guest has 4 GiB")
+}
