@@ -5,11 +5,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::checked::{Config, Limit, Server, Source, StateDir};
-use super::endpoints::{channel, imds, otlp};
+use super::channels::channels;
+use super::checked::{Config, Limit, Server, Source};
+use super::endpoints::{imds, otlp};
 use super::locate::Path;
 use super::period::Period;
 use super::rules::alerts;
+use super::storage::{queue, state_dir};
 use super::{default, raw};
 use crate::assess::sdk::Sdk;
 
@@ -47,9 +49,18 @@ impl Fault {
     }
 }
 
-/// Looks up an environment variable. One that is empty counts as not set, as the AWS SDKs and OpenTelemetry have it.
-pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+/// Looks up an environment variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What a variable says; `None` where it is not set. One that is empty counts as not set, as the AWS SDKs and
+/// OpenTelemetry have it.
+pub(super) fn from_variable<T>(
+    env: Environment<'_>,
+    name: &'static str,
+    understand: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Fault> {
+    let value = env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    value.map(|text| understand(&text).map_err(|message| Fault::Variable { name, message })).transpose()
 }
 
 /// The shortest and the longest duration that is allowed.
@@ -79,7 +90,7 @@ impl Bounds {
 }
 
 /// Checks all that was written, and fills in what was not.
-pub(super) fn check(raw: &raw::Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Fault> {
+pub(super) fn check(raw: &raw::Config, env: Environment<'_>) -> Result<Config, Fault> {
     let defaults;
     let sources_given = match &raw.sources {
         Some(given) => given,
@@ -88,21 +99,17 @@ pub(super) fn check(raw: &raw::Config, env: &dyn Fn(&str) -> Option<String>) -> 
             &defaults
         }
     };
-    let given_channels = raw.channels.as_deref().unwrap_or_default();
-    let at = Path::root("channels");
-    unique(&at, given_channels.iter().map(|channel| channel.name.as_str()))?;
-    let channels = given_channels.iter().enumerate().map(|(index, given)| channel(given, &at.index(index)));
     Ok(Config {
         sources: sources(sources_given)?,
         imds: imds(raw.credentials.as_ref().and_then(|credentials| credentials.imds.as_ref()), env)?,
         sdks: sdks(raw.sdks.as_ref())?,
         limits: limits(raw.limits.as_deref().unwrap_or_default())?,
         alerts: alerts(raw.alerts.as_ref())?,
-        channels: channels.collect::<Result<_, _>>()?,
+        channels: channels(raw.channels.as_deref().unwrap_or_default())?,
         otlp: otlp(raw.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref()), env)?,
         socket: socket(raw.socket.as_deref())?,
-        state_dir: Some(StateDir { path: default::STATE_DIR.into(), is_given: false }),
-        queue: default::QUEUE,
+        state_dir: Some(state_dir(raw.state_dir.as_deref(), env)?),
+        queue: queue(raw.queue.as_ref())?,
     })
 }
 
@@ -206,7 +213,7 @@ fn socket(given: Option<&str>) -> Result<PathBuf, Fault> {
 }
 
 /// Checks that each name is one, and that none is taken twice.
-fn unique<'a>(at: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
+pub(super) fn unique<'a>(at: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
     let names: Vec<&str> = names.collect();
     for (index, name) in names.iter().enumerate() {
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));

@@ -8,7 +8,7 @@ use crate::assess::finding::{Kind, Severity};
 use crate::assess::sdk::Sdk;
 
 /// All that the agent was told.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Config {
     /// The witnesses of true time, 1 to 32, names unique.
     pub sources: Vec<Source>,
@@ -128,7 +128,7 @@ pub struct Rule {
 }
 
 /// All rules, and what they share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Alerts {
     /// How long after its start the agent is silent about all but a measured skew.
     pub boot_grace: Duration,

@@ -19,8 +19,8 @@ pub(super) const IMDS_POLL: Duration = Duration::from_secs(300);
 pub(super) const NEAR_POLL: Duration = Duration::from_secs(16);
 /// How often any other source is asked.
 pub(super) const FAR_POLL: Duration = Duration::from_secs(64);
-/// How long one attempt of a webhook may take.
-pub(super) const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one attempt to tell a channel may take.
+pub(super) const CHANNEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often metrics are exported.
 pub(super) const OTLP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long one export may take.
@@ -34,6 +34,8 @@ pub(super) const STATE_DIR: &str = "/var/lib/skewguard";
 pub(super) const QUEUE: Queue = Queue { size: 16 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };
 /// How often Alertmanager is told again; it forgets after five minutes by default.
 pub(super) const REPOST: Duration = Duration::from_secs(60);
+/// Where PagerDuty takes events, outside Europe.
+pub(super) const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 
 /// Amazon Time Sync alone: it is there on every instance of every VPC, and AWS judges by its clock. Public servers are not
 /// among the defaults, because many subnets cannot reach them, and the agent would complain of that for ever.

@@ -1,17 +1,13 @@
-//! The checks of all that is reached over HTTP: the metadata service, webhooks and the OTLP collector.
+//! The checks of the metadata service and of the OTLP collector, which the environment may describe as well.
 
 use std::time::Duration;
 
-use reqwest::Url;
-use reqwest::header::HeaderName;
-
-use super::check::{Bounds, Fault, variable};
-use super::checked::{Channel, Imds, Otlp, SecretRef, Target, Tls, Webhook};
+use super::check::{Bounds, Environment, Fault, from_variable};
+use super::checked::{Imds, Otlp};
 use super::locate::Path;
+use super::web::{TIMEOUT, headers, origin, tls, web_url};
 use super::{default, raw};
-use crate::assess::finding::Severity;
 
-const TIMEOUT: Bounds = Bounds(Duration::from_millis(50), Duration::from_secs(60));
 const IMDS_POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));
 const EXPORT_INTERVAL: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(3_600));
 
@@ -21,12 +17,10 @@ const IMDS_ENDPOINT_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
 const IMDS_TIMEOUT: &str = "AWS_METADATA_SERVICE_TIMEOUT";
 const IMDS_ATTEMPTS: &str = "AWS_METADATA_SERVICE_NUM_ATTEMPTS";
 const OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
-const OTEL_ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"];
+const OTEL_ENDPOINTS: [&str; 3] =
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
 const OTEL_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 const OTEL_TIMEOUTS: [&str; 2] = ["OTEL_METRIC_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
-
-/// Looks up an environment variable.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Checks the metadata service; `None` where it is disabled.
 pub(super) fn imds(given: Option<&raw::Imds>, env: Environment<'_>) -> Result<Option<Imds>, Fault> {
@@ -78,24 +72,6 @@ pub(super) fn imds(given: Option<&raw::Imds>, env: Environment<'_>) -> Result<Op
     }))
 }
 
-/// Checks a channel.
-pub(super) fn channel(given: &raw::Channel, at: &Path) -> Result<Channel, Fault> {
-    let (webhook, at) = (&given.webhook, at.key("webhook"));
-    web_url(&webhook.url).map_err(|message| Fault::at(at.key("url"), message))?;
-    Ok(Channel {
-        name: given.name.clone(),
-        severity: Severity::Warning,
-        alerts: None,
-        target: Target::Webhook(Webhook {
-            url: webhook.url.clone(),
-            headers: headers(webhook.headers.as_ref(), &at.key("headers"))?,
-            secret: webhook.secret.as_ref().map(|secret| secret.0.clone()),
-        }),
-        timeout: TIMEOUT.or(webhook.timeout, default::WEBHOOK_TIMEOUT, &at, "timeout")?,
-        tls: Tls::default(),
-    })
-}
-
 /// Checks the collector; `None` where telemetry goes nowhere.
 pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Option<Otlp>, Fault> {
     let at = Path::root("telemetry").key("otlp");
@@ -109,7 +85,7 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
         headers: headers(otlp.headers.as_ref(), &at.key("headers"))?,
         interval: EXPORT_INTERVAL.or(otlp.interval, default::OTLP_INTERVAL, &at, "interval")?,
         timeout: TIMEOUT.or(otlp.timeout, default::OTLP_TIMEOUT, &at, "timeout")?,
-        tls: Tls::default(),
+        tls: tls(otlp.tls.as_ref(), otlp.endpoint.as_deref(), &at.key("tls"))?,
     };
     let enabled = match otlp.enabled {
         Some(enabled) => enabled,
@@ -148,33 +124,6 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
         timeout: timeout.unwrap_or(checked.timeout),
         ..checked
     }))
-}
-
-fn headers(given: Option<&raw::Headers>, at: &Path) -> Result<Vec<(String, SecretRef)>, Fault> {
-    let mut headers: Vec<(String, SecretRef)> = Vec::new();
-    for (name, secret) in given.map(|headers| headers.0.as_slice()).unwrap_or_default() {
-        let spelled = |(other, _): &&(String, SecretRef)| other == name;
-        let place = at.name(name, headers.iter().filter(spelled).count());
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            // A name that is none may be a secret in the wrong place: the path ends before it.
-            let message = "the name of a header is letters, digits and hyphens, such as Authorization";
-            return Err(Fault::at(at.clone(), message));
-        }
-        if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-            return Err(Fault::at(place, "the header is written twice: remove one"));
-        }
-        headers.push((name.clone(), secret.0.clone()));
-    }
-    Ok(headers)
-}
-
-/// What a variable says; `None` where it is not set.
-fn from_variable<T>(
-    env: Environment<'_>,
-    name: &'static str,
-    understand: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Option<T>, Fault> {
-    variable(env, name).map(|text| understand(&text).map_err(|message| Fault::Variable { name, message })).transpose()
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -221,28 +170,7 @@ fn shown(text: &str) -> String {
 /// The endpoint without the slash that some write at its end.
 fn imds_endpoint(text: &str) -> Result<String, String> {
     let wrong = "the endpoint is http:// and a host, without a path, such as http://169.254.169.254";
-    let url = plain_url(text).filter(|url| url.scheme() == "http").ok_or(wrong)?;
-    let user = !url.username().is_empty() || url.password().is_some();
-    if user || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong.to_owned());
-    }
-    Ok(text.trim_end_matches('/').to_owned())
-}
-
-/// Nothing of the URL is repeated: it may hold a password or a token.
-fn web_url(text: &str) -> Result<(), String> {
-    let url = plain_url(text).filter(|url| matches!(url.scheme(), "http" | "https"));
-    if url.is_some_and(|url| url.has_host()) {
-        return Ok(());
-    }
-    Err("a URL begins with http:// or https:// and a host (the value is not shown)".to_owned())
-}
-
-/// A URL as it is written: the parser forgives spaces and missing slashes, which others would not.
-fn plain_url(text: &str) -> Option<Url> {
-    let exact = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
-    let slashes = !text.contains(":///");
-    if exact && slashes { Url::parse(text).ok() } else { None }
+    origin(text, &["http"]).ok_or_else(|| wrong.to_owned())
 }
 
 #[cfg(test)]
@@ -266,16 +194,6 @@ mod tests {
             "http://a b",
         ] {
             assert!(imds_endpoint(endpoint).is_err(), "{endpoint}");
-        }
-    }
-
-    #[test]
-    fn a_web_url_has_a_host() {
-        for url in ["http://a", "https://a:1/b?c=d", "HTTPS://[::1]/"] {
-            assert_eq!(web_url(url), Ok(()), "{url}");
-        }
-        for url in ["", "a", "ftp://a", "http:a", "http:///a", "http://a b", "http://a\n", "http://a:99999"] {
-            assert!(web_url(url).is_err(), "{url}");
         }
     }
 }

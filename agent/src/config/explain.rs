@@ -13,10 +13,11 @@ const WIDTH: usize = 120;
 const TAB: &str = "    ";
 
 /// The sections in which no secret is ever written.
-const PUBLIC_SECTIONS: [&str; 6] = ["sources", "credentials", "sdks", "limits", "alerts", "socket"];
+const PUBLIC_SECTIONS: [&str; 8] =
+    ["sources", "credentials", "sdks", "limits", "alerts", "state_dir", "queue", "socket"];
 
 /// The keys whose value is no secret wherever they stand.
-const PUBLIC_KEYS: [&str; 4] = ["name", "enabled", "interval", "timeout"];
+const PUBLIC_KEYS: [&str; 5] = ["name", "repost", "enabled", "interval", "timeout"];
 
 /// The configuration cannot be used. Its text says what is wrong, where, and what is allowed; it ends without a newline
 /// and never holds a secret.
@@ -139,7 +140,7 @@ fn is_public(lines: &[&str]) -> bool {
 }
 
 /// Splits a line into what may be shown and what stands in the place of the rest: a value is hidden unless it is a
-/// reference to a secret or belongs to a key that has none.
+/// reference to a secret or belongs to a key that has none, and looks like what belongs there.
 fn redact(line: &str) -> (&str, &str) {
     let indent = line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let rest = line.get(indent..).unwrap_or_default();
@@ -152,7 +153,14 @@ fn redact(line: &str) -> (&str, &str) {
         return (line.get(..indent).unwrap_or_default(), if empty { "" } else { "***" });
     };
     let bare = value.trim().trim_matches(['"', '\'']);
-    let public = PUBLIC_KEYS.contains(&key) && value.bytes().all(is_plain);
+    let public = match key {
+        "severity" | "alerts" => value.bytes().all(|byte| byte.is_ascii_lowercase() || b" ,-[]".contains(&byte)),
+        "topic" | "bus" => {
+            bare.starts_with("arn:")
+                && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte))
+        }
+        _ => PUBLIC_KEYS.contains(&key) && value.bytes().all(is_plain),
+    };
     if bare.is_empty() || public || SecretRef::parse(bare).is_some() && !bare.contains(' ') {
         return (line, "");
     }
@@ -219,6 +227,14 @@ mod tests {
             ("    url: https://ops.example/hunter2", "    url: ***"),
             ("    hunter2", "    ***"),
             ("    webhook:", "    webhook:"),
+            ("    severity: info", "    severity: info"),
+            ("    severity: hunter2", "    severity: ***"),
+            ("    alerts: [clock-skew, clock]", "    alerts: [clock-skew, clock]"),
+            ("    alerts: hunter2", "    alerts: ***"),
+            ("    alerts: [a], slack: { url: env:A }", "    alerts: ***"),
+            ("    topic: arn:aws:sns:eu-west:1:a", "    topic: arn:aws:sns:eu-west:1:a"),
+            ("    topic: arn:aws, secret: hunter2", "    topic: ***"),
+            ("    bus: \"https://ops.example/hunter2\"", "    bus: ***"),
             ("", ""),
         ] {
             let (shown, hidden) = redact(line);

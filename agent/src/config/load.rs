@@ -103,9 +103,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::checked::Rule;
+    use super::super::checked::{Channel, Queue, Rule};
     use super::super::show::show;
     use super::*;
+    use crate::assess::finding::Severity;
     use crate::assess::sdk::Sdk;
 
     const FILE: &str = "/etc/skewguard/skewguard.yaml";
@@ -239,6 +240,13 @@ mod tests {
                 "hunter2",
                 "a URL begins with http:// or https:// and a host (the value is not shown)",
             ),
+            (
+                "{}",
+                "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+                "hunter2",
+                "a URL begins with http:// or https:// and a host (the value is not shown)",
+            ),
+            ("{}", "STATE_DIRECTORY", "state", "the folder is an absolute path below /, such as /var/lib/skewguard"),
             (otlp, "OTEL_METRIC_EXPORT_INTERVAL", "60s", "60s is not a number of milliseconds, such as 10000"),
             (otlp, "OTEL_METRIC_EXPORT_INTERVAL", "60", "60ms is too short: allowed is 1s to 1h"),
             (otlp, "OTEL_EXPORTER_OTLP_TIMEOUT", "10", "10ms is too short: allowed is 50ms to 1m"),
@@ -280,6 +288,18 @@ mod tests {
         assert_eq!(seconds(&alerts.credential_unavailable), (None, Some(300), 0));
         assert!(config.channels.is_empty() && config.otlp.is_none());
         assert_eq!(config.socket, Path::new("/run/skewguard/skewguard.sock"));
+        let state_dir = config.state_dir.expect("a folder");
+        assert_eq!((state_dir.path.as_path(), state_dir.is_given), (Path::new("/var/lib/skewguard"), false));
+        assert_eq!(config.queue, Queue { size: 16_777_216, age: Duration::from_secs(259_200) });
+    }
+
+    #[test]
+    fn a_collector_of_either_signal_is_enough() {
+        for name in
+            ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"]
+        {
+            assert!(with("{}", &[(name, "http://c:4318")]).otlp.is_some(), "{name}");
+        }
     }
 
     #[test]
@@ -370,8 +390,14 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         let all: String = shipped.lines().map(uncommented).collect();
         assert_ne!(all, shipped);
         let config = loaded(&all);
+        let named = config.state_dir.as_ref().map(|dir| dir.path.as_path());
+        assert_eq!(named, Some(Path::new(super::super::default::STATE_DIR)));
+        for Channel { name, severity, alerts, timeout, .. } in &config.channels {
+            let is_told_all = alerts.is_none() || name == "ops";
+            assert!(*severity == Severity::Warning && is_told_all && timeout.as_secs() == 10, "{name}");
+        }
         assert_eq!((config.limits.len(), config.sources.len()), (4, 2));
-        assert_eq!((config.channels.len(), config.otlp.is_some()), (1, true));
+        assert_eq!((config.channels.len(), config.otlp.is_some()), (6, true));
         // Every key of the schema stands in the file.
         let schema: serde_json::Value = serde_json::from_str(&super::super::schema::schema()).unwrap();
         let definitions = schema["$defs"].as_object().unwrap().values();
@@ -388,6 +414,8 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
                 limits: default.limits.clone(),
                 channels: Vec::new(),
                 otlp: None,
+                // Where it is named, it must exist.
+                state_dir: default.state_dir.clone(),
                 ..config
             },
             Config { otlp: None, ..default },
@@ -405,7 +433,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             }
             count += 1;
         }
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
     }
 
     proptest! {
@@ -415,10 +443,18 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         }
 
         #[test]
-        fn no_damage_to_a_file_is_a_panic(at in 0..400_usize, cut in 0..40_usize, added in "[-:\\[{}&*!#'|a \n\t\u{85}é]{0,4}") {
-            let file = "channels:\n- &a\n  name: ops\n  webhook:\n    url: https://u:hunter2@ops.example/hook\n    secret: \
-                        env:A\n    headers: { X: file:/x }\nsources:\n  - { name: a, ntp: 10.0.0.1, poll: 16s }\nalerts: \
-                        { clock-skew: { warning: 60s, for: 0s } }\nlimits: [{ name: k, window: 5m }]\nsdks: [rust, cpp]\n";
+        fn no_damage_to_a_file_is_a_panic(at in 0..1_100_usize, cut in 0..40_usize, added in "[-:\\[{}&*!#'|a \n\t\u{85}é]{0,4}") {
+            let file = "channels:\n- &a\n  name: ops\n  severity: critical\n  webhook:\n    url: \
+                        https://u:hunter2@ops.example/hook\n    secret: env:A\n    headers: { X: file:/x }\n- name: am\n  \
+                        alerts: [clock-skew, clock-stepped]\n  alertmanager:\n    url: https://u:hunter2@am.example\n    \
+                        repost: 1m\n    tls:\n      ca: /a\n- name: chat\n  slack: { url: env:B }\n  alerts:\n  - \
+                        clock-skew\n- name: topic\n  sns:\n    topic: arn:aws:sns:eu-west-1:123456789012:alerts\n    \
+                        endpoint: https://vpce.example\n- pagerduty:\n    routing_key: env:C\n    url: \
+                        https://u:hunter2@a.example\n  severity: warning\n  name: pager\n- name: bus\n  eventbridge: { \
+                        bus: 'arn:aws:events:eu-west-1:123456789012:event-bus/default' }\nsources:\n  - { name: a, ntp: \
+                        10.0.0.1, poll: 16s }\nalerts: { clock-skew: { warning: 60s, for: 0s } }\nlimits: [{ name: k, \
+                        window: 5m }]\nsdks: [rust, cpp]\nqueue: { size: 16MiB, age: 72h }\n";
+            prop_assert!(parse(file, Path::new(FILE), &nothing).is_ok());
             let mut text: Vec<char> = file.chars().collect();
             let at = at.min(text.len());
             let end = (at + cut).min(text.len());

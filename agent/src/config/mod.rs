@@ -3,6 +3,8 @@
 //!
 //! `load` reads, `check` judges, `explain` says what is wrong and where, and `show` writes a configuration back.
 
+mod arn;
+mod channels;
 mod check;
 pub mod checked;
 mod default;
@@ -12,9 +14,14 @@ pub mod load;
 mod locate;
 pub mod period;
 pub mod raw;
+pub mod raw_channel;
 mod rules;
 pub mod schema;
 pub mod secret;
 pub mod server;
 pub mod show;
+pub mod size;
+mod storage;
+pub mod value;
+mod web;
 mod wording;

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::checked::SecretRef;
 use super::period::Period;
-use super::secret::NOT_A_REFERENCE;
+use super::raw_channel::Channel;
+use super::size::Size;
+use super::value::{Headers, Named};
 use crate::assess::sdk::Sdk;
 
 /// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.
@@ -19,7 +20,7 @@ use crate::assess::sdk::Sdk;
 #[serde(default, deny_unknown_fields, expecting = "a mapping")]
 #[schemars(title = "skewguard")]
 pub struct Config {
-    /// The witnesses of true time, 1 to 32. Default: Amazon Time Sync (169.254.169.123) and time.aws.com.
+    /// The witnesses of true time, 1 to 32. Default: Amazon Time Sync (169.254.169.123).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     pub sources: Option<Vec<Source>>,
@@ -43,6 +44,14 @@ pub struct Config {
     /// Where telemetry goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
+    /// The folder of what outlives a restart: alerts, the last estimate, and what waits for delivery. An absolute path.
+    /// Default: the first folder in STATE_DIRECTORY, which systemd sets, or /var/lib/skewguard where it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
+    pub state_dir: Option<String>,
+    /// What may wait for delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
     /// The socket on which `skewguard status` asks, an absolute path. Default: /run/skewguard/skewguard.sock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<String>,
@@ -224,40 +233,12 @@ pub struct State {
     pub hold: Option<Period>,
 }
 
-/// Where alerts go.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping")]
-pub struct Channel {
-    /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
-    pub name: String,
-    /// An HTTP endpoint which takes one POST for each transition of an alert.
-    pub webhook: Webhook,
-}
-
-/// An HTTP endpoint which takes one POST for each transition of an alert.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping")]
-pub struct Webhook {
-    /// http:// or https:// and a host.
-    pub url: String,
-    /// Further headers: a name, and env:NAME or file:/path for its value. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub headers: Option<Headers>,
-    /// Where the key of the HMAC-SHA256 signature over the body is kept: env:NAME or file:/path. Default: no signature.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<Secret>,
-    /// How long one attempt may take, 50ms to 60s. Default: 10s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Period>,
-}
-
 /// Where telemetry goes.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct Telemetry {
-    /// An OTLP collector (HTTP, protobuf). Default: none, unless OTEL_EXPORTER_OTLP_ENDPOINT or
-    /// OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is set.
+    /// An OTLP collector (HTTP, protobuf). Default: none, unless OTEL_EXPORTER_OTLP_ENDPOINT,
+    /// OTEL_EXPORTER_OTLP_METRICS_ENDPOINT or OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Otlp>,
 }
@@ -282,13 +263,41 @@ pub struct Otlp {
     /// milliseconds), or 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Period>,
+    /// Whom TLS trusts, and as whom it speaks. Default: the authorities of the system, and no client certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
-/// Where a secret is kept. The secret itself is refused, and no error repeats it.
-pub struct Secret(pub SecretRef);
+/// Whom TLS trusts, and as whom it speaks. For an https:// URL only.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+#[schemars(extend("dependentRequired" = { "cert": ["key"], "key": ["cert"] }))]
+pub struct Tls {
+    /// The absolute path of a PEM file of the certification authorities that are trusted instead of the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
+    pub ca: Option<String>,
+    /// The absolute path of a PEM file of the client certificate and its chain, where `key` is named as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
+    pub cert: Option<String>,
+    /// The absolute path of a PEM file of the key of `cert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
+    pub key: Option<String>,
+}
 
-/// The headers of a request, in the order in which they are written.
-pub struct Headers(pub Vec<(String, Secret)>);
+/// What may wait for delivery, of telemetry and alerts together.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Queue {
+    /// How many bytes may wait on disk: a whole number of KiB, MiB or GiB, 256KiB to 1GiB. Default: 16MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// How old what waits may become, 1m to 720h. Default: 72h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<Period>,
+}
 
 impl<'de> Deserialize<'de> for Sdks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -309,34 +318,13 @@ impl<'de> Deserialize<'de> for Sdks {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Sdks, A::Error> {
                 let mut names = Vec::new();
-                while let Some(SdkName(sdk)) = seq.next_element()? {
+                while let Some(Named(sdk)) = seq.next_element()? {
                     names.push(sdk);
                 }
                 Ok(Sdks::Names(names))
             }
         }
         deserializer.deserialize_any(AutoOrNames)
-    }
-}
-
-/// An SDK by its name alone: serde's own way would let YAML tags through.
-struct SdkName(Sdk);
-
-impl<'de> Deserialize<'de> for SdkName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = SdkName;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of an SDK")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SdkName, E> {
-                Sdk::deserialize(text.into_deserializer()).map(SdkName)
-            }
-        }
-        deserializer.deserialize_str(Name)
     }
 }
 
@@ -357,85 +345,5 @@ impl JsonSchema for Sdks {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let names = generator.subschema_for::<Vec<Sdk>>();
         json_schema!({ "anyOf": [{ "const": "auto" }, names] })
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reference;
-        impl Visitor<'_> for Reference {
-            type Value = Secret;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("env:NAME or file:/path")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
-                SecretRef::parse(text).map(Secret).ok_or_else(|| E::custom(NOT_A_REFERENCE))
-            }
-        }
-        deserializer.deserialize_str(Reference)
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl JsonSchema for Secret {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$" })
-    }
-}
-
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Headers;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-                let mut headers = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    headers.push(entry);
-                }
-                Ok(Headers(headers))
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-impl Serialize for Headers {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, secret)| (name, secret)))
-    }
-}
-
-impl JsonSchema for Headers {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Headers".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<Secret>() })
     }
 }

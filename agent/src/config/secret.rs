@@ -10,9 +10,15 @@ use super::checked::SecretRef;
 /// The longest secret, in bytes. A longer file was named by mistake.
 const LONGEST: usize = 8 * 1024;
 
-/// What is said of a text that is no reference. It must not repeat the text, which may be the secret itself.
-pub(super) const NOT_A_REFERENCE: &str = "a secret does not belong into this file: write env:NAME for an environment \
-                                          variable or file:/path for a file (the value is not shown)";
+/// What is said of a text that is no reference. It does not repeat the text, which may be the secret itself.
+pub(super) fn not_a_reference(text: &str) -> &'static str {
+    if text.starts_with("https://hooks.slack") {
+        return "the URL of a Slack webhook is a secret, because whoever knows it can write there: write env:NAME for an \
+                environment variable or file:/path for a file (the value is not shown)";
+    }
+    "a secret does not belong into this file: write env:NAME for an environment variable or file:/path for a file (the \
+     value is not shown)"
+}
 
 /// A secret could not be read. Never holds any part of its value.
 #[derive(Debug, thiserror::Error)]

@@ -45,7 +45,15 @@ pub(super) fn content(error: &serde_yaml::Error, text: &str) -> Reworded {
     if let Some((name, allowed)) =
         said.strip_prefix("unknown variant `").and_then(|rest| rest.rsplit_once("`, expected "))
     {
-        return reworded(unknown("SDK", name, allowed), place);
+        let what = match path.rsplit('.').next() {
+            Some("severity") => "severity",
+            Some(last) if last.starts_with("alerts[") => "alert",
+            _ => "SDK",
+        };
+        // In a channel, all but a plain word may be a secret in the wrong place.
+        let is_word = name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_".contains(&byte));
+        let name = if what == "SDK" || is_word { name } else { "" };
+        return reworded(unknown(what, name, allowed), place);
     }
     if let Some(key) = said.strip_prefix("missing field `") {
         return reworded(format!("the key {} is missing", key.trim_end_matches('`')), place);
@@ -84,7 +92,8 @@ fn unknown(what: &str, found: &str, allowed: &str) -> String {
         _ => ":".to_owned(),
     };
     let found: String = found.escape_debug().take(64).collect();
-    format!("unknown {what} {found}{hint} allowed here are {}", allowed.join(", "))
+    let space = if found.is_empty() { "" } else { " " };
+    format!("unknown {what}{space}{found}{hint} allowed here are {}", allowed.join(", "))
 }
 
 fn wanted(expected: &str) -> &str {
