@@ -205,7 +205,7 @@ fn converse(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.shutdown(Shutdown::Both)
 }
 
-fn read_request(stream: &TcpStream) -> io::Result<Request> {
+pub(crate) fn read_request(stream: impl Read) -> io::Result<Request> {
     let mut reader = BufReader::new(stream);
     let first = read_line(&mut reader)?;
     let mut words = first.split(' ').map(ToOwned::to_owned);
@@ -241,7 +241,7 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-fn write_reply(stream: &mut TcpStream, reply: &Reply) -> io::Result<()> {
+pub(crate) fn write_reply(stream: &mut impl Write, reply: &Reply) -> io::Result<()> {
     if reply.status == 0 {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend.
+//! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
@@ -22,6 +23,7 @@ pub mod net;
 pub mod ntp;
 pub mod ntpsec;
 pub mod process;
+pub mod tls;
 pub mod victoria;
 pub mod vm;
 pub mod wait;

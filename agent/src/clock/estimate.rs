@@ -75,6 +75,7 @@ pub struct Estimator {
     started: BootTime,
     sources: Vec<Source>,
     agreed: Option<(BootTime, Estimate)>,
+    is_vouched: bool,
     state: ClockState,
     history: History,
     leap_until: Option<BootTime>,
@@ -89,6 +90,7 @@ impl Estimator {
             started: now,
             sources: witnesses.into_iter().map(Source::new).collect(),
             agreed: None,
+            is_vouched: false,
             state: ClockState::Starting,
             history: History::default(),
             leap_until: None,
@@ -156,6 +158,12 @@ impl Estimator {
         honest().count() > 1 || honest().any(|source| source.filter.is_confirmed())
     }
 
+    /// Whether a quorum, two sources that agree or more, or a trusted source vouches for the estimate that is held. One
+    /// source that is not trusted does not, for then whoever forges its answers would decide what time it is.
+    pub const fn is_vouched(&self) -> bool {
+        self.is_vouched
+    }
+
     /// The sources, in the order of the configuration.
     pub fn sources(&self) -> &[Source] {
         &self.sources
@@ -196,6 +204,7 @@ impl Estimator {
         }
         self.state = match agreement {
             Some(agreement) => {
+                self.is_vouched = is_vouched(&agreement, &heard);
                 self.adopt(&agreement, now, aging);
                 ClockState::Synchronized
             }
@@ -282,10 +291,18 @@ fn contradicts(held: &Estimate, anchor: Anchor, bound: ErrorBound) -> bool {
     anchor.since(held.anchor).abs() > bound.span().plus(held.bound.span()).plus(JUMP)
 }
 
+/// An agreement that says nothing is vouched for by nobody.
+fn is_vouched(agreement: &Agreement, heard: &[Candidate]) -> bool {
+    let supporters = || heard.iter().filter(|candidate| candidate.agrees_with(agreement));
+    agreement.bound.span() <= WORTHLESS && (supporters().any(|one| one.trusted) || supporters().count() > 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::filter::tests::sample;
+    use crate::clock::time::SystemTime;
+    use crate::clock::true_clock::TrueClock;
 
     const HONEST: Witness = Witness { trusted: false, leap_smear: true };
 
@@ -388,6 +405,68 @@ mod tests {
             two.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
         }
         assert!(two.is_confirmed());
+    }
+
+    #[test]
+    fn a_quorum_or_a_trusted_source_vouches_and_a_single_one_does_not() {
+        let told = |witnesses: &[Witness], anchors: &[f64]| {
+            let mut estimator = Estimator::new(witnesses.iter().copied(), at(0.0));
+            for _ in 0..4 {
+                for (source, anchor) in anchors.iter().enumerate() {
+                    estimator.answered(source, sample(1.0, *anchor, 0.001), at(1.0));
+                }
+            }
+            estimator
+        };
+        let trusted = Witness { trusted: true, leap_smear: true };
+        assert!(!told(&[HONEST], &[1e9]).is_vouched(), "however often it answers");
+        assert!(!told(&[HONEST; 2], &[1e9]).is_vouched(), "nor if the other was not asked");
+        assert!(!told(&[HONEST; 2], &[1e9, 1e9 + 30.0]).is_vouched(), "nor if the other contradicts it");
+        assert!(told(&[trusted], &[1e9]).is_vouched());
+        assert!(told(&[HONEST; 2], &[1e9, 1e9]).is_vouched());
+        assert!(told(&[HONEST; 3], &[1e9, 1e9 + 30.0, 1e9]).is_vouched());
+        assert!(told(&[trusted, HONEST], &[1e9, 1e9 + 30.0]).is_vouched());
+        let mut vague = Estimator::new([trusted, HONEST], at(0.0));
+        for source in [0, 1] {
+            vague.answered(source, sample(1.0, 1e9, 3_600.0), at(1.0));
+        }
+        assert!(vague.estimate(at(1.0)).is_some() && !vague.is_vouched(), "what is an hour wide says nothing");
+    }
+
+    #[test]
+    fn what_a_quorum_has_told_tls_holds_when_it_falls_silent_and_when_one_alone_overturns_it() {
+        let clock = TrueClock::default();
+        let mut estimator = Estimator::new([HONEST; 2], at(0.0));
+        let mut step = |source, anchor: Option<f64>, second: f64| {
+            let now = at(second);
+            match anchor {
+                Some(anchor) => drop(estimator.answered(source, sample(second, anchor, 0.001), now)),
+                None => estimator.failed(source, Failure::Unanswered, now),
+            }
+            if let Some(estimate) = estimator.estimate(now) {
+                clock.set(estimate.anchor, estimator.is_vouched());
+            }
+            let reading = Reading { boot: now, system: SystemTime::ZERO };
+            let anchors =
+                [clock.at(reading), clock.vouched_at(reading)].map(|stamp| stamp.time.anchored(now).seconds());
+            (estimator.state(now), anchors)
+        };
+        for source in [0, 1] {
+            step(source, Some(1e9), 1.0);
+        }
+        for second in [2.0, 3.0, 4.0] {
+            step(0, None, second);
+            step(1, None, second);
+        }
+        assert_eq!(step(1, None, 5.0), (ClockState::Holdover, [1e9, 1e9]));
+        // The first one comes back alone with another time; after a while nobody else has a vote.
+        step(0, Some(1e9 + 400.0), 10.0);
+        assert_eq!(step(0, Some(1e9 + 400.0), 11.0), (ClockState::Disagreement, [1e9, 1e9]));
+        step(0, Some(1e9 + 400.0), 2_000.0);
+        let overturned = (ClockState::Synchronized, [1e9 + 400.0, 1e9]);
+        assert_eq!(step(0, Some(1e9 + 400.0), 2_001.0), overturned);
+        assert_eq!(step(1, Some(1e9 + 400.0), 2_002.0).1, [1e9 + 400.0, 1e9], "one answer proves nothing");
+        assert_eq!(step(1, Some(1e9 + 400.0), 2_003.0).1, [1e9 + 400.0; 2]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The clock by which all that leaves the agent is stamped.
+//! The clock by which all that leaves the agent is stamped, and the stricter one by which TLS judges certificates.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -7,11 +7,20 @@ use super::time::{Anchor, Reading, TrueTime};
 
 /// True time, anchored to the boot clock at the last good estimate: a step of the system clock does not move it.
 ///
-/// Before the first estimate it follows the system clock, and says so.
+/// Before the first estimate it follows the system clock, and says so. Its second reading, for TLS, is moved only by an
+/// estimate for which a quorum or a trusted source vouches: whoever forges the answers of a single time server must not
+/// make a certificate valid that has expired.
 #[derive(Debug, Default)]
 pub struct TrueClock {
+    estimate: Held,
+    vouched: Held,
+}
+
+/// An anchor, once there is one.
+#[derive(Debug, Default)]
+struct Held {
     anchor: AtomicI64,
-    verified: AtomicBool,
+    is_set: AtomicBool,
 }
 
 /// A point of true time, and whether anything but the system clock vouches for it.
@@ -33,11 +42,26 @@ impl Stamp {
     }
 }
 
-impl TrueClock {
-    /// Moves the clock to an estimate.
-    pub fn set(&self, anchor: Anchor) {
+impl Held {
+    fn set(&self, anchor: Anchor) {
         self.anchor.store(anchor.nanos(), Ordering::Relaxed);
-        self.verified.store(true, Ordering::Release);
+        self.is_set.store(true, Ordering::Release);
+    }
+
+    fn at(&self, reading: Reading) -> Stamp {
+        let is_set = self.is_set.load(Ordering::Acquire);
+        let anchor = is_set.then(|| Anchor::from_nanos(self.anchor.load(Ordering::Relaxed)));
+        Stamp::new(anchor.map(|anchor| anchor.at(reading.boot)), reading)
+    }
+}
+
+impl TrueClock {
+    /// Moves the clock to an estimate. One that is not vouched for leaves the time of TLS where it was.
+    pub fn set(&self, anchor: Anchor, is_vouched: bool) {
+        self.estimate.set(anchor);
+        if is_vouched {
+            self.vouched.set(anchor);
+        }
     }
 
     /// What time it is.
@@ -47,9 +71,13 @@ impl TrueClock {
 
     /// What time it was at `reading`.
     pub fn at(&self, reading: Reading) -> Stamp {
-        let is_set = self.verified.load(Ordering::Acquire);
-        let anchor = is_set.then(|| Anchor::from_nanos(self.anchor.load(Ordering::Relaxed)));
-        Stamp::new(anchor.map(|anchor| anchor.at(reading.boot)), reading)
+        self.estimate.at(reading)
+    }
+
+    /// What time it was for TLS at `reading`: by the last estimate for which a quorum or a trusted source vouched, or by
+    /// the system clock until there is one (`verified` is false then).
+    pub fn vouched_at(&self, reading: Reading) -> Stamp {
+        self.vouched.at(reading)
     }
 }
 
@@ -58,14 +86,34 @@ mod tests {
     use super::*;
     use crate::clock::time::{BootTime, SystemTime};
 
+    fn reading(system: i64) -> Reading {
+        Reading { boot: BootTime::from_nanos(7), system: SystemTime::from_nanos(system) }
+    }
+
+    const fn stamp(nanos: i64, verified: bool) -> Stamp {
+        Stamp { time: TrueTime::from_nanos(nanos), verified }
+    }
+
     #[test]
     fn it_follows_the_system_clock_until_the_first_estimate_and_never_after() {
         let clock = TrueClock::default();
-        let reading = |system| Reading { boot: BootTime::from_nanos(7), system: SystemTime::from_nanos(system) };
-        assert_eq!(clock.at(reading(100)), Stamp { time: TrueTime::from_nanos(100), verified: false });
-        clock.set(Anchor::from_nanos(1_000));
+        assert_eq!(clock.at(reading(100)), stamp(100, false));
+        clock.set(Anchor::from_nanos(1_000), false);
         for system in [100, 500_000] {
-            assert_eq!(clock.at(reading(system)), Stamp { time: TrueTime::from_nanos(1_007), verified: true });
+            assert_eq!(clock.at(reading(system)), stamp(1_007, true));
         }
+    }
+
+    #[test]
+    fn the_time_of_tls_is_moved_by_vouched_estimates_alone_and_holds_after() {
+        let clock = TrueClock::default();
+        clock.set(Anchor::from_nanos(1_000), false);
+        assert_eq!(clock.vouched_at(reading(100)), stamp(100, false), "the system clock's");
+        clock.set(Anchor::from_nanos(2_000), true);
+        clock.set(Anchor::from_nanos(9_000), false);
+        for system in [100, 500_000] {
+            assert_eq!(clock.vouched_at(reading(system)), stamp(2_007, true));
+        }
+        assert_eq!(clock.at(reading(100)), stamp(9_007, true));
     }
 }

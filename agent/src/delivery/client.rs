@@ -1,42 +1,135 @@
-//! The HTTP client of everything that leaves the agent.
+//! The HTTP clients of everything that leaves the agent.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::redirect;
+use reqwest::{Url, redirect, retry};
+
+use super::proxy::{Kind, Proxies};
+use super::tls::{self, TlsError};
+use crate::clock::true_clock::TrueClock;
+use crate::config::checked::Tls;
+
+/// How long a connection may take to come about, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Load balancers close what is idle for a minute, and a request must not meet the closing. It is also why nobody whose
+/// certificate was judged by another time stays connected.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Tls(Box<TlsError>),
     /// The client cannot be set up.
     #[error("the HTTP client cannot be set up: {0}")]
     Http(#[from] reqwest::Error),
 }
 
-/// Makes a client. The roots of trust of the system are read only where a destination needs them, because they take
-/// more memory than all the rest of the agent.
-///
-/// # Errors
-/// TLS or the client cannot be set up.
-pub fn client(needs_tls: bool) -> Result<reqwest::Client, ClientError> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("skewguard/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .pool_max_idle_per_host(1)
-        .http1_only();
-    let builder = if needs_tls {
-        // The first one installed serves every client of the process; a second attempt changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        builder
-    } else {
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        builder.tls_backend_preconfigured(tls)
-    };
-    Ok(builder.build()?)
+impl From<TlsError> for ClientError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
+    }
+}
+
+/// Makes clients. Destinations with equal needs share one.
+pub struct Clients {
+    tls: tls::Setup,
+    proxies: Proxies,
+    made: HashMap<Needs, reqwest::Client>,
+}
+
+/// What a destination needs of its client.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Needs {
+    /// Whom TLS trusts; `None` where nothing is sent over TLS.
+    tls: Option<Tls>,
+    /// Whether the proxy variables are followed.
+    is_proxied: bool,
+}
+
+impl Clients {
+    /// Judges certificates by `clock`, and reads the proxy variables of the process.
+    pub fn new(clock: Arc<TrueClock>) -> Self {
+        let proxies = Proxies::new(&|name| std::env::var(name).ok());
+        Self { tls: tls::Setup::new(clock), proxies, made: HashMap::new() }
+    }
+
+    /// The client for `url`; `None` stands for a URL that is a secret, and is taken for an `https://` one. The files
+    /// that `tls` names are read now, and only if something is sent over TLS.
+    ///
+    /// # Errors
+    /// A file of `tls` is not there or not what it should be, or the system has no roots of trust.
+    pub fn client(&mut self, url: Option<&str>, tls: &Tls) -> Result<reqwest::Client, ClientError> {
+        let needs = needs(self.proxies, url, tls);
+        if let Some(client) = self.made.get(&needs) {
+            return Ok(client.clone());
+        }
+        let tls = match &needs.tls {
+            Some(tls) => self.tls.config(tls)?,
+            None => self.tls.nobody()?,
+        };
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("skewguard/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(IDLE)
+            .http1_only();
+        let builder = if needs.is_proxied { builder } else { builder.no_proxy() };
+        let client = builder.build()?;
+        self.made.insert(needs, client.clone());
+        Ok(client)
+    }
+}
+
+/// A URL that is none fails when it is used, and needs nothing.
+fn needs(proxies: Proxies, url: Option<&str>, tls: &Tls) -> Needs {
+    let parsed = url.map(Url::parse);
+    let Ok(url) = parsed.transpose() else { return Needs { tls: None, is_proxied: false } };
+    let proxy = proxies.to(url.as_ref());
+    let is_https = url.is_none_or(|url| url.scheme() == "https");
+    let needs_tls = is_https || proxy == Some(Kind::Tls);
+    Needs { tls: needs_tls.then(|| tls.clone()), is_proxied: proxy.is_some() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTTPS_PROXY: [(&str, &str); 2] = [("HTTP_PROXY", "https://p"), ("HTTPS_PROXY", "http://p")];
+
+    fn need(variables: &[(&str, &str)], url: Option<&str>) -> (bool, bool) {
+        let env = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let needs = needs(Proxies::new(&env), url, &Tls::default());
+        (needs.tls.is_some(), needs.is_proxied)
+    }
+
+    #[test]
+    fn roots_are_needed_for_https_and_for_a_proxy_over_tls() {
+        assert_eq!(need(&[], Some("http://c:4318")), (false, false));
+        assert_eq!(need(&[], Some("HTTPS://c:4318")), (true, false));
+        assert_eq!(need(&[], None), (true, false));
+        assert_eq!(need(&[], Some("no url")), (false, false));
+        assert_eq!(need(&HTTPS_PROXY, Some("http://c:4318")), (true, true));
+        assert_eq!(need(&HTTPS_PROXY, Some("http://127.0.0.1:4318")), (false, false));
+        assert_eq!(need(&HTTPS_PROXY, Some("https://127.0.0.1:4318")), (true, false));
+        assert_eq!(need(&HTTPS_PROXY, None), (true, true));
+    }
+
+    #[test]
+    fn destinations_with_equal_needs_share_a_client_and_tls_is_left_alone_without_https() {
+        let tls = tls::Setup::new(Arc::default());
+        let mut clients = Clients { tls, proxies: Proxies::default(), made: HashMap::new() };
+        let missing = Tls { ca: Some("/nowhere/ca.pem".into()), identity: None };
+        clients.client(Some("http://a"), &Tls::default()).unwrap();
+        clients.client(Some("http://b"), &missing).unwrap();
+        assert_eq!(clients.made.len(), 1);
+        let error = clients.client(Some("https://b"), &missing).err().unwrap().to_string();
+        assert!(error.contains("/nowhere/ca.pem"), "{error}");
+    }
 }

@@ -2,7 +2,9 @@
 
 pub mod client;
 pub mod item;
+pub mod proxy;
 pub mod queue;
 pub mod request;
 pub mod spool;
 pub mod store;
+pub mod tls;

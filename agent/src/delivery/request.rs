@@ -1,5 +1,6 @@
 //! One attempt to deliver one item.
 
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::item::Item;
+use super::tls;
 use crate::config::checked::SecretRef;
 
 /// More of an answer is not read.
@@ -126,9 +128,13 @@ pub fn add_secrets(headers: &mut HeaderMap, secrets: &[(String, SecretRef)]) -> 
 
 /// Never the URL: it may hold a token.
 fn in_words(error: &reqwest::Error) -> String {
-    let what = if error.is_builder() {
+    if error.is_builder() {
         return "the URL is none (it is not shown)".to_owned();
-    } else if error.is_timeout() {
+    }
+    if let Some(tls) = tls_error(error) {
+        return format!("TLS failed: {}", tls::in_words(tls));
+    }
+    let what = if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
         "no connection"
@@ -139,8 +145,35 @@ fn in_words(error: &reqwest::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    match cause.downcast_ref::<std::io::Error>() {
+    match cause.downcast_ref::<io::Error>() {
         Some(io) => format!("{what}: {io}"),
         None => what.to_owned(),
+    }
+}
+
+/// What TLS says, however deep it is wrapped: an `io::Error` passes over what it wraps when it is asked for its source.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(tls) = error.downcast_ref() {
+            return Some(tls);
+        }
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_says_is_found_under_any_number_of_io_errors() {
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError));
+        assert_eq!(tls_error(&wrapped), Some(&rustls::Error::DecryptError));
+        assert_eq!(tls_error(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
     }
 }

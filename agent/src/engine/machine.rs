@@ -120,6 +120,11 @@ impl Engine {
         self.estimator.estimate(self.last.boot).map(|estimate| estimate.anchor)
     }
 
+    /// Whether a quorum or a trusted source vouches for the anchor.
+    pub const fn is_vouched(&self) -> bool {
+        self.estimator.is_vouched()
+    }
+
     /// What is known of time at `reading`.
     pub(super) fn at(&self, reading: Reading) -> Now {
         let estimate = self.estimator.estimate(reading.boot);

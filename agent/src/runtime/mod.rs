@@ -26,6 +26,7 @@ use crate::engine::{Engine, Event};
 use crate::snapshot::Snapshot;
 use crate::status;
 use crate::sys;
+use crate::telemetry::endpoint::HalfIdentity;
 use crate::vitals::{Ailment, Task};
 
 /// The clocks are compared this often, which is how late a step can be noticed.
@@ -43,8 +44,16 @@ const EXPIRE_EVERY: u32 = 60;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An HTTP client cannot be set up.
+    #[error("{destination}: {source}")]
+    Client {
+        /// For whom.
+        destination: String,
+        /// Why.
+        source: ClientError,
+    },
+    /// The variables of OTLP name half of an identity.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    HalfIdentity(#[from] HalfIdentity),
     /// The client of the instance metadata service cannot be set up.
     #[error("the client of the instance metadata service cannot be set up: {0}")]
     Imds(#[from] imds::client::SetupError),
@@ -223,7 +232,7 @@ impl Flow {
         let now = local::read();
         let reaction = self.engine.handle(event, now);
         if let Some(anchor) = self.engine.anchor() {
-            self.clock.set(anchor);
+            self.clock.set(anchor, self.engine.is_vouched());
         }
         let snapshot = Arc::new(self.engine.snapshot(now));
         let before = self.published.swap(Arc::clone(&snapshot));

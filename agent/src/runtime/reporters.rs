@@ -12,8 +12,8 @@ use super::StartError;
 use crate::alert::machine::Transition;
 use crate::clock::time::{BootTime, SystemTime};
 use crate::clock::true_clock::{Stamp, TrueClock};
-use crate::config::checked::{Channel, Config, Otlp, Target};
-use crate::delivery::client::client;
+use crate::config::checked::{Channel, Config, Otlp, Target, Tls};
+use crate::delivery::client::Clients;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::queue::Budget;
 use crate::delivery::request::Endpoint;
@@ -21,11 +21,15 @@ use crate::delivery::spool::{Outbox, Spool};
 use crate::notify::channel::{endpoint, told};
 use crate::notify::message::message;
 use crate::snapshot::{AlertMessage, Snapshot};
-use crate::telemetry::endpoint::{OtlpEndpoint, url};
+use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
 use crate::telemetry::export::{Parts, Telemetry};
 use crate::telemetry::gateway::Signal;
 use crate::telemetry::resource::hostname;
 use crate::vitals::Ailment;
+
+/// The destinations of OTLP, by the name that output has for them.
+const METRICS: &str = "otlp-metrics";
+const LOGS: &str = "otlp-logs";
 
 /// What all reporters read and stamp by.
 #[derive(Clone)]
@@ -58,18 +62,24 @@ impl Prepared {
         if config.otlp.is_none() && config.channels.is_empty() {
             return Ok(Self { channels: Vec::new(), otlp: None });
         }
-        let client = client(needs_tls(config, env))?;
-        let _ = sources;
-        let channels = config.channels.iter();
-        let channels = channels.map(|channel| (channel.clone(), endpoint(channel, client.clone())));
-        let otlp = config.otlp.as_ref().and_then(|otlp| {
-            let endpoint = |signal| -> Option<Arc<dyn Endpoint>> {
-                let url = url(signal, otlp, env)?;
-                Some(Arc::new(OtlpEndpoint::new(client.clone(), signal, url, otlp, env)))
-            };
-            Some((otlp.clone(), endpoint(Signal::Metrics)?, endpoint(Signal::Logs)))
-        });
-        Ok(Self { channels: channels.collect(), otlp })
+        let mut clients = Clients::new(Arc::clone(&sources.clock));
+        let mut client = |destination: &str, url: Option<&str>, tls: &Tls| {
+            let failed = |source| StartError::Client { destination: destination.to_owned(), source };
+            clients.client(url, tls).map_err(failed)
+        };
+        let mut channels = Vec::new();
+        for channel in &config.channels {
+            let client = client(&channel.name, address(&channel.target), &channel.tls)?;
+            channels.push((channel.clone(), endpoint(channel, client)));
+        }
+        let Some(otlp) = &config.otlp else { return Ok(Self { channels, otlp: None }) };
+        let mut endpoint = |signal, name| -> Result<Option<Arc<dyn Endpoint>>, StartError> {
+            let Some(url) = url(signal, otlp, env) else { return Ok(None) };
+            let client = client(name, Some(&url), &tls(signal, otlp, env)?)?;
+            Ok(Some(Arc::new(OtlpEndpoint::new(client, signal, url, otlp, env))))
+        };
+        let (metrics, logs) = (endpoint(Signal::Metrics, METRICS)?, endpoint(Signal::Logs, LOGS)?);
+        Ok(Self { channels, otlp: metrics.map(|metrics| (otlp.clone(), metrics, logs)) })
     }
 }
 
@@ -115,8 +125,8 @@ impl Reporters {
             })
             .collect();
         if let Some((otlp, metrics, logs)) = prepared.otlp {
-            let metrics = lane("otlp-metrics", metrics);
-            let logs = logs.map(|logs| lane("otlp-logs", logs));
+            let metrics = lane(METRICS, metrics);
+            let logs = logs.map(|logs| lane(LOGS, logs));
             if self.telemetry.is_none() {
                 let Sources { published, clock } = self.sources.clone();
                 let telemetry = Telemetry::start(&otlp, env, &Parts { metrics, logs, published, clock })?;
@@ -223,14 +233,14 @@ fn write_line(body: &[u8]) {
     let _ = io::stderr().lock().write_all(&[body, b"\n"].concat());
 }
 
-fn needs_tls(config: &Config, env: Environment<'_>) -> bool {
-    let is_https = |url: &str| url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
-    let endpoints =
-        ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
-    // A proxy may itself be reached over TLS.
-    let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    let is_plain = |channel: &Channel| matches!(&channel.target, Target::Webhook(webhook) if !is_https(&webhook.url));
-    !config.channels.iter().all(is_plain)
-        || config.otlp.as_ref().and_then(|otlp| otlp.endpoint.as_deref()).is_some_and(is_https)
-        || endpoints.iter().chain(&proxies).any(|name| env(name).is_some_and(|url| is_https(&url)))
+/// Where a channel is reached; `None` where that is a secret.
+fn address(target: &Target) -> Option<&str> {
+    match target {
+        Target::Webhook(webhook) => Some(&webhook.url),
+        Target::Alertmanager(alertmanager) => Some(&alertmanager.url),
+        Target::PagerDuty(pager_duty) => Some(&pager_duty.url),
+        Target::Sns(sns) => Some(&sns.endpoint),
+        Target::EventBridge(event_bridge) => Some(&event_bridge.endpoint),
+        Target::Slack(_) => None,
+    }
 }

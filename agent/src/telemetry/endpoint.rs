@@ -1,5 +1,6 @@
 //! An OTLP collector (HTTP, protobuf).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::gateway::Signal;
-use crate::config::checked::{Otlp, SecretRef};
+use crate::config::checked::{Otlp, SecretRef, Tls};
 use crate::delivery::item::{Content, Item};
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, send};
 
@@ -37,6 +38,39 @@ pub fn url(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) 
     }
     variable(format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.variable()))
         .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).map(below))
+}
+
+/// A client certificate without its key, or a key without its certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("{given} is set and {missing} is not: a client certificate needs its key, so set both or neither")]
+pub struct HalfIdentity {
+    given: &'static str,
+    missing: &'static str,
+}
+
+/// Whom TLS trusts for a signal, and as whom it speaks, by the configuration, or else by the `OTEL_*` variables.
+///
+/// # Errors
+/// The variables name a client certificate without a key, or a key without a certificate.
+pub fn tls(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) -> Result<Tls, HalfIdentity> {
+    if config.tls != Tls::default() {
+        return Ok(config.tls.clone());
+    }
+    let file = |name: &str| {
+        let of_signal = env(&format!("OTEL_EXPORTER_OTLP_{}_{name}", signal.variable()));
+        let path = of_signal.filter(|path| !path.is_empty()).or_else(|| env(&format!("OTEL_EXPORTER_OTLP_{name}")));
+        path.filter(|path| !path.is_empty()).map(PathBuf::from)
+    };
+    let identity = match (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (certificate, _) => {
+            let (given, missing) = ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
+            let (given, missing) = if certificate.is_some() { (given, missing) } else { (missing, given) };
+            return Err(HalfIdentity { given, missing });
+        }
+    };
+    Ok(Tls { ca: file("CERTIFICATE"), identity })
 }
 
 impl OtlpEndpoint {
@@ -127,6 +161,36 @@ mod tests {
         assert_eq!(url(Signal::Logs, &config(None), &env).unwrap(), "http://logs/as/it/is");
         assert_eq!(url(Signal::Metrics, &config(None), &env).unwrap(), "http://general/v1/metrics");
         assert_eq!(url(Signal::Metrics, &config(None), &|_| None), None);
+    }
+
+    #[test]
+    fn tls_follows_the_configuration_or_else_the_variables_each_for_the_signal_or_for_both() {
+        let env = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_CERTIFICATE" => Some("/ca".to_owned()),
+            "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE" => Some("/logs-ca".to_owned()),
+            "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE" => Some("/cert".to_owned()),
+            "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY" => Some("/key".to_owned()),
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY" => Some(String::new()),
+            _ => None,
+        };
+        let metrics = tls(Signal::Metrics, &config(None), &env).unwrap();
+        assert_eq!(metrics, Tls { ca: Some("/ca".into()), identity: Some(("/cert".into(), "/key".into())) });
+        let logs = tls(Signal::Logs, &config(None), &env).unwrap();
+        assert_eq!(logs, Tls { ca: Some("/logs-ca".into()), identity: None });
+        let own = Tls { ca: Some("/own".into()), identity: None };
+        let configured = Otlp { tls: own.clone(), ..config(None) };
+        assert_eq!(tls(Signal::Metrics, &configured, &env).unwrap(), own);
+    }
+
+    #[test]
+    fn half_an_identity_is_an_error_that_names_the_other_half() {
+        let with = |given: &str| {
+            tls(Signal::Logs, &config(None), &|name| (name == given).then(|| "/f".into())).err().unwrap().to_string()
+        };
+        assert!(with("OTEL_EXPORTER_OTLP_CLIENT_KEY").contains("and OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is not"));
+        assert!(
+            with("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE").contains("and OTEL_EXPORTER_OTLP_CLIENT_KEY is not")
+        );
     }
 
     #[test]
