@@ -260,6 +260,9 @@ pub struct AlertMessage {
     pub subject: String,
     /// How bad it is, or was.
     pub severity: Severity,
+    /// How bad it was when it was told before; absent where it was not, or just as bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Severity>,
     /// What happened.
     pub change: Change,
     /// Cause and effect.
@@ -272,6 +275,9 @@ pub struct AlertMessage {
     pub attributes: BTreeMap<String, String>,
     /// When it began to fire, in true time.
     pub since: String,
+    /// Whether anything but the system clock vouches for `since`.
+    #[serde(default)]
+    pub since_verified: bool,
     /// When this happened, in true time.
     pub true_time: String,
     /// When this happened by the system clock.

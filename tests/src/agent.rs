@@ -80,10 +80,23 @@ impl<'net> Skewguard<'net> {
     /// # Errors
     /// When the lab has no libfaketime.
     pub fn with_faked_time(self, offset: &str) -> Result<Self> {
+        Ok(self.with_libfaketime()?.env("FAKETIME", offset))
+    }
+
+    /// As [`Self::with_faked_time`], but by the offset that stands in a file, which is read again every second: whoever
+    /// writes it sets the program's clock.
+    ///
+    /// # Errors
+    /// When the lab has no libfaketime.
+    pub fn with_time_from(self, file: &Path) -> Result<Self> {
+        Ok(self.with_libfaketime()?.env("FAKETIME_TIMESTAMP_FILE", file).env("FAKETIME_CACHE_DURATION", "1"))
+    }
+
+    fn with_libfaketime(self) -> Result<Self> {
         let library = format!("root/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH);
         let library = lab_dir()?.join(library);
         let library = library.canonicalize().with_context(|| format!("{} is missing", library.display()))?;
-        Ok(self.env("LD_PRELOAD", library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+        Ok(self.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
     }
 
     /// The directory that holds the configuration and the socket.

@@ -4,9 +4,12 @@
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend.
+//! - [`alertmanager`], [`s3`]: a real taker of alerts, and a server that refuses wrong signatures.
+//! - [`takers`]: strict scripted takers of alerts, for those services that no lab can have.
 //! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set.
+//! - [`memory`]: the search for secrets in a process.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
 //! No program that the lab starts can set the machine's clock: each runs without `CAP_SYS_TIME`. A guest has a clock of
@@ -15,14 +18,18 @@
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it reads the machine's clocks itself")]
 
 pub mod agent;
+pub mod alertmanager;
 pub mod chrony;
 pub mod http;
+pub mod memory;
 pub mod metadata;
 pub mod moto;
 pub mod net;
 pub mod ntp;
 pub mod ntpsec;
 pub mod process;
+pub mod s3;
+pub mod takers;
 pub mod tls;
 pub mod victoria;
 pub mod vm;

@@ -4,9 +4,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 
-use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tests::agent::{Answer, Running, Skewguard};
 use tests::http::{self, HttpServer, Reply};
+use tests::memory;
 use tests::moto::{self, Moto};
 use tests::net::{IMDS, IMDS_V6, Net, Side, TIME_SYNC};
 use tests::ntp::{self, NtpServer, ahead_by};
@@ -587,43 +586,12 @@ fn a_credential_that_has_expired_in_truth_is_expired_though_the_host_believes_ot
 
 // Secrets
 
-/// Which of the needles are anywhere in the memory of a process.
-fn found_in_memory<'a>(pid: u32, needles: &[&'a str]) -> Vec<&'a str> {
-    let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let mut found: Vec<&str> = Vec::new();
-    let mut read = 0;
-    for line in maps.lines() {
-        let mut fields = line.split_whitespace();
-        let (range, permissions) = (fields.next().unwrap(), fields.next().unwrap());
-        // The kernel's own pages cannot be read, and hold nothing of the process.
-        if !permissions.starts_with('r') || line.ends_with("[vvar]") || line.ends_with("[vvar_vclock]") {
-            continue;
-        }
-        let (start, end) = range.split_once('-').unwrap();
-        let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        match memory.read_exact_at(&mut bytes, start) {
-            Ok(()) => read += bytes.len(),
-            Err(_) if line.ends_with("[vsyscall]") => continue,
-            Err(error) => panic!("{line} cannot be read: {error}"),
-        }
-        for needle in needles {
-            if !found.contains(needle) && bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
-                found.push(needle);
-            }
-        }
-    }
-    assert!(read > 1024 * 1024, "only {read} bytes were read");
-    found
-}
-
 /// The scan finds what must be there, and none of the role's secrets.
 #[track_caller]
 fn assert_no_secret_in_memory(running: &Running<'_>) {
     let mut needles = vec![ROLE];
     needles.extend(SECRETS);
-    assert_eq!(found_in_memory(running.pid(), &needles), [ROLE]);
+    assert_eq!(memory::found(running.pid(), &needles).unwrap(), [ROLE]);
 }
 
 #[track_caller]
@@ -636,7 +604,7 @@ fn assert_no_secret_in(text: &str) {
 #[test]
 fn the_scan_of_memory_finds_a_secret_that_is_kept() {
     let kept = document(HOUR);
-    let found = found_in_memory(std::process::id(), &["SecretPiece0001"]);
+    let found = memory::found(std::process::id(), &["SecretPiece0001"]).unwrap();
     assert_eq!(found, ["SecretPiece0001"], "{}", kept.len());
 }
 
@@ -686,7 +654,7 @@ fn no_secret_of_a_document_that_is_refused_stays_in_memory_or_in_the_log() {
     for (fetches, code) in [(1, "malformed"), (2, "too-large"), (3, "interrupted")] {
         let status = await_fetches(&mut running, &imds, fetches);
         assert_eq!(status["credentials"][0]["code"], code);
-        let found = found_in_memory(running.pid(), &SECRETS);
+        let found = memory::found(running.pid(), &SECRETS).unwrap();
         assert!(found.is_empty(), "{found:?} after {code}");
         assert_no_secret_in(&status.to_string());
     }

@@ -114,6 +114,15 @@ impl Machine {
         self.alerts.iter().map(|((kind, subject), alert)| (*kind, subject.as_str(), alert))
     }
 
+    /// Every alert that fires, as if it were told again at `now`; nothing changes by it.
+    pub fn firing(&self, now: Stamp) -> impl Iterator<Item = Transition> {
+        self.alerts.iter().filter_map(move |((kind, subject), alert)| {
+            let State::Firing { since, .. } = alert.state else { return None };
+            let moment = Moment { boot: BootTime::ZERO, stamp: now, graced: true };
+            Some(transition(*kind, subject, alert, Some(alert.severity), Change::Repeated, since, moment))
+        })
+    }
+
     /// Takes all findings of a moment, and says what is to be told.
     pub fn step(&mut self, findings: &[Finding], now: Moment) -> Vec<Transition> {
         let mut transitions = Vec::new();

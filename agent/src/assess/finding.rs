@@ -28,10 +28,12 @@ pub enum Kind {
     CredentialExpiring,
     /// Credentials cannot be read.
     CredentialUnavailable,
+    /// Nothing: a test of the channels. No finding is of this kind, and no configuration can name it.
+    Test,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that a finding can be of.
     pub const ALL: [Self; 10] = [
         Self::ClockSkew,
         Self::ClockSkewForecast,
@@ -58,6 +60,7 @@ impl Kind {
             Self::CredentialRefreshMargin => "credential-refresh-margin",
             Self::CredentialExpiring => "credential-expiring",
             Self::CredentialUnavailable => "credential-unavailable",
+            Self::Test => "test",
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) enum Command {
     Check(Check),
     /// Ask the running agent what it knows
     Status(Status),
+    /// Try out the channels of alerts
+    #[command(subcommand)]
+    Alert(Alert),
     /// See it work: an AWS in a box on this host's loopback, in less than a minute
     ///
     /// Starts NTP servers, an instance metadata service and a collector on loopback, lets the real agent loose on them,
@@ -77,6 +80,26 @@ pub(super) struct Status {
     /// How the answer is written
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Alert {
+    /// Send a test to one channel or to all, and say what came back
+    ///
+    /// The test says that it is one. It is sent as an alert that fires and then as one that is resolved, so that nothing
+    /// stays open. True time is measured first, so that signatures are right even where the clock of this host is not.
+    ///
+    /// Exit codes: 0 every channel took it, 1 at least one did not, 64 there is no such channel.
+    Test(AlertTest),
+}
+
+#[derive(Args)]
+pub(super) struct AlertTest {
+    /// The channel [default: all]
+    #[arg(value_name = "CHANNEL")]
+    pub(super) channel: Option<String>,
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
 }
 
 #[derive(Subcommand)]

@@ -27,18 +27,20 @@ const REMOTE_PAUSE: Duration = Duration::from_secs(2);
 const CREDENTIAL_READS: u32 = 2;
 
 pub(super) async fn check(config: Config, arguments: &Check) -> anyhow::Result<u8> {
-    let snapshot = measure(Arc::new(config), arguments).await?;
+    let engine = measure(Arc::new(config), arguments.samples, arguments.timeout).await?;
+    let snapshot = engine.snapshot_of_one_look(local::read());
     text::print(&snapshot, arguments.format)?;
     Ok(snapshot.status.exit_code())
 }
 
-async fn measure(config: Arc<Config>, arguments: &Check) -> anyhow::Result<Snapshot> {
-    let deadline = Instant::now() + arguments.timeout;
+/// Asks each source `samples` times at least, and again while not all is well, within `timeout`.
+pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration) -> anyhow::Result<Engine> {
+    let deadline = Instant::now() + timeout;
     let mut engine = Engine::new(Arc::clone(&config), local::read());
     engine.handle(Event::Tick(sys::kernel_clock().ok()), local::read());
     let mut credential_reads = 0;
     let look = |engine: &Engine| engine.snapshot_of_one_look(local::read());
-    for round in 1..=CONFIRMATIONS.max(arguments.samples) {
+    for round in 1..=CONFIRMATIONS.max(samples) {
         let mut open: BTreeSet<Asked> = (0..config.sources.len()).map(Asked::Source).collect();
         // Two failures in a row are a finding, and a third would only take time.
         let is_read = credential_reads > 0 && (is_readable(&look(&engine)) || credential_reads >= CREDENTIAL_READS);
@@ -62,14 +64,14 @@ async fn measure(config: Arc<Config>, arguments: &Check) -> anyhow::Result<Snaps
             give_up(&mut engine, &open);
             break;
         }
-        if round >= arguments.samples && is_settled(&look(&engine)) {
+        if round >= samples && is_settled(&look(&engine)) {
             break;
         }
         if config.sources.iter().any(|source| !source.server.is_near()) {
             tokio::time::sleep_until(deadline.min(Instant::now() + REMOTE_PAUSE)).await;
         }
     }
-    Ok(look(&engine))
+    Ok(engine)
 }
 
 /// Somebody who was asked.

@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::args::{Arguments, Command};
+use super::alert::UnknownChannel;
+use super::args::{Alert, Arguments, Command};
 use super::input::read;
-use super::{check, config, demo, run, status};
+use super::{alert, check, config, demo, run, status};
 use crate::config::explain::ConfigError;
 
 /// Exit codes beside those of `check` (sysexits.h).
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => match error.downcast_ref::<ConfigError>() {
             Some(wrong) => complain(&wrong.to_string(), exit::CONFIG),
+            None if error.is::<UnknownChannel>() => complain(&format!("error: {error}"), exit::USAGE),
             None => complain(&format!("error: {error:#}"), exit::SOFTWARE),
         },
     }
@@ -48,6 +50,9 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
                 None => read(&arguments.config)?.socket,
             };
             block_on(status::status(&socket, arguments.format))?
+        }
+        Command::Alert(Alert::Test(arguments)) => {
+            block_on(alert::test(read(&arguments.config)?, arguments.channel.as_deref()))?
         }
         Command::Demo => block_on(demo::demo())?,
         Command::Config(command) => config::config(command),

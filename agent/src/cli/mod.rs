@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod alert;
 pub mod args;
 mod check;
 mod config;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::credentials::Known;
 use super::event::{Event, Reaction};
-use crate::alert::machine::{Machine, Moment};
+use crate::alert::machine::{Machine, Moment, Transition};
 use crate::assess::clock_findings::{self, ClockFacts};
 use crate::assess::finding::Finding;
 use crate::assess::limit::{self, Skew, Standing};
@@ -123,6 +123,11 @@ impl Engine {
     /// Whether a quorum or a trusted source vouches for the anchor.
     pub const fn is_vouched(&self) -> bool {
         self.estimator.is_vouched()
+    }
+
+    /// Every alert that fires, as if it were told again at `now`.
+    pub fn firing(&self, now: Stamp) -> impl Iterator<Item = Transition> {
+        self.alerts.firing(now)
     }
 
     /// What is known of time at `reading`.

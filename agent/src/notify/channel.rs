@@ -1,36 +1,191 @@
-//! Which alerts a channel is told of, and who takes them.
+//! What a channel is told of an alert, and who takes it.
 
 use std::sync::Arc;
 
-use crate::alert::machine::{Change, Transition};
-use crate::config::checked::{Channel, Target};
-use crate::delivery::request::Endpoint;
-
+use super::alertmanager::AlertmanagerEndpoint;
+use super::aws::Aws;
+use super::eventbridge::EventBridgeEndpoint;
+use super::pagerduty::PagerDutyEndpoint;
+use super::slack::SlackEndpoint;
+use super::sns::SnsEndpoint;
 use super::webhook::WebhookEndpoint;
+use crate::alert::machine::{Change, Transition};
+use crate::clock::true_clock::TrueClock;
+use crate::config::checked::{Channel, Imds, Target};
+use crate::delivery::request::Endpoint;
+use crate::snapshot::AlertMessage;
 
-/// What a channel is told of a transition; `None` where nothing.
+/// The message of a transition as a channel sees it, from that of the transition itself.
+pub fn message(message: &AlertMessage, seen: &Transition) -> AlertMessage {
+    let Transition { severity, change, .. } = *seen;
+    let before = seen.before.filter(|before| *before != severity);
+    AlertMessage { severity, before, change, ..message.clone() }
+}
+
+/// A transition as a channel sees it; `None` where it is told nothing.
 ///
-/// A channel of a severity sees an alert that falls below it as resolved.
-pub fn told(channel: &Channel, transition: &Transition) -> Option<Change> {
+/// A channel of a severity sees an alert that falls below it as resolved, with the severity that it had there.
+pub fn told(channel: &Channel, transition: &Transition) -> Option<Transition> {
     if channel.alerts.as_ref().is_some_and(|kinds| !kinds.contains(&transition.kind)) {
         return None;
     }
-    let is_wanted = transition.severity >= channel.severity;
-    let was_wanted = transition.before.is_some_and(|before| before >= channel.severity);
-    match transition.change {
-        change if is_wanted => Some(change),
-        Change::Firing | Change::Repeated if was_wanted => Some(Change::Resolved),
-        _ => None,
+    let before = transition.before.filter(|before| *before >= channel.severity);
+    if transition.severity >= channel.severity {
+        return Some(Transition { before, ..transition.clone() });
+    }
+    let severity = before?;
+    Some(Transition { severity, before, change: Change::Resolved, ..transition.clone() })
+}
+
+/// Where a channel is reached; `None` where that is a secret.
+pub fn address(channel: &Channel) -> Option<&str> {
+    match &channel.target {
+        Target::Webhook(webhook) => Some(&webhook.url),
+        Target::Alertmanager(alertmanager) => Some(&alertmanager.url),
+        Target::PagerDuty(pager_duty) => Some(&pager_duty.url),
+        Target::Sns(sns) => Some(&sns.endpoint),
+        Target::EventBridge(event_bridge) => Some(&event_bridge.endpoint),
+        Target::Slack(_) => None,
     }
 }
 
-/// Who takes what a channel is told.
-pub fn endpoint(channel: &Channel, client: reqwest::Client) -> Arc<dyn Endpoint> {
+/// Who takes what a channel is told: `client` sends it, and for AWS it is signed by `clock` with keys from `imds`.
+pub fn endpoint(
+    channel: &Channel,
+    client: reqwest::Client,
+    clock: &Arc<TrueClock>,
+    imds: Option<&Imds>,
+) -> Arc<dyn Endpoint> {
     let timeout = channel.timeout;
-    match &channel.target {
-        Target::Webhook(webhook) => Arc::new(WebhookEndpoint { client, webhook: webhook.clone(), timeout }),
-        Target::Alertmanager(_) | Target::PagerDuty(_) | Target::Slack(_) | Target::Sns(_) | Target::EventBridge(_) => {
-            unreachable!("the configuration does not accept them yet")
+    match channel.target.clone() {
+        Target::Webhook(webhook) => Arc::new(WebhookEndpoint { client, webhook, timeout }),
+        Target::Alertmanager(alertmanager) => Arc::new(AlertmanagerEndpoint { client, alertmanager, timeout }),
+        Target::PagerDuty(pagerduty) => Arc::new(PagerDutyEndpoint { client, pagerduty, timeout }),
+        Target::Slack(slack) => Arc::new(SlackEndpoint { client, slack, timeout }),
+        Target::Sns(sns) => Arc::new(SnsEndpoint { aws: aws(client, clock, imds, channel), sns }),
+        Target::EventBridge(bus) => Arc::new(EventBridgeEndpoint { aws: aws(client, clock, imds, channel), bus }),
+    }
+}
+
+fn aws(client: reqwest::Client, clock: &Arc<TrueClock>, imds: Option<&Imds>, channel: &Channel) -> Aws {
+    Aws { client, imds: imds.cloned(), clock: Arc::clone(clock), timeout: channel.timeout }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::alert::machine::{Machine, Moment};
+    use crate::assess::finding::{Finding, Kind, Severity};
+    use crate::clock::time::{BootTime, TrueTime};
+    use crate::clock::true_clock::Stamp;
+    use crate::config::checked::{SecretRef, Slack, Tls};
+
+    const BOTH: [Severity; 2] = [Severity::Warning, Severity::Critical];
+    const REPEAT: Duration = Duration::from_secs(5);
+
+    fn channel(severity: Severity, alerts: Option<Vec<Kind>>) -> Channel {
+        let target = Target::Slack(Slack { url: SecretRef::Environment("A".into()) });
+        Channel { name: "a".into(), severity, alerts, target, timeout: REPEAT, tls: Tls::default() }
+    }
+
+    /// What the machine says second by second while a finding is raised, held, or gone.
+    fn life(seconds: &[Option<(Option<Severity>, Severity)>]) -> Vec<Transition> {
+        let mut machine = Machine::new(REPEAT);
+        let step = |(second, found): (i32, &Option<(Option<Severity>, Severity)>)| {
+            let time = f64::from(second);
+            let stamp = Stamp { time: TrueTime::from_seconds(time), verified: true };
+            let moment = Moment { boot: BootTime::from_seconds(time), stamp, graced: true };
+            let finding = found.map(|(raised, held)| Finding {
+                kind: Kind::ClockSkew,
+                subject: String::new(),
+                raised,
+                held: held.max(raised.unwrap_or(held)),
+                hold: Duration::from_secs(1),
+                urgent: false,
+                summary: String::new(),
+                remedy: String::new(),
+            });
+            machine.step(finding.as_slice(), moment)
+        };
+        (0..).zip(seconds).flat_map(step).collect()
+    }
+
+    fn any_life() -> impl Strategy<Value = Vec<Transition>> {
+        let severity = || prop::sample::select(BOTH.as_slice());
+        let second = prop::option::weighted(0.8, (prop::option::of(severity()), severity()));
+        prop::collection::vec(second, 0..60).prop_map(|seconds| life(&seconds))
+    }
+
+    proptest! {
+        #[test]
+        fn every_channel_sees_an_alert_fire_before_it_resolves_and_nothing_twice(
+            life in any_life(), least in prop::sample::select(BOTH.as_slice()),
+        ) {
+            let channel = channel(least, None);
+            let mut open: Option<Severity> = None;
+            for transition in &life {
+                let Some(seen) = told(&channel, transition) else {
+                    prop_assert!(transition.severity < least && open.is_none(), "{:?} while {:?}", transition, open);
+                    continue;
+                };
+                prop_assert!(seen.severity >= least);
+                prop_assert_eq!(seen.before, open, "what was told before is what was told here");
+                open = match seen.change {
+                    Change::Firing => {
+                        prop_assert_ne!(open, Some(seen.severity), "told twice");
+                        Some(seen.severity)
+                    }
+                    Change::Repeated => {
+                        prop_assert_eq!(open, Some(seen.severity));
+                        open
+                    }
+                    Change::Resolved => {
+                        prop_assert_eq!(open, Some(seen.severity), "the one that ends is the one that began");
+                        None
+                    }
+                };
+                let fires = transition.change != Change::Resolved && transition.severity >= least;
+                prop_assert_eq!(open.is_some(), fires, "as it stands");
+            }
         }
+
+        #[test]
+        fn what_fired_is_resolved_once_the_finding_is_gone(
+            seconds in prop::collection::vec(prop::sample::select(BOTH.as_slice()), 2..20),
+            least in prop::sample::select(BOTH.as_slice()),
+        ) {
+            let mut seconds: Vec<_> = seconds.into_iter().map(|severity| Some((Some(severity), severity))).collect();
+            seconds.push(None);
+            let seen: Vec<_> = life(&seconds).iter().filter_map(|one| told(&channel(least, None), one)).collect();
+            let is_over = seen.last().is_none_or(|last| last.change == Change::Resolved);
+            prop_assert!(is_over, "{:?}", seen);
+        }
+
+        #[test]
+        fn a_channel_is_told_of_its_alerts_alone(life in any_life()) {
+            for transition in &life {
+                prop_assert_eq!(told(&channel(Severity::Warning, Some(vec![Kind::ClockStepped])), transition), None);
+                let named = channel(Severity::Warning, Some(vec![Kind::ClockStepped, Kind::ClockSkew]));
+                prop_assert_eq!(told(&named, transition), Some(transition.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn an_alert_that_falls_below_the_severity_of_a_channel_is_over_there() {
+        let second = |severity| Some((Some(severity), severity));
+        let seconds = [Severity::Critical, Severity::Critical, Severity::Warning].map(second);
+        let all = life(&seconds);
+        let seen = |least| {
+            let told = all.iter().filter_map(|one| told(&channel(least, None), one));
+            told.map(|one| (one.change, one.severity, one.before)).collect::<Vec<_>>()
+        };
+        let (warning, critical) = (Severity::Warning, Severity::Critical);
+        assert_eq!(seen(warning), [(Change::Firing, critical, None), (Change::Firing, warning, Some(critical))]);
+        assert_eq!(seen(critical), [(Change::Firing, critical, None), (Change::Resolved, critical, Some(critical))]);
     }
 }

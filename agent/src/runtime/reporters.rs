@@ -6,21 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::StartError;
 use crate::alert::machine::Transition;
-use crate::clock::time::{BootTime, SystemTime};
-use crate::clock::true_clock::{Stamp, TrueClock};
+use crate::clock::time::{BootTime, Reading, Span, SystemTime};
+use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Channel, Config, Otlp, Target, Tls};
 use crate::delivery::client::Clients;
-use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::queue::Budget;
 use crate::delivery::request::Endpoint;
-use crate::delivery::spool::{Outbox, Spool};
-use crate::notify::channel::{endpoint, told};
-use crate::notify::message::message;
+use crate::delivery::spool::{Kept, Outbox, Spool};
+use crate::engine::Engine;
+use crate::notify::alertmanager;
+use crate::notify::channel::{self, address, endpoint, told};
+use crate::notify::message::{item, message};
 use crate::snapshot::{AlertMessage, Snapshot};
+use crate::state::Untold;
 use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
 use crate::telemetry::export::{Parts, Telemetry};
 use crate::telemetry::gateway::Signal;
@@ -45,10 +48,53 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Reporters {
     spool: Spool,
     sources: Sources,
-    channels: Vec<(Channel, Outbox)>,
+    listeners: Vec<Listener>,
     telemetry: Option<(Otlp, Telemetry)>,
     pub(super) to_stderr: bool,
     host: String,
+}
+
+/// A channel, and the way to it.
+struct Listener {
+    channel: Channel,
+    outbox: Outbox,
+    repost: Option<Repost>,
+}
+
+/// When what fires is told again.
+struct Repost {
+    period: Duration,
+    due: BootTime,
+}
+
+impl Listener {
+    fn new(channel: Channel, outbox: Outbox) -> Self {
+        let repost = match &channel.target {
+            Target::Alertmanager(alertmanager) => Some(Repost { period: alertmanager.repost, due: BootTime::ZERO }),
+            _ => None,
+        };
+        Self { channel, outbox, repost }
+    }
+}
+
+/// What was told, on its way.
+#[derive(Default)]
+pub(super) struct Told {
+    kept: Vec<Kept>,
+    logged: Vec<oneshot::Receiver<()>>,
+}
+
+impl Told {
+    /// Waits until it outlives the process, as far as it can.
+    pub(super) async fn wait(self) {
+        for one in self.kept {
+            one.wait().await;
+        }
+        for one in self.logged {
+            // The exporter may have ended meanwhile.
+            let _ = one.await;
+        }
+    }
 }
 
 /// Everything about a configuration that can fail.
@@ -69,8 +115,8 @@ impl Prepared {
         };
         let mut channels = Vec::new();
         for channel in &config.channels {
-            let client = client(&channel.name, address(&channel.target), &channel.tls)?;
-            channels.push((channel.clone(), endpoint(channel, client)));
+            let client = client(&channel.name, address(channel), &channel.tls)?;
+            channels.push((channel.clone(), endpoint(channel, client, &sources.clock, config.imds.as_ref())));
         }
         let Some(otlp) = &config.otlp else { return Ok(Self { channels, otlp: None }) };
         let mut endpoint = |signal, name| -> Result<Option<Arc<dyn Endpoint>>, StartError> {
@@ -92,7 +138,7 @@ impl Reporters {
         env: Environment<'_>,
         to_stderr: bool,
     ) -> Result<Self, StartError> {
-        let mut reporters = Self { spool, sources, channels: Vec::new(), telemetry: None, to_stderr, host: hostname() };
+        let mut reporters = Self { spool, sources, listeners: Vec::new(), telemetry: None, to_stderr, host: hostname() };
         let prepared = Prepared::new(config, &reporters.sources, env)?;
         reporters.adopt(prepared, env)?;
         Ok(reporters)
@@ -118,12 +164,11 @@ impl Reporters {
             self.spool.lane(name, endpoint)
         };
         let channels = prepared.channels.into_iter();
-        self.channels = channels
-            .map(|(channel, endpoint)| {
-                let outbox = lane(&channel.name, endpoint);
-                (channel, outbox)
-            })
-            .collect();
+        let listeners = channels.map(|(channel, endpoint)| {
+            let outbox = lane(&channel.name, endpoint);
+            Listener::new(channel, outbox)
+        });
+        self.listeners = listeners.collect();
         if let Some((otlp, metrics, logs)) = prepared.otlp {
             let metrics = lane(METRICS, metrics);
             let logs = logs.map(|logs| lane(LOGS, logs));
@@ -146,34 +191,51 @@ impl Reporters {
 
     /// The message of a transition that happened at `system` by the system clock.
     pub(super) fn message(&self, transition: &Transition, snapshot: &Snapshot, system: SystemTime) -> AlertMessage {
-        message(transition, transition.change, &self.host, &snapshot.host, system)
+        message(transition, &self.host, &snapshot.host, system)
     }
 
-    /// Tells a transition to all. Returns once it outlives the process, as far as it can.
-    pub(super) async fn tell(&self, transition: &Transition, message: &AlertMessage) {
-        let Some(item) = alert_item(message, transition.at) else { return };
-        if self.to_stderr {
-            write_line(&item.body);
-        }
-        let mut kept = Vec::new();
-        for (channel, outbox) in &self.channels {
-            match told(channel, transition) {
-                Some(change) if change == message.change => kept.push(outbox.push(item.clone())),
-                Some(change) => {
-                    let message = AlertMessage { change, ..message.clone() };
-                    kept.extend(alert_item(&message, transition.at).map(|item| outbox.push(item)));
-                }
-                None => {}
+    /// Tells transitions to all, and returns at once.
+    pub(super) fn tell(&mut self, untold: &[Untold]) -> Told {
+        let mut told = Told::default();
+        for Untold { transition, message } in untold {
+            if let Err(error) = self.tell_one(transition, message, &mut told) {
+                tracing::error!(%error, "an alert cannot be written as JSON");
             }
         }
-        let alerts = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.alerts.as_ref());
-        let logged = alerts.map(|alerts| alerts.write(transition, message));
-        for one in kept {
-            one.wait().await;
+        told
+    }
+
+    fn tell_one(
+        &mut self,
+        transition: &Transition,
+        message: &AlertMessage,
+        all: &mut Told,
+    ) -> Result<(), serde_json::Error> {
+        if self.to_stderr {
+            write_line(&item(message, transition.at)?.body);
         }
-        if let Some(logged) = logged {
-            // The exporter may have ended meanwhile.
-            let _ = logged.await;
+        for listener in &mut self.listeners {
+            let Some(seen) = told(&listener.channel, transition) else { continue };
+            let message = channel::message(message, &seen);
+            all.kept.push(listener.outbox.push(item(&message, transition.at)?));
+            // What was to be told again may be over.
+            listener.outbox.push_latest(None);
+        }
+        let alerts = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.alerts.as_ref());
+        all.logged.extend(alerts.map(|alerts| alerts.write(transition, message)));
+        Ok(())
+    }
+
+    /// Tells what fires again to those who would take it for resolved otherwise, where it is time.
+    pub(super) fn repost(&mut self, engine: &Engine, snapshot: &Snapshot, now: Reading) {
+        let stamp = self.sources.clock.at(now);
+        for Listener { channel, outbox, repost } in &mut self.listeners {
+            let Some(repost) = repost.as_mut().filter(|repost| repost.due <= now.boot) else { continue };
+            repost.due = now.boot.plus(Span::from_duration(repost.period));
+            let firing = engine.firing(stamp).filter_map(|transition| told(channel, &transition));
+            let firing: Vec<_> =
+                firing.map(|seen| message(&seen, &self.host, &snapshot.host, now.system)).collect();
+            outbox.push_latest(alertmanager::repost(&firing, stamp));
         }
     }
 
@@ -213,19 +275,6 @@ pub(super) fn budget(config: &Config) -> Budget {
     Budget { size: config.queue.size, age: config.queue.age }
 }
 
-/// The message as what is delivered.
-fn alert_item(message: &AlertMessage, at: Stamp) -> Option<Item> {
-    match serde_json::to_vec(message) {
-        Ok(body) => {
-            Some(Item { class: Class::Alert, key: message.key(), at, content: Content::Json, body: body.into() })
-        }
-        Err(error) => {
-            tracing::error!(%error, "an alert cannot be written as JSON");
-            None
-        }
-    }
-}
-
 /// Alerts stand on standard error as they are, one JSON object a line, between the lines of the log.
 fn write_line(body: &[u8]) {
     use std::io::Write;
@@ -233,14 +282,3 @@ fn write_line(body: &[u8]) {
     let _ = io::stderr().lock().write_all(&[body, b"\n"].concat());
 }
 
-/// Where a channel is reached; `None` where that is a secret.
-fn address(target: &Target) -> Option<&str> {
-    match target {
-        Target::Webhook(webhook) => Some(&webhook.url),
-        Target::Alertmanager(alertmanager) => Some(&alertmanager.url),
-        Target::PagerDuty(pager_duty) => Some(&pager_duty.url),
-        Target::Sns(sns) => Some(&sns.endpoint),
-        Target::EventBridge(event_bridge) => Some(&event_bridge.endpoint),
-        Target::Slack(_) => None,
-    }
-}

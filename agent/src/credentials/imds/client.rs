@@ -72,10 +72,16 @@ impl ImdsClient {
     }
 
     async fn lease(&mut self) -> Result<Lease, Unavailable> {
+        let (role, body) = self.document().await?;
+        document::lease(&role, &body)
+    }
+
+    /// The role of the instance, and the document of its credentials with the secrets in it.
+    pub(super) async fn document(&mut self) -> Result<(String, Vec<u8>), Unavailable> {
         let list = self.get(ROLES_PATH).await?.ok_or(Unavailable::NoRole)?;
         let role = document::role(&list)?;
         let body = self.get(&format!("{ROLES_PATH}{role}")).await?.ok_or(Unavailable::RoleGone)?;
-        document::lease(role, &body)
+        Ok((role.to_owned(), body))
     }
 
     /// The body at `path`, `None` where there is nothing (404). A 401 renews the token once.

@@ -70,7 +70,7 @@ fn server_time(text: &str) -> Result<TrueTime, Unavailable> {
 }
 
 /// The reason in constant text: what `serde_json` says may quote the value that it did not expect.
-fn shape(error: &serde_json::Error) -> Unavailable {
+pub(super) fn shape(error: &serde_json::Error) -> Unavailable {
     Unavailable::Malformed(match error.classify() {
         serde_json::error::Category::Eof => "the document is cut short",
         serde_json::error::Category::Data => "the document has an unexpected shape",

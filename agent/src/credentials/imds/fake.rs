@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 use crate::config::checked::Imds;
 
 /// What must never be seen outside of the wire.
-pub(super) const SECRETS: [&str; 3] = ["ASIAEXAMPLEKEY", "wJalrSecretExample", "IQoJSessionExample"];
-pub(super) const TOKEN: &str = "AQAEAtokenExample==";
-pub(super) const TOKEN_ROUTE: &str = "PUT /latest/api/token";
-pub(super) const ROLES_ROUTE: &str = "GET /latest/meta-data/iam/security-credentials/";
-pub(super) const DOCUMENT_ROUTE: &str = "GET /latest/meta-data/iam/security-credentials/web";
-pub(super) const DOCUMENT: &str = r#"{
+pub(crate) const SECRETS: [&str; 3] = ["ASIAEXAMPLEKEY", "wJalrSecretExample", "IQoJSessionExample"];
+pub(crate) const TOKEN: &str = "AQAEAtokenExample==";
+pub(crate) const TOKEN_ROUTE: &str = "PUT /latest/api/token";
+pub(crate) const ROLES_ROUTE: &str = "GET /latest/meta-data/iam/security-credentials/";
+pub(crate) const DOCUMENT_ROUTE: &str = "GET /latest/meta-data/iam/security-credentials/web";
+pub(crate) const DOCUMENT: &str = r#"{
   "Code" : "Success",
   "LastUpdated" : "2026-03-01T10:00:00Z",
   "Type" : "AWS-HMAC",
@@ -28,7 +28,7 @@ pub(super) const DOCUMENT: &str = r#"{
 }"#;
 
 /// A configuration of one attempt, with a timeout that a loaded machine does not reach by accident.
-pub(super) fn config(endpoint: &str) -> Imds {
+pub(crate) fn config(endpoint: &str) -> Imds {
     let [timeout, poll] = [20, 300].map(Duration::from_secs);
     Imds { endpoint: endpoint.into(), timeout, attempts: 1, poll }
 }
@@ -44,7 +44,7 @@ enum Framing {
 
 /// What the service says to one request.
 #[derive(Clone)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -54,79 +54,79 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let framing = Framing::Length(body.len());
         Self { status, headers: Vec::new(), body, framing, drip: None, delay: Duration::ZERO }
     }
 
-    pub(super) fn ok(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self::new(200, body)
     }
 
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::new(status, "<html>not for you</html>")
     }
 
     /// A token that lives for `ttl` seconds.
-    pub(super) fn token(ttl: u64) -> Self {
+    pub(crate) fn token(ttl: u64) -> Self {
         Self::ok(TOKEN).with("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", &ttl.to_string())
     }
 
     /// Bytes instead of an answer.
-    pub(super) fn raw(bytes: &str) -> Self {
+    pub(crate) fn raw(bytes: &str) -> Self {
         Self { framing: Framing::Raw, ..Self::ok(bytes) }
     }
 
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// A body whose end is the end of the connection.
-    pub(super) fn until_close(self) -> Self {
+    pub(crate) fn until_close(self) -> Self {
         Self { framing: Framing::Close, ..self }
     }
 
-    pub(super) fn chunked(self) -> Self {
+    pub(crate) fn chunked(self) -> Self {
         Self { framing: Framing::Chunked, ..self }
     }
 
     /// A `Content-Length` that may not be true.
-    pub(super) fn claiming(self, length: usize) -> Self {
+    pub(crate) fn claiming(self, length: usize) -> Self {
         Self { framing: Framing::Length(length), ..self }
     }
 
     /// One byte of the body every `pause`.
-    pub(super) fn dripping(self, pause: Duration) -> Self {
+    pub(crate) fn dripping(self, pause: Duration) -> Self {
         Self { drip: Some(pause), ..self }
     }
 
     /// The whole answer, after `delay`.
-    pub(super) fn after(self, delay: Duration) -> Self {
+    pub(crate) fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 }
 
 /// A request as it came.
 #[derive(Clone)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Method and path.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// The number of the connection.
-    pub(super) connection: usize,
+    pub(crate) connection: usize,
     headers: Vec<(String, String)>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
 /// A running service. It ends when this is dropped.
-pub(super) struct Fake {
-    pub(super) endpoint: String,
+pub(crate) struct Fake {
+    pub(crate) endpoint: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
 }
@@ -134,16 +134,16 @@ pub(super) struct Fake {
 impl Fake {
     /// A service that answers `routes`, each with its replies in turn and then the last of them for ever. It hands out
     /// tokens unless told otherwise, and says 404 to all else.
-    pub(super) async fn start<const N: usize>(routes: [(&str, Vec<Reply>); N]) -> Self {
+    pub(crate) async fn start<const N: usize>(routes: [(&str, Vec<Reply>); N]) -> Self {
         Self::start_on(IpAddr::V4(Ipv4Addr::LOCALHOST), routes).await
     }
 
     /// A service with the credentials of the role `web`, in which `routes` take the place of what is usual.
-    pub(super) async fn healthy<const N: usize>(routes: [(&str, Vec<Reply>); N]) -> Self {
+    pub(crate) async fn healthy<const N: usize>(routes: [(&str, Vec<Reply>); N]) -> Self {
         Self::healthy_on(IpAddr::V4(Ipv4Addr::LOCALHOST), routes).await
     }
 
-    pub(super) async fn healthy_on<const N: usize>(address: IpAddr, routes: [(&str, Vec<Reply>); N]) -> Self {
+    pub(crate) async fn healthy_on<const N: usize>(address: IpAddr, routes: [(&str, Vec<Reply>); N]) -> Self {
         let usual = [(ROLES_ROUTE, vec![Reply::ok("web")]), (DOCUMENT_ROUTE, vec![Reply::ok(DOCUMENT)])];
         Self::start_on(address, usual.into_iter().chain(routes)).await
     }
@@ -160,12 +160,12 @@ impl Fake {
     }
 
     /// Every request so far.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// How often `route` was asked.
-    pub(super) fn count(&self, route: &str) -> usize {
+    pub(crate) fn count(&self, route: &str) -> usize {
         self.seen.lock().unwrap().iter().filter(|request| request.line == route).count()
     }
 }

@@ -3,11 +3,12 @@
 
 pub mod client;
 pub mod host;
+pub mod keys;
 pub mod poller;
 pub mod schedule;
 
 mod document;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod http;
 mod token;

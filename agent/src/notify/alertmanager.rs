@@ -1,0 +1,226 @@
+//! Prometheus Alertmanager, API v2.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{message, post};
+use crate::alert::machine::Change;
+use crate::assess::finding::Severity;
+use crate::clock::true_clock::Stamp;
+use crate::config::checked::Alertmanager;
+use crate::delivery::item::{Class, Content, Item};
+use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets};
+use crate::snapshot::AlertMessage;
+
+/// What of the host's identity becomes a label. It does not change while the instance lives.
+const IDENTITY: [(&str, &str); 3] =
+    [("host.id", "instance_id"), ("cloud.account.id", "account_id"), ("cloud.region", "region")];
+
+/// An Alertmanager.
+pub struct AlertmanagerEndpoint {
+    /// How it is reached.
+    pub client: reqwest::Client,
+    /// Where it is.
+    pub alertmanager: Alertmanager,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+#[async_trait]
+impl Endpoint for AlertmanagerEndpoint {
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+        let messages = match item.body.first() {
+            Some(b'[') => serde_json::from_slice(&item.body)
+                .map_err(|_| Failure::lasting("what was queued is no list of alerts"))?,
+            _ => vec![message::carried(item)?],
+        };
+        let alerts: Vec<Posted> = messages.iter().flat_map(posted).collect();
+        let body = serde_json::to_vec(&alerts).map_err(|error| Failure::lasting(error.to_string()))?;
+        let mut headers = post::json();
+        add_secrets(&mut headers, &self.alertmanager.headers)?;
+        let url = format!("{}/api/v2/alerts", self.alertmanager.url.trim_end_matches('/'));
+        post::send(&self.client, Post { url, headers, body: body.into(), timeout: self.timeout }, &[]).await
+    }
+}
+
+/// Every alert that still fires as one item, to be posted again before Alertmanager takes them for resolved; `None`
+/// where nothing fires.
+pub fn repost(firing: &[AlertMessage], at: Stamp) -> Option<Item> {
+    let first = firing.first()?;
+    let body = serde_json::to_vec(firing).ok()?.into();
+    let key = format!("{}/repost/{}", first.host, first.true_time);
+    Some(Item { class: Class::Alert, key, at, content: Content::Json, body })
+}
+
+/// An alert as Alertmanager takes it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Posted {
+    labels: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+}
+
+/// What Alertmanager is told.
+///
+/// Its alerts are told apart by their labels, so nothing that changes may be one. The severity is one all the same,
+/// because people route by it: where it changes, the alert of the former severity ends as the other one begins.
+///
+/// A time is told only where it is verified: one in the future would be refused, or keep an alert open. An end without
+/// one cannot be told at all: such an alert is posted no more, and ends there after `resolve_timeout`.
+fn posted(message: &AlertMessage) -> Vec<Posted> {
+    let of = |severity: Severity, has_ended: bool| {
+        let ends_at = (has_ended && message.verified).then(|| message.true_time.clone());
+        // Without this one Alertmanager takes the moment at which it hears of the alert first.
+        let starts_at = (message.since_verified && message.verified).then(|| message.since.clone());
+        Posted { labels: labels(message, severity), annotations: annotations(message), starts_at, ends_at }
+    };
+    let mut alerts = Vec::new();
+    if message.change != Change::Resolved {
+        alerts.push(of(message.severity, false));
+        let former = message.before.filter(|before| *before != message.severity && message.verified);
+        alerts.extend(former.map(|before| of(before, true)));
+    } else if message.verified {
+        alerts.push(of(message.severity, true));
+    }
+    alerts
+}
+
+fn labels(message: &AlertMessage, severity: Severity) -> BTreeMap<&'static str, String> {
+    let mut labels = BTreeMap::from([
+        ("alertname", message.alert.name().to_owned()),
+        ("severity", severity.name().to_owned()),
+        ("host", message.host.clone()),
+        ("source", "skewguard".to_owned()),
+        // An empty label is none, for Alertmanager.
+        ("subject", message.subject.clone()),
+    ]);
+    let identity = IDENTITY.iter().filter_map(|(name, label)| Some((*label, message.attributes.get(*name)?.clone())));
+    labels.extend(identity);
+    labels.retain(|_, value| !value.is_empty());
+    labels
+}
+
+fn annotations(message: &AlertMessage) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("summary", message.summary.clone()),
+        ("remedy", message.remedy.clone()),
+        ("true_time", message.true_time.clone()),
+        ("system_time", message.system_time.clone()),
+        ("verified", message.verified.to_string()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::delivery::client::client;
+    use crate::demo::http::{Response, start};
+    use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
+
+    /// The path and the body of what is posted.
+    async fn sent(item: &Item) -> (String, serde_json::Value) {
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let address = start(move |request| {
+            sender.send((request.path, serde_json::from_slice(&request.body).unwrap())).unwrap();
+            Response::ok("")
+        });
+        let url = format!("http://{}/prefix/", address.await.unwrap());
+        let alertmanager = Alertmanager { url, headers: Vec::new(), repost: Duration::from_secs(60) };
+        let timeout = Duration::from_secs(5);
+        let endpoint = AlertmanagerEndpoint { client: client(false).unwrap(), alertmanager, timeout };
+        endpoint.attempt(item).await.unwrap();
+        seen.recv().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_firing_alert_is_posted_with_its_beginning_and_without_an_end() {
+        let (path, body) = sent(&item(&skew(Change::Firing))).await;
+        assert_eq!(path, "/prefix/api/v2/alerts");
+        assert_eq!(
+            body,
+            serde_json::json!([{
+                "labels": {
+                    "alertname": "clock-skew", "severity": "critical", "host": "ip-10-0-0-1", "source": "skewguard",
+                    "instance_id": "i-1", "account_id": "123456789012", "region": "eu-central-1",
+                },
+                "annotations": {
+                    "summary": "The system clock is 24.0 h fast", "remedy": "Start chronyd",
+                    "true_time": TRUE_TIME, "system_time": "2026-03-02T10:05:00.000Z", "verified": "true",
+                },
+                "startsAt": "2026-03-01T10:00:00.000Z",
+            }])
+        );
+    }
+
+    #[tokio::test]
+    async fn all_that_fires_is_posted_again_at_once() {
+        let other = AlertMessage { subject: "imds".into(), ..skew(Change::Repeated) };
+        let again = repost(&[skew(Change::Repeated), other], item(&skew(Change::Repeated)).at).unwrap();
+        let (_, body) = sent(&again).await;
+        let subjects: Vec<_> = body.as_array().unwrap().iter().map(|alert| &alert["labels"]["subject"]).collect();
+        assert_eq!(subjects, [&serde_json::Value::Null, &"imds".into()]);
+        assert_eq!(repost(&[], again.at), None);
+    }
+
+    #[test]
+    fn another_severity_begins_one_alert_and_ends_the_other() {
+        let worse = AlertMessage { before: Some(Severity::Warning), ..skew(Change::Firing) };
+        let alerts = posted(&worse);
+        let told = |alert: &Posted| (alert.labels["severity"].clone(), alert.ends_at.clone());
+        let expected = [("critical".to_owned(), None), ("warning".to_owned(), Some(TRUE_TIME.to_owned()))];
+        assert_eq!(alerts.iter().map(told).collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
+    async fn an_end_whose_time_nobody_vouches_for_is_left_to_the_timeout() {
+        let resolved = AlertMessage { verified: false, ..skew(Change::Resolved) };
+        assert_eq!(sent(&item(&resolved)).await.1, serde_json::json!([]));
+        let worse = AlertMessage { verified: false, before: Some(Severity::Warning), ..skew(Change::Firing) };
+        assert_eq!(posted(&worse).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn an_alert_has_the_same_labels_from_its_firing_to_its_resolve(
+            message in any_message(), summary in ".*", time in "[0-9]{4}", verified: bool,
+        ) {
+            let fired = AlertMessage { change: Change::Firing, before: None, ..message };
+            let resolved = AlertMessage {
+                change: Change::Resolved, summary, system_time: time.clone(), true_time: time, verified, ..fired.clone()
+            };
+            let (firing, resolved) = (posted(&fired), posted(&resolved));
+            prop_assert_eq!(firing.len(), 1);
+            prop_assert_eq!(resolved.len(), usize::from(verified));
+            prop_assert!(resolved.iter().all(|alert| alert.labels == firing[0].labels));
+            prop_assert!(firing[0].labels.values().all(|value| !value.is_empty()));
+        }
+
+        #[test]
+        fn no_time_is_told_that_nobody_vouches_for(message in any_message()) {
+            for alert in posted(&message) {
+                prop_assert!(alert.starts_at.is_none() || message.since_verified && message.verified);
+                prop_assert!(alert.ends_at.is_none() || message.verified);
+            }
+        }
+
+        #[test]
+        fn exactly_what_fires_stays_open(message in any_message()) {
+            let open = |alert: &&Posted| alert.ends_at.is_none();
+            let alerts = posted(&message);
+            prop_assert_eq!(alerts.iter().filter(open).count(), usize::from(message.change != Change::Resolved));
+            let severities: std::collections::BTreeSet<_> =
+                alerts.iter().map(|alert| &alert.labels["severity"]).collect();
+            prop_assert_eq!(severities.len(), alerts.len());
+        }
+    }
+}

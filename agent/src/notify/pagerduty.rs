@@ -1,0 +1,183 @@
+//! PagerDuty, Events API v2.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::text::{cut, short_name};
+use super::{message, post};
+use crate::alert::machine::Change;
+use crate::assess::finding::Kind;
+use crate::config::checked::PagerDuty;
+use crate::delivery::item::Item;
+use crate::delivery::request::{Answer, Endpoint, Failure, Post, read};
+use crate::snapshot::AlertMessage;
+
+/// The longest summary, in characters.
+const LONGEST_SUMMARY: usize = 1024;
+/// The longest key, in bytes.
+const LONGEST_KEY: usize = 255;
+
+/// A PagerDuty service.
+pub struct PagerDutyEndpoint {
+    /// How it is reached.
+    pub client: reqwest::Client,
+    /// Which it is.
+    pub pagerduty: PagerDuty,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+#[async_trait]
+impl Endpoint for PagerDutyEndpoint {
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+        let message = message::carried(item)?;
+        let key = read(&self.pagerduty.routing_key)?;
+        let body = serde_json::to_vec(&event(&message, &key)).map_err(|error| Failure::lasting(error.to_string()))?;
+        let (url, timeout) = (self.pagerduty.url.clone(), self.timeout);
+        post::send(&self.client, Post { url, headers: post::json(), body: body.into(), timeout }, &[&key]).await
+    }
+}
+
+/// An event. It has no `Debug`: the routing key is in it.
+#[derive(Serialize)]
+struct Event<'a> {
+    routing_key: &'a str,
+    event_action: &'static str,
+    dedup_key: String,
+    client: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Payload<'a>>,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    summary: String,
+    source: &'a str,
+    severity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<&'a str>,
+    component: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    class: &'static str,
+    custom_details: &'a AlertMessage,
+}
+
+/// A repeated alert triggers again with the same key, which PagerDuty counts to the same incident.
+fn event<'a>(message: &'a AlertMessage, routing_key: &'a str) -> Event<'a> {
+    let is_resolved = message.change == Change::Resolved;
+    Event {
+        routing_key,
+        event_action: if is_resolved { "resolve" } else { "trigger" },
+        dedup_key: short_name(&message.id, LONGEST_KEY),
+        client: "skewguard",
+        payload: (!is_resolved).then(|| Payload {
+            summary: cut(&format!("{}: {}", message.host, message.summary), LONGEST_SUMMARY),
+            source: &message.host,
+            severity: message.severity.name(),
+            timestamp: message.verified.then_some(message.true_time.as_str()),
+            component: component(message.alert),
+            group: message.attributes.get("cloud.region").map(String::as_str),
+            class: message.alert.name(),
+            custom_details: message,
+        }),
+    }
+}
+
+/// The part of the host that is to blame.
+const fn component(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ClockSkew
+        | Kind::ClockSkewForecast
+        | Kind::ClockUndisciplined
+        | Kind::ClockStepped
+        | Kind::ClockUnverified => "clock",
+        Kind::SourceFalseticker | Kind::SourceUnreachable => "time source",
+        Kind::CredentialRefreshMargin | Kind::CredentialExpiring | Kind::CredentialUnavailable => "credentials",
+        Kind::Test => "skewguard",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::checked::SecretRef;
+    use crate::delivery::client::client;
+    use crate::demo::http::{Response, start};
+    use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
+
+    fn json_of(message: &AlertMessage) -> Value {
+        serde_json::to_value(event(message, "key")).unwrap()
+    }
+
+    #[test]
+    fn a_firing_alert_triggers_and_the_same_key_resolves_it() {
+        let (fired, repeated, resolved) =
+            (skew(Change::Firing), json_of(&skew(Change::Repeated)), json_of(&skew(Change::Resolved)));
+        assert_eq!(
+            json_of(&fired),
+            json!({
+                "routing_key": "key",
+                "event_action": "trigger",
+                "dedup_key": "ip-10-0-0-1/clock-skew//2026-03-01T10:00:00.000Z",
+                "client": "skewguard",
+                "payload": {
+                    "summary": "ip-10-0-0-1: The system clock is 24.0 h fast",
+                    "source": "ip-10-0-0-1",
+                    "severity": "critical",
+                    "timestamp": TRUE_TIME,
+                    "component": "clock",
+                    "group": "eu-central-1",
+                    "class": "clock-skew",
+                    "custom_details": fired,
+                },
+            })
+        );
+        assert_eq!((&repeated["event_action"], &resolved["event_action"]), (&"trigger".into(), &"resolve".into()));
+        assert_eq!((&repeated["dedup_key"], &resolved["payload"]), (&resolved["dedup_key"], &Value::Null));
+    }
+
+    #[tokio::test]
+    async fn the_key_is_read_at_the_moment_of_sending_and_never_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let address = start(|request| {
+            let event: Value = serde_json::from_slice(&request.body).unwrap();
+            Response { status: 202, ..Response::ok(format!("{} of {}", request.path, event["routing_key"])) }
+        });
+        let url = format!("http://{}/v2/enqueue", address.await.unwrap());
+        let pagerduty = PagerDuty { routing_key: SecretRef::File(path.clone()), url };
+        let endpoint = PagerDutyEndpoint { client: client(false).unwrap(), pagerduty, timeout: Duration::from_secs(5) };
+        let item = item(&skew(Change::Firing));
+        assert!(endpoint.attempt(&item).await.unwrap_err().retry);
+        std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+        let answer = endpoint.attempt(&item).await.unwrap();
+        assert_eq!((answer.status, answer.body.as_ref()), (202, b"/v2/enqueue of \"***\"".as_slice()));
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_is_within_the_bounds_of_the_service(message in any_message()) {
+            let event = json_of(&message);
+            prop_assert!(event["dedup_key"].as_str().unwrap().len() <= 255);
+            let is_resolved = message.change == Change::Resolved;
+            prop_assert_eq!(event["payload"].is_null(), is_resolved);
+            if !is_resolved {
+                prop_assert!(event["payload"]["summary"].as_str().unwrap().chars().count() <= 1024);
+                prop_assert_eq!(event["payload"].get("timestamp").is_some(), message.verified);
+            }
+        }
+
+        #[test]
+        fn the_key_is_one_for_the_life_of_an_alert_and_another_for_every_other(message in any_message(), other in any_message()) {
+            let resolved = AlertMessage { change: Change::Resolved, true_time: "later".into(), ..message.clone() };
+            prop_assert_eq!(&json_of(&resolved)["dedup_key"], &json_of(&message)["dedup_key"]);
+            prop_assert_eq!(json_of(&other)["dedup_key"] == json_of(&message)["dedup_key"], other.id == message.id);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Amazon SNS: every message is published to a topic.
+
+use async_trait::async_trait;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use super::aws::{Aws, Service};
+use super::message;
+use super::text::hash;
+use crate::alert::machine::Change;
+use crate::config::checked::Sns;
+use crate::delivery::item::Item;
+use crate::delivery::request::{Answer, Endpoint, Failure};
+use crate::snapshot::AlertMessage;
+
+/// The longest subject, in characters.
+const LONGEST_SUBJECT: usize = 100;
+/// All but the unreserved characters of RFC 3986 §2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A topic.
+pub struct SnsEndpoint {
+    /// How AWS is reached.
+    pub aws: Aws,
+    /// Which topic.
+    pub sns: Sns,
+}
+
+#[async_trait]
+impl Endpoint for SnsEndpoint {
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+        let body = publish(&self.sns.topic, &message::carried(item)?, item);
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+        let service = Service { name: "sns", region: &self.sns.region, endpoint: &self.sns.endpoint };
+        self.aws.post(service, HeaderMap::from_iter([(CONTENT_TYPE, form)]), encoded(&body).into()).await
+    }
+}
+
+/// The parameters of `Publish`.
+fn publish(topic: &str, message: &AlertMessage, item: &Item) -> Vec<(String, String)> {
+    let mut parameters: Vec<(String, String)> = [
+        ("Action", "Publish"),
+        ("Version", "2010-03-31"),
+        ("TopicArn", topic),
+        ("Subject", &subject(message)),
+        ("Message", &String::from_utf8_lossy(&item.body)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let attributes =
+        [("severity", message.severity.name()), ("alert", message.alert.name()), ("change", message.change.name())];
+    for (number, (name, value)) in (1..).zip(attributes) {
+        for (part, value) in [("Name", name), ("Value.DataType", "String"), ("Value.StringValue", value)] {
+            parameters.push((format!("MessageAttributes.entry.{number}.{part}"), value.to_owned()));
+        }
+    }
+    if topic.ends_with(".fifo") {
+        // What happens to one alert arrives in its order, and what is sent twice arrives once.
+        parameters.push(("MessageGroupId".to_owned(), hash(&message.id)));
+        parameters.push(("MessageDeduplicationId".to_owned(), hash(&item.key)));
+    }
+    parameters
+}
+
+/// The subject of a mail: ASCII in one line, that begins with a letter.
+fn subject(message: &AlertMessage) -> String {
+    let state = if message.change == Change::Resolved { "resolved" } else { message.severity.name() };
+    let text = format!("skewguard {state}: {} {} on {}", message.alert.name(), message.subject, message.host);
+    let plain: String = text.chars().map(|char| if matches!(char, ' '..='~') { char } else { '?' }).collect();
+    let words: Vec<&str> = plain.split(' ').filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(LONGEST_SUBJECT).collect()
+}
+
+fn encoded(parameters: &[(String, String)]) -> String {
+    let pairs: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, RESERVED))).collect();
+    pairs.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::credentials::imds::fake::Fake;
+    use crate::notify::aws::tests::{aws, judged_by, service};
+    use crate::notify::message::tests::{any_message, item, skew};
+
+    const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:ops";
+
+    fn endpoint(imds: &Fake, url: &str) -> SnsEndpoint {
+        let sns = Sns { topic: TOPIC.into(), region: "eu-central-1".into(), endpoint: url.into() };
+        SnsEndpoint { aws: aws(Some(&imds.endpoint)), sns }
+    }
+
+    #[tokio::test]
+    async fn an_alert_is_published_with_its_json_and_its_attributes() {
+        let imds = Fake::healthy([]).await;
+        let (url, mut seen) = service(200, "<PublishResponse/>").await;
+        let item = item(&skew(Change::Firing));
+        endpoint(&imds, &url).attempt(&item).await.unwrap();
+        let request = seen.recv().await.unwrap();
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/"));
+        assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded; charset=utf-8"));
+        let body = String::from_utf8(request.body).unwrap();
+        let parameters: BTreeMap<&str, String> = body
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(name, value)| {
+                (name, percent_encoding::percent_decode_str(value).decode_utf8().unwrap().into_owned())
+            })
+            .collect();
+        let expected = [
+            ("Action", "Publish"),
+            ("Message", std::str::from_utf8(&item.body).unwrap()),
+            ("MessageAttributes.entry.1.Name", "severity"),
+            ("MessageAttributes.entry.1.Value.DataType", "String"),
+            ("MessageAttributes.entry.1.Value.StringValue", "critical"),
+            ("MessageAttributes.entry.2.Name", "alert"),
+            ("MessageAttributes.entry.2.Value.DataType", "String"),
+            ("MessageAttributes.entry.2.Value.StringValue", "clock-skew"),
+            ("MessageAttributes.entry.3.Name", "change"),
+            ("MessageAttributes.entry.3.Value.DataType", "String"),
+            ("MessageAttributes.entry.3.Value.StringValue", "firing"),
+            ("Subject", "skewguard critical: clock-skew on ip-10-0-0-1"),
+            ("TopicArn", TOPIC),
+            ("Version", "2010-03-31"),
+        ];
+        assert_eq!(parameters, expected.map(|(name, value)| (name, value.to_owned())).into());
+    }
+
+    #[tokio::test]
+    async fn what_will_not_pass_is_final_and_what_may_pass_is_tried_again() {
+        let imds = Fake::healthy([]).await;
+        for (status, body, reason, retry) in [
+            (403, "<Code>AuthorizationError</Code>", "status 403: AuthorizationError", false),
+            (404, "<Code>NotFound</Code>", "status 404: NotFound", false),
+            (400, "<Code>InvalidParameter</Code>", "status 400: InvalidParameter", false),
+            (400, "<Code>Throttling</Code>", "status 400: Throttling", true),
+            (403, "<Code>ExpiredToken</Code>", "status 403: ExpiredToken", true),
+            (403, "<Code>SignatureDoesNotMatch</Code>", "status 403: SignatureDoesNotMatch", true),
+            (400, "<Code>RequestExpired</Code>", "status 400: RequestExpired", true),
+            (429, "", "status 429", true),
+            (503, "<html>", "status 503", true),
+        ] {
+            let (url, _seen) = service(status, body).await;
+            let judged = judged_by(&endpoint(&imds, &url), &item(&skew(Change::Firing))).await;
+            assert_eq!(judged, (reason.to_owned(), retry));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_within_the_bounds_of_the_service(message in any_message(), is_fifo: bool) {
+            let item = item(&message);
+            let topic = if is_fifo { format!("{TOPIC}.fifo") } else { TOPIC.to_owned() };
+            let parameters: BTreeMap<_, _> = publish(&topic, &message, &item).into_iter().collect();
+            let subject = &parameters["Subject"];
+            prop_assert!(subject.len() <= 100 && subject.starts_with("skewguard"));
+            prop_assert!(subject.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            prop_assert!(!parameters["Message"].is_empty());
+            for name in ["MessageGroupId", "MessageDeduplicationId"] {
+                let id = parameters.get(name);
+                prop_assert_eq!(id.is_some(), is_fifo);
+                prop_assert!(id.is_none_or(|id| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+            }
+        }
+
+        #[test]
+        fn a_message_that_is_sent_twice_has_one_key_in_its_alerts_group(message in any_message(), other in any_message()) {
+            let topic = format!("{TOPIC}.fifo");
+            let ids = |message: &AlertMessage| {
+                let parameters: BTreeMap<_, _> = publish(&topic, message, &item(message)).into_iter().collect();
+                (parameters["MessageGroupId"].clone(), parameters["MessageDeduplicationId"].clone())
+            };
+            prop_assert_eq!(ids(&message), ids(&message));
+            let later = AlertMessage { true_time: "later".into(), ..message.clone() };
+            prop_assert_eq!(ids(&message).0, ids(&later).0);
+            prop_assert_ne!(ids(&message).1, ids(&later).1);
+            prop_assert_eq!(ids(&message).0 == ids(&other).0, message.id == other.id);
+        }
+    }
+}

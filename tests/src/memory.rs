@@ -1,0 +1,40 @@
+//! The memory of a running process, searched for what must not be there.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result, ensure};
+
+/// Which of the needles are anywhere in the memory of a process.
+///
+/// # Errors
+/// When its memory cannot be read.
+pub fn found<'a>(pid: u32, needles: &[&'a str]) -> Result<Vec<&'a str>> {
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let mut found: Vec<&str> = Vec::new();
+    let mut read = 0;
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (range, permissions) = (fields.next().context("no range")?, fields.next().context("no permissions")?);
+        // The kernel's own pages cannot be read, and hold nothing of the process.
+        if !permissions.starts_with('r') || line.ends_with("[vvar]") || line.ends_with("[vvar_vclock]") {
+            continue;
+        }
+        let (start, end) = range.split_once('-').context("no range")?;
+        let (start, end) = (u64::from_str_radix(start, 16)?, u64::from_str_radix(end, 16)?);
+        let mut bytes = vec![0; usize::try_from(end.saturating_sub(start))?];
+        match memory.read_exact_at(&mut bytes, start) {
+            Ok(()) => read += bytes.len(),
+            Err(_) if line.ends_with("[vsyscall]") => continue,
+            Err(error) => return Err(error).context(format!("{line} cannot be read")),
+        }
+        for needle in needles {
+            if !found.contains(needle) && bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+                found.push(needle);
+            }
+        }
+    }
+    ensure!(read > 1024 * 1024, "only {read} bytes were read");
+    Ok(found)
+}
