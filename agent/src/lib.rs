@@ -7,7 +7,8 @@
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
 //!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
-//! - [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts it, and [`demo`] shows it.
+//! - [`state`] lets what is known outlive the process, [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts
+//!   it, and [`demo`] shows it.
 //!
 //! What measures, estimates and assesses imports nothing of what comes after it.
 
@@ -24,6 +25,7 @@ pub mod notify;
 pub mod ntp;
 pub mod runtime;
 pub mod snapshot;
+pub mod state;
 pub mod status;
 pub mod sys;
 pub mod telemetry;

@@ -33,7 +33,7 @@ impl Change {
 }
 
 /// A change of an alert that is to be told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     /// The kind of the finding.
     pub kind: Kind,
@@ -56,7 +56,8 @@ pub struct Transition {
 }
 
 /// Where an alert is in its life.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It has not lasted long enough to be told.
     Pending {
@@ -83,6 +84,26 @@ pub struct Alert {
     pub summary: String,
     /// What mends it.
     pub remedy: String,
+    /// Whether it comes from before a restart, a reload or a sleep, and its finding was not seen since.
+    pub carried: bool,
+}
+
+/// An alert as it outlives the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    kind: Kind,
+    subject: String,
+    severity: Severity,
+    state: State,
+    summary: String,
+    remedy: String,
+}
+
+impl Kept {
+    /// Whether it is a firing alert of this kind and subject.
+    pub fn fires(&self, kind: Kind, subject: &str) -> bool {
+        self.kind == kind && self.subject == subject && matches!(self.state, State::Firing { .. })
+    }
 }
 
 /// The time at which findings are looked at.
@@ -123,13 +144,68 @@ impl Machine {
         })
     }
 
+    /// What is to outlive the process.
+    pub fn keep(&self) -> Vec<Kept> {
+        self.alerts()
+            .map(|(kind, subject, alert)| Kept {
+                kind,
+                subject: subject.to_owned(),
+                severity: alert.severity,
+                state: alert.state,
+                summary: alert.summary.clone(),
+                remedy: alert.remedy.clone(),
+            })
+            .collect()
+    }
+
+    /// Goes on with the alerts of the process before, which nobody looked after for `away`. That time counts neither for
+    /// nor against those that pend. Where the host was booted since (`away` is `None`), only those that fire go on.
+    pub fn resumed(repeat: Duration, kept: Vec<Kept>, away: Option<Span>, now: BootTime) -> Self {
+        let resume = |state| match (state, away) {
+            (State::Pending { since }, Some(away)) => Some(State::Pending { since: since.plus(away).min(now) }),
+            (State::Pending { .. }, None) => None,
+            (State::Firing { since, told }, Some(_)) => Some(State::Firing { since, told: told.min(now) }),
+            (State::Firing { since, .. }, None) => Some(State::Firing { since, told: now }),
+        };
+        let alerts = kept.into_iter().filter_map(|one| {
+            let Kept { kind, subject, severity, state, summary, remedy } = one;
+            Some(((kind, subject), Alert { severity, state: resume(state)?, summary, remedy, carried: true }))
+        });
+        Self { repeat, alerts: alerts.collect() }
+    }
+
+    /// Goes on after a reload, in which much of what findings rest on may have been lost.
+    pub fn reload(&mut self, repeat: Duration) {
+        self.repeat = repeat;
+        self.alerts.values_mut().for_each(|alert| alert.carried = true);
+    }
+
+    /// Takes note that the host slept for `by`: that does not count for alerts that pend, and much of what findings rest on
+    /// is worth nothing until it is measured again.
+    pub fn slept(&mut self, by: Span) {
+        for alert in self.alerts.values_mut() {
+            alert.carried = true;
+            if let State::Pending { since } = &mut alert.state {
+                *since = since.plus(by);
+            }
+        }
+    }
+
     /// Takes all findings of a moment, and says what is to be told.
-    pub fn step(&mut self, findings: &[Finding], now: Moment) -> Vec<Transition> {
+    ///
+    /// What is not found is over; an alert that was carried over a restart, a reload or a sleep only where `is_settled` says that
+    /// enough is known for its finding to be missed.
+    pub fn step(
+        &mut self,
+        findings: &[Finding],
+        now: Moment,
+        is_settled: impl Fn(Kind, &str) -> bool,
+    ) -> Vec<Transition> {
         let mut transitions = Vec::new();
         let is_found =
             |kind: Kind, subject: &str| findings.iter().any(|one| one.kind == kind && one.subject == subject);
         self.alerts.retain(|(kind, subject), alert| {
-            let lasts = is_found(*kind, subject);
+            let lasts = is_found(*kind, subject) || (alert.carried && !is_settled(*kind, subject));
             if !lasts && let State::Firing { since, .. } = alert.state {
                 transitions.push(transition(*kind, subject, alert, Some(alert.severity), Change::Resolved, since, now));
             }
@@ -148,13 +224,15 @@ impl Machine {
         if let Some(alert) = self.alerts.get_mut(&key) {
             alert.summary.clone_from(&finding.summary);
             alert.remedy.clone_from(&finding.remedy);
+            alert.carried = false;
         }
         match self.alerts.get_mut(&key) {
             // What is only held by the level of clearing neither begins to pend nor goes on doing so.
             None => {
                 let severity = finding.raised?;
                 let (summary, remedy) = (finding.summary.clone(), finding.remedy.clone());
-                let alert = Alert { severity, state: State::Pending { since: now.boot }, summary, remedy };
+                let state = State::Pending { since: now.boot };
+                let alert = Alert { severity, state, summary, remedy, carried: false };
                 self.alerts.insert(key.clone(), alert);
                 self.fire(&key, finding, now)
             }
@@ -242,6 +320,10 @@ mod tests {
         }
     }
 
+    fn settled(_: Kind, _: &str) -> bool {
+        true
+    }
+
     fn told(transitions: &[Transition]) -> Vec<(Change, Severity)> {
         transitions.iter().map(|one| (one.change, one.severity)).collect()
     }
@@ -250,12 +332,12 @@ mod tests {
     fn an_alert_fires_once_it_has_lasted_is_repeated_and_resolves() {
         let mut machine = Machine::new(Duration::from_secs(100));
         let found = [finding(Some(Severity::Warning), Severity::Warning, 10)];
-        assert_eq!(machine.step(&found, moment(0.0)), []);
-        assert_eq!(machine.step(&found, moment(9.9)), []);
-        assert_eq!(told(&machine.step(&found, moment(10.0))), [(Change::Firing, Severity::Warning)]);
-        assert_eq!(machine.step(&found, moment(109.0)), []);
-        assert_eq!(told(&machine.step(&found, moment(110.0))), [(Change::Repeated, Severity::Warning)]);
-        let resolved = machine.step(&[], moment(111.0));
+        assert_eq!(machine.step(&found, moment(0.0), settled), []);
+        assert_eq!(machine.step(&found, moment(9.9), settled), []);
+        assert_eq!(told(&machine.step(&found, moment(10.0), settled)), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(machine.step(&found, moment(109.0), settled), []);
+        assert_eq!(told(&machine.step(&found, moment(110.0), settled)), [(Change::Repeated, Severity::Warning)]);
+        let resolved = machine.step(&[], moment(111.0), settled);
         assert_eq!(told(&resolved), [(Change::Resolved, Severity::Warning)]);
         assert_eq!(resolved[0].since, moment(10.0).stamp);
         assert_eq!(machine.alerts().count(), 0);
@@ -265,16 +347,16 @@ mod tests {
     fn what_does_not_last_is_never_told() {
         let mut machine = Machine::new(Duration::from_secs(100));
         let found = [finding(Some(Severity::Critical), Severity::Critical, 10)];
-        assert_eq!(machine.step(&found, moment(0.0)), []);
-        assert_eq!(machine.step(&[finding(None, Severity::Warning, 10)], moment(5.0)), []);
-        assert_eq!(machine.step(&found, moment(11.0)), [], "the count begins again");
-        assert_eq!(machine.step(&[], moment(12.0)), []);
+        assert_eq!(machine.step(&found, moment(0.0), settled), []);
+        assert_eq!(machine.step(&[finding(None, Severity::Warning, 10)], moment(5.0), settled), []);
+        assert_eq!(machine.step(&found, moment(11.0), settled), [], "the count begins again");
+        assert_eq!(machine.step(&[], moment(12.0), settled), []);
     }
 
     #[test]
     fn severity_rises_at_the_level_and_falls_only_below_the_level_of_clearing() {
         let mut machine = Machine::new(Duration::from_secs(1_000));
-        let mut step = |raised, held, at| told(&machine.step(&[finding(raised, held, 0)], moment(at)));
+        let mut step = |raised, held, at| told(&machine.step(&[finding(raised, held, 0)], moment(at), settled));
         let (warning, critical) = (Severity::Warning, Severity::Critical);
         assert_eq!(step(Some(warning), critical, 0.0), [(Change::Firing, warning)]);
         assert_eq!(step(Some(critical), critical, 1.0), [(Change::Firing, critical)]);
@@ -288,8 +370,43 @@ mod tests {
         let mut machine = Machine::new(Duration::from_secs(1_000));
         let early = Moment { graced: false, ..moment(1.0) };
         let found = finding(Some(Severity::Critical), Severity::Critical, 0);
-        assert_eq!(machine.step(std::slice::from_ref(&found), early), []);
+        assert_eq!(machine.step(std::slice::from_ref(&found), early, settled), []);
         let urgent = Finding { urgent: true, ..found };
-        assert_eq!(told(&machine.step(&[urgent], early)), [(Change::Firing, Severity::Critical)]);
+        assert_eq!(told(&machine.step(&[urgent], early, settled)), [(Change::Firing, Severity::Critical)]);
+    }
+
+    #[test]
+    fn a_firing_alert_outlives_the_process_in_silence_and_its_resolve_waits_until_it_can_be_missed() {
+        let (warning, critical) = (Severity::Warning, Severity::Critical);
+        let mut before = Machine::new(Duration::from_secs(1_000));
+        before.step(&[finding(Some(critical), critical, 0)], moment(0.0), settled);
+        for away in [Some(Span::from_seconds(50.0)), None] {
+            let now = BootTime::from_seconds(60.0);
+            let mut after = Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
+            assert_eq!(after.step(&[], moment(61.0), |_, _| false), []);
+            let mut found = after.clone();
+            assert_eq!(found.step(&[finding(Some(critical), critical, 0)], moment(62.0), |_, _| false), []);
+            let lower = found.step(&[finding(Some(warning), warning, 0)], moment(63.0), |_, _| false);
+            assert_eq!(told(&lower), [(Change::Firing, warning)]);
+            assert_eq!(told(&found.step(&[], moment(64.0), |_, _| false)), [(Change::Resolved, warning)]);
+            let resolved = after.step(&[], moment(62.0), settled);
+            assert_eq!(told(&resolved), [(Change::Resolved, critical)]);
+            assert_eq!(resolved[0].since, moment(0.0).stamp);
+        }
+    }
+
+    #[test]
+    fn a_pending_alert_goes_on_pending_without_the_time_in_which_nobody_looked() {
+        let found = [finding(Some(Severity::Warning), Severity::Warning, 10)];
+        let mut before = Machine::new(Duration::from_secs(1_000));
+        before.step(&found, moment(0.0), settled);
+        before.slept(Span::from_seconds(100.0));
+        assert_eq!(before.step(&found, moment(106.0), settled), []);
+        let now = BootTime::from_seconds(206.0);
+        let resume = |away| Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
+        let mut after = resume(Some(Span::from_seconds(100.0)));
+        assert_eq!(after.step(&found, moment(209.9), settled), []);
+        assert_eq!(told(&after.step(&found, moment(210.0), settled)), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(resume(None).alerts().count(), 0, "after another boot it begins again");
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn check(config: Config, arguments: &Check) -> anyhow::Result<u
 pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration) -> anyhow::Result<Engine> {
     let deadline = Instant::now() + timeout;
     let mut engine = Engine::new(Arc::clone(&config), local::read());
-    engine.handle(Event::Tick(sys::kernel_clock().ok()), local::read());
+    engine.handle(Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() }, local::read());
     let mut credential_reads = 0;
     let look = |engine: &Engine| engine.snapshot_of_one_look(local::read());
     for round in 1..=CONFIRMATIONS.max(samples) {

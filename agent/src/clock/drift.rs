@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::time::{Anchor, BootTime, Span};
 
 /// History older than this is forgotten.
@@ -43,7 +45,31 @@ pub struct History {
     drift: Option<Drift>,
 }
 
+/// What of a history outlives the process, while the host is not booted again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    points: Vec<(BootTime, Anchor)>,
+    spacing: Span,
+}
+
 impl History {
+    /// What is to outlive the process.
+    pub fn memory(&self) -> Memory {
+        Memory { points: self.points.iter().copied().collect(), spacing: self.spacing }
+    }
+
+    /// Goes on with what was remembered; points out of order or of the future are dropped, as no history has them.
+    pub fn resumed(memory: &Memory, now: BootTime) -> Self {
+        let mut history = Self { spacing: memory.spacing.clamp(Span::ZERO, WINDOW), ..Self::default() };
+        for &(at, anchor) in memory.points.iter().take(MOST_POINTS) {
+            if at <= now && history.points.back().is_none_or(|(last, _)| at > *last) {
+                history.points.push_back((at, anchor));
+            }
+        }
+        history.drift = theil_sen(history.points.make_contiguous());
+        history
+    }
+
     /// Adds what was found true at `at`; a point that is not newer than the last is ignored.
     pub fn push(&mut self, at: BootTime, anchor: Anchor) {
         if let Some((last, _)) = self.points.back()
@@ -98,12 +124,21 @@ fn theil_sen(points: &[(BootTime, Anchor)]) -> Option<Drift> {
     let n = points.len() as f64;
     let spread = 1.96 * (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
     let middle = slopes.len() as f64 / 2.0;
+    let count = slopes.len();
+    // What was ranked below stays below, so that the ranks are taken in order, each from what is left.
+    let (mut rest, mut ranked) = (slopes.as_mut_slice(), 0);
     let mut rank = |position: f64| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the indices")]
-        let index = position.clamp(0.0, slopes.len() as f64 - 1.0) as usize;
-        *slopes.select_nth_unstable_by(index, f64::total_cmp).1
+        let index = position.clamp(0.0, count as f64 - 1.0) as usize;
+        let (_, slope, _) = rest.select_nth_unstable_by(index - ranked, f64::total_cmp);
+        let slope = *slope;
+        rest = std::mem::take(&mut rest).get_mut(index - ranked..).unwrap_or_default();
+        ranked = index;
+        slope
     };
-    Some(Drift { rate: rank(middle), low: rank(middle - spread / 2.0), high: rank(middle + spread / 2.0 + 1.0) })
+    let low = rank(middle - spread / 2.0);
+    let rate = rank(middle);
+    Some(Drift { rate, low, high: rank(middle + spread / 2.0 + 1.0) })
 }
 
 #[cfg(test)]
@@ -145,6 +180,25 @@ mod tests {
     fn a_minute_of_a_point_a_second_is_enough_for_500_ppm() {
         let drift = history(500e-6, 50e-6, 60, 1, 1).drift().unwrap();
         assert!((drift.rate - 500e-6).abs() < 5e-6, "{drift:?}");
+    }
+
+    #[test]
+    fn a_history_goes_on_where_it_was_left() {
+        let before = history(100e-6, 50e-6, 3_600, 16, 1);
+        let mut after = History::resumed(&before.memory(), BootTime::from_seconds(3_600.0));
+        assert_eq!((after.drift(), after.memory()), (before.drift(), before.memory()));
+        let mut before = before;
+        for history in [&mut before, &mut after] {
+            history.push(BootTime::from_seconds(3_700.0), Anchor::from_seconds(1e9 + 0.37));
+        }
+        assert_eq!((after.drift(), after.memory()), (before.drift(), before.memory()));
+    }
+
+    #[test]
+    fn points_of_the_future_or_out_of_order_are_not_resumed() {
+        let at = |seconds| (BootTime::from_seconds(seconds), Anchor::from_seconds(1e9));
+        let memory = Memory { points: vec![at(5.0), at(5.0), at(1.0), at(7.0), at(100.0)], spacing: Span::ZERO };
+        assert_eq!(History::resumed(&memory, BootTime::from_seconds(10.0)).memory().points, [at(5.0), at(7.0)]);
     }
 
     #[test]

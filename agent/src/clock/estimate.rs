@@ -1,6 +1,8 @@
 //! The estimate of true time: what all sources say together, how sure that is, and who is wrong.
 
-use super::drift::{Drift, History};
+use serde::{Deserialize, Serialize};
+
+use super::drift::{self, Drift, History};
 use super::filter::Offered;
 use super::intersection::{Agreement, Candidate, intersect};
 use super::sample::{FREQUENCY_TOLERANCE, Failure, Sample};
@@ -19,6 +21,10 @@ const JUMP: Span = Span::from_nanos(100_000_000);
 const FIRST_ROUND: Span = Span::from_nanos(10 * 1_000_000_000);
 /// How long a jump that one source tells waits for the others to be asked as well.
 const SECOND_OPINION: Span = Span::from_nanos(20 * 1_000_000_000);
+/// While a host sleeps, a clock counts that tells whole seconds.
+const ASLEEP_RESOLUTION: Span = Span::from_nanos(1_000_000_000);
+/// By how much that clock may be wrong, in seconds a second.
+const ASLEEP_FREQUENCY: f64 = 100e-6;
 /// By how much a smeared source may differ from an unsmeared one.
 const SMEAR: Span = Span::from_nanos(500_000_000);
 
@@ -73,6 +79,8 @@ impl Estimate {
 #[derive(Clone, Debug)]
 pub struct Estimator {
     started: BootTime,
+    /// Since when sources that were not asked yet are waited for.
+    round: BootTime,
     sources: Vec<Source>,
     agreed: Option<(BootTime, Estimate)>,
     is_vouched: bool,
@@ -83,11 +91,28 @@ pub struct Estimator {
     jump: Option<BootTime>,
 }
 
+/// What of the estimate outlives the process, while the host is not booted again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    agreed: Option<Agreed>,
+    history: drift::Memory,
+    leap_until: Option<BootTime>,
+}
+
+/// An estimate, and when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Agreed {
+    at: BootTime,
+    anchor: Anchor,
+    bound: Span,
+}
+
 impl Estimator {
     /// Starts without knowing anything.
     pub fn new(witnesses: impl IntoIterator<Item = Witness>, now: BootTime) -> Self {
         Self {
             started: now,
+            round: now,
             sources: witnesses.into_iter().map(Source::new).collect(),
             agreed: None,
             is_vouched: false,
@@ -98,18 +123,65 @@ impl Estimator {
         }
     }
 
+    /// What is to outlive the process.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            agreed: self.agreed.map(|(at, held)| Agreed { at, anchor: held.anchor, bound: held.bound.span() }),
+            history: self.history.memory(),
+            leap_until: self.leap_until,
+        }
+    }
+
+    /// Goes on with what was remembered: the last estimate holds, until the sources are heard.
+    pub fn resume(&mut self, memory: &Memory, now: BootTime) {
+        self.agreed = memory.agreed.map(|held| {
+            let estimate = Estimate { anchor: held.anchor, bound: ErrorBound::new(held.bound) };
+            (held.at.min(now), estimate)
+        });
+        if self.agreed.is_some() {
+            self.state = ClockState::Holdover;
+        }
+        self.history = History::resumed(&memory.history, now);
+        self.leap_until = memory.leap_until.map(|until| until.min(now.plus(LEAP)));
+    }
+
+    /// Holds the source with this index for one that contradicts the majority, until it agrees with one.
+    pub fn condemn(&mut self, source: usize) {
+        if let Some(source) = self.sources.get_mut(source) {
+            source.condemned = true;
+        }
+    }
+
+    /// Goes on with other sources: each is the one that had the index beside it, or new. The estimate holds.
+    pub fn reload(&mut self, sources: impl IntoIterator<Item = (Witness, Option<usize>)>, now: BootTime) {
+        let mut before: Vec<Option<Source>> = std::mem::take(&mut self.sources).into_iter().map(Some).collect();
+        let mut keep = |index: usize| before.get_mut(index).and_then(Option::take);
+        self.sources = sources
+            .into_iter()
+            .map(|(witness, kept)| kept.and_then(&mut keep).unwrap_or_else(|| Source::new(witness)))
+            .collect();
+        self.round = now;
+        if self.state == ClockState::Synchronized
+            && !self.sources.iter().any(|source| source.verdict == Verdict::Truechimer)
+        {
+            self.state = ClockState::Holdover;
+        }
+    }
+
     /// Takes an answer of the source with this index.
     pub fn answered(&mut self, source: usize, sample: Sample, now: BootTime) -> Offered {
         if sample.leap_announced {
             self.leap_until = Some(now.plus(LEAP));
         }
+        let held = self.estimate(now);
+        // One that comes back to what is held brings no news.
+        let is_news = held.is_some_and(|held| contradicts(&held, sample.anchor, sample.error_bound(now, 0.0)));
         let Some(source) = self.sources.get_mut(source) else { return Offered::Suspected };
         source.polled(true, now);
         source.last_failure = Failure::Unanswered;
-        let offered = source.filter.offer(sample);
+        let offered = source.filter.offer(sample, is_news);
         if let Offered::Jumped { since } = offered
-            // One that comes back to what is held brings no news.
-            && self.estimate(now).is_some_and(|held| contradicts(&held, sample.anchor, sample.error_bound(now, 0.0)))
+            && is_news
         {
             self.jump = self.jump.max(Some(since));
         }
@@ -128,6 +200,24 @@ impl Estimator {
     /// Takes note that somebody set the system clock: what disciplined it before may not do so any more.
     pub fn stepped(&mut self) {
         self.history.reset();
+    }
+
+    /// Takes note that the host slept for `by`: both clocks were set by one that is not very exact, and what was measured
+    /// before is worth that much less.
+    pub fn slept(&mut self, by: Span, now: BootTime) {
+        let doubt = ASLEEP_RESOLUTION.plus(by.abs().scaled(ASLEEP_FREQUENCY));
+        if let Some((_, estimate)) = &mut self.agreed {
+            estimate.bound = ErrorBound::new(estimate.bound.span().plus(doubt));
+        }
+        for source in &mut self.sources {
+            source.filter.doubt(doubt);
+        }
+        self.history.reset();
+        // What was said before is no quorum now, and the first answer is not believed before the others were asked.
+        self.jump = Some(now);
+        if self.state == ClockState::Synchronized {
+            self.state = ClockState::Holdover;
+        }
     }
 
     /// What is known at `now`.
@@ -217,7 +307,7 @@ impl Estimator {
 
     /// Whether to judge now would be to believe whoever happens to answer first: at the start, and after a jump.
     fn must_wait(&self, now: BootTime) -> bool {
-        let is_first = self.agreed.is_none() && now.since(self.started) < FIRST_ROUND;
+        let is_first = now.since(self.round) < FIRST_ROUND;
         let is_unasked = |source: &Source| source.polls == 0;
         let has_jumped = self.jump.is_some_and(|jump| now.since(jump) < SECOND_OPINION);
         let is_unasked_since =
@@ -506,6 +596,107 @@ mod tests {
         }
         assert_eq!(estimator.sources()[0].verdict(), Verdict::Falseticker);
         assert_eq!(estimator.estimate(at(62.0)).unwrap().anchor, Anchor::from_seconds(1e9));
+    }
+
+    fn anchor(estimator: &Estimator, now: f64) -> Anchor {
+        estimator.estimate(at(now)).unwrap().anchor
+    }
+
+    #[test]
+    fn a_resumed_estimate_is_a_holdover_whose_bound_grew_while_nobody_looked() {
+        let mut before = Estimator::new([HONEST; 3], at(0.0));
+        for source in [0, 1, 2] {
+            before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        let mut after = Estimator::new([HONEST; 3], at(1_001.0));
+        after.resume(&before.memory(), at(1_001.0));
+        assert_eq!(after.state(at(1_001.0)), ClockState::Holdover);
+        assert_eq!(after.estimate(at(1_001.0)), before.estimate(at(1_001.0)));
+        // Whoever answers first does not overturn it.
+        after.answered(0, sample(1_002.0, 1e9 + 400.0, 0.001), at(1_002.0));
+        assert_eq!(anchor(&after, 1_002.0), Anchor::from_seconds(1e9));
+        for source in [1, 2] {
+            after.answered(source, sample(1_002.0, 1e9, 0.001), at(1_002.0));
+        }
+        after.answered(0, sample(1_003.0, 1e9 + 400.0, 0.001), at(1_003.0));
+        assert_eq!(after.state(at(1_003.0)), ClockState::Synchronized);
+        assert_eq!(after.sources()[0].verdict(), Verdict::Falseticker);
+    }
+
+    #[test]
+    fn one_bad_answer_of_a_trusted_source_after_a_restart_proves_nothing() {
+        let witnesses = [Witness { trusted: true, leap_smear: true }, HONEST];
+        let mut before = Estimator::new(witnesses, at(0.0));
+        for source in [0, 1] {
+            before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        let mut after = Estimator::new(witnesses, at(2.0));
+        after.resume(&before.memory(), at(2.0));
+        after.answered(1, sample(3.0, 1e9, 0.001), at(3.0));
+        assert_eq!(after.answered(0, sample(3.0, 1e9 + 1_000.0, 0.001), at(3.0)), Offered::Suspected);
+        assert_eq!((after.state(at(3.0)), anchor(&after, 3.0)), (ClockState::Synchronized, Anchor::from_seconds(1e9)));
+    }
+
+    #[test]
+    fn one_that_was_condemned_before_does_not_win_when_it_alone_answers() {
+        let mut before = Estimator::new([HONEST; 3], at(0.0));
+        for source in [0, 1, 2] {
+            before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        let mut after = Estimator::new([HONEST; 3], at(2.0));
+        after.resume(&before.memory(), at(2.0));
+        after.condemn(1);
+        for second in 2..60 {
+            let now = f64::from(second);
+            after.failed(0, Failure::Unanswered, at(now));
+            after.answered(1, sample(now, 1e9 + 400.0, 0.001), at(now));
+            after.failed(2, Failure::Unanswered, at(now));
+        }
+        assert_eq!((after.state(at(60.0)), anchor(&after, 60.0)), (ClockState::Holdover, Anchor::from_seconds(1e9)));
+    }
+
+    #[test]
+    fn a_reload_keeps_what_is_known_of_the_sources_that_stay() {
+        let mut estimator = Estimator::new([HONEST; 3], at(0.0));
+        for (source, anchor) in [(0, 1e9), (1, 1e9 + 30.0), (2, 1e9)] {
+            estimator.answered(source, sample(1.0, anchor, 0.001), at(1.0));
+        }
+        estimator.reload([(HONEST, Some(2)), (HONEST, None), (HONEST, Some(1))], at(2.0));
+        let verdicts: Vec<_> = estimator.sources().iter().map(Source::verdict).collect();
+        assert_eq!(verdicts, [Verdict::Truechimer, Verdict::WarmingUp, Verdict::Falseticker]);
+        assert_eq!(estimator.state(at(2.0)), ClockState::Synchronized);
+        estimator.reload([(HONEST, None)], at(3.0));
+        assert_eq!(
+            (estimator.state(at(3.0)), anchor(&estimator, 3.0)),
+            (ClockState::Holdover, Anchor::from_seconds(1e9))
+        );
+    }
+
+    #[test]
+    fn after_a_sleep_the_bound_holds_the_error_of_the_clock_that_counted_until_it_is_measured_again() {
+        let mut estimator = Estimator::new([HONEST; 2], at(0.0));
+        for source in [0, 1] {
+            estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        let before = estimator.estimate(at(1.0)).unwrap().bound.seconds();
+        let (slept, error) = (10_000.0, 1.9);
+        let now = 1.0 + slept;
+        estimator.slept(Span::from_seconds(slept), at(now));
+        let asleep = estimator.estimate(at(now)).unwrap();
+        assert!((asleep.bound.seconds() - before - 1.0 - slept * 115e-6).abs() < 1e-6, "{asleep:?}");
+        assert_eq!((estimator.state(at(now)), estimator.drift()), (ClockState::Holdover, None));
+        // Without an answer what was said before is no quorum.
+        for source in [0, 1] {
+            estimator.failed(source, Failure::Unanswered, at(now));
+        }
+        assert_eq!(estimator.state(at(now)), ClockState::Holdover);
+        for source in [0, 1] {
+            let offered = estimator.answered(source, sample(now + 1.0, 1e9 - error, 0.001), at(now + 1.0));
+            assert_eq!(offered, Offered::Taken);
+        }
+        assert_eq!(estimator.state(at(now + 1.0)), ClockState::Synchronized);
+        assert_eq!(anchor(&estimator, now + 1.0), Anchor::from_seconds(1e9 - error));
+        assert!(estimator.estimate(at(now + 1.0)).unwrap().bound.seconds() < 0.01);
     }
 
     #[test]

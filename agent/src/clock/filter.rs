@@ -44,12 +44,11 @@ pub enum Offered {
 }
 
 impl Filter {
-    /// Offers an answer.
-    pub fn offer(&mut self, sample: Sample) -> Offered {
+    /// Offers an answer. Where there is none to compare it with, `is_surprising` says whether it contradicts what is held.
+    pub fn offer(&mut self, sample: Sample, is_surprising: bool) -> Offered {
         let suspect = self.suspect.take();
-        let contradicted =
-            self.best(sample.at, FREQUENCY_TOLERANCE).filter(|best| !agree(best, &sample, WORST_FREQUENCY));
-        if contradicted.is_none() {
+        let best = self.best(sample.at, FREQUENCY_TOLERANCE);
+        if best.map_or(!is_surprising, |best| agree(&best, &sample, WORST_FREQUENCY)) {
             self.contradictions = 0;
             self.take(sample);
             return Offered::Taken;
@@ -80,6 +79,13 @@ impl Filter {
     /// Whether more than one answer says what the best one says.
     pub fn is_confirmed(&self) -> bool {
         self.samples.len() > 1
+    }
+
+    /// Takes note that all that was said so far may be wrong by `doubt` more.
+    pub fn doubt(&mut self, doubt: Span) {
+        for sample in self.samples.iter_mut().chain(&mut self.suspect) {
+            sample.root_dispersion = sample.root_dispersion.plus(doubt);
+        }
     }
 
     fn take(&mut self, sample: Sample) {
@@ -122,7 +128,7 @@ pub(crate) mod tests {
     fn the_shortest_round_trip_wins_until_it_is_too_old() {
         let mut filter = Filter::default();
         for (at, delay) in [(0.0, 0.010), (16.0, 0.001), (32.0, 0.020)] {
-            assert_eq!(filter.offer(sample(at, 1_000.0, delay)), Offered::Taken);
+            assert_eq!(filter.offer(sample(at, 1_000.0, delay), false), Offered::Taken);
         }
         let best = |seconds| filter.best(BootTime::from_seconds(seconds), FREQUENCY_TOLERANCE).unwrap();
         assert_eq!(best(32.0).delay, Span::from_seconds(0.001));
@@ -132,33 +138,52 @@ pub(crate) mod tests {
     #[test]
     fn one_bad_answer_is_held_back_and_forgotten() {
         let mut filter = Filter::default();
-        filter.offer(sample(0.0, 1_000.0, 0.001));
-        assert_eq!(filter.offer(sample(16.0, 1_030.0, 0.001)), Offered::Suspected);
-        assert_eq!(filter.offer(sample(17.0, 1_000.0, 0.001)), Offered::Taken);
-        assert_eq!(filter.offer(sample(33.0, 1_030.0, 0.001)), Offered::Suspected);
+        filter.offer(sample(0.0, 1_000.0, 0.001), false);
+        assert_eq!(filter.offer(sample(16.0, 1_030.0, 0.001), false), Offered::Suspected);
+        assert_eq!(filter.offer(sample(17.0, 1_000.0, 0.001), false), Offered::Taken);
+        assert_eq!(filter.offer(sample(33.0, 1_030.0, 0.001), false), Offered::Suspected);
         assert_eq!(filter.best(BootTime::from_seconds(33.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_000.0));
+    }
+
+    #[test]
+    fn what_is_doubted_contradicts_nothing_within_the_doubt_and_yields_to_the_next_answer() {
+        let mut filter = Filter::default();
+        filter.offer(sample(0.0, 1_000.0, 0.001), false);
+        filter.doubt(Span::from_seconds(1.0));
+        assert_eq!(filter.offer(sample(16.0, 1_000.9, 0.010), false), Offered::Taken);
+        assert_eq!(filter.best(BootTime::from_seconds(16.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_000.9));
+        assert_eq!(filter.offer(sample(32.0, 1_001.9, 0.010), false), Offered::Suspected);
     }
 
     #[test]
     fn a_clock_that_runs_away_is_followed_and_noise_is_not_believed_for_ever() {
         let mut filter = Filter::default();
         for second in 0..61 {
-            filter.offer(sample(f64::from(second), 1_000.0 + f64::from(second) * 5e-3, 1e-5));
+            filter.offer(sample(f64::from(second), 1_000.0 + f64::from(second) * 5e-3, 1e-5), false);
         }
         let followed = filter.best(BootTime::from_seconds(60.0), 15e-6).unwrap().anchor;
         assert!(followed.since(Anchor::from_seconds(1_000.3)).abs() <= Span::from_seconds(0.011), "{followed:?}");
-        let wild = [5.0, -70.0, 900.0, -4_000.0].map(|far| filter.offer(sample(70.0, far, 1e-5)));
+        let wild = [5.0, -70.0, 900.0, -4_000.0].map(|far| filter.offer(sample(70.0, far, 1e-5), false));
         let believed = Offered::Jumped { since: BootTime::from_seconds(70.0) };
         assert_eq!(wild, [Offered::Suspected, Offered::Suspected, Offered::Suspected, believed]);
     }
 
     #[test]
+    fn a_first_answer_that_contradicts_what_is_held_is_believed_once_it_is_confirmed() {
+        let mut filter = Filter::default();
+        assert_eq!(filter.offer(sample(0.0, 1_400.0, 0.001), true), Offered::Suspected);
+        assert_eq!(filter.best(BootTime::ZERO, 15e-6), None);
+        assert_eq!(filter.offer(sample(1.0, 1_400.0, 0.001), true), Offered::Jumped { since: BootTime::ZERO });
+        assert!(filter.is_confirmed());
+    }
+
+    #[test]
     fn two_answers_that_agree_on_a_jump_are_believed() {
         let mut filter = Filter::default();
-        filter.offer(sample(0.0, 1_000.0, 0.001));
-        filter.offer(sample(16.0, 1_400.0, 0.001));
+        filter.offer(sample(0.0, 1_000.0, 0.001), false);
+        filter.offer(sample(16.0, 1_400.0, 0.001), false);
         let since = BootTime::from_seconds(16.0);
-        assert_eq!(filter.offer(sample(17.0, 1_400.0, 0.002)), Offered::Jumped { since });
+        assert_eq!(filter.offer(sample(17.0, 1_400.0, 0.002), false), Offered::Jumped { since });
         assert_eq!(filter.best(BootTime::from_seconds(17.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_400.0));
     }
 }

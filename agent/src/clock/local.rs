@@ -1,7 +1,6 @@
 //! Reads the clocks of this host. Nothing else in the agent does.
 
-use super::time::Reading;
-use crate::clock::time::BootTime;
+use super::time::{BootTime, Reading, Span};
 use crate::sys;
 
 /// Two readings of the boot clock may lie this far apart around a reading of the system clock.
@@ -28,6 +27,15 @@ pub fn read() -> Reading {
     best.expect("the loop ran").1
 }
 
+/// For how long this host has slept since it was booted. The value itself may have another zero; it grows while the host
+/// sleeps, and only then.
+pub fn asleep() -> Span {
+    let before = boot();
+    let awake = sys::monotonic().expect("CLOCK_MONOTONIC exists on every kernel");
+    let boot = before.plus(boot().since(before).half());
+    Span::from_nanos(boot.nanos().saturating_sub(awake.nanos()))
+}
+
 /// Reads the boot clock alone.
 pub fn boot() -> BootTime {
     sys::boot_time().expect("CLOCK_BOOTTIME exists since Linux 2.6.39")
@@ -43,5 +51,11 @@ mod tests {
         assert!(first.boot < second.boot);
         let moved = second.system_minus_boot().nanos() - first.system_minus_boot().nanos();
         assert!(moved.abs() < 1_000_000, "{moved} ns");
+    }
+
+    #[test]
+    fn a_host_that_is_awake_does_not_sleep() {
+        let grown = asleep().nanos() - asleep().nanos();
+        assert!(grown.abs() < 100_000_000, "{grown} ns");
     }
 }

@@ -99,6 +99,11 @@ impl Source {
         self.verdict
     }
 
+    /// Whether it contradicted a majority, and has not agreed with one since.
+    pub const fn is_condemned(&self) -> bool {
+        self.condemned
+    }
+
     /// The share of the last eight polls that were answered, 0 to 1; `None` before the first.
     pub fn reachability(&self) -> Option<f64> {
         (self.polls > 0).then(|| f64::from(self.reach.count_ones()) / f64::from(self.polls.min(8)))

@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 macro_rules! nanoseconds {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(i64);
 
         impl $name {
@@ -43,6 +45,12 @@ macro_rules! nanoseconds {
             #[must_use]
             pub const fn plus(self, span: Span) -> Self {
                 Self(self.0.saturating_add(span.nanos()))
+            }
+
+            /// This moved back by `span`.
+            #[must_use]
+            pub const fn minus(self, span: Span) -> Self {
+                Self(self.0.saturating_sub(span.nanos()))
             }
 
             /// What must be added to `earlier` to get this.
@@ -164,7 +172,7 @@ impl TrueTime {
 }
 
 /// The two clocks of this host, read at the same moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// The clock that nobody sets.
     pub boot: BootTime,

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::local;
 use super::time::{Anchor, Reading, TrueTime};
 
@@ -24,7 +26,7 @@ struct Held {
 }
 
 /// A point of true time, and whether anything but the system clock vouches for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// The time.
     pub time: TrueTime,

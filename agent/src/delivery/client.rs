@@ -98,8 +98,13 @@ fn needs(proxies: Proxies, url: Option<&str>, tls: &Tls) -> Needs {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A client for servers on loopback.
+    pub(crate) fn plain() -> reqwest::Client {
+        Clients::new(Arc::default()).client(Some("http://127.0.0.1"), &Tls::default()).unwrap()
+    }
 
     const HTTPS_PROXY: [(&str, &str); 2] = [("HTTP_PROXY", "https://p"), ("HTTPS_PROXY", "http://p")];
 

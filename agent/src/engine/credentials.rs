@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::assess::credential_findings::{CredentialFacts, Outage};
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
@@ -32,7 +34,11 @@ impl From<imds::poller::Polled> for CredentialEvent {
 pub(super) struct Known {
     provider: &'static str,
     lease: Option<Lease>,
+    /// Whether the host slept since the lease was read, so that it may well have been rotated.
+    is_stale: bool,
     failure: Option<Failure>,
+    /// What was known before a restart, until the first read that says otherwise.
+    before: Before,
     requests: BTreeMap<String, u64>,
 }
 
@@ -40,6 +46,15 @@ struct Failure {
     since: BootTime,
     count: u32,
     reason: Unavailable,
+}
+
+/// What outlives the process of the credentials of one provider. Their lifetime is read again at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Before {
+    /// Whether there was a role, so that it is an outage where there is none.
+    had_role: bool,
+    /// Since when they could not be read, and how many times in a row.
+    outage: Option<(BootTime, u32)>,
 }
 
 /// The lifetime of what is known, at one moment.
@@ -50,7 +65,46 @@ pub(super) struct Assessed {
 
 impl Known {
     pub(super) fn new(provider: &'static str) -> Self {
-        Self { provider, lease: None, failure: None, requests: BTreeMap::new() }
+        Self {
+            provider,
+            lease: None,
+            is_stale: false,
+            failure: None,
+            before: Before::default(),
+            requests: BTreeMap::new(),
+        }
+    }
+
+    /// What is to outlive the process.
+    pub(super) fn memory(&self) -> Before {
+        let outage = self.failure.as_ref().filter(|_| !self.has_no_role());
+        Before {
+            had_role: self.had_role(),
+            outage: outage.map(|failure| (failure.since, failure.count)).or(self.before.outage),
+        }
+    }
+
+    /// Goes on with what was known before a restart, which nobody looked after since `last`.
+    pub(super) fn resume(&mut self, before: Before, last: BootTime, now: BootTime) {
+        // The time that an outage had lasted goes on; the time in which nobody looked does not count.
+        let since = |since: BootTime| now.minus(last.since(since).max(Span::ZERO));
+        self.before = Before { outage: before.outage.map(|(at, count)| (since(at), count)), ..before };
+    }
+
+    /// Whether what it hands out was read, or is known not to be there.
+    pub(super) fn is_read(&self) -> bool {
+        (self.lease.is_some() && !self.is_stale) || self.has_no_role()
+    }
+
+    /// Takes note that the host slept for `by`, in which nobody could read anything.
+    pub(super) fn slept(&mut self, by: Span) {
+        self.is_stale = true;
+        if let Some(failure) = &mut self.failure {
+            failure.since = failure.since.plus(by);
+        }
+        if let Some((since, _)) = &mut self.before.outage {
+            *since = since.plus(by);
+        }
     }
 
     pub(super) fn provider(&self) -> &'static str {
@@ -69,10 +123,15 @@ impl Known {
         match event.result {
             Ok(lease) => {
                 self.lease = Some(lease);
+                self.is_stale = false;
                 self.failure = None;
+                self.before = Before::default();
             }
             Err(reason) => {
-                let (since, count) = self.failure.as_ref().map_or((now, 0), |failure| (failure.since, failure.count));
+                let (since, count) = match &self.failure {
+                    Some(failure) => (failure.since, failure.count),
+                    None => self.before.outage.unwrap_or((now, 0)),
+                };
                 self.failure = Some(Failure { since, count: count.saturating_add(1), reason });
             }
         }
@@ -96,7 +155,7 @@ impl Known {
         CredentialFacts {
             provider: self.provider,
             identity: self.identity(),
-            lifetime: assessed.lifetime.as_ref(),
+            lifetime: assessed.lifetime.as_ref().filter(|_| !self.is_stale),
             lag: assessed.lag,
             failure: self.failure.as_ref().filter(|_| !self.has_no_role()).map(|failure| Outage {
                 failures: failure.count,
@@ -149,9 +208,12 @@ impl Known {
         self.lease.as_ref().map_or("", |lease| &lease.identity)
     }
 
+    const fn had_role(&self) -> bool {
+        self.lease.is_some() || self.before.had_role
+    }
+
     /// A host that never had a role has no credentials to lose.
     fn has_no_role(&self) -> bool {
-        self.lease.is_none()
-            && matches!(self.failure.as_ref().map(|failure| &failure.reason), Some(Unavailable::NoRole))
+        !self.had_role() && matches!(self.failure.as_ref().map(|failure| &failure.reason), Some(Unavailable::NoRole))
     }
 }

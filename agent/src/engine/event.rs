@@ -1,6 +1,7 @@
 //! What goes into the engine, and what comes out beside the snapshot.
 
 use crate::alert::machine::Transition;
+use crate::clock::time::Span;
 use crate::credentials::imds::host::HostIdentity;
 use crate::ntp::poller::Polled;
 use crate::snapshot::Delivery;
@@ -10,9 +11,14 @@ use super::credentials::CredentialEvent;
 
 /// Something that was measured, or happened.
 pub enum Event {
-    /// A second has passed.
-    Tick(Option<KernelClock>),
-    /// A source was asked.
+    /// A second has passed, or somebody set the clock.
+    Tick {
+        /// What the kernel says of its clock, where it may be asked.
+        kernel: Option<KernelClock>,
+        /// For how long the host has slept since it was booted ([`crate::clock::local::asleep`]).
+        asleep: Span,
+    },
+    /// A source was asked; its number is the one that [`super::Engine::source_ids`] gave it.
     Ntp(Polled),
     /// Credentials were read, or could not be.
     Credential(CredentialEvent),
@@ -59,4 +65,6 @@ pub struct Reaction {
     pub transitions: Vec<Transition>,
     /// Whether every source is to be asked at once.
     pub burst: bool,
+    /// For how long the host slept, where it just woke up.
+    pub slept: Option<Span>,
 }

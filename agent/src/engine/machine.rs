@@ -16,7 +16,7 @@ use crate::clock::filter::Offered;
 use crate::clock::source::Witness;
 use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Source};
 use crate::credentials::imds::{self, host::HostIdentity};
 use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
@@ -25,6 +25,8 @@ use crate::sys::KernelClock;
 
 /// A smaller change of system minus boot time is the noise of reading two clocks.
 const STEP: Span = Span::from_nanos(1_000_000);
+/// A shorter sleep is the noise of reading two clocks.
+const SLEEP: Span = Span::from_nanos(500_000_000);
 /// All sources are asked at once no more often than this.
 const BURST_INTERVAL: Span = Span::from_nanos(10 * 1_000_000_000);
 
@@ -39,19 +41,31 @@ pub struct Engine {
     pub(super) alerts: Machine,
     pub(super) delivery: BTreeMap<String, Delivery>,
     pub(super) host: Option<HostIdentity>,
-    started: BootTime,
-    last: Reading,
-    last_step: Option<(BootTime, Span)>,
+    /// Since when the boot grace runs.
+    pub(super) started: BootTime,
+    pub(super) last: Reading,
+    pub(super) last_step: Option<(BootTime, Span)>,
+    /// The last tick, and for how long the host had slept by then.
+    pub(super) asleep: Option<(BootTime, Span)>,
+    /// The number of the next source that is new.
+    pub(super) next_source: usize,
     last_burst: Option<BootTime>,
     wants_burst: bool,
 }
 
 /// What happened to one source, for those who look at it.
-#[derive(Default)]
 pub(super) struct SourceLog {
+    /// Its number, which no other source ever gets.
+    pub(super) id: usize,
     pub(super) address: Option<SocketAddr>,
     pub(super) refusal: Option<Refusal>,
     pub(super) outcomes: BTreeMap<&'static str, u64>,
+}
+
+impl SourceLog {
+    pub(super) const fn new(id: usize) -> Self {
+        Self { id, address: None, refusal: None, outcomes: BTreeMap::new() }
+    }
 }
 
 /// What is known of time at one moment, worked out once for all who need it.
@@ -72,11 +86,9 @@ impl Now {
 impl Engine {
     /// Begins without knowing anything.
     pub fn new(config: Arc<Config>, now: Reading) -> Self {
-        let witnesses =
-            config.sources.iter().map(|source| Witness { trusted: source.trusted, leap_smear: source.leap_smear });
         Self {
-            estimator: Estimator::new(witnesses, now.boot),
-            sources: config.sources.iter().map(|_| SourceLog::default()).collect(),
+            estimator: Estimator::new(config.sources.iter().map(witness), now.boot),
+            sources: (0..config.sources.len()).map(SourceLog::new).collect(),
             credentials: config.imds.iter().map(|_| Known::new(imds::poller::PROVIDER)).collect(),
             kernel: None,
             steps: Steps::default(),
@@ -86,6 +98,8 @@ impl Engine {
             started: now.boot,
             last: now,
             last_step: None,
+            asleep: None,
+            next_source: config.sources.len(),
             last_burst: None,
             wants_burst: false,
             config,
@@ -95,8 +109,13 @@ impl Engine {
     /// Takes an event, and says what follows.
     pub fn handle(&mut self, event: Event, now: Reading) -> Reaction {
         self.wants_burst |= self.notice_step(now);
+        let mut slept = None;
         match event {
-            Event::Tick(kernel) => self.kernel = kernel,
+            Event::Tick { kernel, asleep } => {
+                self.kernel = kernel;
+                slept = self.notice_sleep(asleep, now.boot);
+                self.wants_burst |= slept.is_some();
+            }
             Event::Ntp(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
             Event::Credential(event) => {
                 if let Some(known) = self.credentials.iter_mut().find(|known| known.provider() == event.provider) {
@@ -112,7 +131,11 @@ impl Engine {
         let findings = self.findings(&known);
         let graced = now.boot.since(self.started) >= Span::from_duration(self.config.alerts.boot_grace);
         let moment = Moment { boot: now.boot, stamp: known.stamp(), graced };
-        Reaction { transitions: self.alerts.step(&findings, moment), burst: self.bursts(now.boot) }
+        // Taken out while it asks what the engine knows.
+        let mut alerts = std::mem::replace(&mut self.alerts, Machine::new(self.config.alerts.repeat));
+        let transitions = alerts.step(&findings, moment, |kind, subject| self.is_settled(kind, subject, &known));
+        self.alerts = alerts;
+        Reaction { transitions, burst: self.bursts(now.boot), slept }
     }
 
     /// True time minus boot time, once there is an estimate.
@@ -195,9 +218,27 @@ impl Engine {
         true
     }
 
+    /// Whether the host slept since the last tick, and for how long. Both clocks were set when it woke up, by one that
+    /// counted meanwhile.
+    fn notice_sleep(&mut self, asleep: Span, now: BootTime) -> Option<Span> {
+        let (at, before) = self.asleep.replace((now, asleep))?;
+        let by = Span::from_nanos(asleep.nanos().saturating_sub(before.nanos())).min(now.since(at));
+        if by < SLEEP {
+            return None;
+        }
+        self.estimator.slept(by, now);
+        self.alerts.slept(by);
+        for known in &mut self.credentials {
+            known.slept(by);
+        }
+        Some(by)
+    }
+
     /// Whether an answer has to be confirmed at once.
     fn take_poll(&mut self, polled: &Polled, now: BootTime) -> bool {
-        if let Some(log) = self.sources.get_mut(polled.source) {
+        // One that was removed by a reload may still have had a question on its way.
+        let Some(index) = self.sources.iter().position(|log| log.id == polled.source) else { return false };
+        if let Some(log) = self.sources.get_mut(index) {
             log.address = polled.address.or(log.address);
             log.refusal = polled.result.as_ref().err().copied();
             let outcome = log.refusal.map_or("ok", Refusal::outcome);
@@ -205,9 +246,9 @@ impl Engine {
             *count = count.saturating_add(1);
         }
         match &polled.result {
-            Ok(sample) => self.estimator.answered(polled.source, *sample, now) == Offered::Suspected,
+            Ok(sample) => self.estimator.answered(index, *sample, now) == Offered::Suspected,
             Err(refusal) => {
-                self.estimator.failed(polled.source, refusal.failure(), now);
+                self.estimator.failed(index, refusal.failure(), now);
                 false
             }
         }
@@ -222,4 +263,9 @@ impl Engine {
         }
         bursts
     }
+}
+
+/// What the estimate is told of a source in advance.
+pub(super) const fn witness(source: &Source) -> Witness {
+    Witness { trusted: source.trusted, leap_smear: source.leap_smear }
 }

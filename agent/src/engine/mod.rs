@@ -3,11 +3,15 @@
 
 mod credentials;
 mod event;
+mod image;
 mod machine;
 mod publish;
+mod reload;
 #[cfg(test)]
 mod scenarios;
+mod settled;
 
 pub use credentials::CredentialEvent;
 pub use event::{Event, Reaction};
+pub use image::Image;
 pub use machine::Engine;

@@ -123,7 +123,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::delivery::client::client;
+    use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
 
@@ -137,7 +137,7 @@ mod tests {
         let url = format!("http://{}/prefix/", address.await.unwrap());
         let alertmanager = Alertmanager { url, headers: Vec::new(), repost: Duration::from_secs(60) };
         let timeout = Duration::from_secs(5);
-        let endpoint = AlertmanagerEndpoint { client: client(false).unwrap(), alertmanager, timeout };
+        let endpoint = AlertmanagerEndpoint { client: plain(), alertmanager, timeout };
         endpoint.attempt(item).await.unwrap();
         seen.recv().await.unwrap()
     }

@@ -214,7 +214,7 @@ pub(super) mod tests {
     use super::*;
     use crate::clock::time::{Anchor, rfc3339};
     use crate::credentials::imds::fake;
-    use crate::delivery::client::client;
+    use crate::delivery::client::tests::plain;
     use crate::delivery::request::Endpoint;
     use crate::demo::http::{Request, Response, start};
 
@@ -223,9 +223,9 @@ pub(super) mod tests {
         let clock = TrueClock::default();
         let system = clock.now().time.nanos();
         let boot = crate::clock::local::boot().nanos();
-        clock.set(Anchor::from_nanos(system - boot + 2 * 86_400 * 1_000_000_000));
+        clock.set(Anchor::from_nanos(system - boot + 2 * 86_400 * 1_000_000_000), true);
         let timeout = Duration::from_secs(20);
-        Aws { client: client(false).unwrap(), imds: imds.map(fake::config), clock: Arc::new(clock), timeout }
+        Aws { client: plain(), imds: imds.map(fake::config), clock: Arc::new(clock), timeout }
     }
 
     /// A service that gives one answer to everything, and what it was asked.

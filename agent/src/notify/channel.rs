@@ -109,7 +109,7 @@ mod tests {
                 summary: String::new(),
                 remedy: String::new(),
             });
-            machine.step(finding.as_slice(), moment)
+            machine.step(finding.as_slice(), moment, |_, _| true)
         };
         (0..).zip(seconds).flat_map(step).collect()
     }

@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::config::checked::SecretRef;
-    use crate::delivery::client::client;
+    use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
 
@@ -152,7 +152,7 @@ mod tests {
         });
         let url = format!("http://{}/v2/enqueue", address.await.unwrap());
         let pagerduty = PagerDuty { routing_key: SecretRef::File(path.clone()), url };
-        let endpoint = PagerDutyEndpoint { client: client(false).unwrap(), pagerduty, timeout: Duration::from_secs(5) };
+        let endpoint = PagerDutyEndpoint { client: plain(), pagerduty, timeout: Duration::from_secs(5) };
         let item = item(&skew(Change::Firing));
         assert!(endpoint.attempt(&item).await.unwrap_err().retry);
         std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();

@@ -48,7 +48,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::delivery::client::client;
+    use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
 
     #[tokio::test]
@@ -65,7 +65,7 @@ mod tests {
             value.set_sensitive(true);
             headers.insert("authorization", value);
             let post = Post { url, headers, body: Bytes::new(), timeout: Duration::from_secs(5) };
-            let answer = match send(&client(false).unwrap(), post, &["/services/hunter2"]).await {
+            let answer = match send(&plain(), post, &["/services/hunter2"]).await {
                 Ok(answer) => answer,
                 Err(failure) => failure.answer.unwrap(),
             };

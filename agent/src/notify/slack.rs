@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::config::checked::SecretRef;
-    use crate::delivery::client::client;
+    use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{any_message, item, skew};
 
@@ -163,7 +163,7 @@ mod tests {
         });
         std::fs::write(&path, format!("http://{}/services/T00/B00/hunter2hunter2\n", address.await.unwrap())).unwrap();
         let slack = Slack { url: SecretRef::File(path) };
-        let endpoint = SlackEndpoint { client: client(false).unwrap(), slack, timeout: Duration::from_secs(5) };
+        let endpoint = SlackEndpoint { client: plain(), slack, timeout: Duration::from_secs(5) };
         endpoint.attempt(&item(&skew(Change::Firing))).await
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("url");
         let slack = Slack { url: SecretRef::File(path.clone()) };
-        let endpoint = SlackEndpoint { client: client(false).unwrap(), slack, timeout: Duration::from_secs(5) };
+        let endpoint = SlackEndpoint { client: plain(), slack, timeout: Duration::from_secs(5) };
         assert!(endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err().retry);
         std::fs::write(&path, "hunter2hunter2").unwrap();
         let failure = endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err();

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::alert::machine::Change;
     use crate::config::checked::SecretRef;
-    use crate::delivery::client::client;
+    use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{item, skew};
 
@@ -63,7 +63,7 @@ mod tests {
             Response::ok("")
         });
         let webhook = Webhook { url: format!("http://{}/", address.await.unwrap()), ..webhook };
-        let endpoint = WebhookEndpoint { client: client(false).unwrap(), webhook, timeout: Duration::from_secs(5) };
+        let endpoint = WebhookEndpoint { client: plain(), webhook, timeout: Duration::from_secs(5) };
         endpoint.attempt(item).await?;
         Ok(seen.recv().await.unwrap())
     }

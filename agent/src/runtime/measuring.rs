@@ -29,19 +29,20 @@ impl Prepared {
 }
 
 impl Measuring {
-    /// Begins to measure. Until [`Measuring::end`] every answer goes into the mailbox.
+    /// Begins to measure; each source speaks under its number. Until [`Measuring::end`] every answer goes into the mailbox.
     pub(super) fn start(
         config: &Config,
+        source_ids: &[usize],
         Prepared(imds): Prepared,
         clock: &Arc<TrueClock>,
         mailbox: &mpsc::Sender<Event>,
     ) -> Self {
         let (burst, _) = broadcast::channel(1);
         let mut tasks = Vec::new();
-        for (index, source) in config.sources.iter().cloned().enumerate() {
+        for (&id, source) in source_ids.iter().zip(config.sources.iter().cloned()) {
             let name = format!("source {}", source.name);
             let (mailbox, burst) = (mailbox.clone(), burst.subscribe());
-            tasks.push(Task::spawn(name, |pulse| poller::run(index, source, mailbox, burst, pulse)));
+            tasks.push(Task::spawn(name, |pulse| poller::run(id, source, mailbox, burst, pulse)));
         }
         if let (Some(client), Some(Imds { poll, .. })) = (imds, config.imds.clone()) {
             let (mailbox, clock) = (mailbox.clone(), Arc::clone(clock));

@@ -1,6 +1,7 @@
 //! The running agent: tasks that measure send events, one loop feeds them to the engine, and what follows is told.
 
 mod measuring;
+mod recorder;
 mod reporters;
 
 use std::io;
@@ -13,17 +14,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::measuring::Measuring;
+use self::recorder::{Folder, Recorder};
 use self::reporters::{Reporters, Sources, budget};
+use crate::alert::machine::Transition;
 use crate::clock::local;
-use crate::clock::time::BootTime;
+use crate::clock::time::{BootTime, SystemTime};
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::{Config, StateDir};
+use crate::config::checked::Config;
 use crate::credentials::imds;
 use crate::delivery::client::ClientError;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
 use crate::engine::{Engine, Event};
 use crate::snapshot::Snapshot;
+use crate::state::{State, Untold};
 use crate::status;
 use crate::sys;
 use crate::telemetry::endpoint::HalfIdentity;
@@ -37,8 +41,8 @@ const MAILBOX: usize = 256;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the agent waits for its disk before it goes on.
 const DISK: Duration = Duration::from_millis(250);
-/// How often what has waited for too long is given up.
-const EXPIRE_EVERY: u32 = 60;
+/// In ticks, how often the state is written although nothing has happened, and what has waited for too long is given up.
+const KEEP_HOUSE: u32 = 60;
 
 /// Why the agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -115,42 +119,53 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
-    let engine = Engine::new(Arc::clone(&config), local::read());
+    let folder = Folder::open(config.state_dir.as_ref());
+    let store = folder.as_ref().map(|folder| Store::new(folder.path.join("queue")));
+    let (recorder, left) = Recorder::open(folder);
+    let (engine, untold) = match left {
+        Some(left) => {
+            let is_same_boot = recorder.is_of_this_boot(&left);
+            let State { image, untold, .. } = left;
+            (Engine::restore(Arc::clone(&config), image, local::read(), is_same_boot), untold)
+        }
+        None => (Engine::new(Arc::clone(&config), local::read()), Vec::new()),
+    };
     let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
     let clock = Arc::new(TrueClock::default());
 
     let told = mailbox.clone();
     // A mailbox that is full has other worries, and the next change says it all.
     let tell = move |delivery| drop(told.try_send(Event::Delivery(delivery)));
-    let store = state_folder(config.state_dir.as_ref()).map(|folder| Store::new(folder.join("queue")));
     let spool = Spool::start(store, budget(&config), tell);
     let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
-    let reporters = Reporters::start(&config, spool, sources, options.env, options.is_service)?;
+    let mut reporters = Reporters::start(&config, spool, sources, options.env, options.is_service)?;
     let status = Status::open(&config.socket, &published, options.is_service)?;
     let prepared = measuring::Prepared::new(&config)?;
-    let measuring = Measuring::start(&config, prepared, &clock, &mailbox);
+    let measuring = Measuring::start(&config, &engine.source_ids(), prepared, &clock, &mailbox);
+    // An earlier process decided to tell this, and ended before it was known to be on its way.
+    let _ = timeout(DISK, reporters.tell(&untold).wait()).await;
     (options.ready)();
 
-    let mut flow =
-        Flow { mailbox, inbox, engine, published, clock, reporters, measuring, status, ticks: 0, last_ailment: None };
+    let mut flow = Flow {
+        mailbox,
+        inbox,
+        engine,
+        published,
+        clock,
+        reporters,
+        measuring,
+        status,
+        recorder,
+        ticks: 0,
+        last_ailment: None,
+    };
     let ended = flow.run(&mut options, shutdown).await;
     flow.measuring.end();
     flow.status.end();
+    let image = flow.engine.image();
+    flow.recorder.record(image, Vec::new(), DISK).await;
     flow.reporters.end(DRAIN).await;
     ended.map_err(RunError::Ailing)
-}
-
-/// The folder of what outlives a restart; `None` where there is none.
-fn state_folder(configured: Option<&StateDir>) -> Option<PathBuf> {
-    let StateDir { path, is_given } = configured?;
-    if path.is_dir() || *is_given {
-        return Some(path.clone());
-    }
-    tracing::info!(
-        state_dir = %path.display(),
-        "there is no state directory: a restart forgets what fires and what waits for delivery"
-    );
-    None
 }
 
 /// The socket for `status`.
@@ -198,6 +213,7 @@ struct Flow {
     reporters: Reporters,
     measuring: Measuring,
     status: Status,
+    recorder: Recorder,
     ticks: u32,
     last_ailment: Option<Ailment>,
 }
@@ -206,21 +222,27 @@ impl Flow {
     async fn run(&mut self, options: &mut Options<'_>, shutdown: impl Future<Output = ()>) -> Result<(), Ailment> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut steps = sys::StepWatch::start();
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => return Ok(()),
                 Some(event) = self.inbox.recv() => self.take(event).await,
                 _ = tick.tick() => {
-                    self.take(Event::Tick(sys::kernel_clock().ok())).await;
-                    self.look_around(options)?;
+                    self.tick().await;
+                    self.look_around(options).await?;
                 }
+                () = changed(&mut steps) => self.tick().await,
                 Some(Reload { config, done }) = options.reloads.recv() => {
                     // Whoever asked may have gone.
                     let _ = done.send(self.reload(config, options).await);
                 }
             }
         }
+    }
+
+    async fn tick(&mut self) {
+        self.take(Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() }).await;
     }
 
     async fn take(&mut self, event: Event) {
@@ -240,10 +262,27 @@ impl Flow {
         if reaction.burst {
             self.measuring.burst();
         }
-        for transition in &reaction.transitions {
-            let message = self.reporters.message(transition, &snapshot, now.system);
-            // A disk that hangs must not hold up what comes next; by then all is on its way.
-            let _ = timeout(DISK, self.reporters.tell(transition, &message)).await;
+        if let Some(slept) = reaction.slept {
+            tracing::info!(seconds = slept.seconds(), "the host slept: all sources are asked again");
+        }
+        if !reaction.transitions.is_empty() {
+            self.tell(reaction.transitions, &snapshot, now.system).await;
+        }
+    }
+
+    /// Tells transitions so that a crash at any moment neither loses one nor tells it under another key: they are part of
+    /// the state until each of them waits in its queues, which the disk keeps as well.
+    async fn tell(&mut self, transitions: Vec<Transition>, snapshot: &Snapshot, system: SystemTime) {
+        let untold = transitions.into_iter().map(|transition| {
+            let message = self.reporters.message(&transition, snapshot, system);
+            Untold { transition, message }
+        });
+        let untold: Vec<_> = untold.collect();
+        self.recorder.record(self.engine.image(), untold.clone(), DISK).await;
+        let told = self.reporters.tell(&untold);
+        // A disk that hangs must not hold up what comes next; all is on its way.
+        if timeout(DISK, told.wait()).await.is_ok() {
+            self.recorder.record(self.engine.image(), Vec::new(), Duration::ZERO).await;
         }
     }
 
@@ -260,22 +299,20 @@ impl Flow {
         if let Some(status) = status {
             std::mem::replace(&mut self.status, status).end();
         }
-        // What the old tasks have said still belongs to the old sources.
         self.measuring.end();
-        while let Ok(event) = self.inbox.try_recv() {
-            self.take(event).await;
-        }
-        self.engine = Engine::new(Arc::clone(&config), local::read());
-        self.measuring = Measuring::start(&config, prepared, &self.clock, &self.mailbox);
+        self.engine.reload(Arc::clone(&config), local::read());
+        self.measuring = Measuring::start(&config, &self.engine.source_ids(), prepared, &self.clock, &self.mailbox);
         Ok(())
     }
 
     /// What is done once a second beside measuring.
-    fn look_around(&mut self, options: &Options<'_>) -> Result<(), Ailment> {
+    async fn look_around(&mut self, options: &Options<'_>) -> Result<(), Ailment> {
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(EXPIRE_EVERY) {
+        if self.ticks.is_multiple_of(KEEP_HOUSE) {
             self.reporters.expire();
+            self.recorder.record(self.engine.image(), Vec::new(), Duration::ZERO).await;
         }
+        self.reporters.repost(&self.engine, &self.published.load(), local::read());
         let ailment = self.ailment(local::boot());
         if ailment != self.last_ailment
             && let Some(ailment) = &ailment
@@ -295,6 +332,14 @@ impl Flow {
     fn ailment(&self, now: BootTime) -> Option<Ailment> {
         let status = self.status.task.as_ref().and_then(|task| task.ailment(now));
         status.or_else(|| self.measuring.ailment(now)).or_else(|| self.reporters.ailment(now))
+    }
+}
+
+/// Resolves when somebody has set the clock, where that can be known.
+async fn changed(steps: &mut Option<sys::StepWatch>) {
+    match steps {
+        Some(steps) => steps.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -138,7 +138,8 @@ impl Reporters {
         env: Environment<'_>,
         to_stderr: bool,
     ) -> Result<Self, StartError> {
-        let mut reporters = Self { spool, sources, listeners: Vec::new(), telemetry: None, to_stderr, host: hostname() };
+        let mut reporters =
+            Self { spool, sources, listeners: Vec::new(), telemetry: None, to_stderr, host: hostname() };
         let prepared = Prepared::new(config, &reporters.sources, env)?;
         reporters.adopt(prepared, env)?;
         Ok(reporters)
@@ -233,8 +234,7 @@ impl Reporters {
             let Some(repost) = repost.as_mut().filter(|repost| repost.due <= now.boot) else { continue };
             repost.due = now.boot.plus(Span::from_duration(repost.period));
             let firing = engine.firing(stamp).filter_map(|transition| told(channel, &transition));
-            let firing: Vec<_> =
-                firing.map(|seen| message(&seen, &self.host, &snapshot.host, now.system)).collect();
+            let firing: Vec<_> = firing.map(|seen| message(&seen, &self.host, &snapshot.host, now.system)).collect();
             outbox.push_latest(alertmanager::repost(&firing, stamp));
         }
     }
@@ -281,4 +281,3 @@ fn write_line(body: &[u8]) {
     // A closed standard error takes nothing away from the other channels.
     let _ = io::stderr().lock().write_all(&[body, b"\n"].concat());
 }
-

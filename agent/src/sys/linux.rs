@@ -1,4 +1,4 @@
-//! Linux: clocks, `adjtimex` and kernel time stamps of datagrams.
+//! Linux: clocks, `adjtimex`, the notice that somebody set the clock, and kernel time stamps of datagrams.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -8,7 +8,11 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, TimestampingFlag, recvmsg, setsockopt, socket,
 };
 use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::read;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::clock::time::{BootTime, NANOS_PER_SECOND, Span, SystemTime};
 
@@ -39,6 +43,62 @@ pub fn boot_time() -> io::Result<BootTime> {
 #[expect(clippy::disallowed_methods, reason = "called by clock::local alone")]
 pub fn realtime() -> io::Result<SystemTime> {
     Ok(SystemTime::from_nanos(nanos(clock_gettime(ClockId::CLOCK_REALTIME)?)))
+}
+
+/// Reads `CLOCK_MONOTONIC`, which stands still while the host sleeps.
+///
+/// # Errors
+/// Those of `clock_gettime(2)`.
+#[expect(clippy::disallowed_methods, reason = "called by clock::local alone")]
+pub fn monotonic() -> io::Result<BootTime> {
+    Ok(BootTime::from_nanos(nanos(clock_gettime(ClockId::CLOCK_MONOTONIC)?)))
+}
+
+/// What tells this boot of the host from every other one.
+///
+/// # Errors
+/// Those of reading `/proc`.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// Notices at once when somebody sets the system clock, and when the host wakes up.
+pub struct StepWatch {
+    timer: AsyncFd<OwnedFd>,
+}
+
+impl StepWatch {
+    /// Begins to watch, on the runtime that calls it; `None` where the kernel or a sandbox has no timer that tells it.
+    pub fn start() -> Option<Self> {
+        // The end of time never comes, so that the timer has nothing to tell but that the clock was set.
+        Self::until(TimeSpec::new(libc::time_t::MAX, 0)).ok()
+    }
+
+    #[expect(unsafe_code, reason = "tokio wants the promise that the descriptor stays open")]
+    fn until(end: TimeSpec) -> io::Result<Self> {
+        let timer = TimerFd::new(timerfd::ClockId::CLOCK_REALTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        timer.set(Expiration::OneShot(end), flags)?;
+        // SAFETY: an `OwnedFd` is open and always the same one for as long as it lives, and the `AsyncFd` owns it.
+        let timer = unsafe { AsyncFd::register_with_interest(OwnedFd::from(timer), Interest::READABLE)? };
+        Ok(Self { timer })
+    }
+
+    /// Waits until somebody sets the clock. A change while nobody waits is told to the next who does, and nothing is lost
+    /// where this is cancelled. Should the timer break, it waits for ever.
+    pub async fn changed(&mut self) {
+        while let Ok(mut ready) = self.timer.readable().await {
+            // The kernel goes on watching after the read that tells a change (timerfd_create(2), ECANCELED).
+            match ready.try_io(|timer| Ok(read(timer.get_ref(), &mut [0; 8])?)) {
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::ECANCELED) => return,
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(_)) => break,
+                Err(_) => {}
+            }
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Asks the kernel how well its clock is disciplined. Changes nothing and needs no privilege.
@@ -125,6 +185,11 @@ fn nanos(time: TimeSpec) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use nix::sys::time::TimeValLike;
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
@@ -132,6 +197,26 @@ mod tests {
         let clock = kernel_clock().unwrap();
         assert!(clock.max_error >= Span::ZERO);
         assert!(clock.frequency.abs() < 1e-3, "{clock:?}");
+    }
+
+    #[test]
+    fn this_boot_has_a_name_that_stays() {
+        let id = boot_id().unwrap();
+        assert_eq!((id.len(), boot_id().unwrap()), (36, id.clone()), "{id}");
+    }
+
+    #[tokio::test]
+    async fn the_watch_tells_a_change_once_and_nothing_while_nobody_sets_the_clock() {
+        let moment = Duration::from_millis(200);
+        let mut watch = StepWatch::start().unwrap();
+        assert!(timeout(moment, watch.changed()).await.is_err());
+        // A test may not set the clock; a timer that runs out wakes the same way.
+        let soon = TimeSpec::from(moment / 2) + TimeSpec::nanoseconds(realtime().unwrap().nanos());
+        let mut watch = StepWatch::until(soon).unwrap();
+        assert!(timeout(moment / 20, watch.changed()).await.is_err(), "cancelled before it happens");
+        tokio::time::sleep(moment).await;
+        timeout(moment, watch.changed()).await.unwrap();
+        assert!(timeout(moment, watch.changed()).await.is_err());
     }
 
     #[tokio::test]
@@ -161,7 +246,7 @@ mod tests {
         let mut buffer = [0; 8];
         let (length, received) = loop {
             client.readable().await.unwrap();
-            match client.try_io(tokio::io::Interest::READABLE, || receive(client.as_fd(), &mut buffer)) {
+            match client.try_io(Interest::READABLE, || receive(client.as_fd(), &mut buffer)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 other => break other.unwrap(),
             }

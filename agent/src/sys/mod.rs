@@ -5,5 +5,6 @@ mod linux;
 
 #[cfg(target_os = "linux")]
 pub use linux::{
-    KernelClock, boot_time, enable_timestamping, keep_timestamping, kernel_clock, realtime, receive, transmit_timestamp,
+    KernelClock, StepWatch, boot_id, boot_time, enable_timestamping, keep_timestamping, kernel_clock, monotonic,
+    realtime, receive, transmit_timestamp,
 };

@@ -1,0 +1,396 @@
+//! What outlives the process: one file in the state directory, replaced as a whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use crate::alert::machine::Transition;
+use crate::engine::Image;
+use crate::snapshot::AlertMessage;
+
+/// The file's name in the state directory.
+pub const FILE: &str = "state.json";
+/// What a file that cannot be read is renamed to.
+pub const UNREADABLE: &str = "state.json.unreadable";
+/// Where the file is written before it takes its name.
+const UNFINISHED: &str = "state.json.new";
+/// The `format` of every version.
+const FORMAT: &str = "skewguard-state";
+/// The version that is written, and the only one that is read.
+const VERSION: u64 = 1;
+/// A larger file is none of this agent's.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// What stands between the content and its check sum, which is the last member of the object.
+const CHECK: &str = ",\"sha256\":\"";
+const END: &str = "\"}\n";
+const HEX_LENGTH: usize = 64;
+
+/// What outlives the process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The boot of the host in which it was written.
+    pub boot_id: String,
+    /// The engine.
+    pub image: Image,
+    /// What was decided to be told and is not known to have reached a queue.
+    pub untold: Vec<Untold>,
+}
+
+/// A transition that is to be told, as it was when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Untold {
+    /// What happened.
+    pub transition: Transition,
+    /// What is said of it.
+    pub message: AlertMessage,
+}
+
+/// Why what was read is no state of this agent.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It is too large.
+    #[error("it is larger than {} MiB", MOST_BYTES / 1024 / 1024)]
+    TooLarge,
+    /// It is a folder, a socket or the like.
+    #[error("it is no file")]
+    NoFile,
+    /// It is something else.
+    #[error("it is not written by skewguard")]
+    Foreign,
+    /// It is that of another version.
+    #[error("it has version {0}, and this agent reads version {VERSION}")]
+    Version(u64),
+    /// It was cut off or changed since it was written.
+    #[error("it was cut off or changed since it was written")]
+    Damaged,
+    /// It says what no agent would have written.
+    #[error("it is not valid: {0}")]
+    Invalid(#[from] serde_json::Error),
+}
+
+/// Why the state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {verb} {}: {source}: the agent needs a state directory that it can read and write", path.display())]
+pub struct FileError {
+    verb: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl FileError {
+    fn new(verb: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self { verb, path: path.to_owned(), source }
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+    version: u64,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    format: &'a str,
+    version: u64,
+    boot_id: &'a str,
+    image: &'a Image,
+    untold: &'a [Untold],
+}
+
+#[derive(Deserialize)]
+struct Content {
+    boot_id: String,
+    image: Image,
+    untold: Vec<Untold>,
+}
+
+/// Writes the state as the text of a file: a JSON object whose last member is the SHA-256 of all before it.
+///
+/// # Errors
+/// Never, as long as all that is in it can be written as JSON.
+pub fn encode(state: &State) -> Result<Vec<u8>, serde_json::Error> {
+    let State { boot_id, image, untold } = state;
+    let mut text = serde_json::to_vec(&Written { format: FORMAT, version: VERSION, boot_id, image, untold })?;
+    // The brace that ends the object ends it after the check sum instead.
+    text.pop();
+    let check = hex(&text);
+    for part in [CHECK, &check, END] {
+        text.extend_from_slice(part.as_bytes());
+    }
+    Ok(text)
+}
+
+/// Reads what [`encode`] wrote.
+///
+/// # Errors
+/// It is anything else, or not exactly what was written.
+pub fn decode(text: &[u8]) -> Result<State, DecodeError> {
+    let header: Header = serde_json::from_slice(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => DecodeError::Foreign,
+        _ => DecodeError::Damaged,
+    })?;
+    if header.format != FORMAT {
+        return Err(DecodeError::Foreign);
+    }
+    if header.version != VERSION {
+        return Err(DecodeError::Version(header.version));
+    }
+    let length = text.len().checked_sub(CHECK.len() + HEX_LENGTH + END.len()).ok_or(DecodeError::Damaged)?;
+    let (content, end) = text.split_at_checked(length).ok_or(DecodeError::Damaged)?;
+    if end != [CHECK, &hex(content), END].concat().as_bytes() {
+        return Err(DecodeError::Damaged);
+    }
+    let Content { boot_id, image, untold } = serde_json::from_slice(text)?;
+    Ok(State { boot_id, image, untold })
+}
+
+/// Reads the state; `None` where there is none. A file that cannot be understood is set aside with a warning, so that the
+/// agent starts all the same and somebody can look at it.
+///
+/// # Errors
+/// The file is there and cannot be read at all.
+pub fn load(folder: &Path) -> Result<Option<State>, FileError> {
+    let path = folder.join(FILE);
+    let failed = FileError::new("read", &path);
+    let kind = match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(&failed)?.file_type(),
+    };
+    let decoded = if kind.is_file() {
+        let mut text = Vec::new();
+        let file = File::open(&path).map_err(&failed)?;
+        file.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(&failed)?;
+        if text.len() as u64 > MOST_BYTES { Err(DecodeError::TooLarge) } else { decode(&text) }
+    } else {
+        Err(DecodeError::NoFile)
+    };
+    match decoded {
+        Ok(state) => Ok(Some(state)),
+        Err(reason) => {
+            set_aside(&path, &folder.join(UNREADABLE), &reason);
+            Ok(None)
+        }
+    }
+}
+
+fn set_aside(path: &Path, aside: &Path, reason: &DecodeError) {
+    let (file, effect) = (path.display(), "alerts that fire now are told again");
+    match fs::rename(path, aside) {
+        Ok(()) => {
+            tracing::warn!(%file, kept_as = %aside.display(), %reason, "the state cannot be read: {effect}");
+        }
+        Err(error) => tracing::warn!(%file, %reason, %error, "the state can be neither read nor renamed: {effect}"),
+    }
+}
+
+/// Replaces the state as a whole: whoever reads it, now or after a crash, finds the old one or the new one.
+///
+/// # Errors
+/// The directory cannot be written to, or its disk is full; the old state is still there.
+pub fn save(folder: &Path, state: &State) -> Result<(), FileError> {
+    let (path, unfinished) = (folder.join(FILE), folder.join(UNFINISHED));
+    replace(folder, &path, &unfinished, state).map_err(FileError::new("write", &path))
+}
+
+fn replace(folder: &Path, path: &Path, unfinished: &Path, state: &State) -> io::Result<()> {
+    let text = encode(state)?;
+    // What a crash has left may have another mode, or be a link to another place.
+    match fs::remove_file(unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(unfinished, path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn hex(text: &[u8]) -> String {
+    digest(&SHA256, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::clock::filter::tests::sample;
+    use crate::clock::time::{BootTime, Reading, Span, SystemTime};
+    use crate::config::checked::Config;
+    use crate::config::load::parse;
+    use crate::credentials::lease::Unavailable;
+    use crate::engine::{CredentialEvent, Engine, Event};
+    use crate::notify::message::message;
+    use crate::ntp::poller::Polled;
+    use crate::ntp::refusal::Refusal;
+
+    fn config() -> Arc<Config> {
+        let text = "sources: [{name: a, ntp: 10.0.0.1}, {name: b, ntp: 10.0.0.2}, {name: c, ntp: 10.0.0.3}]";
+        Arc::new(parse(text, Path::new("state.yaml"), &|_| None).unwrap())
+    }
+
+    fn now(seconds: f64) -> Reading {
+        Reading { boot: BootTime::from_seconds(seconds), system: SystemTime::from_seconds(1e9 + seconds) }
+    }
+
+    /// Lets something of everything happen.
+    fn live(engine: &mut Engine, from: u32) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        for second in (from..from + 900).step_by(16) {
+            let seconds = f64::from(second);
+            let slept = if second > from + 400 { 10.0 } else { 0.0 };
+            let tick = Event::Tick { kernel: None, asleep: Span::from_seconds(slept) };
+            let answers = [(0, 1e9 + 100.0), (1, 1e9 + 100.0), (2, 1e9 + 500.0)]
+                .map(|(source, anchor)| (source, Ok(sample(seconds, anchor + seconds * 1e-4, 1e-3))))
+                .into_iter()
+                .chain((second % 5 == 0).then_some((0, Err(Refusal::Timeout))))
+                .map(|(source, result)| Event::Ntp(Polled { source, address: None, result }));
+            let result = Err(Unavailable::Timeout);
+            let outage = Event::Credential(CredentialEvent { provider: "imds", result, requests: Vec::new() });
+            for event in [tick, outage].into_iter().chain(answers) {
+                transitions.extend(engine.handle(event, now(seconds)).transitions);
+            }
+        }
+        transitions
+    }
+
+    fn state() -> State {
+        let mut engine = Engine::new(config(), now(0.0));
+        let untold = live(&mut engine, 0).into_iter().map(|transition| {
+            let attributes = [("host.id".to_owned(), "i-1".to_owned())].into();
+            let message = message(&transition, "host", &attributes, SystemTime::ZERO);
+            Untold { transition, message }
+        });
+        let untold: Vec<_> = untold.collect();
+        assert!(untold.len() >= 3, "{untold:?}");
+        State { boot_id: "11111111-2222-3333-4444-555555555555".to_owned(), image: engine.image(), untold }
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_only_its_owner_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(load(folder.path()).unwrap(), None);
+        // What a crash has left is in nobody's way.
+        fs::write(folder.path().join(UNFINISHED), "half of a").unwrap();
+        let (first, second) = (state(), State { untold: Vec::new(), ..state() });
+        for state in [first, second] {
+            save(folder.path(), &state).unwrap();
+            assert_eq!(load(folder.path()).unwrap().as_ref(), Some(&state));
+            assert_eq!(files(folder.path()), [FILE]);
+        }
+        let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_set_aside_and_the_older_one_makes_room() {
+        let good = encode(&state()).unwrap();
+        let text = String::from_utf8(good.clone()).unwrap();
+        let newer = text.replace("\"version\":1", "\"version\":2");
+        let changed = text.replace("2222", "2223");
+        let large = " ".repeat(usize::try_from(MOST_BYTES).unwrap() + 1);
+        let cases = [
+            ("", "cut off or changed"),
+            ("{\"format\":\"something\",\"version\":1}", "not written by skewguard"),
+            ("[1]", "not written by skewguard"),
+            (&newer, "version 2"),
+            (&changed, "cut off or changed"),
+            (&text[..text.len() / 2], "cut off or changed"),
+            (&large, "4 MiB"),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        for (bad, _) in cases {
+            fs::write(folder.path().join(FILE), bad).unwrap();
+            assert_eq!(load(folder.path()).unwrap(), None);
+            assert_eq!(files(folder.path()), [UNREADABLE]);
+            assert_eq!(fs::read_to_string(folder.path().join(UNREADABLE)).unwrap(), bad);
+        }
+        for (bad, reason) in &cases[..6] {
+            let error = decode(bad.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        fs::write(folder.path().join(FILE), good).unwrap();
+        assert!(load(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_folder_in_its_place_is_set_aside_and_a_missing_state_directory_is_an_error_only_when_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(FILE)).unwrap();
+        assert_eq!(load(folder.path()).unwrap(), None);
+        assert_eq!(files(folder.path()), [UNREADABLE]);
+        let missing = folder.path().join("missing");
+        assert_eq!(load(&missing).unwrap(), None);
+        let error = save(&missing, &state()).unwrap_err().to_string();
+        assert!(error.contains("missing/state.json") && error.contains("state directory"), "{error}");
+    }
+
+    #[test]
+    fn every_truncation_is_noticed() {
+        let text = encode(&State { untold: Vec::new(), ..state() }).unwrap();
+        for length in (0..text.len()).step_by(7).chain([text.len() - 1]) {
+            assert!(decode(&text[..length]).is_err(), "{length} of {}", text.len());
+        }
+    }
+
+    /// Puts hostile numbers into some of the places where numbers are.
+    fn poison(value: &mut Value, random: &mut fastrand::Rng) {
+        match value {
+            Value::Number(_) if random.u8(..3) == 0 => {
+                let extremes = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX, random.i64(..)];
+                *value = extremes[random.usize(..extremes.len())].into();
+            }
+            Value::Array(all) => all.iter_mut().for_each(|one| poison(one, random)),
+            Value::Object(all) => all.values_mut().for_each(|one| poison(one, random)),
+            _ => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn a_file_that_was_changed_anywhere_is_set_aside(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let good = encode(&state()).unwrap();
+            let mut bad = good.clone();
+            bad[at.index(good.len())] = byte;
+            prop_assert_eq!(decode(&bad).is_ok(), bad == good);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn hostile_numbers_in_an_image_never_make_the_engine_panic(seed in any::<u64>(), same_boot in any::<bool>()) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut image = serde_json::to_value(&state().image).unwrap();
+            poison(&mut image, &mut random);
+            let Ok(image) = serde_json::from_value::<Image>(image) else { return Ok(()) };
+            let mut engine = Engine::restore(config(), image, now(1_000.0), same_boot);
+            engine.snapshot(now(1_000.0));
+            live(&mut engine, 1_000);
+            engine.snapshot(now(2_000.0));
+            engine.reload(config(), now(2_000.0));
+            live(&mut engine, 2_000);
+            engine.image();
+        }
+    }
+}
