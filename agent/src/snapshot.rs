@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::machine::Change;
-use crate::assess::finding::{Kind, Severity};
+use crate::assess::finding::{Kind, Severity, told_kind};
 
 /// The state of this host in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,6 +255,7 @@ pub struct AlertMessage {
     /// The same for every message of one alert from its firing to its resolve.
     pub id: String,
     /// Its kind.
+    #[serde(deserialize_with = "told_kind")]
     pub alert: Kind,
     /// What it is about; may be empty.
     pub subject: String,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The kinds of findings, named as the alerts that they become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,7 +29,8 @@ pub enum Kind {
     CredentialExpiring,
     /// Credentials cannot be read.
     CredentialUnavailable,
-    /// Nothing: a test of the channels. No finding is of this kind, and no configuration can name it.
+    /// Nothing: a test of the channels. No finding is of this kind, and only a message of it is read as such.
+    #[serde(skip_deserializing)]
     Test,
 }
 
@@ -68,6 +70,15 @@ impl Kind {
     pub const fn shows_at_once(self) -> bool {
         !matches!(self, Self::ClockSkewForecast | Self::ClockUndisciplined | Self::ClockStepped | Self::ClockUnverified)
     }
+}
+
+/// Reads the kind of a message, which may be a test.
+///
+/// # Errors
+/// There is no such kind.
+pub fn told_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name == Kind::Test.name() { Ok(Kind::Test) } else { Kind::deserialize(name.into_deserializer()) }
 }
 
 /// How bad it is.
@@ -195,6 +206,15 @@ mod tests {
         assert_eq!(levels(60.0), Some(Graded { raised: Some(Severity::Warning), held: Severity::Warning }));
         assert_eq!(levels(120.0), Some(Graded { raised: Some(Severity::Warning), held: Severity::Critical }));
         assert_eq!(levels(150.0), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));
+    }
+
+    #[test]
+    fn a_test_is_a_kind_of_message_and_of_nothing_that_can_be_configured() {
+        let read = |name: &str| told_kind(serde_json::Value::from(name)).ok();
+        assert!(Kind::ALL.iter().all(|kind| read(kind.name()) == Some(*kind)));
+        assert_eq!((read("test"), read("nothing")), (Some(Kind::Test), None));
+        let refused = serde_json::from_str::<Kind>("\"test\"").unwrap_err().to_string();
+        assert!(refused.contains("unknown variant") && !refused.contains("expected one of `test`"), "{refused}");
     }
 
     #[test]

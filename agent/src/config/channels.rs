@@ -20,11 +20,22 @@ const REPOST: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600
 /// What Alertmanager's base URL is followed by.
 const ALERTMANAGER_PATH: &str = "/api/v2/alerts";
 
-/// Checks all channels.
-pub(super) fn channels(given: &[raw::Channel]) -> Result<Vec<Channel>, Fault> {
+/// Checks all channels. Those of AWS are signed with the keys of the role, so they need the metadata service.
+pub(super) fn channels(given: &[raw::Channel], has_imds: bool) -> Result<Vec<Channel>, Fault> {
     let at = Path::root("channels");
     unique(&at, given.iter().map(|channel| channel.name.as_str()))?;
-    given.iter().enumerate().map(|(index, given)| channel(given, &at.index(index))).collect()
+    let checked = |(index, given)| {
+        let channel = channel(given, &at.index(index))?;
+        let key = match channel.target {
+            Target::Sns(_) => "sns",
+            Target::EventBridge(_) => "eventbridge",
+            _ => return Ok(channel),
+        };
+        let message =
+            "this is signed with the keys of the instance's role, but credentials.imds is disabled: enable it";
+        if has_imds { Ok(channel) } else { Err(Fault::at(at.index(index).key(key), message)) }
+    };
+    given.iter().enumerate().map(checked).collect()
 }
 
 /// Who takes the alerts of a channel, and how.

@@ -99,13 +99,15 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>) -> Result<Config, F
             &defaults
         }
     };
+    let imds = imds(raw.credentials.as_ref().and_then(|credentials| credentials.imds.as_ref()), env)?;
+    let channels = channels(raw.channels.as_deref().unwrap_or_default(), imds.is_some())?;
     Ok(Config {
         sources: sources(sources_given)?,
-        imds: imds(raw.credentials.as_ref().and_then(|credentials| credentials.imds.as_ref()), env)?,
+        imds,
         sdks: sdks(raw.sdks.as_ref())?,
         limits: limits(raw.limits.as_deref().unwrap_or_default())?,
         alerts: alerts(raw.alerts.as_ref())?,
-        channels: channels(raw.channels.as_deref().unwrap_or_default())?,
+        channels,
         otlp: otlp(raw.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref()), env)?,
         socket: socket(raw.socket.as_deref())?,
         state_dir: Some(state_dir(raw.state_dir.as_deref(), env)?),
