@@ -210,4 +210,5 @@ fn a_file_that_is_missing_ends_the_start_with_its_name() {
     assert_ne!(answer.code, Some(0));
     let said = "otlp-metrics: failed to read the CA file /nowhere/ca.pem";
     assert!(answer.stderr.contains(said), "{answer:?}");
+    assert_eq!(answer.stderr.matches("/nowhere/ca.pem").count(), 1, "{answer:?}");
 }

@@ -31,24 +31,24 @@ const SAME: Span = Span::from_nanos(10 * NANOS_PER_SECOND);
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("failed to read the {what} {}: {source}: name a PEM file that this user can read", path.display())]
+    #[error("failed to read the {what} {}: {error}: name a PEM file that this user can read", path.display())]
     Unreadable {
         /// What the file is for.
         what: &'static str,
         /// Where it is.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file is not PEM.
-    #[error("the {what} {} is no PEM file: {source}", path.display())]
+    #[error("the {what} {} is no PEM file: {error}", path.display())]
     NoPem {
         /// What the file is for.
         what: &'static str,
         /// Where it is.
         path: PathBuf,
         /// Why.
-        source: pem::Error,
+        error: pem::Error,
     },
     /// A file holds no certificate.
     #[error(
@@ -61,14 +61,14 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// A certificate cannot be used as the root of trust.
-    #[error("certificate {number} of the CA file {} cannot be used: {source}", path.display())]
+    #[error("certificate {number} of the CA file {} cannot be used: {error}", path.display())]
     Root {
         /// Which one, from 1.
         number: usize,
         /// Where it is.
         path: PathBuf,
         /// Why.
-        source: Error,
+        error: Error,
     },
     /// A file holds no key.
     #[error(
@@ -91,14 +91,14 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// The client certificate or its key cannot be used.
-    #[error("the client certificate {} with the key {} cannot be used: {source}", certificate.display(), key.display())]
+    #[error("the client certificate {} with the key {} cannot be used: {error}", certificate.display(), key.display())]
     Identity {
         /// Where the certificate is.
         certificate: PathBuf,
         /// Where the key is.
         key: PathBuf,
         /// Why.
-        source: Error,
+        error: Error,
     },
     /// The system has no roots.
     #[error(
@@ -127,8 +127,7 @@ impl Setup {
         Self { provider: Arc::new(ring::default_provider()), judge: Arc::new(judge), system: None }
     }
 
-    /// A configuration that trusts nobody, for what is sent without TLS. It reads no roots, which take more memory than
-    /// all the rest of the agent.
+    /// A configuration that trusts nobody, for what is sent without TLS. It reads no roots: a host may have none.
     ///
     /// # Errors
     /// TLS cannot be set up.
@@ -150,13 +149,13 @@ impl Setup {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates("client certificate", certificate)?;
-                builder.with_client_auth_cert(chain, private_key(key)?).map_err(|source| {
+                builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| {
                     let (certificate, key) = (certificate.clone(), key.clone());
-                    match source {
+                    match error {
                         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                             TlsError::Mismatch { certificate, key }
                         }
-                        source => TlsError::Identity { certificate, key, source },
+                        error => TlsError::Identity { certificate, key, error },
                     }
                 })?
             }
@@ -195,7 +194,7 @@ impl Setup {
 fn own_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for (certificate, number) in certificates("CA file", path)?.into_iter().zip(1..) {
-        roots.add(certificate).map_err(|source| TlsError::Root { number, path: path.to_owned(), source })?;
+        roots.add(certificate).map_err(|error| TlsError::Root { number, path: path.to_owned(), error })?;
     }
     Ok(roots)
 }
@@ -206,19 +205,19 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     match found {
         Ok(found) if found.is_empty() => Err(TlsError::NoCertificate { what, path: path.to_owned() }),
         Ok(found) => Ok(found),
-        Err(source) => Err(TlsError::NoPem { what, path: path.to_owned(), source }),
+        Err(error) => Err(TlsError::NoPem { what, path: path.to_owned(), error }),
     }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_slice(&read("key", path)?).map_err(|source| match source {
+    PrivateKeyDer::from_pem_slice(&read("key", path)?).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::NoKey { path: path.to_owned() },
-        source => TlsError::NoPem { what: "key", path: path.to_owned(), source },
+        error => TlsError::NoPem { what: "key", path: path.to_owned(), error },
     })
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Unreadable { what, path: path.to_owned(), source })
+    fs::read(path).map_err(|error| TlsError::Unreadable { what, path: path.to_owned(), error })
 }
 
 /// The time by which certificates are judged.

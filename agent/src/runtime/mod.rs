@@ -48,12 +48,12 @@ const KEEP_HOUSE: u32 = 60;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An HTTP client cannot be set up.
-    #[error("{destination}: {source}")]
+    #[error("{destination}: {error}")]
     Client {
         /// For whom.
         destination: String,
         /// Why.
-        source: ClientError,
+        error: ClientError,
     },
     /// The variables of OTLP name half of an identity.
     #[error(transparent)]

@@ -110,7 +110,7 @@ impl Prepared {
         }
         let mut clients = Clients::new(Arc::clone(&sources.clock));
         let mut client = |destination: &str, url: Option<&str>, tls: &Tls| {
-            let failed = |source| StartError::Client { destination: destination.to_owned(), source };
+            let failed = |error| StartError::Client { destination: destination.to_owned(), error };
             clients.client(url, tls).map_err(failed)
         };
         let mut channels = Vec::new();
