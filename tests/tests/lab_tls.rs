@@ -1,6 +1,6 @@
 //! TLS in true time: the real agent, real chronyd, and collectors whose certificates are valid for a day.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
 use std::net::SocketAddr;
