@@ -16,6 +16,9 @@ use crate::net::{Net, Side};
 use crate::process::{Server, lab_dir, private_dir};
 use crate::wait::wait_for;
 
+/// How long the kernel may take to end a process.
+const KILLED: Duration = Duration::from_secs(5);
+
 /// What a short command such as `check` answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -42,6 +45,39 @@ pub struct Skewguard<'net> {
     net: &'net Net,
     dir: TempDir,
     environment: Vec<(OsString, OsString)>,
+    preparation: Option<String>,
+}
+
+/// A system clock that one agent alone reads, and that a test sets while the agent runs (libfaketime).
+pub struct FakeClock {
+    dir: TempDir,
+}
+
+impl FakeClock {
+    /// A clock that is right.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub fn new() -> Result<Self> {
+        let clock = Self { dir: private_dir()? };
+        clock.set(0.0)?;
+        Ok(clock)
+    }
+
+    /// Sets the clock so many seconds ahead of the machine's, or behind it if negative, as a step.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub fn set(&self, seconds: f64) -> Result<()> {
+        let next = self.dir.path().join("next");
+        fs::write(&next, format!("{seconds:+}\n"))?;
+        // A reader must never see half of it.
+        Ok(fs::rename(next, self.file())?)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("clock")
+    }
 }
 
 impl<'net> Skewguard<'net> {
@@ -50,7 +86,7 @@ impl<'net> Skewguard<'net> {
     /// # Errors
     /// When the file cannot be written.
     pub fn new(net: &'net Net, yaml: &str) -> Result<Self> {
-        let skewguard = Self { net, dir: private_dir()?, environment: Vec::new() };
+        let skewguard = Self { net, dir: private_dir()?, environment: Vec::new(), preparation: None };
         skewguard.configure(yaml)?;
         Ok(skewguard)
     }
@@ -83,13 +119,13 @@ impl<'net> Skewguard<'net> {
         Ok(self.with_libfaketime()?.env("FAKETIME", offset))
     }
 
-    /// As [`Self::with_faked_time`], but by the offset that stands in a file, which is read again every second: whoever
-    /// writes it sets the program's clock.
+    /// Lets the program alone believe a clock that can be set while it runs.
     ///
     /// # Errors
     /// When the lab has no libfaketime.
-    pub fn with_time_from(self, file: &Path) -> Result<Self> {
-        Ok(self.with_libfaketime()?.env("FAKETIME_TIMESTAMP_FILE", file).env("FAKETIME_CACHE_DURATION", "1"))
+    pub fn with_clock(self, clock: &FakeClock) -> Result<Self> {
+        let by_file = self.with_libfaketime()?.env("FAKETIME_TIMESTAMP_FILE", clock.file());
+        Ok(by_file.env("FAKETIME_NO_CACHE", "1"))
     }
 
     fn with_libfaketime(self) -> Result<Self> {
@@ -97,6 +133,13 @@ impl<'net> Skewguard<'net> {
         let library = lab_dir()?.join(library);
         let library = library.canonicalize().with_context(|| format!("{} is missing", library.display()))?;
         Ok(self.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+    }
+
+    /// A shell script that goes before `run`, in a mount namespace that is the agent's own.
+    #[must_use]
+    pub fn prepared_by(mut self, script: &str) -> Self {
+        self.preparation = Some(script.to_owned());
+        self
     }
 
     /// The directory that holds the configuration and the socket.
@@ -114,7 +157,7 @@ impl<'net> Skewguard<'net> {
     /// # Errors
     /// When the program cannot be started.
     pub fn answer(&self, arguments: &[&str]) -> Result<Answer> {
-        let output = self.command(arguments)?.output().context("failed to start skewguard")?;
+        let output = self.command(arguments, None)?.output().context("failed to start skewguard")?;
         Ok(Answer {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -136,13 +179,21 @@ impl<'net> Skewguard<'net> {
     /// When the program cannot be started.
     pub fn run(&self) -> Result<Running<'_>> {
         let log = self.dir.path().join("run.log");
-        Ok(Running { skewguard: self, server: Server::start(&mut self.command(&["run"])?, &log)? })
+        let preparation = self.preparation.as_deref();
+        Ok(Running { skewguard: self, server: Server::start(&mut self.command(&["run"], preparation)?, &log)? })
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
+    fn command(&self, arguments: &[&str], preparation: Option<&str>) -> Result<Command> {
         let binary = env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?;
         // Only the program itself gets the environment, not the tools that put it into the namespace.
-        let mut command = self.net.command(Side::Agent, "env")?;
+        let mut command = match preparation {
+            Some(script) => {
+                let mut shell = self.net.command(Side::Agent, "sh")?;
+                shell.args(["-ec", &format!("{script}\nexec \"$@\""), "sh", "env"]);
+                shell
+            }
+            None => self.net.command(Side::Agent, "env")?,
+        };
         for (name, value) in &self.environment {
             let mut assignment = name.clone();
             assignment.push("=");
@@ -210,6 +261,16 @@ impl Running<'_> {
     /// When the agent is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.server.signal(signal)
+    }
+
+    /// Ends the agent as a crash would, and returns all that it has written.
+    ///
+    /// # Errors
+    /// When it has ended before, or does not end.
+    pub fn kill(mut self) -> Result<String> {
+        self.signal(Signal::SIGKILL)?;
+        wait_for("the end of skewguard", KILLED, || self.server.exited().transpose())??;
+        Ok(self.log())
     }
 
     /// Asks the agent to stop and awaits its exit.

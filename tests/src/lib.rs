@@ -3,7 +3,7 @@
 //! - [`net`]: two joined namespaces, the agent's host and AWS.
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
-//! - [`victoria`]: a real OTLP backend.
+//! - [`victoria`]: a real OTLP backend; [`receiver`]: one that refuses whatever is not as it should be, and a webhook.
 //! - [`alertmanager`], [`s3`]: a real taker of alerts, and a server that refuses wrong signatures.
 //! - [`takers`]: strict scripted takers of alerts, for those services that no lab can have.
 //! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
@@ -21,6 +21,7 @@ pub mod agent;
 pub mod alertmanager;
 pub mod chrony;
 pub mod http;
+pub mod manager;
 pub mod memory;
 pub mod metadata;
 pub mod moto;
@@ -28,6 +29,7 @@ pub mod net;
 pub mod ntp;
 pub mod ntpsec;
 pub mod process;
+pub mod receiver;
 pub mod s3;
 pub mod takers;
 pub mod tls;

@@ -90,6 +90,29 @@ impl<'net> Victoria<'net> {
         self.query_at(promql, None)
     }
 
+    /// Every sample that is stored of a series: when, in seconds since the Unix epoch, and the value, in the order of time.
+    ///
+    /// # Errors
+    /// When it is refused, or the answer is none.
+    pub fn samples(&self, selector: &str) -> Result<Vec<(f64, f64)>> {
+        // The storage keeps a month, and two days of the future.
+        let target = format!("/api/v1/export?match[]={}&start=-30d&end=2d", http::encode_query(selector));
+        let address = self.address;
+        let body = self.net.within(self.side, || {
+            http::get(address, "/internal/force_flush")?;
+            http::get(address, &target)
+        })??;
+        let mut samples = Vec::new();
+        for line in body.lines() {
+            let block: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+            let list = |name: &str| block.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+            let numbers = |name: &str| list(name).iter().filter_map(Value::as_f64).collect::<Vec<_>>();
+            samples.extend(numbers("timestamps").iter().map(|at| at / 1e3).zip(numbers("values")));
+        }
+        samples.sort_by(|one: &(f64, f64), other| one.0.total_cmp(&other.0));
+        Ok(samples)
+    }
+
     /// Evaluates an expression at a time in seconds since the epoch, `None` being now.
     ///
     /// # Errors

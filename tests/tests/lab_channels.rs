@@ -20,7 +20,7 @@ use skewguard::config::checked::{Imds, Server, Source};
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::notify::aws::{Service, Unsigned, sign};
 use skewguard::ntp::poller;
-use tests::agent::{Running, Skewguard};
+use tests::agent::{FakeClock, Running, Skewguard};
 use tests::alertmanager::Alertmanager;
 use tests::chrony::Chrony;
 use tests::http::{self, HttpServer, Reply, Request};
@@ -42,6 +42,7 @@ const REGION: &str = "eu-central-1";
 const KEYS: Keys =
     Keys { access: s3::ACCESS_KEY, secret: s3::SECRET_KEY, token: "TokenPiece0001TokenPiece0002TokenPiece0003" };
 const TWO_DAYS: f64 = 2.0 * 86_400.0;
+const TEN_YEARS: f64 = 3_652.0 * 86_400.0;
 
 /// Only the skew is told, and by true time alone.
 fn config(channels: &str) -> String {
@@ -104,10 +105,6 @@ fn regular(time: &str) -> String {
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
-}
-
-fn write(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
 }
 
 // What each service is told
@@ -247,27 +244,27 @@ fn sns_and_eventbridge_take_what_a_host_signs_whose_clock_is_two_days_off_and_th
 /// A host whose clock a test sets, and an Alertmanager whose clock is right.
 struct Watched<'net> {
     agent: Skewguard<'net>,
-    clock: tempfile::NamedTempFile,
+    clock: FakeClock,
 }
 
 const RESOLVE_TIMEOUT: u32 = 15;
 
 impl<'net> Watched<'net> {
-    fn new(net: &'net Net, alertmanager: &Alertmanager<'_>, offset: &str) -> Self {
-        let clock = tempfile::NamedTempFile::new().unwrap();
-        write(clock.path(), offset);
+    fn new(net: &'net Net, alertmanager: &Alertmanager<'_>, offset: f64) -> Self {
+        let clock = FakeClock::new().unwrap();
+        clock.set(offset).unwrap();
         let yaml = config(&format!(
             "  - {{ name: am, alerts: [clock-skew], alertmanager: {{ url: \"{}\", repost: 10s }} }}",
             alertmanager.url()
         ))
         .replace("imds: { poll: 5m }", "imds: { enabled: false }");
-        let agent = Skewguard::new(net, &yaml).unwrap().with_time_from(clock.path()).unwrap();
+        let agent = Skewguard::new(net, &yaml).unwrap().with_clock(&clock).unwrap();
         Self { agent, clock }
     }
 
-    /// Sets the clock of the host, as the offset from right time.
-    fn set_clock(&self, offset: &str) {
-        write(self.clock.path(), offset);
+    /// Sets the clock of the host so many seconds ahead of right time.
+    fn set_clock(&self, offset: f64) {
+        self.clock.set(offset).unwrap();
     }
 }
 
@@ -291,7 +288,7 @@ fn severity(alert: &Value) -> &str {
 fn a_real_alertmanager_has_the_alert_at_true_time_however_wrong_the_clock_is() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    for offset in ["+2d", "-2d", "+10y"] {
+    for offset in [TWO_DAYS, -TWO_DAYS, TEN_YEARS] {
         let hook = HttpServer::start(&net, Side::Aws, at(8080)).unwrap();
         hook.on("POST /hook", Reply::ok(""));
         let alertmanager =
@@ -308,7 +305,7 @@ fn a_real_alertmanager_has_the_alert_at_true_time_however_wrong_the_clock_is() {
         let system = seconds(alert["annotations"]["system_time"].as_str().unwrap());
         assert!((system - now()).abs() > 86_400.0, "the clock of the host is wrong by {offset}: {alert}");
 
-        watched.set_clock("+0");
+        watched.set_clock(0.0);
         await_active(&alertmanager, "the end of the alert", &running, <[Value]>::is_empty);
         let resolved = wait_for("the notification", PATIENCE, || {
             bodies(&hook).into_iter().find(|notification| notification["status"] == "resolved")
@@ -326,7 +323,7 @@ fn a_real_alertmanager_keeps_an_alert_as_long_as_it_is_posted_again() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let alertmanager = Alertmanager::start(&net, at(9093), RESOLVE_TIMEOUT, "http://127.0.0.1:9/none").unwrap();
-    let watched = Watched::new(&net, &alertmanager, "+400s");
+    let watched = Watched::new(&net, &alertmanager, 400.0);
     let mut running = watched.agent.run().unwrap();
     let first = await_active(&alertmanager, "the alert", &running, |alerts| !alerts.is_empty()).remove(0);
     let fired = Instant::now();
@@ -351,13 +348,13 @@ fn a_real_alertmanager_has_one_severity_at_a_time() {
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     // A timeout that does not come: whatever ends was told to end.
     let alertmanager = Alertmanager::start(&net, at(9093), 3_600, "http://127.0.0.1:9/none").unwrap();
-    let watched = Watched::new(&net, &alertmanager, "+100s");
+    let watched = Watched::new(&net, &alertmanager, 100.0);
     let running = watched.agent.run().unwrap();
-    for (offset, expected) in [("+100s", "warning"), ("+400s", "critical"), ("+100s", "warning")] {
+    for (offset, expected) in [(100.0, "warning"), (400.0, "critical"), (100.0, "warning")] {
         watched.set_clock(offset);
         await_active(&alertmanager, expected, &running, |alerts| alerts.len() == 1 && severity(&alerts[0]) == expected);
     }
-    watched.set_clock("+0");
+    watched.set_clock(0.0);
     await_active(&alertmanager, "the end", &running, <[Value]>::is_empty);
 }
 

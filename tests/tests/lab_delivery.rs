@@ -1,0 +1,715 @@
+//! What is delivered: at its true time, once, in order, and through outages, restarts, and disks that fail.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, number_data_point,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use serde_json::Value;
+use skewguard::clock::time::TrueTime;
+use skewguard::clock::true_clock::Stamp;
+use skewguard::delivery::item::{Class, Content, Item};
+use tests::agent::{FakeClock, Running, Skewguard};
+use tests::chrony::Chrony;
+use tests::http::Reply;
+use tests::metadata;
+use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::ntp::{self, NtpServer, ahead_by};
+use tests::process::{command, output, private_dir};
+use tests::receiver::{METRICS, Receiver, Told, metrics, now};
+use tests::victoria::Victoria;
+use tests::wait::{wait_for, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One source, no credentials, and no grace.
+const NEAR: &str = "
+sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true, poll: 1s }]
+credentials: { imds: { enabled: false } }
+alerts: { boot_grace: 0s, clock-unverified: { for: 1s } }
+";
+
+/// Where the receiver is.
+fn receiving() -> SocketAddr {
+    SocketAddr::new(IMDS, 4318)
+}
+
+/// Telemetry every second and every alert go to `receiver`; `state` outlives the agent.
+fn reporting(receiver: &Receiver<'_>, state: &Path) -> String {
+    let url = receiver.url();
+    format!(
+        "{NEAR}state_dir: {}
+telemetry: {{ otlp: {{ endpoint: \"{url}\", interval: 1s, timeout: 2s }} }}
+channels: [{{ name: ops, webhook: {{ url: \"{url}/hook\", timeout: 2s }} }}]
+",
+        state.display()
+    )
+}
+
+fn is_synchronized(status: &Value) -> bool {
+    status["clock"]["state"] == "synchronized"
+}
+
+fn delivery(status: &Value, destination: &str) -> Value {
+    let all = status["delivery"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|one| one["destination"] == destination).unwrap_or_default()
+}
+
+fn polls(status: &Value) -> u64 {
+    status["sources"][0]["outcomes"]["ok"].as_u64().unwrap_or(0)
+}
+
+/// The transitions that an agent has written on standard error.
+fn said(log: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["event"] == "skewguard.alert").collect()
+}
+
+fn key(message: &Value) -> String {
+    ["id", "change", "true_time"].map(|member| message[member].as_str().unwrap_or_default()).join("/")
+}
+
+fn of<'a>(told: &'a [Told], alert: &str, change: &str) -> Vec<&'a Told> {
+    told.iter().filter(|one| one.text("alert") == alert && one.text("change") == change).collect()
+}
+
+#[track_caller]
+fn assert_near(what: &str, value: f64, expected: f64, tolerance: f64) {
+    assert!((value - expected).abs() <= tolerance, "{what}: {value} instead of {expected} ± {tolerance}");
+}
+
+// True time
+
+#[test]
+fn however_wrong_the_clock_is_what_leaves_the_agent_bears_true_time() {
+    const DAY: f64 = 86_400.0;
+    scope(|scope| {
+        for (fault, seconds) in [("+2d", 2.0 * DAY), ("-2d", -2.0 * DAY), ("+10y", 3_650.0 * DAY)] {
+            scope.spawn(move || bears_true_time(fault, seconds));
+        }
+    });
+}
+
+fn bears_true_time(fault: &str, wrong_by: f64) {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let victoria = Victoria::start(&net, Side::Aws, SocketAddr::new(IMDS, 8428)).unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let hook = receiver.url();
+    let yaml = format!(
+        "{NEAR}telemetry: {{ otlp: {{ interval: 1s }} }}\nchannels: [{{ name: ops, webhook: {{ url: \"{hook}/hook\" }} }}]\n"
+    );
+    let agent = Skewguard::new(&net, &yaml).unwrap().with_faked_time(fault).unwrap();
+    let agent = agent
+        .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", victoria.otlp_url() + "/v1/metrics")
+        .env("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", receiver.url() + "/v1/logs");
+    let started = now();
+    let mut running = agent.run().unwrap();
+    let is_off = |status: &Value| {
+        is_synchronized(status)
+            && delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(5)
+            && delivery(status, "ops")["delivered"].as_u64() >= Some(1)
+            && delivery(status, "otlp-logs")["delivered"].as_u64() >= Some(1)
+    };
+    running.await_status(fault, PATIENCE, is_off).unwrap();
+
+    let taken = receiver.taken();
+    assert_eq!(taken.faults, [""; 0]);
+    let [told] = of(&taken.told, "clock-skew", "firing")[..] else { panic!("{fault}: {:?}", taken.told) };
+    assert_near("the webhook's true time", told.time("true_time"), told.arrived, 1.0);
+    assert_near("the webhook's system time", told.time("system_time"), told.time("true_time") + wrong_by, 1.0);
+    assert_eq!(told.body["verified"], true);
+    let record = taken.records.iter().find(|record| record.key == told.key).unwrap();
+    assert_near("the record's time", record.time, record.arrived, 1.0);
+    assert_eq!(record.attributes["time.verified"], "true");
+
+    let age = || victoria.query("time() - timestamp(clock_offset_seconds)").unwrap()[0].1;
+    // The newest sample is as old as the last export: an interval at most, and the way.
+    let ages: Vec<_> = (0..20).map(|_| age()).collect();
+    assert!(ages.iter().all(|age| (-0.1..2.5).contains(age)), "{fault}: {ages:?}");
+    wait_until("a sample of this second", PATIENCE, || age() <= 1.0).unwrap();
+    let samples = victoria.samples("clock_offset_seconds").unwrap();
+    assert!(samples.iter().all(|(at, _)| (started..now()).contains(at)), "{fault}: {samples:?}");
+    assert!(samples.iter().all(|(_, offset)| (offset + wrong_by).abs() < 0.1), "{fault}: {samples:?}");
+    println!("{fault}: {} samples, the newest {:.3} s old", samples.len(), age());
+}
+
+#[test]
+fn what_nothing_vouches_for_is_marked_until_something_does() {
+    let net = Net::new().unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let state = private_dir().unwrap();
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap().with_faked_time("+2d").unwrap();
+    let running = agent.run().unwrap();
+    let is_marked = |taken: &tests::receiver::Taken| {
+        !taken.exports.is_empty() && !taken.told.is_empty() && !taken.records.is_empty()
+    };
+    let taken = wait_for("what is marked", PATIENCE, || Some(receiver.taken()).filter(is_marked));
+    let taken = taken.unwrap_or_else(|error| panic!("{error}: {}", running.log()));
+    assert_eq!(taken.faults, [""; 0]);
+    for told in &taken.told {
+        assert_eq!((&told.body["verified"], told.text("true_time")), (&false.into(), told.text("system_time")));
+        assert_near("the system's time", told.time("true_time"), told.arrived + 172_800.0, 1.0);
+    }
+    assert!(taken.records.iter().all(|record| record.attributes["time.verified"] == "false"), "{:?}", taken.records);
+    for export in &taken.exports {
+        assert_eq!(export.resource.get("time.verified").map(String::as_str), Some("false"));
+        assert_near("the system's time", export.seconds(), export.arrived + 172_800.0, 1.0);
+    }
+
+    let _server = NtpServer::start(&net, Side::Aws, SocketAddr::new(TIME_SYNC, ntp::PORT), ahead_by(0.0)).unwrap();
+    let vouched = |taken: &tests::receiver::Taken| {
+        let all = taken.exports.iter().filter(|export| !export.resource.contains_key("time.verified"));
+        let all: Vec<_> = all.cloned().collect();
+        (all.len() >= 2 && taken.told.last().is_some_and(|told| told.body["verified"] == true)).then_some(all)
+    };
+    let vouched = wait_for("what is vouched for", PATIENCE, || vouched(&receiver.taken()));
+    for export in vouched.unwrap_or_else(|error| panic!("{error}: {}", running.log())) {
+        assert_near("true time", export.seconds(), export.arrived, 1.0);
+    }
+}
+
+#[test]
+fn points_go_forward_and_starts_stay_where_they_are_while_somebody_sets_the_clock() {
+    const EXPORTS: usize = 24;
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let document = r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}"#;
+    let _metadata = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), document).unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
+    let yaml = reporting(&receiver, state.path()).replace("imds: { enabled: false }", "imds: { poll: 10s }");
+    let agent = Skewguard::new(&net, &yaml).unwrap().with_clock(&clock).unwrap();
+    let mut running = agent.run().unwrap();
+    let exported = |count: usize| {
+        let enough = wait_until("exports", PATIENCE, || receiver.taken().exports.len() >= count);
+        enough.unwrap_or_else(|error| panic!("{error} ({count}): {}", running.log()));
+    };
+    // Steps of +400 s, −400 s and two days, each between two exports.
+    for (round, seconds) in [400.0, 0.0, 172_800.0].into_iter().enumerate() {
+        exported((round + 1) * EXPORTS / 4);
+        clock.set(seconds).unwrap();
+    }
+    exported(EXPORTS);
+    let stepped = |status: &Value| status["clock"]["steps"]["forward"] == 2 && status["clock"]["steps"]["backward"] == 1;
+    running.await_status("all three steps", PATIENCE, stepped).unwrap();
+
+    let taken = receiver.taken();
+    assert_eq!(taken.faults, [""; 0]);
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut starts: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for export in &taken.exports {
+        assert_near("the time of an export", export.seconds(), export.arrived, 1.0);
+        assert!(!export.resource.contains_key("time.verified"));
+        for point in &export.points {
+            let before = last.insert(&point.series, point.time);
+            assert!(before.is_none_or(|before| before < point.time), "{}: {before:?}, {}", point.series, point.time);
+            if let Some(start) = point.start {
+                starts.entry(&point.series).or_default().insert(start);
+            }
+        }
+    }
+    assert!(starts.keys().any(|series| series.starts_with("clock.steps")), "no sum: {starts:?}");
+    assert!(starts.keys().any(|series| series.starts_with("aws.imds.duration")), "no histogram: {starts:?}");
+    let all: BTreeSet<_> = starts.values().flatten().collect();
+    assert_eq!(all.len(), 1, "{starts:?}");
+    println!("{} exports of {} series, {} cumulative, one start", taken.exports.len(), last.len(), starts.len());
+}
+
+// Outages
+
+/// An item that waits on disk, and when its file was written by the machine's own clock.
+#[derive(Clone)]
+struct Waiting {
+    item: Item,
+    written: f64,
+}
+
+impl Waiting {
+    fn at(&self) -> f64 {
+        self.item.at.time.nanos() as f64 / 1e9
+    }
+}
+
+/// What waits below a state directory, by its destination and its key.
+fn waiting(state: &Path) -> BTreeMap<(String, String), Waiting> {
+    let mut found = BTreeMap::new();
+    let Ok(lanes) = fs::read_dir(state.join("queue")) else { return found };
+    for lane in lanes {
+        let lane = lane.unwrap();
+        for file in fs::read_dir(lane.path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "item") {
+                continue;
+            }
+            // A running agent may just have delivered it.
+            let (Ok(content), Ok(about)) = (fs::read(&path), fs::metadata(&path)) else { continue };
+            let written = about.mtime() as f64 + about.mtime_nsec() as f64 / 1e9;
+            let item = Item::decode(&content).unwrap();
+            found.insert((lane.file_name().into_string().unwrap(), item.key.clone()), Waiting { item, written });
+        }
+    }
+    found
+}
+
+/// How long the outage lasts: 40 s, or as many as `SKEWGUARD_OUTAGE_SECONDS` says.
+fn outage() -> Duration {
+    Duration::from_secs(env::var("SKEWGUARD_OUTAGE_SECONDS").map_or(40, |seconds| seconds.parse().unwrap()))
+}
+
+/// A part of the outage that is different in every run.
+fn part(from: f64, to: f64) -> Duration {
+    outage().mul_f64(from + (to - from) * (now() * 1e3).fract())
+}
+
+fn until(started: Instant, moment: Duration) {
+    sleep(moment.saturating_sub(started.elapsed()));
+}
+
+/// The agent is killed twice during the outage, `between` is done in each part of it. Returns the agent that is left, all
+/// that was written on standard error before, and all that was on disk.
+fn through_the_outage<'agent>(
+    agent: &'agent Skewguard<'_>,
+    mut running: Running<'agent>,
+    state: &Path,
+    between: impl Fn(usize),
+) -> (Running<'agent>, String, BTreeMap<(String, String), Waiting>) {
+    let started = Instant::now();
+    let mut log = String::new();
+    let mut accepted = BTreeMap::new();
+    for (index, killed) in [part(0.2, 0.45), part(0.6, 0.8)].into_iter().enumerate() {
+        between(index);
+        until(started, killed);
+        log += &running.kill().unwrap();
+        accepted.append(&mut waiting(state));
+        println!("killed after {killed:.1?}, with {} items on disk", accepted.len());
+        running = agent.run().unwrap();
+        running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    }
+    between(2);
+    until(started, outage());
+    accepted.append(&mut waiting(state));
+    (running, log, accepted)
+}
+
+/// How long an agent may take to deliver so many items after an outage: the longest pause, and the pace.
+fn time_for(items: usize) -> Duration {
+    Duration::from_secs(100) + Duration::from_millis(200) * u32::try_from(items).unwrap()
+}
+
+fn is_drained(status: &Value) -> bool {
+    let all = status["delivery"].as_array().unwrap();
+    !all.is_empty() && all.iter().all(|one| one["queued"].as_u64() <= Some(1) && one["error"].is_null())
+}
+
+#[test]
+fn an_outage_and_two_crashes_lose_nothing_and_change_neither_order_nor_time() {
+    scope(|scope| {
+        scope.spawn(everything_reaches_a_receiver_once);
+        scope.spawn(every_sample_reaches_a_real_backend_once);
+    });
+}
+
+fn everything_reaches_a_receiver_once() {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let mut receiver = Receiver::start(&net, receiving()).unwrap();
+    let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap().with_clock(&clock).unwrap();
+    let running = agent.run().unwrap();
+    wait_until("exports", PATIENCE, || receiver.taken().exports.len() >= 3).unwrap();
+
+    receiver.down();
+    let before = receiver.taken();
+    // The clock is wrong and right again in each part of the outage, and each time that is told.
+    let step = |_| {
+        clock.set(400.0).unwrap();
+        sleep(outage().mul_f64(0.06).max(Duration::from_millis(2_500)));
+        clock.set(0.0).unwrap();
+    };
+    let (mut running, mut log, accepted) = through_the_outage(&agent, running, state.path(), step);
+    receiver.up().unwrap();
+    running.await_status("all is delivered", time_for(accepted.len()), is_drained).unwrap();
+    running.stop(PATIENCE).unwrap();
+    log += &running.log();
+
+    let taken = receiver.taken();
+    assert_eq!(taken.faults, [""; 0]);
+    let samples: Vec<_> = taken.exports.iter().map(|export| export.time).collect();
+    let records: Vec<_> = taken.records.iter().map(|record| record.key.clone()).collect();
+    let told: Vec<_> = taken.told.iter().map(|told| told.key.clone()).collect();
+    let said: Vec<_> = said(&log).iter().map(key).collect();
+    let twice = |keys: &[String]| keys.len() - keys.iter().collect::<BTreeSet<_>>().len();
+    let again = samples.len() - samples.iter().collect::<BTreeSet<_>>().len();
+    let gaps = samples.windows(2).map(|pair| (pair[1].saturating_sub(pair[0])) as f64 / 1e9);
+    println!(
+        "outage of {:?}: {} items on disk; {} exports ({} live before, {again} twice, largest gap {:.1} s), \
+         {} transitions said, {} at the webhook ({} twice), {} log records ({} twice)",
+        outage(),
+        accepted.len(),
+        samples.len(),
+        before.exports.len(),
+        gaps.fold(0.0, f64::max),
+        said.len(),
+        told.len(),
+        twice(&told),
+        records.len(),
+        twice(&records),
+    );
+
+    for ((lane, key), waiting) in &accepted {
+        assert_near(&format!("the time of {lane} {key}"), waiting.at(), waiting.written, 1.0);
+        let arrived = match lane.as_str() {
+            "otlp-metrics" => samples.iter().filter(|time| *key == format!("metrics/{time}")).count(),
+            "otlp-logs" => records.iter().filter(|record| *record == key).count(),
+            _ => told.iter().filter(|told| *told == key).count(),
+        };
+        assert_eq!(arrived, 1, "{lane} {key} arrived {arrived} times");
+    }
+    assert!(samples.is_sorted(), "{samples:?}");
+    assert_eq!(told, said, "every transition, in its order");
+    assert_eq!(records, said, "every transition, in its order");
+    // Three times wrong and three times right.
+    let skews = said.iter().filter(|key| key.contains("/clock-skew//")).count();
+    assert!(skews >= 6, "{said:?}");
+    for export in &before.exports {
+        assert_near("the time of a live export", export.seconds(), export.arrived, 1.0);
+    }
+}
+
+fn every_sample_reaches_a_real_backend_once() {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let address = SocketAddr::new(IMDS, 8428);
+    let state = private_dir().unwrap();
+    let yaml = format!(
+        "{NEAR}state_dir: {}\ntelemetry: {{ otlp: {{ interval: 1s, timeout: 2s }} }}\n",
+        state.path().display()
+    );
+    let agent = Skewguard::new(&net, &yaml).unwrap();
+    let agent =
+        agent.env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("http://{address}/opentelemetry/v1/metrics"));
+    let running = agent.run().unwrap();
+    let (mut running, _, accepted) = through_the_outage(&agent, running, state.path(), |_| {});
+    let victoria = Victoria::start(&net, Side::Aws, address).unwrap();
+    running.await_status("all is delivered", time_for(accepted.len()), is_drained).unwrap();
+    running.stop(PATIENCE).unwrap();
+    let left = waiting(state.path());
+    assert!(left.is_empty(), "{:?}", left.keys());
+
+    let stored: Vec<_> = victoria.samples("clock_offset_seconds").unwrap().iter().map(|(at, _)| (at * 1e3).round()).collect();
+    let counted = victoria.query("count_over_time(clock_offset_seconds[1h])").unwrap();
+    let gaps = stored.windows(2).map(|pair| (pair[1] - pair[0]) / 1e3);
+    println!(
+        "outage of {:?}: {} items on disk; {} samples in VictoriaMetrics, by count_over_time {:?}, largest gap {:.1} s",
+        outage(),
+        accepted.len(),
+        stored.len(),
+        counted.iter().map(|series| series.1).collect::<Vec<_>>(),
+        gaps.clone().fold(0.0, f64::max),
+    );
+    let mut with_offset = 0;
+    for waiting in accepted.values() {
+        assert_near("the time of an item", waiting.at(), waiting.written, 1.0);
+        let export = metrics(&plain(&waiting.item), waiting.written).unwrap();
+        if export.value("clock.offset").is_some() {
+            with_offset += 1;
+            // VictoriaMetrics keeps milliseconds.
+            let found = stored.iter().filter(|at| **at == (waiting.item.at.time.nanos() / 1_000_000) as f64).count();
+            assert_eq!(found, 1, "the sample of {} is there {found} times", waiting.at());
+        }
+    }
+    assert!(with_offset > 0 && stored.len() >= with_offset);
+    assert_eq!(counted.iter().map(|series| series.1 as usize).collect::<Vec<_>>(), [stored.len()]);
+    // Measuring went on all the time, but for the restarts.
+    assert!(gaps.fold(0.0, f64::max) < 5.0, "{stored:?}");
+}
+
+/// The body of an item without its compression.
+fn plain(item: &Item) -> Vec<u8> {
+    match item.content {
+        Content::ProtobufGzip => {
+            let mut plain = Vec::new();
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(item.body.as_ref()), &mut plain).unwrap();
+            plain
+        }
+        _ => item.body.to_vec(),
+    }
+}
+
+// Restarts
+
+#[test]
+fn an_alert_that_fires_through_a_restart_is_told_once_and_resolved_once() {
+    scope(|scope| {
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            scope.spawn(move || fires_through_a_restart(signal));
+        }
+    });
+}
+
+fn fires_through_a_restart(signal: Signal) {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
+    clock.set(400.0).unwrap();
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap().with_clock(&clock).unwrap();
+    let running = agent.run().unwrap();
+    let skews = |change| of(&receiver.taken().told, "clock-skew", change).into_iter().cloned().collect::<Vec<_>>();
+    let fired = wait_until("the alert", PATIENCE, || !skews("firing").is_empty());
+    fired.unwrap_or_else(|error| panic!("{error}: {}", running.log()));
+    let mut ended = running;
+    match signal {
+        Signal::SIGKILL => drop(ended.kill().unwrap()),
+        _ => assert!(ended.stop(PATIENCE).unwrap().success()),
+    }
+
+    let mut running = agent.run().unwrap();
+    let fires = |status: &Value| {
+        let all = status["alerts"].as_array().unwrap();
+        polls(status) >= 5 && all.iter().any(|alert| alert["alert"] == "clock-skew" && alert["state"] == "firing")
+    };
+    running.await_status("five polls", PATIENCE, fires).unwrap();
+    assert_eq!(skews("firing").len(), 1, "{signal}: {:?}", skews("firing"));
+    clock.set(0.0).unwrap();
+    wait_until("the resolve", PATIENCE, || !skews("resolved").is_empty())
+        .unwrap_or_else(|error| panic!("{signal}: {error}: {}", running.log()));
+    let polled = polls(&running.status().unwrap());
+    running.await_status("three polls more", PATIENCE, |status| polls(status) >= polled + 3).unwrap();
+    let (firing, resolved) = (skews("firing"), skews("resolved"));
+    assert_eq!((firing.len(), resolved.len()), (1, 1), "{signal}: {firing:?} {resolved:?}");
+    assert_eq!(firing[0].text("id"), resolved[0].text("id"));
+    assert_eq!(firing[0].text("since"), resolved[0].text("since"));
+    assert_eq!(receiver.taken().faults, [""; 0]);
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_set_aside_and_the_agent_runs() {
+    let future = r#"{"format":"skewguard-state","version":2,"tomorrow":true}"#;
+    scope(|scope| {
+        for content in ["not a state at all", r#"{"format":"skewguard-state","version":1,"boot_id":""#, future] {
+            scope.spawn(move || is_set_aside(content));
+        }
+    });
+}
+
+fn is_set_aside(content: &str) {
+    let net = Net::new().unwrap();
+    let _server = NtpServer::start(&net, Side::Aws, SocketAddr::new(TIME_SYNC, ntp::PORT), ahead_by(0.0)).unwrap();
+    let state = private_dir().unwrap();
+    fs::write(state.path().join("state.json"), content).unwrap();
+    let agent = Skewguard::new(&net, &format!("{NEAR}state_dir: {}\n", state.path().display())).unwrap();
+    let mut running = agent.run().unwrap();
+    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    let log = running.log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ") && line.contains("state.json")).collect();
+    assert_eq!(warnings.len(), 1, "{content}: {log}");
+    let aside = fs::read_dir(state.path()).unwrap().map(|file| file.unwrap().path());
+    let aside = aside.filter(|path| fs::read_to_string(path).is_ok_and(|kept| kept == content)).collect::<Vec<_>>();
+    assert_eq!(aside.len(), 1, "{content}: {log}");
+    assert_ne!(aside[0].file_name().unwrap(), "state.json");
+    assert!(running.stop(PATIENCE).unwrap().success());
+    // The next start finds one that it can read.
+    let mut running = agent.run().unwrap();
+    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    assert!(!running.log().contains(" WARN "), "{}", running.log());
+}
+
+// Disks
+
+/// A state directory on a disk of its own, in the agent's mount namespace alone.
+struct Disk {
+    what: &'static str,
+    preparation: &'static str,
+    /// What mends it, in that namespace.
+    repair: &'static str,
+}
+
+const DISKS: [Disk; 3] = [
+    Disk {
+        what: "full",
+        preparation: "mount -t tmpfs -o size=64k,mode=700 lab STATE; head -c 1M /dev/zero >STATE/filler || true",
+        repair: "rm STATE/filler",
+    },
+    Disk {
+        what: "read-only",
+        preparation: "mount -t tmpfs -o size=1m,mode=700 lab STATE; mount -o remount,ro STATE",
+        repair: "mount -o remount,rw STATE",
+    },
+    // As a disk becomes that the kernel has found an error on.
+    Disk {
+        what: "read-only with a queue",
+        preparation: "mount -t tmpfs -o size=1m,mode=700 lab STATE; mkdir -p -m 700 STATE/queue/otlp-metrics STATE/queue/ops; mount -o remount,ro STATE",
+        repair: "mount -o remount,rw STATE",
+    },
+];
+
+#[test]
+fn a_disk_that_keeps_nothing_is_told_once_and_takes_nothing_else_away() {
+    scope(|scope| {
+        for disk in &DISKS {
+            scope.spawn(move || keeps_nothing(disk));
+        }
+    });
+}
+
+fn keeps_nothing(disk: &Disk) {
+    let what = disk.what;
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let mut receiver = Receiver::start(&net, receiving()).unwrap();
+    let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
+    let place = state.path().to_str().unwrap().to_owned();
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap().with_clock(&clock).unwrap();
+    let agent = agent.prepared_by(&disk.preparation.replace("STATE", &place));
+    let mut running = agent.run().unwrap();
+    let first = running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    let started = Instant::now();
+    clock.set(400.0).unwrap();
+    let ten = running.await_status("ten polls", PATIENCE, |status| polls(status) >= polls(&first) + 10).unwrap();
+    let took = started.elapsed().as_secs_f64();
+    assert!((7.0..20.0).contains(&took), "{what}: ten polls took {took} s");
+    let taken = receiver.taken();
+    assert!(taken.exports.len() >= 7, "{what}: {} exports", taken.exports.len());
+    assert_eq!(of(&taken.told, "clock-skew", "firing").len(), 1, "{what}: {:?}", taken.told);
+    assert_eq!(delivery(&ten, "otlp-metrics")["on_disk"], false, "{what}: {ten}");
+    let log = running.log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ") && line.contains(&place)).collect();
+    assert_eq!(warnings.iter().filter(|line| line.contains("/queue")).count(), 1, "{what}: {log}");
+    // The queue and the state say it for themselves.
+    assert!(warnings.len() <= 2, "{what}: {warnings:#?}");
+
+    // What waits goes back to disk, what is delivered goes away from there.
+    receiver.down();
+    running.await_status("what waits", PATIENCE, |status| delivery(status, "otlp-metrics")["queued"].as_u64() >= Some(3)).unwrap();
+    let mut repair = command("nsenter").unwrap();
+    repair.args(["--mount", "--target", &running.pid().to_string(), "sh", "-ec"]);
+    output(repair.arg(disk.repair.replace("STATE", &place))).unwrap();
+    running
+        .await_status("the disk", PATIENCE, |status| delivery(status, "otlp-metrics")["on_disk"] == true)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    let inside = format!("/proc/{}/root{place}", running.pid());
+    wait_until("files", PATIENCE, || waiting(Path::new(&inside)).len() >= 3).unwrap();
+    receiver.up().unwrap();
+    running.await_status("all is delivered", time_for(10), is_drained).unwrap();
+    wait_until("no files", PATIENCE, || waiting(Path::new(&inside)).len() <= 1).unwrap();
+    assert_eq!(receiver.taken().faults, [""; 0]);
+}
+
+// What the other side says
+
+#[test]
+fn what_is_refused_for_good_is_given_up_with_a_reason_and_what_follows_is_delivered() {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let refused = std::sync::atomic::AtomicUsize::new(0);
+    receiver.answer(METRICS, move |_| {
+        let is_first = refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 2;
+        Reply::new(if is_first { 400 } else { 200 }, "")
+    });
+    let state = private_dir().unwrap();
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap();
+    let mut running = agent.run().unwrap();
+    let goes_on = |status: &Value| delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(2);
+    let status = running.await_status("what follows", PATIENCE, goes_on).unwrap();
+    let metrics = delivery(&status, "otlp-metrics");
+    assert_eq!((&metrics["dropped"], &metrics["failures"]), (&2.into(), &2.into()), "{metrics}");
+    let log = running.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("given up")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines.iter().all(|line| line.contains("status 400") && line.contains("metrics/")), "{lines:#?}");
+    assert_eq!(receiver.taken().faults, [""; 0]);
+}
+
+#[test]
+fn a_collector_that_asks_for_patience_is_given_it() {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let arrivals = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&arrivals);
+    receiver.answer(METRICS, move |_| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(Instant::now());
+        if seen.len() == 1 { Reply::new(429, "").header("Retry-After", "3") } else { Reply::ok("") }
+    });
+    let state = private_dir().unwrap();
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap();
+    let mut running = agent.run().unwrap();
+    running.await_status("delivery", PATIENCE, |status| delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(2)).unwrap();
+    let arrivals = arrivals.lock().unwrap().clone();
+    let waited = arrivals[1] - arrivals[0];
+    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&waited), "{waited:?}");
+    assert_eq!(delivery(&running.status().unwrap(), "otlp-metrics")["dropped"], 0);
+}
+
+/// Metrics of one point, made at `seconds` since the Unix epoch.
+fn stored(seconds: f64) -> Item {
+    let at = TrueTime::from_seconds(seconds);
+    let time_unix_nano = u64::try_from(at.nanos()).unwrap();
+    let value = Some(number_data_point::Value::AsDouble(seconds));
+    let data_points = vec![NumberDataPoint { time_unix_nano, value, ..NumberDataPoint::default() }];
+    let metric = Metric { name: "stored".into(), data: Some(Data::Gauge(Gauge { data_points })), ..Metric::default() };
+    let name = Some(AnyValue { value: Some(any_value::Value::StringValue("skewguard".into())) });
+    let attributes = vec![KeyValue { key: "service.name".into(), value: name, ..KeyValue::default() }];
+    let resource_metrics = vec![ResourceMetrics {
+        resource: Some(Resource { attributes, ..Resource::default() }),
+        scope_metrics: vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }],
+        ..ResourceMetrics::default()
+    }];
+    Item {
+        class: Class::Telemetry,
+        key: format!("metrics/{time_unix_nano}"),
+        at: Stamp { time: at, verified: true },
+        content: Content::Protobuf,
+        body: ExportMetricsServiceRequest { resource_metrics }.encode_to_vec().into(),
+    }
+}
+
+#[test]
+fn what_has_waited_is_sent_oldest_first_and_at_a_pace() {
+    const ITEMS: u32 = 100;
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let receiver = Receiver::start(&net, receiving()).unwrap();
+    let state = private_dir().unwrap();
+    let lane = state.path().join("queue/otlp-metrics");
+    fs::create_dir_all(&lane).unwrap();
+    let first = now() - 3_600.0;
+    for number in 1..=ITEMS {
+        let item = stored(first + f64::from(number));
+        fs::write(lane.join(format!("{number:020}.item")), item.encode()).unwrap();
+    }
+    let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap();
+    let mut running = agent.run().unwrap();
+    let all = |status: &Value| delivery(status, "otlp-metrics")["delivered"].as_u64() > Some(u64::from(ITEMS));
+    running.await_status("all is delivered", PATIENCE, all).unwrap();
+    let taken = receiver.taken();
+    assert_eq!(taken.faults, [""; 0]);
+    let old: Vec<_> = taken.exports.iter().filter(|export| export.value("stored").is_some()).collect();
+    assert_eq!(old.len(), 100);
+    assert!(taken.exports.iter().is_sorted_by_key(|export| export.time));
+    let took = old[99].arrived - old[0].arrived;
+    println!("{ITEMS} items were sent within {took:.1} s");
+    assert!((5.0..20.0).contains(&took), "{took}");
+    let in_two_seconds = old.iter().filter(|export| export.arrived < old[0].arrived + 2.0).count();
+    assert!(in_two_seconds < 50, "{in_two_seconds} items within the first two seconds");
+}
