@@ -361,9 +361,9 @@ fn attributes(all: &[KeyValue]) -> Result<Attributes> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::AnyValue;
     use opentelemetry_proto::tonic::metrics::v1::{Gauge, NumberDataPoint, ResourceMetrics, ScopeMetrics};
     use opentelemetry_proto::tonic::resource::v1::Resource;
-    use opentelemetry_proto::tonic::common::v1::AnyValue;
 
     use super::*;
 

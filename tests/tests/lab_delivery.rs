@@ -207,7 +207,8 @@ fn points_go_forward_and_starts_stay_where_they_are_while_somebody_sets_the_cloc
         clock.set(seconds).unwrap();
     }
     exported(EXPORTS);
-    let stepped = |status: &Value| status["clock"]["steps"]["forward"] == 2 && status["clock"]["steps"]["backward"] == 1;
+    let stepped =
+        |status: &Value| status["clock"]["steps"]["forward"] == 2 && status["clock"]["steps"]["backward"] == 1;
     running.await_status("all three steps", PATIENCE, stepped).unwrap();
 
     let taken = receiver.taken();
@@ -403,8 +404,7 @@ fn every_sample_reaches_a_real_backend_once() {
         state.path().display()
     );
     let agent = Skewguard::new(&net, &yaml).unwrap();
-    let agent =
-        agent.env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("http://{address}/opentelemetry/v1/metrics"));
+    let agent = agent.env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("http://{address}/opentelemetry/v1/metrics"));
     let running = agent.run().unwrap();
     let (mut running, _, accepted) = through_the_outage(&agent, running, state.path(), |_| {});
     let victoria = Victoria::start(&net, Side::Aws, address).unwrap();
@@ -413,7 +413,8 @@ fn every_sample_reaches_a_real_backend_once() {
     let left = waiting(state.path());
     assert!(left.is_empty(), "{:?}", left.keys());
 
-    let stored: Vec<_> = victoria.samples("clock_offset_seconds").unwrap().iter().map(|(at, _)| (at * 1e3).round()).collect();
+    let stored: Vec<_> =
+        victoria.samples("clock_offset_seconds").unwrap().iter().map(|(at, _)| (at * 1e3).round()).collect();
     let counted = victoria.query("count_over_time(clock_offset_seconds[1h])").unwrap();
     let gaps = stored.windows(2).map(|pair| (pair[1] - pair[0]) / 1e3);
     println!(
@@ -598,7 +599,9 @@ fn keeps_nothing(disk: &Disk) {
 
     // What waits goes back to disk, what is delivered goes away from there.
     receiver.down();
-    running.await_status("what waits", PATIENCE, |status| delivery(status, "otlp-metrics")["queued"].as_u64() >= Some(3)).unwrap();
+    running
+        .await_status("what waits", PATIENCE, |status| delivery(status, "otlp-metrics")["queued"].as_u64() >= Some(3))
+        .unwrap();
     let mut repair = command("nsenter").unwrap();
     repair.args(["--mount", "--target", &running.pid().to_string(), "sh", "-ec"]);
     output(repair.arg(disk.repair.replace("STATE", &place))).unwrap();
@@ -654,7 +657,9 @@ fn a_collector_that_asks_for_patience_is_given_it() {
     let state = private_dir().unwrap();
     let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap();
     let mut running = agent.run().unwrap();
-    running.await_status("delivery", PATIENCE, |status| delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(2)).unwrap();
+    running
+        .await_status("delivery", PATIENCE, |status| delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(2))
+        .unwrap();
     let arrivals = arrivals.lock().unwrap().clone();
     let waited = arrivals[1] - arrivals[0];
     assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&waited), "{waited:?}");

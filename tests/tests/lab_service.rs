@@ -72,7 +72,8 @@ fn the_end_delivers_what_can_be_delivered_and_says_what_is_kept() {
     let agent = Skewguard::new(&net, &yaml).unwrap().with_clock(&clock).unwrap();
     let mut running = agent.run().unwrap();
     let alert_waits = |status: &Value| {
-        delivery(status, "ops")["queued"].as_u64() >= Some(1) && delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(1)
+        delivery(status, "ops")["queued"].as_u64() >= Some(1)
+            && delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(1)
     };
     running.await_status("an alert that waits", PATIENCE, alert_waits).unwrap();
     let asked = now();
@@ -123,7 +124,9 @@ fn the_end_comes_within_ten_seconds_even_where_nobody_ever_answers() {
     for lane in ["otlp-metrics", "otlp-logs", "ops"] {
         let kept = items(state.path(), lane);
         assert!(kept >= 1, "{lane}: {log}");
-        let is_said = |line: &str| line.contains("kept for the next start") && line.contains(lane) && line.contains(&format!("items={kept}"));
+        let is_said = |line: &str| {
+            line.contains("kept for the next start") && line.contains(lane) && line.contains(&format!("items={kept}"))
+        };
         assert!(log.lines().any(is_said), "{lane}, {kept}: {log}");
     }
     println!("the end took {took:.1?}");
@@ -164,7 +167,9 @@ channels: [{{ name: {channel}, webhook: {{ url: \"{url}/hook\" }} }}]
 
     agent.configure(&yaml("{ name: c, ntp: 169.254.169.125, poll: 1s }", "new", &new_hook.url())).unwrap();
     running.signal(Signal::SIGHUP).unwrap();
-    let of_new = |status: &Value| status["sources"][1]["name"] == "c" && status["sources"][1]["outcomes"]["ok"].as_u64() >= Some(3);
+    let of_new = |status: &Value| {
+        status["sources"][1]["name"] == "c" && status["sources"][1]["outcomes"]["ok"].as_u64() >= Some(3)
+    };
     let asked = removed.requests();
     let later = running.await_status("the new source", PATIENCE, of_new).unwrap();
     // One query may have been on its way.
