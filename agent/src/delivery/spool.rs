@@ -289,7 +289,7 @@ impl Keeper {
             }
         }
         match result {
-            Ok(()) if self.is_failing => {
+            Ok(true) if self.is_failing => {
                 self.is_failing = false;
                 tracing::info!("what waits for delivery is kept on disk again");
                 let rest = lock(&self.shared.queue).all_in_memory();
@@ -298,7 +298,8 @@ impl Keeper {
                     let _ = self.attempt(&ticket).await;
                 }
             }
-            Ok(()) => {}
+            // What was delivered before it could be written says nothing of the disk.
+            Ok(_) => {}
             Err(error) if !self.is_failing => {
                 self.is_failing = true;
                 tracing::warn!(
@@ -313,16 +314,16 @@ impl Keeper {
         lock(&self.shared.queue).set_on_disk(!self.is_failing);
     }
 
-    /// Writes an item that still waits in memory.
-    async fn attempt(&self, ticket: &Ticket) -> io::Result<()> {
+    /// Writes an item that still waits in memory; returns whether there was anything to write.
+    async fn attempt(&self, ticket: &Ticket) -> io::Result<bool> {
         let item = lock(&self.shared.queue).in_memory(ticket).cloned();
-        let Some(item) = item else { return Ok(()) };
+        let Some(item) = item else { return Ok(false) };
         let (store, written) = (self.store.clone(), ticket.clone());
         blocking(move || store.write(&written, &item)).await??;
         if !lock(&self.shared.queue).stored(ticket) {
             self.remove(vec![ticket.clone()]).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn remove(&self, tickets: Vec<Ticket>) {

@@ -117,10 +117,12 @@ impl Store {
 
     /// Removes an item; one that is gone already is as good.
     pub fn remove(&self, ticket: &Ticket) {
-        if let Err(error) = fs::remove_file(self.path(ticket))
-            && error.kind() != io::ErrorKind::NotFound
+        let path = self.path(ticket);
+        // A read-only disk refuses to remove even what is not there.
+        if let Err(error) = fs::remove_file(&path)
+            && path.exists()
         {
-            tracing::warn!(path = %self.path(ticket).display(), %error, "a delivered item cannot be removed: it will be sent again after a restart");
+            tracing::warn!(path = %path.display(), %error, "a delivered item cannot be removed: it will be sent again after a restart");
         }
     }
 
