@@ -5,9 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -477,7 +475,7 @@ fn an_s3_server_refuses_what_is_signed_by_the_wrong_clock_and_takes_what_the_age
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let polled = net.within(Side::Agent, || runtime.block_on(poller::once(0, source))).unwrap();
     let clock = TrueClock::default();
-    clock.set(polled.result.unwrap().anchor);
+    clock.set(polled.result.unwrap().anchor, true);
     assert!(clock.now().verified && clock.now().time.since(TrueTime::from_nanos(0)).seconds() > now() + TWO_DAYS - 1.0);
     let by_true_time = list_bucket(&net, at(9000), &imds, clock.now().time);
     assert_eq!(by_true_time.0, 200, "{by_true_time:?}\n{}", s3.log());
