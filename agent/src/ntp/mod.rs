@@ -6,5 +6,5 @@ pub mod pace;
 pub mod poller;
 pub mod query;
 pub mod refusal;
-mod socket;
+pub mod socket;
 pub mod timestamp;

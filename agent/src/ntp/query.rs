@@ -8,7 +8,7 @@ use sntpc::{NtpContext, NtpTimestampGenerator, sntp_process_response, sntp_send_
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal::Refusal;
-use super::socket::{Exchanged, StampedSocket};
+use super::socket::{Exchanged, Stamped, StampedSocket};
 use super::timestamp::decode;
 use crate::clock::sample::{Sample, Timestamps};
 use crate::clock::time::{Span, TrueTime};
@@ -25,11 +25,25 @@ const OWN_PRECISION: Span = Span::from_nanos(1_000);
 pub async fn query(server: SocketAddr, patience: Duration) -> Result<Sample, Refusal> {
     let deadline = Instant::now() + patience;
     let socket = StampedSocket::connect(server).await.map_err(|_| Refusal::Network)?;
-    let context = NtpContext::new(Cookie::random());
-    let request = sntp_send_request(server, &socket, context).await?;
+    ask(server, &socket, Cookie::random(), deadline).await
+}
+
+/// Asks `server` once over `socket`, which belongs to this query alone, and waits until `deadline`. The reply must repeat
+/// `cookie`.
+///
+/// # Errors
+/// As those of [`query`].
+pub async fn ask(
+    server: SocketAddr,
+    socket: &impl Stamped,
+    cookie: Cookie,
+    deadline: Instant,
+) -> Result<Sample, Refusal> {
+    let context = NtpContext::new(cookie);
+    let request = sntp_send_request(server, socket, context).await?;
     let mut last_junk = Refusal::Timeout;
     for _ in 0..MOST_JUNK {
-        match timeout_at(deadline, sntp_process_response(server, &socket, context, request)).await {
+        match timeout_at(deadline, sntp_process_response(server, socket, context, request)).await {
             Err(_) => return Err(last_junk),
             Ok(Err(error)) => {
                 let refusal = Refusal::from(error);
@@ -105,7 +119,7 @@ const fn user_space_noise(timestamps: Timestamps) -> Span {
 
 /// Random bits in place of the transmit time: the reply must repeat them, and they tell nobody what time it is here.
 #[derive(Clone, Copy)]
-struct Cookie {
+pub struct Cookie {
     seconds: u32,
     micros: u32,
 }
@@ -117,7 +131,13 @@ impl Cookie {
         if SystemRandom::new().fill(&mut bytes).is_err() {
             bytes = fastrand::u64(..).to_ne_bytes();
         }
-        let [a, b, c, d, e, f, g, h] = bytes;
+        Self::from(bytes)
+    }
+}
+
+impl From<[u8; 8]> for Cookie {
+    /// The cookie of these bits. Not all of them count, because a time stamp of sntpc has whole microseconds.
+    fn from([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
         Self { seconds: u32::from_ne_bytes([a, b, c, d]) | 1, micros: u32::from_ne_bytes([e, f, g, h]) % 1_000_000 }
     }
 }

@@ -16,6 +16,25 @@ use crate::sys;
 /// A step of the system clock between departure and arrival that is larger than this is noticed.
 const STEADY: Span = Span::from_nanos(100_000);
 
+/// A socket that remembers its last exchange.
+pub trait Stamped: sntpc::NtpUdpSocket {
+    /// The exchange that has just ended; `None` before the first reply.
+    fn exchanged(&self) -> Option<Exchanged>;
+}
+
+/// When the request left and the reply arrived, on the boot clock, and the reply.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchanged {
+    /// The departure of the request.
+    pub departure: BootTime,
+    /// The arrival of the reply.
+    pub arrival: BootTime,
+    /// By whose clock readings.
+    pub timestamps: Timestamps,
+    /// The first 48 bytes of the reply; zeroes follow a shorter one.
+    pub reply: [u8; 48],
+}
+
 /// A UDP socket that is connected to one server and remembers one exchange.
 pub(super) struct StampedSocket {
     socket: UdpSocket,
@@ -37,14 +56,6 @@ struct Arrival {
     reply: [u8; 48],
 }
 
-/// When the request left and the reply arrived, on the boot clock, and the reply.
-pub(super) struct Exchanged {
-    pub(super) departure: BootTime,
-    pub(super) arrival: BootTime,
-    pub(super) timestamps: Timestamps,
-    pub(super) reply: [u8; 48],
-}
-
 impl StampedSocket {
     pub(super) async fn connect(server: SocketAddr) -> io::Result<Self> {
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -57,8 +68,13 @@ impl StampedSocket {
         Ok(Self { socket, server, kernel_stamps, exchange: Mutex::default() })
     }
 
-    /// The exchange that has just ended.
-    pub(super) fn exchanged(&self) -> Option<Exchanged> {
+    fn exchange(&self) -> MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stamped for StampedSocket {
+    fn exchanged(&self) -> Option<Exchanged> {
         let Exchange { departure, arrival } = *self.exchange();
         let (departure, Arrival { reading: arrival, kernel: kernel_arrival, reply }) = (departure?, arrival?);
         // Stamps of one side alone would bias the offset by half the path through the kernel: both or neither.
@@ -77,10 +93,6 @@ impl StampedSocket {
         let boot =
             |stamp: SystemTime| BootTime::from_nanos(stamp.nanos().saturating_sub(arrival.system_minus_boot().nanos()));
         Some(Exchanged { departure: boot(sent), arrival: boot(received), timestamps: Timestamps::Kernel, reply })
-    }
-
-    fn exchange(&self) -> MutexGuard<'_, Exchange> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
