@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
 use super::checked::SecretRef;
-use super::locate::Position;
+use super::locate::{Position, lines};
 
 /// How many characters of a line are shown.
 const WIDTH: usize = 120;
@@ -81,6 +81,7 @@ impl std::error::Error for ConfigError {}
 impl Excerpt {
     fn new(text: &str, position: Position) -> Self {
         let lines = lines(text);
+        let position = within(&lines, position);
         let number = position.line.saturating_sub(1);
         let line = lines.get(number).copied().unwrap_or_default();
         let public = is_public(lines.get(..=number).unwrap_or(&lines));
@@ -110,19 +111,13 @@ impl Excerpt {
     }
 }
 
-/// The lines as YAML counts them (YAML 1.1 §4.2), without their ends.
-fn lines(text: &str) -> Vec<&str> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let ends = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while let Some((line, after)) = rest.split_once(ends) {
-        let windows = rest.get(line.len()..).is_some_and(|end| end.starts_with("\r\n"));
-        rest = if windows { after.get(1..).unwrap_or_default() } else { after };
-        lines.push(line);
-    }
-    lines.push(rest);
-    lines
+/// The place itself, or the end of the text or of the line where it lies behind that: to the parser every text ends with
+/// a line break, whether it is written or not.
+fn within(lines: &[&str], position: Position) -> Position {
+    let end = |line: usize| lines.get(line - 1).map_or(0, |line| line.chars().count()) + 1;
+    let line = position.line.clamp(1, lines.len().max(1));
+    let column = if line < position.line { end(line) } else { position.column.clamp(1, end(line)) };
+    Position { line, column }
 }
 
 /// Whether the last of the lines may be shown as it is: it belongs to a section in which no secret is written.
@@ -193,8 +188,9 @@ mod tests {
 
     #[test]
     fn a_place_behind_the_end_is_shown_at_the_end() {
-        assert_eq!(shown("sdks:", 1, 99), "error: wrong\n --> a.yaml:1:99\n  |\n1 | sdks:\n  |      ^");
-        assert_eq!(shown("sdks:", 7, 3), "error: wrong\n --> a.yaml:7:3\n  |\n7 |\n  | ^");
+        assert_eq!(shown("sdks:", 1, 99), "error: wrong\n --> a.yaml:1:6\n  |\n1 | sdks:\n  |      ^");
+        assert_eq!(shown("sdks:", 2, 1), "error: wrong\n --> a.yaml:1:6\n  |\n1 | sdks:\n  |      ^");
+        assert_eq!(shown("sdks:\n", 2, 1), "error: wrong\n --> a.yaml:2:1\n  |\n2 |\n  | ^");
     }
 
     #[test]
@@ -207,11 +203,6 @@ mod tests {
             " ".repeat(61)
         );
         assert_eq!(shown(&text, 1, 308), expected);
-    }
-
-    #[test]
-    fn lines_end_where_yaml_says() {
-        assert_eq!(lines("\u{feff}a\r\nb\rc\n\nd\u{85}e\u{2028}"), ["a", "b", "c", "", "d", "e", ""]);
     }
 
     #[test]

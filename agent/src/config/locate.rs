@@ -92,6 +92,21 @@ pub(super) fn position(error: &serde_yaml::Error) -> Option<Position> {
     error.location().map(|location| Position { line: location.line(), column: location.column() })
 }
 
+/// The lines as YAML counts them (YAML 1.1 §4.2), without their ends.
+pub(super) fn lines(text: &str) -> Vec<&str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let ends = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some((line, after)) = rest.split_once(ends) {
+        let windows = rest.get(line.len()..).is_some_and(|end| end.starts_with("\r\n"));
+        rest = if windows { after.get(1..).unwrap_or_default() } else { after };
+        lines.push(line);
+    }
+    lines.push(rest);
+    lines
+}
+
 fn seek(text: &str, steps: &[Step]) -> Option<Position> {
     let error = Seek(steps).deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     position(&error)
@@ -268,5 +283,10 @@ other: *a
         assert_eq!(path.to_string(), "sources[31].poll");
         assert_eq!(Path::parse("sources[31].poll"), path);
         assert_eq!(Path::parse(""), Path::default());
+    }
+
+    #[test]
+    fn lines_end_where_yaml_says() {
+        assert_eq!(lines("\u{feff}a\r\nb\rc\n\nd\u{85}e\u{2028}"), ["a", "b", "c", "", "d", "e", ""]);
     }
 }

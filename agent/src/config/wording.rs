@@ -1,7 +1,7 @@
 //! What the YAML parser says, in words for people who write a configuration, and without the values that it found: one
 //! of them may be a secret.
 
-use super::locate::{Path, Position, position};
+use super::locate::{Path, Position, lines, position};
 
 /// What is wrong, and where.
 pub(super) struct Reworded {
@@ -151,7 +151,7 @@ fn without_places(said: &str) -> String {
 /// The first tab in the indentation of a line, up to the line of the error.
 fn indenting_tab(text: &str, error: Option<Position>) -> Option<Position> {
     let last = error.map_or(usize::MAX, |position| position.line);
-    text.lines().take(last).enumerate().find_map(|(number, line)| {
+    lines(text).into_iter().take(last).enumerate().find_map(|(number, line)| {
         let column = line.chars().take_while(|c| c.is_whitespace()).position(|c| c == '\t')?;
         Some(Position { line: number + 1, column: column + 1 })
     })
@@ -159,7 +159,7 @@ fn indenting_tab(text: &str, error: Option<Position>) -> Option<Position> {
 
 /// The line which begins a second document.
 fn second_document(text: &str) -> Option<Position> {
-    let (line, _) = text.lines().enumerate().filter(|(_, line)| line.starts_with("---")).last()?;
+    let line = lines(text).iter().rposition(|line| line.starts_with("---"))?;
     Some(Position { line: line + 1, column: 1 })
 }
 
@@ -172,6 +172,12 @@ mod tests {
         for (from, to, edits) in [("poll", "poll", 0), ("pol", "poll", 1), ("pool", "poll", 1), ("", "ntp", 3)] {
             assert_eq!(distance(from, to), edits, "{from} {to}");
         }
+    }
+
+    #[test]
+    fn a_tab_is_found_on_the_line_that_yaml_counts() {
+        let (text, end) = ("# a\r#\u{85}sdks:\n \t- rust\n", Some(Position { line: 5, column: 1 }));
+        assert_eq!(indenting_tab(text, end), Some(Position { line: 4, column: 2 }));
     }
 
     #[test]
