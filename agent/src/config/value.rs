@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use reqwest::header::HeaderName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -71,8 +72,16 @@ impl<'de> Deserialize<'de> for Headers {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
                 let mut headers = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    headers.push(entry);
+                while let Some(name) = map.next_key::<String>()? {
+                    // Before its value is read, because the parser names the key of a value that is wrong. A name that
+                    // is none may be a secret: without a blank after its colon the value belongs to the key.
+                    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                        return Err(de::Error::custom(
+                            "the name of a header is letters, digits and hyphens, such as Authorization, and a blank \
+                             follows its colon",
+                        ));
+                    }
+                    headers.push((name, map.next_value()?));
                 }
                 Ok(Headers(headers))
             }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::HeaderName;
 
 use super::check::{Bounds, Fault};
 use super::checked::{SecretRef, Tls};
@@ -21,11 +20,6 @@ pub(super) fn headers(given: Option<&Headers>, at: &Path) -> Result<Vec<(String,
     for (name, secret) in given.map(|headers| headers.0.as_slice()).unwrap_or_default() {
         let spelled = |(other, _): &&(String, SecretRef)| other == name;
         let place = at.name(name, headers.iter().filter(spelled).count());
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            // A name that is none may be a secret in the wrong place: the path ends before it.
-            let message = "the name of a header is letters, digits and hyphens, such as Authorization";
-            return Err(Fault::at(at.clone(), message));
-        }
         if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
             return Err(Fault::at(place, "the header is written twice: remove one"));
         }

@@ -91,9 +91,16 @@ fn unknown(what: &str, found: &str, allowed: &str) -> String {
         Some((distance, key)) if distance <= 1 + key.len() / 4 => format!("; did you mean {key}?"),
         _ => ":".to_owned(),
     };
-    let found: String = found.escape_debug().take(64).collect();
+    // Behind a character that no name has, there may be a value: without a blank after its colon it belongs to the key.
+    let end = found.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(found.len());
+    let (name, rest) = found.split_at(end.min(64));
     let space = if found.is_empty() { "" } else { " " };
-    format!("unknown {what}{space}{found}{hint} allowed here are {}", allowed.join(", "))
+    let rest = match rest.chars().next() {
+        None => "",
+        Some(':') => ":*** (a blank must follow the colon)",
+        Some(_) => "***",
+    };
+    format!("unknown {what}{space}{name}{rest}{hint} allowed here are {}", allowed.join(", "))
 }
 
 fn wanted(expected: &str) -> &str {
