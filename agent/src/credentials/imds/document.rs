@@ -15,7 +15,7 @@ const MAX_ROLE: usize = 64;
 ///
 /// # Errors
 /// `NoRole` where there is no line, `Malformed` where it cannot be the name of a role.
-pub(super) fn role(list: &[u8]) -> Result<&str, Unavailable> {
+pub fn role(list: &[u8]) -> Result<&str, Unavailable> {
     let mut lines = list.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let line = lines.find(|line| !line.is_empty()).ok_or(Unavailable::NoRole)?;
     let name = std::str::from_utf8(line).ok().filter(|name| is_role(name));
@@ -33,7 +33,7 @@ fn is_role(name: &str) -> bool {
 ///
 /// # Errors
 /// `Rejected`, `MissingExpiration`, and `Malformed` for all that is not such a document.
-pub(super) fn lease(role: &str, body: &[u8]) -> Result<Lease, Unavailable> {
+pub fn lease(role: &str, body: &[u8]) -> Result<Lease, Unavailable> {
     let document: Document = serde_json::from_slice(body).map_err(|error| shape(&error))?;
     let code = document.code.as_deref().and_then(printable);
     if let Some(code) = code.as_ref().filter(|code| !code.eq_ignore_ascii_case("success")) {

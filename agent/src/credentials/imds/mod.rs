@@ -2,12 +2,12 @@
 //! is.
 
 pub mod client;
+pub mod document;
 pub mod host;
 pub mod keys;
 pub mod poller;
 pub mod schedule;
 
-mod document;
 #[cfg(test)]
 pub(crate) mod fake;
 mod http;
