@@ -8,6 +8,7 @@
 //! - [`takers`]: strict scripted takers of alerts, for those services that no lab can have.
 //! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
+//! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set.
 //! - [`memory`]: the search for secrets in a process.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
@@ -20,6 +21,7 @@
 pub mod agent;
 pub mod alertmanager;
 pub mod chrony;
+pub mod hostile;
 pub mod http;
 pub mod manager;
 pub mod memory;
