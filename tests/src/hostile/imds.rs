@@ -31,7 +31,7 @@ thread_local! {
 /// A document of credentials, and a list of roles.
 ///
 /// After a byte of 0x80 or more the document is the rest of the input as it is. Otherwise it is put together from the
-/// input, and its secrets are the marker: see [`made_up`].
+/// input, and its secrets are the marker: see `made_up`.
 pub fn document(input: &[u8]) {
     if has_leaked(input) {
         return;
@@ -57,7 +57,7 @@ pub fn document(input: &[u8]) {
 /// A whole service: its answers for the token, the list of roles and the document as they come over the wire.
 ///
 /// The input is three HTTP heads, each after a byte that is its length; the list of roles, in the same way; and the
-/// document as for [`document`]. The body of the first answer is the marker.
+/// document as for [`fn@document`]. The body of the first answer is the marker.
 pub fn response(input: &[u8]) {
     if has_leaked(input) {
         return;
