@@ -95,6 +95,7 @@ pub struct Estimator {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     agreed: Option<Agreed>,
+    is_vouched: bool,
     history: drift::Memory,
     leap_until: Option<BootTime>,
 }
@@ -127,6 +128,7 @@ impl Estimator {
     pub fn memory(&self) -> Memory {
         Memory {
             agreed: self.agreed.map(|(at, held)| Agreed { at, anchor: held.anchor, bound: held.bound.span() }),
+            is_vouched: self.is_vouched,
             history: self.history.memory(),
             leap_until: self.leap_until,
         }
@@ -140,6 +142,7 @@ impl Estimator {
         });
         if self.agreed.is_some() {
             self.state = ClockState::Holdover;
+            self.is_vouched = memory.is_vouched;
         }
         self.history = History::resumed(&memory.history, now);
         self.leap_until = memory.leap_until.map(|until| until.min(now.plus(LEAP)));
@@ -612,6 +615,7 @@ mod tests {
         after.resume(&before.memory(), at(1_001.0));
         assert_eq!(after.state(at(1_001.0)), ClockState::Holdover);
         assert_eq!(after.estimate(at(1_001.0)), before.estimate(at(1_001.0)));
+        assert!(after.is_vouched(), "TLS goes on by what a quorum has told");
         // Whoever answers first does not overturn it.
         after.answered(0, sample(1_002.0, 1e9 + 400.0, 0.001), at(1_002.0));
         assert_eq!(anchor(&after, 1_002.0), Anchor::from_seconds(1e9));
