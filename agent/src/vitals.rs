@@ -116,7 +116,7 @@ mod tests {
     async fn a_task_that_misses_its_sign_hangs_and_one_that_rests_does_not() {
         let task = Task::spawn("poller", |pulse| async move {
             pulse.expect(Duration::from_secs(10));
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         tokio::task::yield_now().await;
         assert_eq!(task.ailment(after(69.0)), None);

@@ -72,7 +72,7 @@ async fn reload_on(mut hangup: Signal, file: &ConfigFile, reload: mpsc::Sender<R
         }
         tell_service_manager(&[NotifyState::Ready]);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn try_reload(file: &ConfigFile, reload: &mpsc::Sender<Reload>) -> anyhow::Result<()> {

@@ -614,7 +614,7 @@ mod tests {
                     }
                 }
                 let states: Vec<_> = names.iter().filter_map(|name| queue.state(name)).collect();
-                let sum = |of: fn(&Delivery) -> u64| states.iter().map(|state| of(state)).sum::<u64>();
+                let sum = |of: fn(&Delivery) -> u64| states.iter().map(of).sum::<u64>();
                 prop_assert_eq!(sum(|one| one.queued) + sum(|one| one.delivered) + sum(|one| one.dropped), pushed);
                 prop_assert!(sum(|one| one.bytes) <= 100 || sum(|one| one.queued) == 1);
             }

@@ -126,12 +126,14 @@ impl Spool {
         outbox
     }
 
-    /// Ends the senders of all other destinations. What waits for them goes on waiting.
-    pub fn retain(&self, names: &BTreeSet<String>) {
+    /// Ends the senders of all other destinations, and returns their names. What waits for them goes on waiting.
+    pub fn retain(&self, names: &BTreeSet<String>) -> Vec<String> {
+        let mut gone = Vec::new();
         lock(&self.shared.lanes).retain(|name, lane| {
             let stays = names.contains(name);
             if !stays {
                 lane.task.abort();
+                gone.push(name.clone());
             }
             stays
         });
@@ -143,6 +145,7 @@ impl Spool {
                 "the configuration has no such destination: what waits for it is kept for as long as queue.age allows"
             );
         }
+        gone
     }
 
     /// Changes how much may wait.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::StartError;
 use crate::clock::time::BootTime;
@@ -17,6 +17,7 @@ use crate::vitals::{Ailment, Task};
 pub(super) struct Measuring {
     tasks: Vec<Task>,
     burst: broadcast::Sender<()>,
+    wake: Arc<Notify>,
 }
 
 /// What can fail about the tasks that measure.
@@ -38,6 +39,7 @@ impl Measuring {
         mailbox: &mpsc::Sender<Event>,
     ) -> Self {
         let (burst, _) = broadcast::channel(1);
+        let wake = Arc::new(Notify::new());
         let mut tasks = Vec::new();
         for (&id, source) in source_ids.iter().zip(config.sources.iter().cloned()) {
             let name = format!("source {}", source.name);
@@ -45,16 +47,21 @@ impl Measuring {
             tasks.push(Task::spawn(name, |pulse| poller::run(id, source, mailbox, burst, pulse)));
         }
         if let (Some(client), Some(Imds { poll, .. })) = (imds, config.imds.clone()) {
-            let (mailbox, clock) = (mailbox.clone(), Arc::clone(clock));
-            tasks.push(Task::spawn("imds", |pulse| imds::poller::run(client, poll, clock, mailbox, pulse)));
+            let (mailbox, clock, wake) = (mailbox.clone(), Arc::clone(clock), Arc::clone(&wake));
+            tasks.push(Task::spawn("imds", |pulse| imds::poller::run(client, poll, clock, mailbox, wake, pulse)));
         }
-        Self { tasks, burst }
+        Self { tasks, burst, wake }
     }
 
     /// Lets every source be asked at once.
     pub(super) fn burst(&self) {
         // Without a source nobody listens, and that is as well.
         let _ = self.burst.send(());
+    }
+
+    /// Lets the credentials be read at once.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
     }
 
     /// What is wrong with the tasks at `now`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use self::measuring::Measuring;
 use self::recorder::{Folder, Recorder};
@@ -121,7 +121,7 @@ pub async fn run(
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
     let folder = Folder::open(config.state_dir.as_ref());
     let store = folder.as_ref().map(|folder| Store::new(folder.path.join("queue")));
-    let (recorder, left) = Recorder::open(folder);
+    let (mut recorder, left) = Recorder::open(folder);
     let (engine, untold) = match left {
         Some(left) => {
             let is_same_boot = recorder.is_of_this_boot(&left);
@@ -143,7 +143,8 @@ pub async fn run(
     let prepared = measuring::Prepared::new(&config)?;
     let measuring = Measuring::start(&config, &engine.source_ids(), prepared, &clock, &mailbox);
     // An earlier process decided to tell this, and ended before it was known to be on its way.
-    let _ = timeout(DISK, reporters.tell(&untold).wait()).await;
+    recorder.add(&untold);
+    recorder.keep_until(reporters.tell(&untold), DISK).await;
     (options.ready)();
 
     let mut flow = Flow {
@@ -163,7 +164,7 @@ pub async fn run(
     flow.measuring.end();
     flow.status.end();
     let image = flow.engine.image();
-    flow.recorder.record(image, Vec::new(), DISK).await;
+    flow.recorder.record(image, DISK).await;
     flow.reporters.end(DRAIN).await;
     ended.map_err(RunError::Ailing)
 }
@@ -264,6 +265,7 @@ impl Flow {
         }
         if let Some(slept) = reaction.slept {
             tracing::info!(seconds = slept.seconds(), "the host slept: all sources are asked again");
+            self.measuring.wake();
         }
         if !reaction.transitions.is_empty() {
             self.tell(reaction.transitions, &snapshot, now.system).await;
@@ -278,12 +280,12 @@ impl Flow {
             Untold { transition, message }
         });
         let untold: Vec<_> = untold.collect();
-        self.recorder.record(self.engine.image(), untold.clone(), DISK).await;
+        self.recorder.add(&untold);
+        self.recorder.record(self.engine.image(), DISK).await;
         let told = self.reporters.tell(&untold);
         // A disk that hangs must not hold up what comes next; all is on its way.
-        if timeout(DISK, told.wait()).await.is_ok() {
-            self.recorder.record(self.engine.image(), Vec::new(), Duration::ZERO).await;
-        }
+        self.recorder.keep_until(told, DISK).await;
+        self.recorder.record(self.engine.image(), Duration::ZERO).await;
     }
 
     /// Goes on with another configuration. What cannot be set up changes nothing.
@@ -292,14 +294,22 @@ impl Flow {
         let prepared = measuring::Prepared::new(&config)?;
         let moved = self.status.path != config.socket;
         let status = moved.then(|| Status::open(&config.socket, &self.published, options.is_service)).transpose()?;
-        if let Err(error) = self.reporters.reload(&config, options.env).await {
-            status.iter().for_each(Status::end);
-            return Err(error);
-        }
+        let gone = match self.reporters.reload(&config, options.env).await {
+            Ok(gone) => gone,
+            Err(error) => {
+                status.iter().for_each(Status::end);
+                return Err(error);
+            }
+        };
+        gone.iter().for_each(|destination| self.engine.forget_destination(destination));
         if let Some(status) = status {
             std::mem::replace(&mut self.status, status).end();
         }
         self.measuring.end();
+        // What the old tasks have said still belongs to the old sources.
+        while let Ok(event) = self.inbox.try_recv() {
+            self.take(event).await;
+        }
         self.engine.reload(Arc::clone(&config), local::read());
         self.measuring = Measuring::start(&config, &self.engine.source_ids(), prepared, &self.clock, &self.mailbox);
         Ok(())
@@ -310,7 +320,7 @@ impl Flow {
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_HOUSE) {
             self.reporters.expire();
-            self.recorder.record(self.engine.image(), Vec::new(), Duration::ZERO).await;
+            self.recorder.record(self.engine.image(), Duration::ZERO).await;
         }
         self.reporters.repost(&self.engine, &self.published.load(), local::read());
         let ailment = self.ailment(local::boot());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
+use super::reporters::Told;
 use crate::config::checked::StateDir;
 use crate::engine::Image;
 use crate::state::{self, FileError, State, Untold};
@@ -61,7 +62,12 @@ pub(super) struct Recorder {
     boot_id: String,
     writing: Option<JoinHandle<Result<(), FileError>>>,
     is_failing: bool,
+    /// What is to be told, and is not known to wait in its queues.
+    untold: Vec<Untold>,
 }
+
+/// A disk that hangs is no reason to remember more than this.
+const MOST_UNTOLD: usize = 1_000;
 
 impl Recorder {
     /// Reads what an earlier process left in the directory.
@@ -73,7 +79,7 @@ impl Recorder {
                 None
             })
         });
-        (Self { folder, boot_id, writing: None, is_failing: false }, left)
+        (Self { folder, boot_id, writing: None, is_failing: false, untold: Vec::new() }, left)
     }
 
     /// Whether `state` was written in the present boot of the host, so that its boot clock is ours.
@@ -81,13 +87,28 @@ impl Recorder {
         !self.boot_id.is_empty() && state.boot_id == self.boot_id
     }
 
+    /// From now on this is part of the state, because it is to be told.
+    pub(super) fn add(&mut self, untold: &[Untold]) {
+        self.untold.extend_from_slice(untold);
+        let excess = self.untold.len().saturating_sub(MOST_UNTOLD);
+        self.untold.drain(..excess);
+    }
+
+    /// Waits no longer than `patience` until all that was told waits in its queues. What does not get there in time stays
+    /// part of the state until something later does: to tell it again would only repeat a key.
+    pub(super) async fn keep_until(&mut self, told: Told, patience: Duration) {
+        if timeout(patience, told.wait()).await.is_ok() {
+            self.untold.clear();
+        }
+    }
+
     /// Writes the state, and waits for it no longer than `patience`. While an earlier write hangs, none is begun.
-    pub(super) async fn record(&mut self, image: Image, untold: Vec<Untold>, patience: Duration) {
+    pub(super) async fn record(&mut self, image: Image, patience: Duration) {
         if !self.settle(patience).await {
             return;
         }
         let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
-        let state = State { boot_id: self.boot_id.clone(), image, untold };
+        let state = State { boot_id: self.boot_id.clone(), image, untold: self.untold.clone() };
         self.writing = Some(spawn_blocking(move || state::save(&folder, &state)));
         self.settle(patience).await;
     }

@@ -100,7 +100,14 @@ impl Told {
 /// Everything about a configuration that can fail.
 struct Prepared {
     channels: Vec<(Channel, Arc<dyn Endpoint>)>,
-    otlp: Option<(Otlp, Arc<dyn Endpoint>, Option<Arc<dyn Endpoint>>)>,
+    otlp: Option<Collector>,
+}
+
+/// A collector, and where each signal goes.
+struct Collector {
+    otlp: Otlp,
+    metrics: Option<Arc<dyn Endpoint>>,
+    logs: Option<Arc<dyn Endpoint>>,
 }
 
 impl Prepared {
@@ -125,7 +132,7 @@ impl Prepared {
             Ok(Some(Arc::new(OtlpEndpoint::new(client, signal, url, otlp, env))))
         };
         let (metrics, logs) = (endpoint(Signal::Metrics, METRICS)?, endpoint(Signal::Logs, LOGS)?);
-        Ok(Self { channels, otlp: metrics.map(|metrics| (otlp.clone(), metrics, logs)) })
+        Ok(Self { channels, otlp: Some(Collector { otlp: otlp.clone(), metrics, logs }) })
     }
 }
 
@@ -145,10 +152,11 @@ impl Reporters {
         Ok(reporters)
     }
 
-    /// Reports to whom the new configuration names. What cannot be set up changes nothing.
-    pub(super) async fn reload(&mut self, config: &Config, env: Environment<'_>) -> Result<(), StartError> {
+    /// Reports to whom the new configuration names, and returns the destinations that it does not name any more. What
+    /// cannot be set up changes nothing.
+    pub(super) async fn reload(&mut self, config: &Config, env: Environment<'_>) -> Result<Vec<String>, StartError> {
         let prepared = Prepared::new(config, &self.sources, env)?;
-        let is_kept = |(otlp, _): &(Otlp, Telemetry)| prepared.otlp.as_ref().is_some_and(|(new, ..)| new == otlp);
+        let is_kept = |(otlp, _): &(Otlp, Telemetry)| prepared.otlp.as_ref().is_some_and(|new| new.otlp == *otlp);
         if !self.telemetry.as_ref().is_some_and(is_kept)
             && let Some((_, telemetry)) = self.telemetry.take()
         {
@@ -158,7 +166,8 @@ impl Reporters {
         self.adopt(prepared, env)
     }
 
-    fn adopt(&mut self, prepared: Prepared, env: Environment<'_>) -> Result<(), StartError> {
+    /// Reports to all these and to nobody else; returns the destinations of before that are gone.
+    fn adopt(&mut self, prepared: Prepared, env: Environment<'_>) -> Result<Vec<String>, StartError> {
         let mut names = BTreeSet::new();
         let mut lane = |name: &str, endpoint| {
             names.insert(name.to_owned());
@@ -170,8 +179,8 @@ impl Reporters {
             Listener::new(channel, outbox)
         });
         self.listeners = listeners.collect();
-        if let Some((otlp, metrics, logs)) = prepared.otlp {
-            let metrics = lane(METRICS, metrics);
+        if let Some(Collector { otlp, metrics, logs }) = prepared.otlp {
+            let metrics = metrics.map(|metrics| lane(METRICS, metrics));
             let logs = logs.map(|logs| lane(LOGS, logs));
             if self.telemetry.is_none() {
                 let Sources { published, clock } = self.sources.clone();
@@ -179,8 +188,7 @@ impl Reporters {
                 self.telemetry = Some((otlp, telemetry));
             }
         }
-        self.spool.retain(&names);
-        Ok(())
+        Ok(self.spool.retain(&names))
     }
 
     /// Takes note of how long a request to the instance metadata service took.

@@ -33,8 +33,8 @@ use crate::vitals::{Ailment, Pulse, Task};
 
 /// What telemetry is made of and where it goes.
 pub struct Parts {
-    /// The queue of metrics.
-    pub metrics: Outbox,
+    /// The queue of metrics; `None` where they have nowhere to go.
+    pub metrics: Option<Outbox>,
     /// The queue of log records; `None` where they have nowhere to go.
     pub logs: Option<Outbox>,
     /// What metrics are observed on.
@@ -80,8 +80,6 @@ impl Telemetry {
             !is_set("OTEL_EXPORTER_OTLP_COMPRESSION") && !is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_COMPRESSION"))
         };
 
-        let metrics = MetricExporter::builder().with_http().with_http_client(gateway(Signal::Metrics, &parts.metrics));
-        let metrics = prepare(metrics, config, compress("METRICS")).build()?;
         let reader = Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build());
         let provider = SdkMeterProvider::builder()
             .with_resource(resource.clone())
@@ -90,10 +88,15 @@ impl Telemetry {
         let imds_duration = register(&provider.meter("skewguard"), &parts.published);
 
         let ending = CancellationToken::new();
-        let (interval, end) = (config.interval, ending.clone());
-        let collected = Collected { provider, reader, published: Arc::clone(&parts.published) };
-        let export = |pulse| export_metrics(collected, metrics, interval, end, pulse);
-        let mut tasks = vec![Task::spawn("metrics export", export)];
+        let mut tasks = Vec::new();
+        if let Some(outbox) = &parts.metrics {
+            let metrics = MetricExporter::builder().with_http().with_http_client(gateway(Signal::Metrics, outbox));
+            let metrics = prepare(metrics, config, compress("METRICS")).build()?;
+            let (interval, end) = (config.interval, ending.clone());
+            let collected = Collected { provider, reader, published: Arc::clone(&parts.published) };
+            let export = |pulse| export_metrics(collected, metrics, interval, end, pulse);
+            tasks.push(Task::spawn("metrics export", export));
+        }
         let alerts = match &parts.logs {
             Some(outbox) => {
                 let logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, outbox));

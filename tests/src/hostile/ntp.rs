@@ -59,7 +59,7 @@ pub fn reply(input: &[u8]) {
             let backward = flags & 4 == 0;
             let by = if backward { Span::from_nanos(-pause.nanos()) } else { pause };
             now.system = now.system.plus(by);
-            brain.take(Event::Tick(None), now);
+            brain.take(Event::Tick { kernel: None, asleep: Span::ZERO }, now);
             continue;
         }
         let round_trip = Span::from_nanos(i64::from(input.word()) * 1_000);

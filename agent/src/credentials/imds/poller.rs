@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::client::{ImdsClient, Request, SetupError};
 use super::host::HostIdentity;
@@ -27,12 +27,13 @@ pub struct Polled {
     pub requests: Vec<Request>,
 }
 
-/// Reads the credentials every `poll` and, once, what host this is, until the mailbox closes.
+/// Reads the credentials every `poll`, whenever `wake` says so and, once, what host this is, until the mailbox closes.
 pub async fn run<E: From<Polled> + From<HostIdentity>>(
     mut client: ImdsClient,
     poll: Duration,
     clock: Arc<TrueClock>,
     mailbox: mpsc::Sender<E>,
+    wake: Arc<Notify>,
     pulse: Pulse,
 ) {
     let mut schedule = Schedule::new(poll, fastrand::Rng::new());
@@ -57,6 +58,7 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
         pulse.expect(next);
         tokio::select! {
             () = tokio::time::sleep(next) => {}
+            () = wake.notified() => {}
             () = mailbox.closed() => return,
         }
     }
