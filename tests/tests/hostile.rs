@@ -95,6 +95,16 @@ fn no_known_configuration_breaks_a_promise() {
     replay("config");
 }
 
+#[test]
+fn no_known_file_of_the_queue_breaks_a_promise() {
+    replay("queue_item");
+}
+
+#[test]
+fn no_known_state_breaks_a_promise() {
+    replay("state");
+}
+
 /// A file of a corpus, which a failure names instead of its content.
 #[derive(Clone)]
 struct Seed {
@@ -191,4 +201,14 @@ fn no_damaged_response_breaks_a_promise() {
 #[test]
 fn no_damaged_configuration_breaks_a_promise() {
     damaged("config", 500);
+}
+
+#[test]
+fn no_damaged_file_of_the_queue_breaks_a_promise() {
+    damaged("queue_item", 1_000);
+}
+
+#[test]
+fn no_damaged_state_breaks_a_promise() {
+    damaged("state", 1_000);
 }

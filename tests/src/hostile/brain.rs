@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skewguard::clock::time::Reading;
+use skewguard::config::checked::Config;
 use skewguard::config::load;
-use skewguard::engine::Engine;
-use skewguard::engine::Event;
+use skewguard::engine::{Engine, Event, Image};
 use skewguard::snapshot::Snapshot;
 
 /// Everything on which the path of a measurement depends: trust, smears, drift, and no grace.
@@ -24,9 +24,12 @@ pub(super) struct Brain(Engine);
 
 impl Brain {
     pub(super) fn new(now: Reading) -> Self {
-        let config = load::parse(CONFIG, Path::new("brain.yaml"), &|_| None);
-        let config = config.expect("the configuration above is right");
-        Self(Engine::new(Arc::new(config), now))
+        Self(Engine::new(config(), now))
+    }
+
+    /// The same, with the memory of an earlier one.
+    pub(super) fn resumed(image: Image, now: Reading, same_boot: bool) -> Self {
+        Self(Engine::restore(config(), image, now, same_boot))
     }
 
     pub(super) fn take(&mut self, event: impl Into<Event>, now: Reading) {
@@ -57,6 +60,11 @@ impl Brain {
         }
         snapshot
     }
+}
+
+fn config() -> Arc<Config> {
+    let config = load::parse(CONFIG, Path::new("brain.yaml"), &|_| None);
+    Arc::new(config.expect("the configuration above is right"))
 }
 
 /// No number in a text for people is none, and no character of it is one that a terminal obeys.

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod imds;
+pub mod kept;
 pub mod ntp;
 
 mod brain;
@@ -14,9 +15,11 @@ mod bytes;
 pub type Target = fn(&[u8]);
 
 /// Every target by the name that it has in `tests/fuzz`.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("ntp_reply", ntp::reply),
     ("imds_document", imds::document),
     ("imds_response", imds::response),
     ("config", config::text),
+    ("queue_item", kept::queue_item),
+    ("state", kept::state),
 ];
