@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -96,7 +96,9 @@ impl<'net> Victoria<'net> {
     /// When it is refused, or the answer is none.
     pub fn samples(&self, selector: &str) -> Result<Vec<(f64, f64)>> {
         // The storage keeps a month, and two days of the future.
-        let target = format!("/api/v1/export?match[]={}&start=-30d&end=2d", http::encode_query(selector));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let (start, end) = (now - 30 * 86_400, now + 2 * 86_400);
+        let target = format!("/api/v1/export?match[]={}&start={start}&end={end}", http::encode_query(selector));
         let address = self.address;
         let body = self.net.within(self.side, || {
             http::get(address, "/internal/force_flush")?;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::item::Item;
 use super::queue::{Budget, Next, Pushed, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
-use super::store::{ReadError, Store};
+use super::store::{Health, ReadError, Store};
 use crate::clock::local;
 use crate::clock::time::BootTime;
 use crate::clock::true_clock::Stamp;
@@ -76,7 +76,12 @@ impl Spool {
     /// of a destination whenever it changes.
     ///
     /// What was found and cannot be sent yet waits for [`Spool::lane`].
-    pub fn start(store: Option<Store>, budget: Budget, tell: impl Fn(Delivery) + Send + Sync + 'static) -> Self {
+    pub fn start(
+        store: Option<(Store, Health)>,
+        budget: Budget,
+        tell: impl Fn(Delivery) + Send + Sync + 'static,
+    ) -> Self {
+        let (store, health) = store.unzip();
         let found = store.as_ref().map(Store::scan).transpose().unwrap_or_else(|error| {
             tracing::warn!(%error, "what waited for delivery cannot be read");
             None
@@ -93,8 +98,8 @@ impl Spool {
         };
         let shared = Arc::new(shared);
         shared.discard(&mut lock(&shared.queue));
-        if let Some(store) = store {
-            tokio::spawn(Keeper { shared: Arc::clone(&shared), store, is_failing: false }.run(inbox));
+        if let (Some(store), Some(health)) = (store, health) {
+            tokio::spawn(Keeper { shared: Arc::clone(&shared), store, health, is_failing: false }.run(inbox));
         }
         Self { shared }
     }
@@ -256,6 +261,7 @@ impl Shared {
 struct Keeper {
     shared: Arc<Shared>,
     store: Store,
+    health: Health,
     is_failing: bool,
 }
 
@@ -294,7 +300,7 @@ impl Keeper {
         match result {
             Ok(true) if self.is_failing => {
                 self.is_failing = false;
-                tracing::info!("what waits for delivery is kept on disk again");
+                self.health.works();
                 let rest = lock(&self.shared.queue).all_in_memory();
                 for ticket in rest {
                     // The next item finds out whether the disk has broken again.
@@ -303,16 +309,10 @@ impl Keeper {
             }
             // What was delivered before it could be written says nothing of the disk.
             Ok(_) => {}
-            Err(error) if !self.is_failing => {
+            Err(error) => {
                 self.is_failing = true;
-                tracing::warn!(
-                    %error,
-                    folder = %self.store.root().display(),
-                    "what waits for delivery is kept in memory and lost with the process, because it cannot be written: \
-                     make room, or let the agent's user write there"
-                );
+                self.health.fails(self.store.root(), &error);
             }
-            Err(_) => {}
         }
         lock(&self.shared.queue).set_on_disk(!self.is_failing);
     }
@@ -506,7 +506,8 @@ mod tests {
     fn start(folder: &std::path::Path) -> (Spool, mpsc::UnboundedReceiver<Delivery>) {
         let (told, states) = mpsc::unbounded_channel();
         let tell = move |state| told.send(state).unwrap_or(());
-        (Spool::start(Some(Store::new(folder.join("queue"))), BUDGET, tell), states)
+        let store = (Store::new(folder.join("queue")), Health::default());
+        (Spool::start(Some(store), BUDGET, tell), states)
     }
 
     async fn until(states: &mut mpsc::UnboundedReceiver<Delivery>, is_so: impl Fn(&Delivery) -> bool) -> Delivery {

@@ -7,6 +7,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::item::{Corrupt, Item, MOST_BYTES};
 use super::queue::{Found, Ticket};
@@ -22,6 +24,31 @@ const UNFINISHED: &str = ".unfinished";
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+}
+
+/// Whether the state directory can be written: all who write there share one, so that a disk which fails is told once.
+#[derive(Clone, Debug, Default)]
+pub struct Health(Arc<AtomicBool>);
+
+impl Health {
+    /// Somebody cannot write to `folder`.
+    pub fn fails(&self, folder: &Path, error: &dyn std::fmt::Display) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                folder = %folder.display(),
+                %error,
+                "the state directory cannot be written: what fires and what waits for delivery is kept in memory, and lost \
+                 with the process: make room, or let the agent's user write there"
+            );
+        }
+    }
+
+    /// Somebody could write.
+    pub fn works(&self) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            tracing::info!("the state directory can be written again");
+        }
+    }
 }
 
 /// Why an item could not be read.

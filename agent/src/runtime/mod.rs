@@ -120,7 +120,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
     let folder = Folder::open(config.state_dir.as_ref());
-    let store = folder.as_ref().map(|folder| Store::new(folder.path.join("queue")));
+    let store = folder.as_ref().map(|folder| (Store::new(folder.path.join("queue")), folder.health.clone()));
     let (mut recorder, left) = Recorder::open(folder);
     let (engine, untold) = match left {
         Some(left) => {

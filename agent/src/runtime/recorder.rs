@@ -1,7 +1,6 @@
 //! Keeps on disk what outlives the process.
 
 use std::fs::{File, TryLockError};
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::time::timeout;
 
 use super::reporters::Told;
 use crate::config::checked::StateDir;
+use crate::delivery::store::Health;
 use crate::engine::Image;
 use crate::state::{self, FileError, State, Untold};
 use crate::sys;
@@ -20,6 +20,7 @@ const LOCK: &str = "lock";
 /// A state directory that this process alone writes to.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
+    pub(super) health: Health,
     _lock: Option<File>,
 }
 
@@ -41,8 +42,9 @@ impl Folder {
             Ok(lock) => lock,
             // What can be read may still be of use, and the disk may become writable again.
             Err(error) => {
-                tracing::warn!(state_dir = %folder, %error, "the state directory is not writable: let the agent's user write there, else {EFFECT}");
-                return Some(Self { path: path.clone(), _lock: None });
+                let health = Health::default();
+                health.fails(path, &error);
+                return Some(Self { path: path.clone(), health, _lock: None });
             }
         };
         match lock.try_lock() {
@@ -51,7 +53,9 @@ impl Folder {
                 None
             }
             // Some file systems know no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => Some(Self { path: path.clone(), _lock: Some(lock) }),
+            Ok(()) | Err(TryLockError::Error(_)) => {
+                Some(Self { path: path.clone(), health: Health::default(), _lock: Some(lock) })
+            }
         }
     }
 }
@@ -118,17 +122,18 @@ impl Recorder {
         let Some(writing) = &mut self.writing else { return true };
         let Ok(written) = timeout(patience, writing).await else { return false };
         self.writing = None;
-        let written = written.map_err(io::Error::other);
-        match written.map(|result| result.map_err(|error| error.to_string())) {
+        let Some(folder) = &self.folder else { return true };
+        match written {
             Ok(Ok(())) if self.is_failing => {
                 self.is_failing = false;
-                tracing::info!("the state is kept again");
+                folder.health.works();
             }
-            Ok(Err(error)) if !self.is_failing => {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
                 self.is_failing = true;
-                tracing::warn!("{error}; a restart forgets what fires");
+                folder.health.fails(&folder.path, &error);
             }
-            _ => {}
+            Err(error) => folder.health.fails(&folder.path, &error),
         }
         true
     }

@@ -112,11 +112,10 @@ pub fn state(input: &[u8]) {
     } else {
         let image = serde_json::from_slice::<Image>(bytes.rest()).ok();
         let state = image.map(|image| State { boot_id: "a".to_owned(), image, untold: Vec::new() });
-        state.map(|state| {
-            let file = state::encode(&state).expect("a state can be written");
+        state.inspect(|state| {
+            let file = state::encode(state).expect("a state can be written");
             let read = state::decode(&file);
-            assert_eq!(read.as_ref().ok(), Some(&state), "what is written can be read: {:?}", read.as_ref().err());
-            state
+            assert_eq!(read.as_ref().ok(), Some(state), "what is written can be read: {:?}", read.as_ref().err());
         })
     };
     let Some(State { image, .. }) = read else { return };
