@@ -290,6 +290,6 @@ pub struct AlertMessage {
 impl AlertMessage {
     /// The same for every delivery of this message, and for no other.
     pub fn key(&self) -> String {
-        format!("{}/{}/{}", self.id, self.change.name(), self.true_time)
+        format!("{}/{}/{}/{}", self.id, self.change.name(), self.severity.name(), self.true_time)
     }
 }

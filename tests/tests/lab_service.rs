@@ -203,6 +203,8 @@ fn a_reload_of_a_wrong_configuration_changes_nothing_and_says_where_it_is_wrong(
     for part in [expected, &place, "4 |     pol: 1s", "\n  |     ^"] {
         assert!(log.contains(part), "{part:?}: {log}");
     }
+    // Whoever asks reads the file as well, to find the socket.
+    agent.configure(NEAR).unwrap();
     let more = running.await_status("two polls more", PATIENCE, |status| polls(status) >= polls(&before) + 2).unwrap();
     assert_eq!(more["sources"][0]["name"], "amazon-time-sync");
     assert!(is_synchronized(&more));

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::item::Item;
+use super::item::{Class, Item};
 use super::queue::{Budget, Next, Pushed, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
 use super::store::{Health, ReadError, Store};
@@ -412,7 +412,7 @@ impl Sender {
                 Err(ReadError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
                     let failure =
                         Err(Failure::transient(format!("an item that waits on disk cannot be read: {error}")));
-                    self.settle(Some(&ticket), &failure, &ticket.number.to_string());
+                    self.settle(Some(&ticket), &failure, Class::Alert, &ticket.number.to_string());
                 }
                 Err(error) => {
                     if let Some(store) = &self.shared.store {
@@ -428,10 +428,10 @@ impl Sender {
     async fn send(&self, ticket: Option<Ticket>, item: Item) {
         let endpoint = Arc::clone(&lock(&self.endpoint));
         let result = endpoint.attempt(&item).await;
-        self.settle(ticket.as_ref(), &result, &item.key);
+        self.settle(ticket.as_ref(), &result, item.class, &item.key);
     }
 
-    fn settle(&self, ticket: Option<&Ticket>, result: &Result<Answer, Failure>, key: &str) {
+    fn settle(&self, ticket: Option<&Ticket>, result: &Result<Answer, Failure>, class: Class, key: &str) {
         let (changed, state) = {
             let mut queue = lock(&self.shared.queue);
             let now = local::boot();
@@ -440,14 +440,21 @@ impl Sender {
             (changed, queue.state(&self.name))
         };
         match result {
-            Err(failure) if !failure.retry => tracing::warn!(
+            Err(failure) if !failure.retry && class == Class::Alert => tracing::warn!(
                 destination = self.name,
                 reason = failure.reason,
                 item = key,
-                "refused for good, and given up"
+                "delivery fails: an alert was refused for good, and given up"
             ),
+            // A collector that refuses every export is told of once; what it cost is counted.
             Err(failure) if changed => {
-                tracing::warn!(destination = self.name, reason = failure.reason, "delivery fails; measuring goes on");
+                let given_up = !failure.retry;
+                tracing::warn!(
+                    destination = self.name,
+                    reason = failure.reason,
+                    given_up,
+                    "delivery fails; measuring goes on"
+                );
             }
             Ok(_) if changed => tracing::info!(destination = self.name, "delivery works again"),
             _ => {}
@@ -474,7 +481,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::delivery::item::Class;
     use crate::delivery::item::tests::item;
 
     const BUDGET: Budget = Budget { size: 1_000_000, age: Duration::from_secs(3_600) };

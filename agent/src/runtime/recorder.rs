@@ -1,6 +1,7 @@
 //! Keeps on disk what outlives the process.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ impl Folder {
             }
             return None;
         }
-        let lock = match File::create(path.join(LOCK)) {
+        let lock = match OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK)) {
             Ok(lock) => lock,
             // What can be read may still be of use, and the disk may become writable again.
             Err(error) => {

@@ -1,16 +1,20 @@
 //! Ten thousand random hosts in invented time: no alert without a cause, no cause without an alert, none told twice, and
 //! every alert resolves, whatever happens to the clock, the network, the host, the agent and its configuration.
 
+mod post;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use self::post::{Disk, Post, Step, Telling};
 use super::{CredentialEvent, Engine, Event, Image};
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::sample::{Sample, Timestamps};
 use crate::clock::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
+use crate::clock::true_clock::Stamp;
 use crate::config::checked::{Config, Server, Source};
 use crate::config::load::parse;
 use crate::credentials::lease::{Lease, Unavailable};
@@ -26,6 +30,7 @@ const BEGIN: f64 = 1_793_491_200.0;
 const TICK: f64 = 8.0;
 const POLL: f64 = 16.0;
 const IMDS_POLL: f64 = 60.0;
+const EXPORT_EVERY: f64 = 60.0;
 /// Things go wrong for this long; then all is repaired.
 const TROUBLE: f64 = 2_400.0;
 /// After the repair this is enough for every alert to resolve.
@@ -278,6 +283,9 @@ struct Run {
     host: Host,
     config: Arc<Config>,
     engine: Engine,
+    post: Post,
+    /// The process was killed, and another has to begin.
+    was_killed: bool,
     sources: usize,
     transitions: Vec<(f64, Transition)>,
     /// What happened, and when.
@@ -306,6 +314,8 @@ impl Run {
             host,
             config,
             engine,
+            post: Post::new(),
+            was_killed: false,
             sources,
             transitions: Vec::new(),
             story: Vec::new(),
@@ -323,32 +333,85 @@ impl Run {
         let mut next_trouble = 300.0;
         while self.watched < TROUBLE {
             if self.watched >= next_trouble {
+                self.begin_after_a_kill();
                 let before = self.host.to_string();
-                match self.host.random.u8(..12) {
+                match self.host.random.u8(..18) {
                     0 | 1 => self.restart(true),
                     2 => self.reload(),
+                    3..=6 => self.something_happens_to_the_post(),
                     _ => self.host.something_happens(),
                 }
                 self.story.push((self.host.elapsed, format!("{} was {before} is {}", self.host.elapsed, self.host)));
                 next_trouble += 60.0 + self.host.random.f64() * 600.0;
             }
             self.step();
-            self.check();
+            if !self.was_killed {
+                self.check();
+            }
         }
+        self.begin_after_a_kill();
         self.host.repair();
         self.reload_with((0..self.sources).collect(), 1_000, true);
         self.story.push((self.host.elapsed, format!("{} all is repaired", self.host.elapsed)));
         if self.host.random.bool() {
             self.restart(false);
         }
+        self.post.down.clear();
+        self.repair_the_disk();
+        self.post.kill = None;
         let end = self.watched + PEACE;
         while self.watched < end {
             self.step();
         }
         assert_eq!(self.firing.len(), 0, "not resolved after the repair: {:?}", self.firing);
+        self.finish_the_post();
+    }
+
+    /// One destination, or the disk, breaks or is mended, or the agent is killed now or when it has something to tell.
+    fn something_happens_to_the_post(&mut self) {
+        let random = &mut self.host.random;
+        match random.u8(..6) {
+            0 | 1 => {
+                let lanes = self.post.lanes();
+                let lane = lanes[random.usize(..lanes.len())].clone();
+                if !self.post.down.remove(&lane) {
+                    self.post.down.insert(lane);
+                }
+            }
+            2 if self.post.disk != Disk::Fine => self.repair_the_disk(),
+            2 => self.post.break_disk(if random.bool() { Disk::ReadOnly } else { Disk::Full(random.usize(..60_000)) }),
+            3 => self.was_killed = self.post.disk == Disk::Fine,
+            _ => self.post.kill = Some(Step::ALL[random.usize(..Step::ALL.len())]),
+        }
+    }
+
+    /// The disk works again, and gets what it missed.
+    fn repair_the_disk(&mut self) {
+        self.begin_after_a_kill();
+        self.post.repair_disk();
+        self.post.write_state(&self.engine.image(), &[]);
+    }
+
+    /// All that waits is sent; what a read-only disk would not let go is sent once more by the next process.
+    fn finish_the_post(&mut self) {
+        for _ in 0..2 {
+            let last = self.watched + PEACE;
+            while !self.post.is_sent() && self.watched < last {
+                self.step();
+            }
+            assert!(self.post.is_sent(), "something still waits");
+            if self.post.is_empty() {
+                break;
+            }
+            self.was_killed = true;
+            self.step();
+        }
+        assert!(self.post.is_empty(), "files are left");
+        self.post.assert_told();
     }
 
     fn step(&mut self) {
+        self.begin_after_a_kill();
         let asleep = Span::from_seconds(self.host.asleep);
         self.handle(Event::Tick { kernel: None, asleep });
         let is_due = |host: &Host, every: f64| host.elapsed % every < TICK;
@@ -366,16 +429,43 @@ impl Run {
             let read = self.host.read_credentials();
             self.handle(Event::Credential(read));
         }
+        if is_due(&self.host, EXPORT_EVERY) && !self.was_killed {
+            let time = TrueTime::from_seconds(BEGIN + self.host.elapsed);
+            self.post.export(Stamp { time, verified: true }, self.host.reading().boot);
+            self.post.write_state(&self.engine.image(), &[]);
+        }
+        self.post.send(&mut self.host, Span::from_seconds(TICK));
         self.host.advance(TICK);
         self.watched += TICK;
+    }
+
+    /// A process that was killed is followed by another, in the same boot of the host, with what the disk has.
+    fn begin_after_a_kill(&mut self) {
+        if !std::mem::take(&mut self.was_killed) {
+            return;
+        }
+        self.story.push((self.host.elapsed, format!("{} killed", self.host.elapsed)));
+        let now = self.host.reading();
+        self.engine = match self.post.begin_again(now.boot) {
+            Some(image) => {
+                let text = serde_json::to_string(&image).unwrap();
+                let image: Image = serde_json::from_str(&text).unwrap();
+                Engine::restore(Arc::clone(&self.config), image, now, true)
+            }
+            None => Engine::new(Arc::clone(&self.config), now),
+        };
+        self.begin_again();
     }
 
     /// The agent ends and begins again, in the same boot of the host or another one. Its state goes through a file.
     /// In trouble the system clock may have been set meanwhile.
     fn restart(&mut self, in_trouble: bool) {
+        self.begin_after_a_kill();
         let text = serde_json::to_string(&self.engine.image()).unwrap();
         let image: Image = serde_json::from_str(&text).unwrap();
         assert_eq!(image, self.engine.image());
+        // A disk that keeps nothing lets the next process forget.
+        self.repair_the_disk();
         let same_boot = self.host.random.bool();
         let away = [0.1, 20.0, 300.0][self.host.random.usize(..3)];
         self.host.advance(away);
@@ -387,7 +477,9 @@ impl Run {
             self.host.boot_again(in_trouble);
             self.graced = self.watched;
         }
-        self.engine = Engine::restore(Arc::clone(&self.config), image, self.host.reading(), same_boot);
+        let now = self.host.reading();
+        self.post.begin_again(now.boot);
+        self.engine = Engine::restore(Arc::clone(&self.config), image, now, same_boot);
         self.begin_again();
     }
 
@@ -405,6 +497,7 @@ impl Run {
     }
 
     fn reload_with(&mut self, configured: Vec<usize>, port: u16, undisciplined: bool) {
+        self.begin_after_a_kill();
         let before = self.engine.source_ids();
         let mut config = config(&configured, self.sources, port);
         config.alerts.clock_undisciplined.enabled = undisciplined;
@@ -427,8 +520,20 @@ impl Run {
     }
 
     fn handle(&mut self, event: Event) {
-        let reaction = self.engine.handle(event, self.host.reading());
+        if self.was_killed {
+            return;
+        }
+        let now = self.host.reading();
+        let reaction = self.engine.handle(event, now);
         self.burst |= reaction.burst;
+        if reaction.transitions.is_empty() {
+            return;
+        }
+        let telling = self.post.tell(&reaction.transitions, &self.engine.image(), now);
+        self.was_killed = telling != Telling::Done;
+        if telling == (Telling::Killed { decided: false }) {
+            return;
+        }
         for transition in reaction.transitions {
             let key = (transition.kind, transition.subject.clone());
             match transition.change {
