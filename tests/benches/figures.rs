@@ -11,7 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+use serde_json::Value;
 use skewguard::clock::local;
+use skewguard::clock::time::TrueTime;
+use skewguard::clock::true_clock::Stamp;
+use skewguard::delivery::item::{Class, Content, Item};
 use skewguard::ntp::query::query;
 use tests::agent::Skewguard;
 use tests::chrony::Chrony;
@@ -19,10 +25,12 @@ use tests::http::{HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::ntp::{NtpServer, ahead_by};
+use tests::process::private_dir;
 
 const MEASUREMENTS: usize = 200;
 const YARDSTICKS: usize = 40;
 const CHECKS: usize = 50;
+const QUEUED: u64 = 1_000;
 const DOCUMENT: &str = r#"{"Code":"Success","LastUpdated":"2026-01-01T00:00:00Z","Expiration":"2099-01-01T00:00:00Z"}"#;
 
 fn main() -> Result<()> {
@@ -34,6 +42,7 @@ fn main() -> Result<()> {
     accuracy()?;
     check()?;
     size()?;
+    queued()?;
     endurance()
 }
 
@@ -131,7 +140,36 @@ fn check() -> Result<()> {
 fn size() -> Result<()> {
     let binary = std::env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set")?;
     let bytes = std::fs::metadata(binary)?.len();
-    println!("binary                                        {:9.2} MB   6 MB", bytes as f64 / 1e6);
+    println!("binary                                        {:9.2} MB   8 MB", bytes as f64 / 1e6);
+    Ok(())
+}
+
+/// An agent that begins with a thousand exports on disk, and whose collector is down.
+fn queued() -> Result<()> {
+    let net = Net::new()?;
+    let _chrony = Chrony::start(&net, TIME_SYNC)?;
+    let state = private_dir()?;
+    let lane = state.path().join("queue/otlp-metrics");
+    std::fs::create_dir_all(&lane)?;
+    let at = Stamp { time: TrueTime::from_nanos(1), verified: false };
+    for number in 0..QUEUED {
+        let (key, body) = (format!("metrics/{number}"), vec![0; 2_000].into());
+        let item = Item { class: Class::Telemetry, key, at, content: Content::ProtobufGzip, body };
+        std::fs::write(lane.join(format!("{number:020}.item")), item.encode())?;
+    }
+    let yaml = format!(
+        "telemetry: {{ otlp: {{ endpoint: \"http://169.254.169.254:4318\" }} }}\nstate_dir: {}\n",
+        state.path().display()
+    );
+    let agent = Skewguard::new(&net, &yaml)?;
+    let mut running = agent.run()?;
+    let is_tried = |status: &Value| {
+        status.pointer("/delivery/1/queued").and_then(Value::as_u64) >= Some(QUEUED)
+            && status.pointer("/delivery/1/failures").and_then(Value::as_u64) >= Some(2)
+    };
+    running.await_status("two attempts", Duration::from_secs(30), is_tried)?;
+    let memory = resident_bytes(running.pid())?;
+    println!("resident memory with {QUEUED} queued items       {:9.2} MB   10 MB", memory / 1e6);
     Ok(())
 }
 
@@ -148,17 +186,20 @@ fn endurance() -> Result<()> {
     let _metadata = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), DOCUMENT)?;
     let collector = HttpServer::start(&net, Side::Aws, SocketAddr::new(IMDS, 4318))?;
     collector.on("POST /v1/metrics", Reply::ok(""));
-    let agent = Skewguard::new(
-        &net,
+    let state = private_dir()?;
+    let yaml = format!(
         "
 sources:
-  - { name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }
-  - { name: b, ntp: 169.254.169.124, poll: 64s }
-  - { name: c, ntp: 169.254.169.125, poll: 64s }
-  - { name: d, ntp: 169.254.169.126, poll: 64s }
-telemetry: { otlp: { endpoint: \"http://169.254.169.254:4318\" } }
+  - {{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }}
+  - {{ name: b, ntp: 169.254.169.124, poll: 64s }}
+  - {{ name: c, ntp: 169.254.169.125, poll: 64s }}
+  - {{ name: d, ntp: 169.254.169.126, poll: 64s }}
+telemetry: {{ otlp: {{ endpoint: \"http://169.254.169.254:4318\" }} }}
+state_dir: {}
 ",
-    )?;
+        state.path().display()
+    );
+    let agent = Skewguard::new(&net, &yaml)?;
     let running = agent.run()?;
     std::thread::sleep(Duration::from_secs(30));
     let (started, cpu_at_start) = (Instant::now(), cpu_seconds(running.pid())?);
@@ -176,11 +217,11 @@ telemetry: { otlp: { endpoint: \"http://169.254.169.254:4318\" } }
     Ok(())
 }
 
-/// User and system time of the agent's one thread, in seconds.
+/// User and system time of all threads of the agent, those that have ended included, in seconds.
 fn cpu_seconds(pid: u32) -> Result<f64> {
-    // Hundredths are too coarse for so little; the scheduler's own account has nanoseconds.
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
-    Ok(text.split(' ').next().context("no run time")?.parse::<f64>()? / 1e9)
+    // Hundredths, as in /proc, are too coarse for so little.
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(i32::try_from(pid)?))?;
+    Ok(Duration::from(clock_gettime(clock)?).as_secs_f64())
 }
 
 fn resident_bytes(pid: u32) -> Result<f64> {
