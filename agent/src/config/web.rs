@@ -14,7 +14,7 @@ use super::value::Headers;
 /// How long one request may take.
 pub(super) const TIMEOUT: Bounds = Bounds(Duration::from_millis(50), Duration::from_secs(60));
 
-/// Checks the names of headers.
+/// Checks that no header is written twice.
 pub(super) fn headers(given: Option<&Headers>, at: &Path) -> Result<Vec<(String, SecretRef)>, Fault> {
     let mut headers: Vec<(String, SecretRef)> = Vec::new();
     for (name, secret) in given.map(|headers| headers.0.as_slice()).unwrap_or_default() {
@@ -81,9 +81,9 @@ pub(super) fn origin(text: &str, schemes: &[&str]) -> Option<String> {
 
 /// A URL as it is written: the parser forgives spaces and missing slashes, which others would not.
 fn plain_url(text: &str) -> Option<Url> {
-    let exact = text.contains("://") && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
-    let slashes = !text.contains(":///");
-    if exact && slashes { Url::parse(text).ok() } else { None }
+    let rest = text.split_once(':')?.1.strip_prefix("//")?;
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    if rest.starts_with('/') || text.contains(is_odd) { None } else { Url::parse(text).ok() }
 }
 
 #[cfg(test)]
@@ -92,10 +92,20 @@ mod tests {
 
     #[test]
     fn a_web_url_has_a_host() {
-        for url in ["http://a", "https://a:1/b?c=d", "HTTPS://[::1]/"] {
+        for url in ["http://a", "https://a:1/b?c=d", "HTTPS://[::1]/", "http://a/?b=file:///c"] {
             assert!(web_url(url).is_ok(), "{url}");
         }
-        for url in ["", "a", "ftp://a", "http:a", "http:///a", "http://a b", "http://a\n", "http://a:99999"] {
+        for url in [
+            "",
+            "a",
+            "ftp://a",
+            "http:a",
+            "http:a/?b=http://c",
+            "http:///a",
+            "http://a b",
+            "http://a\n",
+            "http://a:99999",
+        ] {
             assert!(web_url(url).is_err(), "{url}");
         }
     }
