@@ -339,7 +339,7 @@ fn message(request: &Request, arrived: f64) -> Result<Told> {
     for time in ["since", "true_time", "system_time"] {
         seconds_of(told.text(time)).context(time)?;
     }
-    let expected = [told.text("id"), told.text("change"), told.text("true_time")].join("/");
+    let expected = [told.text("id"), told.text("change"), told.text("severity"), told.text("true_time")].join("/");
     ensure!(told.key == expected, "its key is {}, and its body says {expected}", told.key);
     Ok(told)
 }

@@ -604,7 +604,7 @@ fn keeps_nothing(disk: &Disk) {
     assert_eq!(delivery(&ten, "otlp-metrics")["on_disk"], false, "{what}: {ten}");
     let log = running.log();
     let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ") && line.contains(&place)).collect();
-    assert_eq!(warnings.len(), 1, "{what}: {warnings:#?}");
+    assert_eq!(warnings.len(), 1, "{what}: {warnings:#?}\n{log}");
 
     // What waits goes back to disk, what is delivered goes away from there.
     receiver.down();
