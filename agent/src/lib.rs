@@ -21,6 +21,7 @@ pub mod credentials;
 pub mod delivery;
 pub mod demo;
 pub mod engine;
+pub mod files;
 pub mod notify;
 pub mod ntp;
 pub mod runtime;

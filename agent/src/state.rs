@@ -1,8 +1,7 @@
 //! What outlives the process: one file in the state directory, replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -10,14 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::machine::Transition;
 use crate::engine::Image;
+use crate::files::replace;
 use crate::snapshot::AlertMessage;
 
 /// The file's name in the state directory.
 pub const FILE: &str = "state.json";
 /// What a file that cannot be read is renamed to.
 pub const UNREADABLE: &str = "state.json.unreadable";
-/// Where the file is written before it takes its name.
-const UNFINISHED: &str = "state.json.new";
 /// The `format` of every version.
 const FORMAT: &str = "skewguard-state";
 /// The version that is written, and the only one that is read.
@@ -193,22 +191,9 @@ fn set_aside(path: &Path, aside: &Path, reason: &DecodeError) {
 /// # Errors
 /// The directory cannot be written to, or its disk is full; the old state is still there.
 pub fn save(folder: &Path, state: &State) -> Result<(), FileError> {
-    let (path, unfinished) = (folder.join(FILE), folder.join(UNFINISHED));
-    replace(folder, &path, &unfinished, state).map_err(FileError::new("write", &path))
-}
-
-fn replace(folder: &Path, path: &Path, unfinished: &Path, state: &State) -> io::Result<()> {
-    let text = encode(state)?;
-    // What a crash has left may have another mode, or be a link to another place.
-    match fs::remove_file(unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)?;
-    File::open(folder)?.sync_all()
+    let path = folder.join(FILE);
+    let written = encode(state).map_err(io::Error::from).and_then(|text| replace(&path, &text));
+    written.map_err(FileError::new("write", &path))
 }
 
 fn hex(text: &[u8]) -> String {
@@ -288,7 +273,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(load(folder.path()).unwrap(), None);
         // What a crash has left is in nobody's way.
-        fs::write(folder.path().join(UNFINISHED), "half of a").unwrap();
+        fs::write(folder.path().join("state.json.unfinished"), "half of a").unwrap();
         let (first, second) = (state(), State { untold: Vec::new(), ..state() });
         for state in [first, second] {
             save(folder.path(), &state).unwrap();

@@ -3,22 +3,21 @@
 //! A file is written beside its place, synchronized and then renamed, so that it is there whole or not at all. All of
 //! this blocks: it belongs onto a thread of its own.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::item::{Corrupt, Item, MOST_BYTES};
 use super::queue::{Found, Ticket};
+use crate::files::{UNFINISHED, replace};
 
 /// What the files of items are called after their number.
 const SUFFIX: &str = ".item";
 /// What was damaged is kept for those who want to know, under this name, and only the last one of each destination.
 const DAMAGED: &str = "damaged";
-/// What is written beside its place.
-const UNFINISHED: &str = ".unfinished";
 
 /// The folder of all queues.
 #[derive(Clone, Debug)]
@@ -127,7 +126,7 @@ impl Store {
                 File::open(made)?.sync_all()?;
             }
         }
-        write_whole(&self.path(ticket), &item.encode())
+        replace(&self.path(ticket), &item.encode())
     }
 
     /// Reads an item.
@@ -164,31 +163,6 @@ impl Store {
 
     fn path(&self, ticket: &Ticket) -> PathBuf {
         self.root.join(&ticket.lane).join(format!("{:020}{SUFFIX}", ticket.number))
-    }
-}
-
-/// Writes a file so that it is there whole or, as before, not at all. Only the owner may read it.
-///
-/// # Errors
-/// It cannot be written; then nothing is left of it.
-pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    let unfinished = PathBuf::from(name);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    if let Err(error) = write() {
-        // What cannot be written may still be there in part.
-        let _ = fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }
 
