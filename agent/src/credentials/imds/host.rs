@@ -3,13 +3,15 @@
 use serde::Deserialize;
 
 use super::client::ImdsClient;
-use super::document::printable;
 use crate::credentials::lease::Unavailable;
 
 const METADATA_PATH: &str = "/latest/meta-data/";
 const IDENTITY_PATH: &str = "/latest/dynamic/instance-identity/document";
 
-/// What the instance is. Each text is printable ASCII of 128 characters at most, and `None` where the service does not
+/// The longest word, in bytes.
+const LONGEST: usize = 128;
+
+/// What the instance is. Each text is a word of 128 characters at most, and `None` where the service does not
 /// say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostIdentity {
@@ -70,15 +72,15 @@ impl ImdsClient {
         Ok(HostIdentity {
             instance_id: self.text("instance-id").await?,
             instance_type: self.text("instance-type").await?,
-            region: region.or_else(|| document.region.and_then(printable)),
+            region: region.or_else(|| document.region.and_then(word)),
             availability_zone: self.text("placement/availability-zone").await?,
-            account_id: document.account_id.and_then(printable),
-            image_id: document.image_id.and_then(printable),
+            account_id: document.account_id.and_then(word),
+            image_id: document.image_id.and_then(word),
         })
     }
 
     async fn text(&mut self, path: &str) -> Result<Option<String>, Unavailable> {
-        Ok(self.optional(&format!("{METADATA_PATH}{path}")).await?.and_then(printable))
+        Ok(self.optional(&format!("{METADATA_PATH}{path}")).await?.and_then(word))
     }
 
     /// The body at `path`, `None` where the service will not give it. An error is one that concerns every path.
@@ -88,6 +90,14 @@ impl ImdsClient {
             result => Ok(result.unwrap_or_default()),
         }
     }
+}
+
+/// The text where it is one word, as all identifiers of AWS are. Anything else, such as a whole document that a proxy hands
+/// out in the wrong place, may hold a secret, and all of this goes into telemetry.
+fn word(text: impl AsRef<[u8]>) -> Option<String> {
+    let text = std::str::from_utf8(text.as_ref()).ok()?.trim();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    ((1..=LONGEST).contains(&text.len()) && text.chars().all(is_part)).then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -135,7 +145,7 @@ mod tests {
         .await;
         let host = ImdsClient::new(&config(&fake.endpoint)).unwrap().host().await.unwrap();
         assert_eq!(host.instance_id, None);
-        assert_eq!(host.instance_type.as_deref(), Some("[31m"));
+        assert_eq!(host.instance_type, None);
         assert_eq!(host.region.as_deref(), Some("eu-central-1"));
         assert_eq!(host.availability_zone, None);
     }
@@ -150,5 +160,15 @@ mod tests {
         ])
         .await;
         assert_eq!(ImdsClient::new(&config(&failing.endpoint)).unwrap().host().await, None);
+    }
+
+    #[test]
+    fn what_is_no_word_identifies_nothing() {
+        for good in ["i-0123456789abcdef0", "eu-central-1a", "m7g.large", "ami_1"] {
+            assert_eq!(word(good).as_deref(), Some(good));
+        }
+        for bad in ["", "two words", "{\"SecretAccessKey\":\"x\"}", "a\nb", &"x".repeat(129)] {
+            assert_eq!(word(bad), None, "{bad}");
+        }
     }
 }
