@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::clock::local;
-use crate::clock::time::{BootTime, Span};
+use crate::clock::time::Span;
 
 /// Nothing is expected of the task.
 const RESTING: i64 = i64::MAX;
@@ -30,7 +30,7 @@ impl Default for Pulse {
 impl Pulse {
     /// The task will give another sign within `time`, and a minute of grace.
     pub fn expect(&self, time: Duration) {
-        let due = local::boot().plus(Span::from_duration(time)).plus(GRACE);
+        let due = local::awake().plus(Span::from_duration(time)).plus(GRACE);
         self.0.store(due.nanos().min(RESTING - 1), Ordering::Relaxed);
     }
 
@@ -80,8 +80,8 @@ impl Task {
         Self { name: name.into(), handle: tokio::spawn(start(pulse.clone())), pulse }
     }
 
-    /// What is wrong with it at `now`.
-    pub fn ailment(&self, now: BootTime) -> Option<Ailment> {
+    /// What is wrong with it at `now`, by [`local::awake`]: a host that sleeps expects nothing.
+    pub fn ailment(&self, now: Span) -> Option<Ailment> {
         match self.pulse.0.load(Ordering::Relaxed) {
             DONE => None,
             _ if self.handle.is_finished() => Some(Ailment::Dead(self.name.clone())),
@@ -108,8 +108,8 @@ impl Task {
 mod tests {
     use super::*;
 
-    fn after(seconds: f64) -> BootTime {
-        local::boot().plus(Span::from_seconds(seconds))
+    fn after(seconds: f64) -> Span {
+        local::awake().plus(Span::from_seconds(seconds))
     }
 
     #[tokio::test]

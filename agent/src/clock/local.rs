@@ -36,6 +36,11 @@ pub fn asleep() -> Span {
     Span::from_nanos(boot.nanos().saturating_sub(awake.nanos()))
 }
 
+/// For how long this host has been awake since it was booted: as tokio's timers count, which stand still while it sleeps.
+pub fn awake() -> Span {
+    Span::from_nanos(sys::monotonic().expect("CLOCK_MONOTONIC exists on every kernel").nanos())
+}
+
 /// Reads the boot clock alone.
 pub fn boot() -> BootTime {
     sys::boot_time().expect("CLOCK_BOOTTIME exists since Linux 2.6.39")

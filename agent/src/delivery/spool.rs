@@ -17,7 +17,7 @@ use super::queue::{Budget, Next, Pushed, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
 use super::store::{Health, ReadError, Store};
 use crate::clock::local;
-use crate::clock::time::BootTime;
+use crate::clock::time::Span;
 use crate::clock::true_clock::Stamp;
 use crate::snapshot::Delivery;
 use crate::vitals::{Ailment, Pulse, Task};
@@ -172,7 +172,7 @@ impl Spool {
     }
 
     /// What is wrong with the senders at `now`.
-    pub fn ailment(&self, now: BootTime) -> Option<Ailment> {
+    pub fn ailment(&self, now: Span) -> Option<Ailment> {
         lock(&self.shared.lanes).values().find_map(|lane| lane.task.ailment(now))
     }
 

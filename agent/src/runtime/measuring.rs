@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::StartError;
-use crate::clock::time::BootTime;
+use crate::clock::time::Span;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, Imds};
 use crate::credentials::imds::{self, client::ImdsClient};
@@ -65,7 +65,7 @@ impl Measuring {
     }
 
     /// What is wrong with the tasks at `now`.
-    pub(super) fn ailment(&self, now: BootTime) -> Option<Ailment> {
+    pub(super) fn ailment(&self, now: Span) -> Option<Ailment> {
         self.tasks.iter().find_map(|task| task.ailment(now))
     }
 

@@ -18,7 +18,7 @@ use self::recorder::{Folder, Recorder};
 use self::reporters::{Reporters, Sources, budget};
 use crate::alert::machine::Transition;
 use crate::clock::local;
-use crate::clock::time::{BootTime, SystemTime};
+use crate::clock::time::{Span, SystemTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Config;
 use crate::credentials::imds;
@@ -323,7 +323,7 @@ impl Flow {
             self.recorder.record(self.engine.image(), Duration::ZERO).await;
         }
         self.reporters.repost(&self.engine, &self.published.load(), local::read());
-        let ailment = self.ailment(local::boot());
+        let ailment = self.ailment(local::awake());
         if ailment != self.last_ailment
             && let Some(ailment) = &ailment
         {
@@ -339,7 +339,7 @@ impl Flow {
         Ok(())
     }
 
-    fn ailment(&self, now: BootTime) -> Option<Ailment> {
+    fn ailment(&self, now: Span) -> Option<Ailment> {
         let status = self.status.task.as_ref().and_then(|task| task.ailment(now));
         status.or_else(|| self.measuring.ailment(now)).or_else(|| self.reporters.ailment(now))
     }

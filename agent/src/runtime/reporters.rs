@@ -253,7 +253,7 @@ impl Reporters {
     }
 
     /// What is wrong with the tasks that report, at `now`.
-    pub(super) fn ailment(&self, now: BootTime) -> Option<Ailment> {
+    pub(super) fn ailment(&self, now: Span) -> Option<Ailment> {
         let telemetry = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.ailment(now));
         telemetry.or_else(|| self.spool.ailment(now))
     }

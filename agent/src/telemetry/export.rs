@@ -25,7 +25,7 @@ use super::metrics::{ImdsDuration, Published, register};
 use super::resource::resource;
 use crate::clock::estimate::ClockState;
 use crate::clock::local;
-use crate::clock::time::BootTime;
+use crate::clock::time::Span;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Otlp;
 use crate::delivery::spool::Outbox;
@@ -121,7 +121,7 @@ impl Telemetry {
     }
 
     /// What is wrong with the tasks at `now`.
-    pub fn ailment(&self, now: BootTime) -> Option<Ailment> {
+    pub fn ailment(&self, now: Span) -> Option<Ailment> {
         self.tasks.iter().find_map(|task| task.ailment(now))
     }
 }
