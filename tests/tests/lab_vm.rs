@@ -16,8 +16,8 @@ use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::vm::Vm;
 use tests::wait::wait_for;
 
-/// How soon after a step its alerts must be out.
-const PROMPT: Duration = Duration::from_secs(1);
+/// How soon after a step its alerts must be out. A second is promised, but a tick of a second would sometimes do that too.
+const PROMPT: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(poll: &str) -> String {
