@@ -137,6 +137,11 @@ impl Queue {
         queue
     }
 
+    /// Gives all that is pushed from now on a higher number than `number`.
+    pub fn number_after(&mut self, number: u64) {
+        self.next_number = self.next_number.max(number.saturating_add(1));
+    }
+
     /// Changes how much may wait.
     pub fn set_budget(&mut self, budget: Budget) {
         self.budget = budget;

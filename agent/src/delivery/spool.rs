@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::item::{Class, Item};
 use super::queue::{Budget, Next, Pushed, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
-use super::store::{Health, ReadError, Store};
+use super::store::{Health, Inventory, ReadError, Store};
 use crate::clock::local;
 use crate::clock::time::Span;
 use crate::clock::true_clock::Stamp;
@@ -81,12 +81,11 @@ impl Spool {
         budget: Budget,
         tell: impl Fn(Delivery) + Send + Sync + 'static,
     ) -> Self {
+        let (store, inventory) = store.and_then(scan).unzip();
         let (store, health) = store.unzip();
-        let found = store.as_ref().map(Store::scan).transpose().unwrap_or_else(|error| {
-            tracing::warn!(%error, "what waited for delivery cannot be read");
-            None
-        });
-        let mut queue = Queue::new(budget, found.unwrap_or_default());
+        let Inventory { found, highest } = inventory.unwrap_or_default();
+        let mut queue = Queue::new(budget, found);
+        queue.number_after(highest);
         queue.set_on_disk(store.is_some());
         let (jobs, inbox) = mpsc::unbounded_channel();
         let shared = Shared {
@@ -196,6 +195,22 @@ impl Spool {
         let queue = lock(&self.shared.queue);
         let waiting = queue.waiting().map(|(name, items)| (name.to_owned(), items, queue.is_safe(name)));
         waiting.collect()
+    }
+}
+
+/// What is kept; `None` where nobody can know. To write there would be to write over it.
+fn scan((store, health): (Store, Health)) -> Option<((Store, Health), Inventory)> {
+    match store.scan() {
+        Ok(inventory) => Some(((store, health), inventory)),
+        Err(error) => {
+            tracing::warn!(
+                folder = %store.root().display(),
+                %error,
+                "what waited for delivery cannot be read, and waits for the next start: until then nothing is written there, \
+                 and what waits is lost with the process"
+            );
+            None
+        }
     }
 }
 
@@ -546,6 +561,41 @@ mod tests {
         spool.close().await;
         let (third, _) = start(folder.path());
         assert_eq!(third.waiting(), []);
+    }
+
+    #[tokio::test]
+    async fn a_destination_that_cannot_be_read_hides_no_other_and_nothing_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, _states) = start(folder.path());
+        let outbox = spool.lane("ops", sink(true));
+        for key in ["1", "2"] {
+            outbox.push(item(Class::Alert, key, b"body")).wait().await;
+        }
+        spool.retain(&BTreeSet::new());
+        std::os::unix::fs::symlink("broken", folder.path().join("queue/broken")).unwrap();
+
+        let (spool, mut states) = start(folder.path());
+        let up = sink(true);
+        let outbox = spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
+        outbox.push(item(Class::Alert, "3", b"body")).wait().await;
+        up.is_down.store(false, Ordering::Relaxed);
+        until(&mut states, |state| state.delivered == 3).await;
+        assert_eq!(*lock(&up.taken), ["1", "2", "3"]);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_knows_what_waits_nothing_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("queue", folder.path().join("queue")).unwrap();
+        let (spool, mut states) = start(folder.path());
+        let up = sink(false);
+        let outbox = spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
+        std::fs::remove_file(folder.path().join("queue")).unwrap();
+        outbox.push(item(Class::Alert, "1", b"body")).wait().await;
+        let state = until(&mut states, |state| state.delivered == 1).await;
+        assert!(!state.on_disk);
+        spool.close().await;
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]

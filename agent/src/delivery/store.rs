@@ -50,6 +50,15 @@ impl Health {
     }
 }
 
+/// What is kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// All items that can be read.
+    pub found: Vec<Found>,
+    /// The highest number that any item has whose name can be read, be it damaged or out of reach; 0 where there is none.
+    pub highest: u64,
+}
+
 /// Why an item could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -72,27 +81,34 @@ impl Store {
         &self.root
     }
 
-    /// All that is kept. What was not finished is removed, and what is damaged is set aside.
+    /// All that is kept. What was not finished is removed, and what is damaged is set aside. What the disk does not give
+    /// stays where it is, with a warning: another process may read it.
     ///
     /// # Errors
-    /// The folder is there and cannot be read.
-    pub fn scan(&self) -> io::Result<Vec<Found>> {
-        let mut found = Vec::new();
-        let folders = match fs::read_dir(&self.root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-            folders => folders?,
+    /// The folder is there, and cannot be read.
+    pub fn scan(&self) -> io::Result<Inventory> {
+        let mut inventory = Inventory::default();
+        let lanes = match fs::read_dir(&self.root) {
+            Err(error) if is_no_folder(&error) => return Ok(inventory),
+            lanes => lanes?,
         };
-        for folder in folders {
-            let folder = folder?;
-            let Ok(lane) = folder.file_name().into_string() else { continue };
-            if folder.file_type()?.is_dir() {
-                self.scan_lane(&lane, &mut found)?;
+        for lane in lanes {
+            let lane = lane?;
+            let Ok(name) = lane.file_name().into_string() else { continue };
+            match self.scan_lane(&name, &mut inventory) {
+                Err(error) if !is_no_folder(&error) => tracing::warn!(
+                    folder = %lane.path().display(),
+                    %error,
+                    "what waits for this destination cannot be read, and waits for the next start"
+                ),
+                _ => {}
             }
         }
-        Ok(found)
+        Ok(inventory)
     }
 
-    fn scan_lane(&self, lane: &str, found: &mut Vec<Found>) -> io::Result<()> {
+    fn scan_lane(&self, lane: &str, Inventory { found, highest }: &mut Inventory) -> io::Result<()> {
+        let mut out_of_reach = Vec::new();
         for file in fs::read_dir(self.root.join(lane))? {
             let file = file?;
             let Ok(name) = file.file_name().into_string() else { continue };
@@ -101,15 +117,25 @@ impl Store {
                 let _ = fs::remove_file(file.path());
                 continue;
             }
-            let Some(number) = name.strip_suffix(SUFFIX).and_then(|number| number.parse().ok()) else { continue };
+            let Some(number) = number(&name) else { continue };
+            *highest = number.max(*highest);
             let ticket = Ticket { lane: lane.to_owned(), number };
             match self.read(&ticket) {
                 Ok(Item { class, key, at, body, .. }) => {
                     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                     found.push(Found { ticket, class, key, at, bytes });
                 }
-                Err(error) => self.set_aside(&ticket, &error),
+                Err(ReadError::Corrupt(reason)) => self.set_aside(&ticket, &reason),
+                Err(ReadError::Io(error)) => out_of_reach.push(error),
             }
+        }
+        if let Some(error) = out_of_reach.first() {
+            tracing::warn!(
+                destination = lane,
+                items = out_of_reach.len(),
+                %error,
+                "items that wait on disk cannot be read, and wait for the next start"
+            );
         }
         Ok(())
     }
@@ -117,16 +143,23 @@ impl Store {
     /// Writes an item. When this returns, it outlives the process and the host.
     ///
     /// # Errors
-    /// The disk is full, read-only, or broken. Then nothing is left of it.
+    /// The disk is full, read-only, or broken, or another item has this number. Then nothing is left of it.
     pub fn write(&self, ticket: &Ticket, item: &Item) -> io::Result<()> {
-        let folder = self.root.join(&ticket.lane);
+        let (folder, path) = (self.root.join(&ticket.lane), self.path(ticket));
+        // A folder that could not be read at the start may hold an item that nobody has seen. This agent alone writes here.
+        if path.symlink_metadata().is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another item is in its place"));
+        }
         if !folder.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
             for made in [&folder, &self.root].into_iter().chain(self.root.parent().map(Path::to_path_buf).as_ref()) {
                 File::open(made)?.sync_all()?;
             }
         }
-        replace(&self.path(ticket), &item.encode())
+        replace(&path, &item.encode()).inspect_err(|_| {
+            // It may be in its place already, and only the folder could not be synchronized.
+            let _ = fs::remove_file(&path);
+        })
     }
 
     /// Reads an item.
@@ -152,18 +185,34 @@ impl Store {
         }
     }
 
-    /// Takes what cannot be read out of the way, and says so.
-    pub fn set_aside(&self, ticket: &Ticket, error: &ReadError) {
+    /// Takes what is not worth another reading out of the way, and says so.
+    pub fn set_aside(&self, ticket: &Ticket, error: &dyn std::fmt::Display) {
         let (path, aside) = (self.path(ticket), self.root.join(&ticket.lane).join(DAMAGED));
         match fs::rename(&path, &aside) {
-            Ok(()) => tracing::warn!(path = %aside.display(), %error, "a queued item is damaged and was set aside"),
-            Err(reason) => tracing::warn!(path = %path.display(), %error, %reason, "a queued item cannot be read"),
+            Ok(()) => tracing::warn!(path = %aside.display(), %error, "a queued item cannot be used and was set aside"),
+            Err(reason) => tracing::warn!(path = %path.display(), %error, %reason, "a queued item cannot be used"),
         }
     }
 
     fn path(&self, ticket: &Ticket) -> PathBuf {
-        self.root.join(&ticket.lane).join(format!("{:020}{SUFFIX}", ticket.number))
+        self.root.join(&ticket.lane).join(name(ticket.number))
     }
+}
+
+/// Nothing was ever written there.
+fn is_no_folder(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// What the file of an item is called.
+fn name(number: u64) -> String {
+    format!("{number:020}{SUFFIX}")
+}
+
+/// The number of the item in a file of this name; `None` where it is no item's.
+fn number(file: &str) -> Option<u64> {
+    let number = file.strip_suffix(SUFFIX)?.parse().ok()?;
+    (name(number) == file).then_some(number)
 }
 
 #[cfg(test)]
@@ -180,16 +229,16 @@ mod tests {
     fn what_was_written_is_found_by_another_process_and_read() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("queue"));
-        assert_eq!(store.scan().unwrap(), []);
+        assert_eq!(store.scan().unwrap(), Inventory::default());
         let kept = item(Class::Alert, "key", b"body");
         store.write(&ticket("ops", 7), &kept).unwrap();
         store.write(&ticket("ops", 8), &kept).unwrap();
         store.remove(&ticket("ops", 8));
         store.remove(&ticket("ops", 9));
-        let found = Store::new(folder.path().join("queue")).scan().unwrap();
+        let inventory = Store::new(folder.path().join("queue")).scan().unwrap();
         let expected =
             Found { ticket: ticket("ops", 7), class: Class::Alert, key: "key".into(), at: kept.at, bytes: 4 };
-        assert_eq!(found, [expected]);
+        assert_eq!(inventory, Inventory { found: vec![expected], highest: 7 });
         assert_eq!(store.read(&ticket("ops", 7)).unwrap(), kept);
     }
 
@@ -203,11 +252,59 @@ mod tests {
         fs::write(lane.join("00000000000000000002.item"), &whole[..whole.len() - 1]).unwrap();
         fs::write(lane.join("00000000000000000003.item.unfinished"), b"half").unwrap();
         fs::write(lane.join("notes.txt"), b"not ours").unwrap();
-        let found = store.scan().unwrap();
+        let Inventory { found, highest } = store.scan().unwrap();
         assert_eq!(found.iter().map(|one| one.ticket.number).collect::<Vec<_>>(), [1]);
+        assert_eq!(highest, 2, "the damaged one has its number for ever");
         let mut left: Vec<_> = fs::read_dir(lane).unwrap().map(|file| file.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["00000000000000000001.item", "damaged", "notes.txt"]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_give_stays_there_and_hides_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().to_owned());
+        store.write(&ticket("ops", 4), &item(Class::Alert, "key", b"body")).unwrap();
+        // Reading a folder fails as reading from a broken disk does, and so does following a link to itself.
+        for number in [3, 9] {
+            fs::create_dir(folder.path().join(format!("ops/{}", name(number)))).unwrap();
+        }
+        for lane in ["a", "z"] {
+            std::os::unix::fs::symlink(lane, folder.path().join(lane)).unwrap();
+        }
+        fs::write(folder.path().join("notes.txt"), b"not ours").unwrap();
+        let Inventory { found, highest } = store.scan().unwrap();
+        assert_eq!(found.iter().map(|one| one.ticket.clone()).collect::<Vec<_>>(), [ticket("ops", 4)]);
+        assert_eq!(highest, 9);
+        assert!(folder.path().join("ops").join(name(3)).is_dir() && folder.path().join("ops").join(name(9)).is_dir());
+    }
+
+    #[test]
+    fn a_root_that_cannot_be_read_is_an_error_and_one_that_is_no_folder_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("queue", folder.path().join("queue")).unwrap();
+        fs::write(folder.path().join("file"), b"").unwrap();
+        Store::new(folder.path().join("queue")).scan().unwrap_err();
+        assert_eq!(Store::new(folder.path().join("file")).scan().unwrap(), Inventory::default());
+    }
+
+    #[test]
+    fn an_item_is_never_written_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().to_owned());
+        let first = item(Class::Alert, "first", b"body");
+        store.write(&ticket("ops", 1), &first).unwrap();
+        let error = store.write(&ticket("ops", 1), &item(Class::Alert, "second", b"body")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(store.read(&ticket("ops", 1)).unwrap(), first);
+    }
+
+    #[test]
+    fn a_name_that_only_resembles_that_of_an_item_has_no_number() {
+        assert_eq!(number(&name(7)), Some(7));
+        for other in ["7.item", "+0000000000000000007.item", "00000000000000000007", "x.item", ".item"] {
+            assert_eq!(number(other), None, "{other}");
+        }
     }
 
     #[test]
