@@ -2,7 +2,8 @@
 //! invented time.
 //!
 //! Each destination has a lane, in which the oldest item comes first. All lanes share one budget: where there is no room
-//! for all, the oldest telemetry goes first, wherever it waits, and an alert only where no telemetry is left.
+//! for all, the oldest telemetry goes first, wherever it waits, and an alert only where no telemetry is left: then the
+//! oldest, for the sake of the newest.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub enum Next {
 /// What became of an item that was pushed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// It waits.
+    /// It waits, if there was room for it.
     Waits(Ticket),
     /// It waits already, by its key.
     Known,
@@ -407,9 +408,9 @@ impl Queue {
                 return;
             }
             let newest = self.next_number.saturating_sub(1);
-            let oldest =
-                |class| self.oldest(|entry| entry.class == class && entry.number != newest && is_candidate(entry));
-            let Some(ticket) = oldest(Class::Telemetry).or_else(|| oldest(Class::Alert)) else { return };
+            let telemetry = self.oldest(|entry| entry.class == Class::Telemetry && is_candidate(entry));
+            let alert = || self.oldest(|entry| entry.number != newest && is_candidate(entry));
+            let Some(ticket) = telemetry.or_else(alert) else { return };
             self.drop_for_room(&ticket);
         }
     }
@@ -428,6 +429,8 @@ fn length(of: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -470,9 +473,22 @@ mod tests {
         assert_eq!(keys(&queue), ["a1", "a2"], "no telemetry is left");
         push(&mut queue, "a", Class::Alert, "a3", 40);
         assert_eq!(keys(&queue), ["a2", "a3"]);
-        push(&mut queue, "t", Class::Telemetry, "t3", 500);
-        assert_eq!(keys(&queue), ["t3"], "the newest is kept, however large");
-        assert_eq!(queue.take_discarded().len(), 6);
+        push(&mut queue, "t", Class::Telemetry, "t3", 20);
+        assert_eq!(keys(&queue), ["a2", "a3"], "telemetry that finds no room among alerts is given up itself");
+        assert_eq!(queue.state("t").unwrap().dropped, 3);
+        push(&mut queue, "a", Class::Alert, "a4", 500);
+        assert_eq!(keys(&queue), ["a4"], "the newest alert is kept, however large");
+        assert_eq!((queue.state("a").unwrap().dropped, queue.state("u").unwrap().dropped), (3, 1));
+    }
+
+    #[test]
+    fn what_waits_alone_is_kept_however_large() {
+        for class in [Class::Telemetry, Class::Alert] {
+            let mut queue = Queue::new(BUDGET, []);
+            push(&mut queue, "a", class, "1", 50);
+            push(&mut queue, "a", class, "2", 500);
+            assert_eq!(keys(&queue), ["2"]);
+        }
     }
 
     #[test]
@@ -584,6 +600,12 @@ mod tests {
         assert_eq!(keys(&queue), ["unsure", "behind it"]);
     }
 
+    /// The numbers of all items of a class that wait.
+    fn numbers(queue: &Queue, class: Class) -> BTreeSet<u64> {
+        let all = queue.lanes.values().flat_map(|lane| &lane.entries);
+        all.filter(|entry| entry.class == class).map(|entry| entry.number).collect()
+    }
+
     proptest! {
         /// Whatever is pushed, stored, delivered and refused: every alert that was not delivered or refused still waits,
         /// unless no telemetry was left to give up for it; the budget holds; and the order is that of pushing.
@@ -597,9 +619,18 @@ mod tests {
                 let now = at(step as f64 * 1_000.0);
                 match action {
                     0..=3 => {
-                        let class = if action == 0 { Class::Alert } else { Class::Telemetry };
-                        push(&mut queue, names[lane], class, &step.to_string(), size);
+                        let class = if action < 2 { Class::Alert } else { Class::Telemetry };
+                        let mut alerts = numbers(&queue, Class::Alert);
+                        let ticket = push(&mut queue, names[lane], class, &step.to_string(), size);
                         pushed += 1;
+                        if class == Class::Alert {
+                            alerts.insert(ticket.number);
+                        }
+                        let left = numbers(&queue, Class::Alert);
+                        let is_alert_lost = left != alerts;
+                        prop_assert!(!is_alert_lost || class == Class::Alert, "telemetry pushed an alert out");
+                        prop_assert!(!is_alert_lost || numbers(&queue, Class::Telemetry).is_empty());
+                        prop_assert!(class != Class::Alert || left.contains(&ticket.number), "the newest alert waits");
                     }
                     4 => for ticket in queue.all_in_memory() { queue.stored(&ticket); },
                     _ => {
