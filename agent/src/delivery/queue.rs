@@ -87,6 +87,8 @@ struct Entry {
     /// The idempotency key of an alert, by which a second push of the same is known.
     key: Option<Box<str>>,
     at: Stamp,
+    /// Since when this process has had it; `None` for what was found on disk, until the first look at its age.
+    since: Option<BootTime>,
     bytes: u64,
     /// The item itself, until it is on disk.
     item: Option<Item>,
@@ -127,7 +129,7 @@ impl Queue {
             queue.next_number = queue.next_number.max(number.saturating_add(1));
             let lane = queue.lane(&lane);
             let key = (class == Class::Alert).then(|| key.into());
-            lane.entries.push_back(Entry { number, class, key, at, bytes, item: None });
+            lane.entries.push_back(Entry { number, class, key, at, since: None, bytes, item: None });
             lane.is_backlog = true;
         }
         for lane in queue.lanes.values_mut() {
@@ -170,7 +172,8 @@ impl Queue {
         }
         let key = is_alert.then(|| item.key.as_str().into());
         let bytes = length(item.body.len());
-        lane.entries.push_back(Entry { number, class: item.class, key, at: item.at, bytes, item: Some(item) });
+        let (class, at, since) = (item.class, item.at, Some(now));
+        lane.entries.push_back(Entry { number, class, key, at, since, bytes, item: Some(item) });
         self.next_number = number.saturating_add(1);
         self.keep_to_budget();
         self.lane(&name).count();
@@ -305,20 +308,26 @@ impl Queue {
         }
     }
 
-    /// Gives up what is older than the budget allows. Only what is known to be old is: neither stamp may rest on the
-    /// system clock alone.
-    pub fn expire(&mut self, now: Stamp) -> u64 {
+    /// Gives up what is older than the budget allows at `now`, which is `boot` by the boot clock. Only what is known to be
+    /// old is: by two stamps neither of which rests on the system clock alone, or because it has waited here for so long.
+    pub fn expire(&mut self, now: Stamp, boot: BootTime) -> u64 {
         let age = Span::from_duration(self.budget.age);
-        let is_old = |at: Stamp| at.verified && now.verified && now.time.since(at.time) > age;
+        let is_old = |at: Stamp, since: BootTime| {
+            boot.since(since) > age || at.verified && now.verified && now.time.since(at.time) > age
+        };
         let mut expired = 0_u64;
         for (name, lane) in &mut self.lanes {
-            while lane.entries.front().is_some_and(|entry| is_old(entry.at)) {
-                if let Some(entry) = lane.entries.pop_front() {
-                    self.discarded.push(Ticket { lane: name.clone(), number: entry.number });
-                    lane.state.dropped = lane.state.dropped.saturating_add(1);
+            let discarded = &mut self.discarded;
+            let before = expired;
+            lane.entries.retain_mut(|entry| {
+                let is_old = is_old(entry.at, *entry.since.get_or_insert(boot));
+                if is_old {
+                    discarded.push(Ticket { lane: name.clone(), number: entry.number });
                     expired = expired.saturating_add(1);
                 }
-            }
+                !is_old
+            });
+            lane.state.dropped = lane.state.dropped.saturating_add(expired.saturating_sub(before));
             lane.count();
         }
         expired
@@ -587,17 +596,33 @@ mod tests {
     fn only_what_is_known_to_be_old_expires() {
         let mut queue = Queue::new(BUDGET, []);
         let mut aged = |key: &str, verified| {
-            let at = Stamp { time: TrueTime::from_seconds(0.0), verified };
-            queue.push("t", Item { at, ..item(Class::Telemetry, key, b"1") }, BootTime::ZERO);
+            let stamp = Stamp { time: TrueTime::from_seconds(0.0), verified };
+            queue.push("t", Item { at: stamp, ..item(Class::Telemetry, key, b"1") }, at(0.0));
         };
         aged("old", true);
         aged("unsure", false);
         aged("behind it", true);
         let stamp = |seconds, verified| Stamp { time: TrueTime::from_seconds(seconds), verified };
-        assert_eq!(queue.expire(stamp(1_000.0, false)), 0);
-        assert_eq!(queue.expire(stamp(99.0, true)), 0);
-        assert_eq!(queue.expire(stamp(101.0, true)), 1);
-        assert_eq!(keys(&queue), ["unsure", "behind it"]);
+        assert_eq!(queue.expire(stamp(1_000.0, false), at(0.0)), 0);
+        assert_eq!(queue.expire(stamp(99.0, true), at(0.0)), 0);
+        assert_eq!(queue.expire(stamp(101.0, true), at(100.0)), 2);
+        assert_eq!(keys(&queue), ["unsure"], "it shields nothing behind it");
+        assert_eq!(queue.expire(stamp(101.0, true), at(101.0)), 1, "it has waited here for too long");
+        assert_eq!((queue.state("t").unwrap().dropped, queue.state("t").unwrap().queued), (3, 0));
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_ages_from_when_it_was_found_unless_both_stamps_are_verified() {
+        let stamp = |seconds, verified| Stamp { time: TrueTime::from_seconds(seconds), verified };
+        let found = |number, verified| {
+            let ticket = Ticket { lane: "t".to_owned(), number };
+            Found { ticket, class: Class::Telemetry, key: String::new(), at: stamp(0.0, verified), bytes: 1 }
+        };
+        let mut queue = Queue::new(BUDGET, [found(1, false), found(2, true)]);
+        assert_eq!(queue.expire(stamp(1_000.0, false), at(5_000.0)), 0);
+        assert_eq!(queue.expire(stamp(1_000.0, true), at(5_000.0)), 1);
+        assert_eq!(queue.expire(stamp(1_000.0, true), at(5_100.0)), 0);
+        assert_eq!(queue.expire(stamp(0.0, false), at(5_101.0)), 1);
     }
 
     /// The numbers of all items of a class that wait.

@@ -162,7 +162,7 @@ impl Spool {
     /// Gives up what is too old.
     pub fn expire(&self, now: Stamp) {
         let mut queue = lock(&self.shared.queue);
-        let expired = queue.expire(now);
+        let expired = queue.expire(now, local::boot());
         self.shared.discard(&mut queue);
         drop(queue);
         if expired > 0 {

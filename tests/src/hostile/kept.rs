@@ -68,7 +68,7 @@ fn sent(found: Vec<Found>, seed: u64) {
     let count = found.len();
     let mut queue = Queue::new(BUDGET, found);
     let mut now = BootTime::from_nanos(seed.cast_signed());
-    queue.expire(Stamp { time: TrueTime::from_nanos(seed.cast_signed()), verified: true });
+    queue.expire(Stamp { time: TrueTime::from_nanos(seed.cast_signed()), verified: true }, now);
     for lane in ["otlp-metrics", "ops"] {
         let mut attempts = 0;
         loop {
