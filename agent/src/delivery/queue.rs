@@ -22,6 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A destination that asks for more patience than this is asked again all the same.
 const LONGEST_WISH: Duration = Duration::from_secs(3_600);
+/// A fleet that was told the same does not come back at the same moment: up to this part of it is added.
+const WISH_SPREAD: f64 = 0.1;
 /// The distance between items that have waited, so that a fleet which comes back does not trample its collector.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -254,9 +256,6 @@ impl Queue {
         lane.is_asked_to_wait = false;
         let is_final = match result {
             Ok(_) => {
-                if ticket.is_some() {
-                    lane.state.delivered = lane.state.delivered.saturating_add(1);
-                }
                 lane.state.error = None;
                 true
             }
@@ -269,7 +268,8 @@ impl Queue {
         match result {
             Err(Failure { retry: true, retry_after, .. }) => {
                 let pause = lane.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
-                let wish = Span::from_duration(retry_after.unwrap_or_default().min(LONGEST_WISH));
+                let wish = retry_after.unwrap_or_default().min(LONGEST_WISH);
+                let wish = Span::from_duration(wish.mul_f64(1.0 + WISH_SPREAD * luck));
                 lane.pause = Some(pause);
                 lane.is_asked_to_wait = retry_after.is_some();
                 lane.is_backlog = true;
@@ -283,10 +283,11 @@ impl Queue {
         if is_final {
             match ticket {
                 Some(ticket) => {
-                    let gone = self.remove(ticket);
-                    if result.is_err() && gone {
-                        let lane = self.lane(name);
-                        lane.state.dropped = lane.state.dropped.saturating_add(1);
+                    // What was given up on its way is counted as such.
+                    if self.remove(ticket) {
+                        let state = &mut self.lane(name).state;
+                        let count = if result.is_ok() { &mut state.delivered } else { &mut state.dropped };
+                        *count = count.saturating_add(1);
                     }
                     self.discarded.push(ticket.clone());
                 }
@@ -546,11 +547,27 @@ mod tests {
         }
         assert_eq!(pauses, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
         let asks = Err(Failure { retry_after: Some(Duration::from_secs(300)), ..Failure::transient("status 429") });
-        queue.settle("t", Some(&ticket), &asks, now, 0.5);
-        assert!(matches!(queue.next("t", now), Next::Wait(then) if then.since(now).seconds() == 300.0));
+        let wait = |queue: &Queue| match queue.next("t", now) {
+            Next::Wait(then) => then.since(now).seconds(),
+            next => panic!("{next:?}"),
+        };
+        for (luck, seconds) in [(0.0, 300.0), (1.0, 330.0), (0.5, 315.0)] {
+            queue.settle("t", Some(&ticket), &asks, now, luck);
+            assert_eq!(wait(&queue), seconds);
+        }
         // Not even for an alert.
         push(&mut queue, "t", Class::Alert, "a", 1);
-        assert!(matches!(queue.next("t", now), Next::Wait(then) if then.since(now).seconds() == 300.0));
+        assert_eq!(wait(&queue), 315.0);
+    }
+
+    #[test]
+    fn what_is_given_up_on_its_way_is_not_counted_as_delivered_too() {
+        let mut queue = Queue::new(BUDGET, []);
+        let first = push(&mut queue, "t", Class::Telemetry, "1", 90);
+        push(&mut queue, "t", Class::Telemetry, "2", 90);
+        queue.settle("t", Some(&first), &answered(200), at(0.0), 0.5);
+        let state = queue.state("t").unwrap();
+        assert_eq!((state.queued, state.delivered, state.dropped), (1, 0, 1));
     }
 
     #[test]
