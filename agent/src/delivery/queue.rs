@@ -82,6 +82,26 @@ pub enum Pushed {
     Known,
 }
 
+/// What the disk is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Chore {
+    /// Forget these.
+    Remove(Vec<Ticket>),
+    /// Keep this.
+    Write(Ticket, Item),
+}
+
+/// Whether an alert outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is on disk, or does not wait any more.
+    Safe,
+    /// It waits in memory until the disk has it.
+    Pending,
+    /// It waits in memory, and the disk has refused it.
+    Refused,
+}
+
 #[derive(Debug)]
 struct Entry {
     number: u64,
@@ -94,6 +114,8 @@ struct Entry {
     bytes: u64,
     /// The item itself, until it is on disk.
     item: Option<Item>,
+    /// The disk has refused it, and is not asked again before it is time to.
+    is_refused: bool,
 }
 
 /// One destination.
@@ -108,6 +130,8 @@ struct Lane {
     is_asked_to_wait: bool,
     /// What is in the lane has waited: it is sent at a pace.
     is_backlog: bool,
+    /// The configuration does not name it any more.
+    is_abandoned: bool,
     state: Delivery,
 }
 
@@ -118,20 +142,28 @@ pub struct Queue {
     lanes: BTreeMap<String, Lane>,
     next_number: u64,
     is_on_disk: bool,
-    /// Given up and perhaps on disk: to be removed there.
+    /// Given up or delivered, and still on disk: to be removed there.
     discarded: Vec<Ticket>,
+    /// The same, which the disk has refused to remove.
+    unremoved: Vec<Ticket>,
 }
 
 impl Queue {
     /// A queue with what was found on disk, and nothing else.
     pub fn new(budget: Budget, found: impl IntoIterator<Item = Found>) -> Self {
-        let mut queue =
-            Self { budget, lanes: BTreeMap::new(), next_number: 1, is_on_disk: false, discarded: Vec::new() };
+        let mut queue = Self {
+            budget,
+            lanes: BTreeMap::new(),
+            next_number: 1,
+            is_on_disk: false,
+            discarded: Vec::new(),
+            unremoved: Vec::new(),
+        };
         for Found { ticket: Ticket { lane, number }, class, key, at, bytes } in found {
             queue.next_number = queue.next_number.max(number.saturating_add(1));
             let lane = queue.lane(&lane);
             let key = (class == Class::Alert).then(|| key.into());
-            lane.entries.push_back(Entry { number, class, key, at, since: None, bytes, item: None });
+            lane.entries.push_back(Entry { number, class, key, at, since: None, bytes, item: None, is_refused: false });
             lane.is_backlog = true;
         }
         for lane in queue.lanes.values_mut() {
@@ -175,7 +207,7 @@ impl Queue {
         let key = is_alert.then(|| item.key.as_str().into());
         let bytes = length(item.body.len());
         let (class, at, since) = (item.class, item.at, Some(now));
-        lane.entries.push_back(Entry { number, class, key, at, since, bytes, item: Some(item) });
+        lane.entries.push_back(Entry { number, class, key, at, since, bytes, item: Some(item), is_refused: false });
         self.next_number = number.saturating_add(1);
         self.keep_to_budget();
         self.lane(&name).count();
@@ -187,14 +219,69 @@ impl Queue {
         self.lane(lane).latest = item;
     }
 
-    /// Takes note that an item is on disk; returns whether it still waits, so that it is not to be removed there.
+    /// Takes note that an item is on disk; returns whether it still waits. If not, it is to be removed there.
     pub fn stored(&mut self, ticket: &Ticket) -> bool {
-        let entry = self.entry(ticket);
-        let waits = entry.is_some();
-        if let Some(entry) = entry {
-            entry.item = None;
+        let Some(entry) = self.entry(ticket) else {
+            self.discarded.push(ticket.clone());
+            return false;
+        };
+        (entry.item, entry.is_refused) = (None, false);
+        true
+    }
+
+    /// Takes note that the disk has refused an item.
+    pub fn refused(&mut self, ticket: &Ticket) {
+        if let Some(entry) = self.entry(ticket) {
+            entry.is_refused = true;
         }
-        waits
+    }
+
+    /// Takes note that the disk has refused to remove these.
+    pub fn not_removed(&mut self, tickets: Vec<Ticket>) {
+        self.unremoved.extend(tickets);
+    }
+
+    /// Lets the disk be asked again for all that it has refused.
+    pub fn retry(&mut self) {
+        self.discarded.append(&mut self.unremoved);
+        for entry in self.lanes.values_mut().flat_map(|lane| &mut lane.entries) {
+            entry.is_refused = false;
+        }
+    }
+
+    /// What the disk is to do next; `None` where it has all, or has refused what it has not.
+    pub fn chore(&mut self) -> Option<Chore> {
+        if !self.discarded.is_empty() {
+            return Some(Chore::Remove(self.take_discarded()));
+        }
+        let ticket = self.unwritten()?;
+        let item = self.in_memory(&ticket)?.clone();
+        Some(Chore::Write(ticket, item))
+    }
+
+    /// Whether the disk has anything to do.
+    pub fn has_chores(&self) -> bool {
+        self.has_removals() || self.unwritten().is_some()
+    }
+
+    /// Whether there is something to be removed from disk.
+    pub fn has_removals(&self) -> bool {
+        !self.discarded.is_empty()
+    }
+
+    fn unwritten(&self) -> Option<Ticket> {
+        self.oldest(|entry| entry.item.is_some() && !entry.is_refused)
+    }
+
+    /// Whether the alert of this key outlives the process. In a lane that is abandoned it waits for nobody.
+    pub fn keeping(&self, lane: &str, key: &str) -> Keeping {
+        let lane = self.lanes.get(lane).filter(|lane| !lane.is_abandoned);
+        let entry = lane.and_then(|lane| lane.entries.iter().find(|entry| entry.key.as_deref() == Some(key)));
+        match entry {
+            Some(Entry { item: Some(_), is_refused: false, .. }) => Keeping::Pending,
+            Some(Entry { item: Some(_), is_refused: true, .. }) => Keeping::Refused,
+            Some(Entry { item: None, .. }) | None => Keeping::Safe,
+        }
     }
 
     /// An item that waits in memory.
@@ -289,7 +376,6 @@ impl Queue {
                         let count = if result.is_ok() { &mut state.delivered } else { &mut state.dropped };
                         *count = count.saturating_add(1);
                     }
-                    self.discarded.push(ticket.clone());
                 }
                 None => lane.latest = None,
             }
@@ -300,7 +386,7 @@ impl Queue {
         was_broken != lane.state.error.is_some()
     }
 
-    /// Gives up an item that cannot be read any more.
+    /// Gives up an item.
     pub fn lose(&mut self, ticket: &Ticket) {
         if self.remove(ticket) {
             let lane = self.lane(&ticket.lane);
@@ -323,7 +409,9 @@ impl Queue {
             lane.entries.retain_mut(|entry| {
                 let is_old = is_old(entry.at, *entry.since.get_or_insert(boot));
                 if is_old {
-                    discarded.push(Ticket { lane: name.clone(), number: entry.number });
+                    if entry.item.is_none() {
+                        discarded.push(Ticket { lane: name.clone(), number: entry.number });
+                    }
                     expired = expired.saturating_add(1);
                 }
                 !is_old
@@ -342,12 +430,12 @@ impl Queue {
             let is_stored_telemetry = |entry: &Entry| entry.class == Class::Telemetry && entry.item.is_none();
             let Some(ticket) = self.oldest(is_stored_telemetry) else { break };
             room = room.saturating_add(self.entry(&ticket).map_or(0, |entry| entry.bytes));
-            self.drop_for_room(&ticket);
+            self.lose(&ticket);
         }
         room > 0
     }
 
-    /// What was given up or delivered since the last call, and may be on disk.
+    /// What was given up or delivered since the last call, and is still on disk.
     pub fn take_discarded(&mut self) -> Vec<Ticket> {
         std::mem::take(&mut self.discarded)
     }
@@ -360,12 +448,19 @@ impl Queue {
     /// Makes sure that there is a lane of this name, and returns its state.
     pub fn open(&mut self, name: &str) -> Delivery {
         let is_on_disk = self.is_on_disk;
-        Delivery { on_disk: is_on_disk, ..self.lane(name).state.clone() }
+        let lane = self.lane(name);
+        lane.is_abandoned = false;
+        Delivery { on_disk: is_on_disk, ..lane.state.clone() }
     }
 
-    /// Takes note of whether there is a disk that keeps what waits.
-    pub const fn set_on_disk(&mut self, is_on_disk: bool) {
-        self.is_on_disk = is_on_disk;
+    /// Takes note that nothing is sent any more from the lane of this name.
+    pub fn abandon(&mut self, name: &str) {
+        self.lane(name).is_abandoned = true;
+    }
+
+    /// Takes note of whether there is a disk that keeps what waits; returns whether that is news.
+    pub const fn set_on_disk(&mut self, is_on_disk: bool) -> bool {
+        std::mem::replace(&mut self.is_on_disk, is_on_disk) != is_on_disk
     }
 
     /// The names of all lanes in which something waits, and how much.
@@ -385,16 +480,15 @@ impl Queue {
         self.lanes.get_mut(&ticket.lane)?.entries.iter_mut().find(|entry| entry.number == ticket.number)
     }
 
+    /// Takes an item out of its lane; returns whether it was there.
     fn remove(&mut self, ticket: &Ticket) -> bool {
         let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return false };
-        let before = lane.entries.len();
-        lane.entries.retain(|entry| entry.number != ticket.number);
-        before != lane.entries.len()
-    }
-
-    fn drop_for_room(&mut self, ticket: &Ticket) {
-        self.lose(ticket);
-        self.discarded.push(ticket.clone());
+        let place = lane.entries.iter().position(|entry| entry.number == ticket.number);
+        let Some(entry) = place.and_then(|place| lane.entries.remove(place)) else { return false };
+        if entry.item.is_none() {
+            self.discarded.push(ticket.clone());
+        }
+        true
     }
 
     /// The oldest item of all lanes that is one of those.
@@ -421,7 +515,7 @@ impl Queue {
             let telemetry = self.oldest(|entry| entry.class == Class::Telemetry && is_candidate(entry));
             let alert = || self.oldest(|entry| entry.number != newest && is_candidate(entry));
             let Some(ticket) = telemetry.or_else(alert) else { return };
-            self.drop_for_room(&ticket);
+            self.lose(&ticket);
         }
     }
 }
@@ -499,6 +593,36 @@ mod tests {
             push(&mut queue, "a", class, "2", 500);
             assert_eq!(keys(&queue), ["2"]);
         }
+    }
+
+    #[test]
+    fn the_disk_is_given_one_thing_to_do_after_the_other_and_what_it_refused_only_once() {
+        let mut queue = Queue::new(BUDGET, []);
+        let tickets = [("b", "1"), ("a", "2")].map(|(lane, key)| push(&mut queue, lane, Class::Alert, key, 1));
+        let [first, second] = &tickets;
+        let mut written = Vec::new();
+        while let Some(Chore::Write(ticket, item)) = queue.chore() {
+            queue.refused(&ticket);
+            written.push((ticket, item.key));
+        }
+        assert_eq!(written, [(first.clone(), "1".to_owned()), (second.clone(), "2".to_owned())]);
+        assert_eq!(queue.keeping("b", "1"), Keeping::Refused);
+        assert!(!queue.has_chores());
+
+        queue.retry();
+        assert_eq!(queue.keeping("b", "1"), Keeping::Pending);
+        assert!(queue.stored(first));
+        assert_eq!(queue.keeping("b", "1"), Keeping::Safe);
+        queue.settle("b", Some(first), &answered(200), at(0.0), 0.5);
+        let removal = Some(Chore::Remove(vec![first.clone()]));
+        assert_eq!(queue.chore(), removal);
+        queue.not_removed(vec![first.clone()]);
+        assert!(matches!(queue.chore(), Some(Chore::Write(ticket, _)) if ticket == *second));
+        queue.retry();
+        assert_eq!(queue.chore(), removal);
+        queue.settle("a", Some(second), &answered(200), at(0.0), 0.5);
+        assert_eq!(queue.chore(), None, "what was never on disk need not be removed");
+        assert_eq!(queue.keeping("a", "2"), Keeping::Safe);
     }
 
     #[test]

@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::item::{Class, Item};
-use super::queue::{Budget, Next, Pushed, Queue, Ticket};
+use super::queue::{Budget, Chore, Keeping, Next, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
 use super::store::{Health, Inventory, ReadError, Store};
 use crate::clock::local;
@@ -30,9 +31,10 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(300);
 const BLOCK: u64 = 4_096;
 
 /// All destinations, and what waits for them.
-#[derive(Clone)]
 pub struct Spool {
     shared: Arc<Shared>,
+    /// What keeps the queue on disk, where there is one.
+    keeper: Option<Task>,
 }
 
 /// The way into the queue of one destination. To put something in never waits.
@@ -42,14 +44,23 @@ pub struct Outbox {
     name: Arc<str>,
 }
 
-/// Resolves once an item outlives the process, or it is clear that it cannot.
-pub struct Kept(Option<oneshot::Receiver<()>>);
+/// Whether an alert outlives the process. Nobody asks that of telemetry, which counts as if it did.
+pub struct Kept {
+    shared: Arc<Shared>,
+    name: Arc<str>,
+    key: String,
+}
 
 struct Shared {
     queue: Mutex<Queue>,
     lanes: Mutex<BTreeMap<String, Lane>>,
     store: Option<Store>,
-    jobs: mpsc::UnboundedSender<Job>,
+    /// There may be something to do for the disk.
+    chores: Notify,
+    /// The disk is at work.
+    is_busy: AtomicBool,
+    /// Something was written, refused, delivered or given up.
+    progress: Notify,
     tell: Box<dyn Fn(Delivery) + Send + Sync>,
 }
 
@@ -59,12 +70,6 @@ struct Lane {
     changed: Arc<Notify>,
     closing: CancellationToken,
     task: Task,
-}
-
-enum Job {
-    Write(Ticket, oneshot::Sender<()>),
-    Remove(Ticket),
-    Flush(oneshot::Sender<()>),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -87,20 +92,21 @@ impl Spool {
         let mut queue = Queue::new(budget, found);
         queue.number_after(highest);
         queue.set_on_disk(store.is_some());
-        let (jobs, inbox) = mpsc::unbounded_channel();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             lanes: Mutex::default(),
             store: store.clone(),
-            jobs,
+            chores: Notify::new(),
+            is_busy: AtomicBool::new(false),
+            progress: Notify::new(),
             tell: Box::new(tell),
-        };
-        let shared = Arc::new(shared);
-        shared.discard(&mut lock(&shared.queue));
-        if let (Some(store), Some(health)) = (store, health) {
-            tokio::spawn(Keeper { shared: Arc::clone(&shared), store, health, is_failing: false }.run(inbox));
-        }
-        Self { shared }
+        });
+        let keeper = store.zip(health).map(|(store, health)| {
+            let shared = Arc::clone(&shared);
+            let keeper = Keeper { shared, store, health, do_writes_fail: false, do_removals_fail: false };
+            Task::spawn("queue on disk", |_| keeper.run())
+        });
+        Self { shared, keeper }
     }
 
     /// The destination of this name, from now on at `endpoint`; what waits for it is sent there.
@@ -141,7 +147,8 @@ impl Spool {
             }
             stays
         });
-        let queue = lock(&self.shared.queue);
+        let mut queue = lock(&self.shared.queue);
+        gone.iter().for_each(|name| queue.abandon(name));
         for (destination, items) in queue.waiting().filter(|(name, _)| !names.contains(*name)) {
             tracing::warn!(
                 destination,
@@ -156,23 +163,25 @@ impl Spool {
     pub fn set_budget(&self, budget: Budget) {
         let mut queue = lock(&self.shared.queue);
         queue.set_budget(budget);
-        self.shared.discard(&mut queue);
+        self.shared.changed(&mut queue);
     }
 
-    /// Gives up what is too old.
-    pub fn expire(&self, now: Stamp) {
+    /// Gives up what is too old, and lets the disk be asked again for what it has refused.
+    pub fn keep_house(&self, now: Stamp) {
         let mut queue = lock(&self.shared.queue);
         let expired = queue.expire(now, local::boot());
-        self.shared.discard(&mut queue);
+        queue.retry();
+        self.shared.changed(&mut queue);
         drop(queue);
         if expired > 0 {
             tracing::warn!(items = expired, "given up: they have waited for longer than queue.age allows");
         }
     }
 
-    /// What is wrong with the senders at `now`.
+    /// What is wrong with the senders and the keeper at `now`.
     pub fn ailment(&self, now: Span) -> Option<Ailment> {
-        lock(&self.shared.lanes).values().find_map(|lane| lane.task.ailment(now))
+        let keeper = self.keeper.as_ref().and_then(|keeper| keeper.ailment(now));
+        keeper.or_else(|| lock(&self.shared.lanes).values().find_map(|lane| lane.task.ailment(now)))
     }
 
     /// Sends what can be sent, and returns once all is delivered or on disk.
@@ -184,9 +193,13 @@ impl Spool {
         for task in tasks {
             task.join().await;
         }
-        let (done, flushed) = oneshot::channel();
-        if self.shared.store.is_some() && self.shared.jobs.send(Job::Flush(done)).is_ok() {
-            let _ = flushed.await;
+        if self.keeper.is_some() {
+            {
+                let mut queue = lock(&self.shared.queue);
+                queue.retry();
+                self.shared.changed(&mut queue);
+            }
+            self.shared.settled().await;
         }
     }
 
@@ -217,25 +230,22 @@ fn scan((store, health): (Store, Health)) -> Option<((Store, Health), Inventory)
 impl Outbox {
     /// Puts an item into the queue, where it waits its turn.
     pub fn push(&self, item: Item) -> Kept {
+        let kept = self.kept(item.key.clone());
         let mut queue = lock(&self.shared.queue);
-        let pushed = queue.push(&self.name, item, local::boot());
-        let kept = match (&self.shared.store, pushed) {
-            (Some(_), Pushed::Waits(ticket)) => {
-                let (done, kept) = oneshot::channel();
-                // The keeper lives as long as the queue.
-                let _ = self.shared.jobs.send(Job::Write(ticket, done));
-                Some(kept)
-            }
-            _ => None,
-        };
-        self.shared.discard(&mut queue);
+        queue.push(&self.name, item, local::boot());
+        self.shared.changed(&mut queue);
         let state = queue.state(&self.name).filter(|state| state.error.is_some());
         drop(queue);
         if let Some(state) = state {
             (self.shared.tell)(state);
         }
         self.wake();
-        Kept(kept)
+        kept
+    }
+
+    /// What becomes of the alert of this key, which was pushed before.
+    pub fn kept(&self, key: String) -> Kept {
+        Kept { shared: Arc::clone(&self.shared), name: Arc::clone(&self.name), key }
     }
 
     /// Puts `item` in the place of an earlier one like it: sent while nothing else waits, and forgotten with the process.
@@ -252,53 +262,101 @@ impl Outbox {
 }
 
 impl Kept {
-    /// Waits for it.
-    pub async fn wait(self) {
-        if let Some(kept) = self.0 {
-            // A keeper that is gone keeps nothing more.
-            let _ = kept.await;
+    /// Waits until it outlives the process or does not wait any more, or it is clear that the disk does not keep it.
+    pub async fn wait(&self) {
+        loop {
+            let progress = self.shared.progress.notified();
+            let keeping = lock(&self.shared.queue).keeping(&self.name, &self.key);
+            if keeping != Keeping::Pending || self.shared.store.is_none() {
+                return;
+            }
+            progress.await;
         }
+    }
+
+    /// Whether it outlives the process, or does not wait any more. What waits for a destination that was removed waits for
+    /// nobody.
+    pub fn is_safe(&self) -> bool {
+        lock(&self.shared.queue).keeping(&self.name, &self.key) == Keeping::Safe
     }
 }
 
 impl Shared {
-    /// Lets the disk forget what the queue has forgotten.
-    fn discard(&self, queue: &mut Queue) {
-        for ticket in queue.take_discarded() {
-            if self.store.is_some() {
-                let _ = self.jobs.send(Job::Remove(ticket));
+    /// Shows those who wait for it that the queue has changed.
+    fn changed(&self, queue: &mut Queue) {
+        if self.store.is_some() {
+            self.chores.notify_one();
+        } else {
+            queue.take_discarded();
+        }
+        self.progress.notify_waiters();
+    }
+
+    fn chore(&self) -> Option<Chore> {
+        let mut queue = lock(&self.queue);
+        let chore = queue.chore();
+        self.is_busy.store(chore.is_some(), Ordering::Relaxed);
+        chore
+    }
+
+    /// Waits until the disk has all that it takes.
+    async fn settled(&self) {
+        loop {
+            let progress = self.progress.notified();
+            if !self.is_busy.load(Ordering::Relaxed) && !lock(&self.queue).has_chores() {
+                return;
             }
+            progress.await;
+        }
+    }
+
+    /// Takes note of whether the disk keeps what waits, and tells of all destinations if that is news.
+    fn set_on_disk(&self, is_on_disk: bool) {
+        if !lock(&self.queue).set_on_disk(is_on_disk) {
+            return;
+        }
+        let served: Vec<_> = lock(&self.lanes).keys().cloned().collect();
+        for name in served {
+            let state = lock(&self.queue).state(&name);
+            state.into_iter().for_each(&self.tell);
         }
     }
 }
 
-/// The task that keeps the queue on disk.
+/// The task that keeps the queue on disk. What there is to do the queue knows, so that a disk which fails piles nothing up.
 struct Keeper {
     shared: Arc<Shared>,
     store: Store,
     health: Health,
-    is_failing: bool,
+    /// Nothing could be written since something was refused.
+    do_writes_fail: bool,
+    /// Something that is to be removed is still there.
+    do_removals_fail: bool,
 }
 
 impl Keeper {
-    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
-        while let Some(job) = jobs.recv().await {
-            match job {
-                Job::Write(ticket, done) => {
-                    self.write(ticket).await;
-                    // Whoever pushed it need not care.
-                    let _ = done.send(());
-                }
-                Job::Remove(ticket) => self.remove(vec![ticket]).await,
-                Job::Flush(done) => {
-                    let _ = done.send(());
+    async fn run(mut self) {
+        loop {
+            match self.shared.chore() {
+                Some(Chore::Remove(tickets)) => self.remove(tickets).await,
+                Some(Chore::Write(ticket, item)) => self.write(ticket, item).await,
+                None => {
+                    self.shared.progress.notify_waiters();
+                    self.shared.chores.notified().await;
+                    continue;
                 }
             }
+            let is_sound = !self.do_writes_fail && !self.do_removals_fail;
+            if is_sound {
+                self.health.works();
+            }
+            self.shared.set_on_disk(is_sound);
+            self.shared.progress.notify_waiters();
         }
     }
 
-    async fn write(&mut self, ticket: Ticket) {
-        let mut result = self.attempt(&ticket).await;
+    async fn write(&mut self, ticket: Ticket, item: Item) {
+        let mut result = self.attempt(&ticket, &item).await;
         if let Err(error) = &result
             && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         {
@@ -309,46 +367,53 @@ impl Keeper {
             };
             if !rooms.is_empty() {
                 self.remove(rooms).await;
-                result = self.attempt(&ticket).await;
+                result = self.attempt(&ticket, &item).await;
             }
         }
+        let mut queue = lock(&self.shared.queue);
         match result {
-            Ok(true) if self.is_failing => {
-                self.is_failing = false;
-                self.health.works();
-                let rest = lock(&self.shared.queue).all_in_memory();
-                for ticket in rest {
-                    // The next item finds out whether the disk has broken again.
-                    let _ = self.attempt(&ticket).await;
+            Ok(()) => {
+                queue.stored(&ticket);
+                if self.do_writes_fail {
+                    // What was refused while the disk failed is tried again before it is said to work.
+                    queue.retry();
+                    self.do_writes_fail = !queue.all_in_memory().is_empty();
                 }
             }
-            // What was delivered before it could be written says nothing of the disk.
-            Ok(_) => {}
             Err(error) => {
-                self.is_failing = true;
+                queue.refused(&ticket);
+                self.do_writes_fail = true;
                 self.health.fails(self.store.root(), &error);
             }
         }
-        lock(&self.shared.queue).set_on_disk(!self.is_failing);
     }
 
-    /// Writes an item that still waits in memory; returns whether there was anything to write.
-    async fn attempt(&self, ticket: &Ticket) -> io::Result<bool> {
-        let item = lock(&self.shared.queue).in_memory(ticket).cloned();
-        let Some(item) = item else { return Ok(false) };
-        let (store, written) = (self.store.clone(), ticket.clone());
-        blocking(move || store.write(&written, &item)).await??;
-        if !lock(&self.shared.queue).stored(ticket) {
-            self.remove(vec![ticket.clone()]).await;
-        }
-        Ok(true)
+    async fn attempt(&self, ticket: &Ticket, item: &Item) -> io::Result<()> {
+        let (store, ticket, item) = (self.store.clone(), ticket.clone(), item.clone());
+        blocking(move || store.write(&ticket, &item)).await?
     }
 
-    async fn remove(&self, tickets: Vec<Ticket>) {
+    async fn remove(&mut self, tickets: Vec<Ticket>) {
         let store = self.store.clone();
-        let remove = move || tickets.iter().for_each(|ticket| store.remove(ticket));
-        // What could not be removed is sent again after a restart, which an idempotency key allows for.
-        let _ = blocking(remove).await;
+        let remove = move || {
+            let attempts = tickets.into_iter().map(|ticket| store.remove(&ticket).map_err(|error| (ticket, error)));
+            attempts.filter_map(Result::err).unzip::<_, _, Vec<_>, Vec<_>>()
+        };
+        // Nothing in there panics.
+        let Ok((left, errors)) = blocking(remove).await else { return };
+        let mut queue = lock(&self.shared.queue);
+        queue.not_removed(left);
+        match errors.first() {
+            Some(error) => {
+                self.do_removals_fail = true;
+                self.health.fails(self.store.root(), error);
+            }
+            None if self.do_removals_fail => {
+                queue.retry();
+                self.do_removals_fail = queue.has_removals();
+            }
+            None => {}
+        }
     }
 }
 
@@ -433,7 +498,9 @@ impl Sender {
                     if let Some(store) = &self.shared.store {
                         store.set_aside(&ticket, &error);
                     }
-                    lock(&self.shared.queue).lose(&ticket);
+                    let mut queue = lock(&self.shared.queue);
+                    queue.lose(&ticket);
+                    self.shared.changed(&mut queue);
                 }
             },
             Next::Nothing | Next::Wait(_) => {}
@@ -451,7 +518,7 @@ impl Sender {
             let mut queue = lock(&self.shared.queue);
             let now = local::boot();
             let changed = queue.settle(&self.name, ticket, result, now, fastrand::f64());
-            self.shared.discard(&mut queue);
+            self.shared.changed(&mut queue);
             (changed, queue.state(&self.name))
         };
         match result {
@@ -490,10 +557,9 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use async_trait::async_trait;
     use bytes::Bytes;
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::delivery::item::tests::item;
@@ -608,15 +674,106 @@ mod tests {
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
         until(&mut states, |state| state.delivered == 1).await;
         outbox.push(item(Class::Alert, "2", b"body"));
-        let state = until(&mut states, |state| state.delivered == 2).await;
-        assert!(!state.on_disk);
+        until(&mut states, |state| state.delivered == 2 && !state.on_disk).await;
 
         // What waits in memory is written once that is possible.
         up.is_down.store(true, Ordering::Relaxed);
         outbox.push(item(Class::Alert, "3", b"body")).wait().await;
         std::fs::remove_file(folder.path().join("queue")).unwrap();
         outbox.push(item(Class::Alert, "4", b"body")).wait().await;
+        spool.shared.settled().await;
         assert_eq!(spool.waiting(), [("ops".to_owned(), 2, true)]);
+    }
+
+    /// What is logged on this thread while the guard lives.
+    fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Log(Arc::clone(&writer)));
+        (log, tracing::subscriber::set_default(subscriber.finish()))
+    }
+
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            lock(&self.0).extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn count(log: &Mutex<Vec<u8>>, what: &str) -> usize {
+        String::from_utf8(lock(log).clone()).unwrap().matches(what).count()
+    }
+
+    fn stamp() -> Stamp {
+        item(Class::Alert, "", b"").at
+    }
+
+    /// Takes everything, and puts something that cannot be removed in the place of what it took, as if the disk had
+    /// become read-only.
+    struct Breaker(std::path::PathBuf);
+
+    #[async_trait]
+    impl Endpoint for Breaker {
+        async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+            let file = self.0.join(format!("{:0>20}.item", item.key));
+            std::fs::remove_file(&file).unwrap();
+            std::fs::create_dir(&file).unwrap();
+            Ok(Answer { status: 200, body: Bytes::new() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_removes_nothing_any_more_is_told_once_and_asked_again_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, _states) = start(folder.path());
+        let outbox = spool.lane("ops", sink(true));
+        for key in ["1", "2", "3"] {
+            outbox.push(item(Class::Alert, key, b"body")).wait().await;
+        }
+        spool.retain(&BTreeSet::new());
+
+        let (log, _guard) = log();
+        let (spool, mut states) = start(folder.path());
+        let lane = folder.path().join("queue/ops");
+        spool.lane("ops", Arc::new(Breaker(lane.clone())));
+        let state = until(&mut states, |state| state.delivered == 3 && !state.on_disk).await;
+        assert_eq!(state.queued, 0);
+        spool.shared.settled().await;
+        assert_eq!(count(&log, " WARN "), 1);
+        for file in std::fs::read_dir(&lane).unwrap() {
+            let path = file.unwrap().path();
+            std::fs::remove_dir(&path).unwrap();
+            std::fs::write(&path, b"it would be sent again").unwrap();
+        }
+        spool.keep_house(stamp());
+        until(&mut states, |state| state.on_disk).await;
+        assert_eq!(std::fs::read_dir(&lane).unwrap().count(), 0);
+        assert_eq!((count(&log, " WARN "), count(&log, "can be written again")), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_has_refused_is_safe_once_it_is_asked_again_or_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("queue"), b"a file is in the way").unwrap();
+        let (spool, mut states) = start(folder.path());
+        let (up, down) = (sink(false), sink(true));
+        let (good, bad) = (spool.lane("up", up), spool.lane("down", down));
+        let delivered = good.push(item(Class::Alert, "1", b"body"));
+        let waits = bad.push(item(Class::Alert, "1", b"body"));
+        until(&mut states, |state| state.delivered == 1).await;
+        waits.wait().await;
+        assert!(delivered.is_safe() && !waits.is_safe());
+        std::fs::remove_file(folder.path().join("queue")).unwrap();
+        spool.keep_house(stamp());
+        waits.wait().await;
+        assert!(waits.is_safe());
+        assert_eq!(spool.waiting(), [("down".to_owned(), 1, true)]);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::item::{Corrupt, Item, MOST_BYTES};
 use super::queue::{Found, Ticket};
@@ -25,26 +25,35 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// Whether the state directory can be written: all who write there share one, so that a disk which fails is told once.
-#[derive(Clone, Debug, Default)]
-pub struct Health(Arc<AtomicBool>);
+/// Whether the state directory can be written, as one of those sees it who write there. They share what has been told, so
+/// that a disk which fails is told once, and that it works again once nobody fails any more.
+#[derive(Debug, Default)]
+pub struct Health {
+    is_failing: bool,
+    failing: Arc<AtomicUsize>,
+}
 
 impl Health {
-    /// Somebody cannot write to `folder`.
-    pub fn fails(&self, folder: &Path, error: &dyn std::fmt::Display) {
-        if !self.0.swap(true, Ordering::Relaxed) {
+    /// For another one who writes there.
+    pub fn share(&self) -> Self {
+        Self { is_failing: false, failing: Arc::clone(&self.failing) }
+    }
+
+    /// This one cannot write to `folder`.
+    pub fn fails(&mut self, folder: &Path, error: &dyn std::fmt::Display) {
+        if !std::mem::replace(&mut self.is_failing, true) && self.failing.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!(
                 folder = %folder.display(),
                 %error,
                 "the state directory cannot be written: what fires and what waits for delivery is kept in memory, and lost \
-                 with the process: make room, or let the agent's user write there"
+                 with the process, and what was kept there may be sent again: make room, or let the agent's user write there"
             );
         }
     }
 
-    /// Somebody could write.
-    pub fn works(&self) {
-        if self.0.swap(false, Ordering::Relaxed) {
+    /// This one could write all that it has.
+    pub fn works(&mut self) {
+        if std::mem::take(&mut self.is_failing) && self.failing.fetch_sub(1, Ordering::Relaxed) == 1 {
             tracing::info!("the state directory can be written again");
         }
     }
@@ -175,13 +184,15 @@ impl Store {
     }
 
     /// Removes an item; one that is gone already is as good.
-    pub fn remove(&self, ticket: &Ticket) {
+    ///
+    /// # Errors
+    /// It is still there, and another process would send it again.
+    pub fn remove(&self, ticket: &Ticket) -> io::Result<()> {
         let path = self.path(ticket);
-        // A read-only disk refuses to remove even what is not there.
-        if let Err(error) = fs::remove_file(&path)
-            && path.exists()
-        {
-            tracing::warn!(path = %path.display(), %error, "a delivered item cannot be removed: it will be sent again after a restart");
+        match fs::remove_file(&path) {
+            // A read-only disk refuses to remove even what is not there.
+            Err(error) if path.symlink_metadata().is_ok() => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -233,8 +244,8 @@ mod tests {
         let kept = item(Class::Alert, "key", b"body");
         store.write(&ticket("ops", 7), &kept).unwrap();
         store.write(&ticket("ops", 8), &kept).unwrap();
-        store.remove(&ticket("ops", 8));
-        store.remove(&ticket("ops", 9));
+        store.remove(&ticket("ops", 8)).unwrap();
+        store.remove(&ticket("ops", 9)).unwrap();
         let inventory = Store::new(folder.path().join("queue")).scan().unwrap();
         let expected =
             Found { ticket: ticket("ops", 7), class: Class::Alert, key: "key".into(), at: kept.at, bytes: 4 };

@@ -120,7 +120,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
     let folder = Folder::open(config.state_dir.as_ref());
-    let store = folder.as_ref().map(|folder| (Store::new(folder.path.join("queue")), folder.health.clone()));
+    let store = folder.as_ref().map(|folder| (Store::new(folder.path.join("queue")), folder.health.share()));
     let (mut recorder, left) = Recorder::open(folder);
     let (engine, untold) = match left {
         Some(left) => {
@@ -164,8 +164,10 @@ pub async fn run(
     flow.measuring.end();
     flow.status.end();
     let image = flow.engine.image();
-    flow.recorder.record(image, DISK).await;
+    flow.recorder.record(image.clone(), DISK).await;
     flow.reporters.end(DRAIN).await;
+    // Some of what was still to be told may have been delivered.
+    flow.recorder.record(image, DISK).await;
     ended.map_err(RunError::Ailing)
 }
 
@@ -319,7 +321,7 @@ impl Flow {
     async fn look_around(&mut self, options: &Options<'_>) -> Result<(), Ailment> {
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_HOUSE) {
-            self.reporters.expire();
+            self.reporters.keep_house();
             self.recorder.record(self.engine.image(), Duration::ZERO).await;
         }
         self.reporters.repost(&self.engine, &self.published.load(), local::read());

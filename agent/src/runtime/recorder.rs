@@ -43,7 +43,7 @@ impl Folder {
             Ok(lock) => lock,
             // What can be read may still be of use, and the disk may become writable again.
             Err(error) => {
-                let health = Health::default();
+                let mut health = Health::default();
                 health.fails(path, &error);
                 return Some(Self { path: path.clone(), health, _lock: None });
             }
@@ -66,9 +66,14 @@ pub(super) struct Recorder {
     folder: Option<Folder>,
     boot_id: String,
     writing: Option<JoinHandle<Result<(), FileError>>>,
-    is_failing: bool,
-    /// What is to be told, and is not known to wait in its queues.
-    untold: Vec<Untold>,
+    /// What is to be told, and is neither on disk in its queues nor delivered.
+    untold: Vec<OnItsWay>,
+}
+
+/// What is to be told, and what is known of it once it is in its queues.
+struct OnItsWay {
+    untold: Untold,
+    told: Option<Told>,
 }
 
 /// A disk that hangs is no reason to remember more than this.
@@ -84,7 +89,7 @@ impl Recorder {
                 None
             })
         });
-        (Self { folder, boot_id, writing: None, is_failing: false, untold: Vec::new() }, left)
+        (Self { folder, boot_id, writing: None, untold: Vec::new() }, left)
     }
 
     /// Whether `state` was written in the present boot of the host, so that its boot clock is ours.
@@ -94,17 +99,30 @@ impl Recorder {
 
     /// From now on this is part of the state, because it is to be told.
     pub(super) fn add(&mut self, untold: &[Untold]) {
-        self.untold.extend_from_slice(untold);
+        self.untold.extend(untold.iter().map(|untold| OnItsWay { untold: untold.clone(), told: None }));
         let excess = self.untold.len().saturating_sub(MOST_UNTOLD);
         self.untold.drain(..excess);
     }
 
-    /// Waits no longer than `patience` until all that was told waits in its queues. What does not get there in time stays
-    /// part of the state until something later does: to tell it again would only repeat a key.
-    pub(super) async fn keep_until(&mut self, told: Told, patience: Duration) {
-        if timeout(patience, told.wait()).await.is_ok() {
-            self.untold.clear();
+    /// Takes note that what was added last has been told, and waits no longer than `patience` until it is on disk in its
+    /// queues. What does not get there stays part of the state until it does, or is delivered: to tell it again would only
+    /// repeat a key.
+    pub(super) async fn keep_until(&mut self, mut told: Vec<Told>, patience: Duration) {
+        let wait = async {
+            for one in &mut told {
+                one.wait().await;
+            }
+        };
+        // Some may be on disk even if others are not.
+        let _ = timeout(patience, wait).await;
+        for (one, told) in self.untold.iter_mut().rev().zip(told.into_iter().rev()) {
+            one.told = Some(told);
         }
+        self.cross_off();
+    }
+
+    fn cross_off(&mut self) {
+        self.untold.retain_mut(|one| !one.told.as_mut().is_some_and(Told::is_safe));
     }
 
     /// Writes the state, and waits for it no longer than `patience`. While an earlier write hangs, none is begun.
@@ -112,8 +130,10 @@ impl Recorder {
         if !self.settle(patience).await {
             return;
         }
+        self.cross_off();
         let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
-        let state = State { boot_id: self.boot_id.clone(), image, untold: self.untold.clone() };
+        let untold = self.untold.iter().map(|one| one.untold.clone()).collect();
+        let state = State { boot_id: self.boot_id.clone(), image, untold };
         self.writing = Some(spawn_blocking(move || state::save(&folder, &state)));
         self.settle(patience).await;
     }
@@ -123,19 +143,86 @@ impl Recorder {
         let Some(writing) = &mut self.writing else { return true };
         let Ok(written) = timeout(patience, writing).await else { return false };
         self.writing = None;
-        let Some(folder) = &self.folder else { return true };
+        let Some(Folder { path, health, .. }) = &mut self.folder else { return true };
         match written {
-            Ok(Ok(())) if self.is_failing => {
-                self.is_failing = false;
-                folder.health.works();
-            }
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                self.is_failing = true;
-                folder.health.fails(&folder.path, &error);
-            }
-            Err(error) => folder.health.fails(&folder.path, &error),
+            Ok(Ok(())) => health.works(),
+            Ok(Err(error)) => health.fails(path, &error),
+            Err(error) => health.fails(path, &error),
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::clock::local;
+    use crate::clock::time::{Reading, Span};
+    use crate::config::load::parse;
+    use crate::delivery::item::Item;
+    use crate::delivery::queue::Budget;
+    use crate::delivery::request::{Answer, Endpoint, Failure};
+    use crate::delivery::spool::Spool;
+    use crate::delivery::store::Store;
+    use crate::engine::{Engine, Event};
+    use crate::notify::message::{item, message};
+
+    struct Down;
+
+    #[async_trait]
+    impl Endpoint for Down {
+        async fn attempt(&self, _: &Item) -> Result<Answer, Failure> {
+            Err(Failure::transient("it is down"))
+        }
+    }
+
+    /// An engine that has something to tell: it has no source that answers.
+    fn untold() -> (Image, Untold) {
+        let text = "sources: [{name: a, ntp: 127.0.0.1}]\nalerts: { boot_grace: 0s, clock-unverified: { for: 1s } }";
+        let config = Arc::new(parse(text, Path::new("test.yaml"), &|_| None).unwrap());
+        let start = local::read();
+        let mut engine = Engine::new(config, start);
+        let mut transitions = (0..600).flat_map(|second| {
+            let passed = Span::from_seconds(f64::from(second));
+            let now = Reading { boot: start.boot.plus(passed), system: start.system.plus(passed) };
+            engine.handle(Event::Tick { kernel: None, asleep: Span::ZERO }, now).transitions
+        });
+        let transition = transitions.next().unwrap();
+        drop(transitions);
+        let message = message(&transition, "host", &BTreeMap::new(), start.system);
+        (engine.image(), Untold { transition, message })
+    }
+
+    #[tokio::test]
+    async fn what_is_neither_on_disk_nor_delivered_stays_part_of_the_state() {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let dir = tempfile::tempdir().unwrap();
+        let folder = || Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true })).unwrap();
+        let (path, health) = (dir.path().join("queue"), Health::default());
+        std::fs::write(&path, b"a file is in the way").unwrap();
+        let budget = Budget { size: 1_000_000, age: PATIENCE };
+        let spool = Spool::start(Some((Store::new(path.clone()), health)), budget, |_| {});
+        let outbox = spool.lane("ops", Arc::new(Down));
+        let (image, untold) = untold();
+        let left = || state::load(dir.path()).unwrap().unwrap().untold;
+
+        let (mut recorder, _) = Recorder::open(Some(folder()));
+        recorder.add(std::slice::from_ref(&untold));
+        let kept = vec![outbox.push(item(&untold.message, untold.transition.at).unwrap())];
+        recorder.keep_until(vec![Told { kept, logged: None }], PATIENCE).await;
+        recorder.record(image.clone(), PATIENCE).await;
+        assert_eq!(left(), std::slice::from_ref(&untold));
+
+        std::fs::remove_file(&path).unwrap();
+        spool.keep_house(untold.transition.at);
+        outbox.kept(untold.message.key()).wait().await;
+        recorder.record(image, PATIENCE).await;
+        assert_eq!(left(), []);
     }
 }

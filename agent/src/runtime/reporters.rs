@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::StartError;
@@ -27,6 +26,7 @@ use crate::state::Untold;
 use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
 use crate::telemetry::export::{Parts, Telemetry};
 use crate::telemetry::gateway::Signal;
+use crate::telemetry::logs::Logged;
 use crate::telemetry::resource::hostname;
 use crate::vitals::Ailment;
 
@@ -77,23 +77,27 @@ impl Listener {
     }
 }
 
-/// What was told, on its way.
+/// A transition on its way to all who are told.
 #[derive(Default)]
 pub(super) struct Told {
-    kept: Vec<Kept>,
-    logged: Vec<oneshot::Receiver<()>>,
+    pub(super) kept: Vec<Kept>,
+    pub(super) logged: Option<Logged>,
 }
 
 impl Told {
     /// Waits until it outlives the process, as far as it can.
-    pub(super) async fn wait(self) {
-        for one in self.kept {
+    pub(super) async fn wait(&mut self) {
+        for one in &self.kept {
             one.wait().await;
         }
-        for one in self.logged {
-            // The exporter may have ended meanwhile.
-            let _ = one.await;
+        if let Some(logged) = &mut self.logged {
+            logged.wait().await;
         }
+    }
+
+    /// Whether it outlives the process or has been told.
+    pub(super) fn is_safe(&mut self) -> bool {
+        self.kept.iter().all(Kept::is_safe) && self.logged.as_mut().is_none_or(Logged::is_safe)
     }
 }
 
@@ -204,35 +208,31 @@ impl Reporters {
     }
 
     /// Tells transitions to all, and returns at once.
-    pub(super) fn tell(&mut self, untold: &[Untold]) -> Told {
-        let mut told = Told::default();
-        for Untold { transition, message } in untold {
-            if let Err(error) = self.tell_one(transition, message, &mut told) {
+    pub(super) fn tell(&mut self, untold: &[Untold]) -> Vec<Told> {
+        let tell = |Untold { transition, message }: &Untold| {
+            self.tell_one(transition, message).unwrap_or_else(|error| {
                 tracing::error!(%error, "an alert cannot be written as JSON");
-            }
-        }
-        told
+                Told::default()
+            })
+        };
+        untold.iter().map(tell).collect()
     }
 
-    fn tell_one(
-        &mut self,
-        transition: &Transition,
-        message: &AlertMessage,
-        all: &mut Told,
-    ) -> Result<(), serde_json::Error> {
+    fn tell_one(&mut self, transition: &Transition, message: &AlertMessage) -> Result<Told, serde_json::Error> {
+        let mut told_to = Told::default();
         if self.to_stderr {
             write_line(&item(message, transition.at)?.body);
         }
         for listener in &mut self.listeners {
             let Some(seen) = told(&listener.channel, transition) else { continue };
             let message = channel::message(message, &seen);
-            all.kept.push(listener.outbox.push(item(&message, transition.at)?));
+            told_to.kept.push(listener.outbox.push(item(&message, transition.at)?));
             // What was to be told again may be over.
             listener.outbox.push_latest(None);
         }
         let alerts = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.alerts.as_ref());
-        all.logged.extend(alerts.map(|alerts| alerts.write(transition, message)));
-        Ok(())
+        told_to.logged = alerts.map(|alerts| alerts.write(transition, message));
+        Ok(told_to)
     }
 
     /// Tells what fires again to those who would take it for resolved otherwise, where it is time.
@@ -247,9 +247,9 @@ impl Reporters {
         }
     }
 
-    /// Gives up what has waited for too long.
-    pub(super) fn expire(&self) {
-        self.spool.expire(self.sources.clock.now());
+    /// Gives up what has waited for too long, and asks the disk again for what it has refused.
+    pub(super) fn keep_house(&self) {
+        self.spool.keep_house(self.sources.clock.now());
     }
 
     /// What is wrong with the tasks that report, at `now`.

@@ -104,7 +104,7 @@ impl Telemetry {
                 logs.set_resource(&resource);
                 let (records, inbox) = mpsc::unbounded_channel();
                 tasks.push(Task::spawn("log export", |_| export_logs(inbox, logs)));
-                Some(AlertLog::new(records))
+                Some(AlertLog::new(records, outbox.clone()))
             }
             None => None,
         };
