@@ -12,6 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use crate::snapshot::Snapshot;
+use crate::vitals::Pulse;
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -79,9 +80,12 @@ pub fn remove(path: &Path) {
 }
 
 /// Answers everybody who connects.
-pub async fn serve(listener: UnixListener, published: Arc<ArcSwap<Snapshot>>) {
+pub async fn serve(listener: UnixListener, published: Arc<ArcSwap<Snapshot>>, pulse: Pulse) {
     loop {
-        match listener.accept().await {
+        pulse.rest();
+        let accepted = listener.accept().await;
+        pulse.expect(PATIENCE);
+        match accepted {
             Ok((stream, _)) => {
                 let answer = serde_json::to_vec(&**published.load()).unwrap_or_default();
                 tokio::spawn(async move {

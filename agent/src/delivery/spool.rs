@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::item::{Class, Item};
 use super::queue::{Budget, Chore, Keeping, Next, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
-use super::store::{Health, Inventory, ReadError, Store};
+use super::store::{HANGS, Hangs, Health, Inventory, ReadError, Store};
 use crate::clock::local;
 use crate::clock::time::Span;
 use crate::clock::true_clock::Stamp;
@@ -55,6 +56,8 @@ struct Shared {
     queue: Mutex<Queue>,
     lanes: Mutex<BTreeMap<String, Lane>>,
     store: Option<Store>,
+    /// How long the disk may take for one thing before it counts as one that hangs.
+    patience: Duration,
     /// There may be something to do for the disk.
     chores: Notify,
     /// The disk is at work.
@@ -86,6 +89,15 @@ impl Spool {
         budget: Budget,
         tell: impl Fn(Delivery) + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(store, budget, HANGS, tell)
+    }
+
+    fn start_with(
+        store: Option<(Store, Health)>,
+        budget: Budget,
+        patience: Duration,
+        tell: impl Fn(Delivery) + Send + Sync + 'static,
+    ) -> Self {
         let (store, inventory) = store.and_then(scan).unzip();
         let (store, health) = store.unzip();
         let Inventory { found, highest } = inventory.unwrap_or_default();
@@ -96,6 +108,7 @@ impl Spool {
             queue: Mutex::new(queue),
             lanes: Mutex::default(),
             store: store.clone(),
+            patience,
             chores: Notify::new(),
             is_busy: AtomicBool::new(false),
             progress: Notify::new(),
@@ -103,8 +116,9 @@ impl Spool {
         });
         let keeper = store.zip(health).map(|(store, health)| {
             let shared = Arc::clone(&shared);
-            let keeper = Keeper { shared, store, health, do_writes_fail: false, do_removals_fail: false };
-            Task::spawn("queue on disk", |_| keeper.run())
+            let keeper =
+                |pulse| Keeper { shared, store, health, pulse, do_writes_fail: false, do_removals_fail: false };
+            Task::spawn("queue on disk", |pulse| keeper(pulse).run())
         });
         Self { shared, keeper }
     }
@@ -328,6 +342,7 @@ struct Keeper {
     shared: Arc<Shared>,
     store: Store,
     health: Health,
+    pulse: Pulse,
     /// Nothing could be written since something was refused.
     do_writes_fail: bool,
     /// Something that is to be removed is still there.
@@ -342,6 +357,7 @@ impl Keeper {
                 Some(Chore::Write(ticket, item)) => self.write(ticket, item).await,
                 None => {
                     self.shared.progress.notify_waiters();
+                    self.pulse.rest();
                     self.shared.chores.notified().await;
                     continue;
                 }
@@ -388,9 +404,23 @@ impl Keeper {
         }
     }
 
-    async fn attempt(&self, ticket: &Ticket, item: &Item) -> io::Result<()> {
+    async fn attempt(&mut self, ticket: &Ticket, item: &Item) -> io::Result<()> {
         let (store, ticket, item) = (self.store.clone(), ticket.clone(), item.clone());
-        blocking(move || store.write(&ticket, &item)).await?
+        self.on_disk(move || store.write(&ticket, &item)).await?
+    }
+
+    /// Does something on the disk, however long that takes. A disk that hangs is told like any other that fails; to start
+    /// the agent anew would not mend it, and live delivery goes on without it.
+    async fn on_disk<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        let mut working = spawn_blocking(work);
+        self.pulse.expect(self.shared.patience);
+        if let Ok(done) = timeout(self.shared.patience, &mut working).await {
+            return done.map_err(io::Error::other);
+        }
+        self.pulse.rest();
+        self.health.fails(self.store.root(), &Hangs);
+        self.shared.set_on_disk(false);
+        working.await.map_err(io::Error::other)
     }
 
     async fn remove(&mut self, tickets: Vec<Ticket>) {
@@ -400,7 +430,7 @@ impl Keeper {
             attempts.filter_map(Result::err).unzip::<_, _, Vec<_>, Vec<_>>()
         };
         // Nothing in there panics.
-        let Ok((left, errors)) = blocking(remove).await else { return };
+        let Ok((left, errors)) = self.on_disk(remove).await else { return };
         let mut queue = lock(&self.shared.queue);
         queue.not_removed(left);
         match errors.first() {
@@ -415,10 +445,6 @@ impl Keeper {
             None => {}
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    spawn_blocking(work).await.map_err(io::Error::other)
 }
 
 /// The task that sends to one destination.
@@ -447,17 +473,14 @@ impl Sender {
                     }
                     tokio::time::sleep(then.since(now).to_duration().min(LAST_PAUSE)).await;
                     let next = lock(&self.shared.queue).next(&self.name, then);
-                    self.take(next).await;
+                    self.take(next, &pulse).await;
                 }
                 Next::Wait(then) => {
                     let pause = then.since(now).to_duration();
                     pulse.expect(pause);
                     self.rest(Some(pause)).await;
                 }
-                next => {
-                    pulse.expect(LONGEST_ATTEMPT);
-                    self.take(next).await;
-                }
+                next => self.take(next, &pulse).await,
             }
         }
     }
@@ -483,18 +506,16 @@ impl Sender {
         queue.is_safe(&self.name) && queue.state(&self.name).is_some_and(|state| state.error.is_some())
     }
 
-    async fn take(&self, next: Next) {
+    async fn take(&self, next: Next, pulse: &Pulse) {
         match next {
-            Next::Item(ticket, item) => self.send(ticket, item).await,
-            Next::Stored(ticket) => match self.read(&ticket).await {
-                Ok(item) => self.send(Some(ticket), item).await,
+            Next::Item(ticket, item) => self.send(ticket, item, pulse).await,
+            Next::Stored(ticket) => match self.read(&ticket, pulse).await {
+                Some(Ok(item)) => self.send(Some(ticket), item, pulse).await,
                 // It may be read later, when there are fewer open files.
-                Err(ReadError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
-                    let failure =
-                        Err(Failure::transient(format!("an item that waits on disk cannot be read: {error}")));
-                    self.settle(Some(&ticket), &failure, Class::Alert, &ticket.number.to_string());
+                Some(Err(ReadError::Io(error))) if error.kind() != io::ErrorKind::NotFound => {
+                    self.is_unreadable(&ticket, &error);
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     if let Some(store) = &self.shared.store {
                         store.set_aside(&ticket, &error);
                     }
@@ -502,12 +523,20 @@ impl Sender {
                     queue.lose(&ticket);
                     self.shared.changed(&mut queue);
                 }
+                None => {}
             },
             Next::Nothing | Next::Wait(_) => {}
         }
     }
 
-    async fn send(&self, ticket: Option<Ticket>, item: Item) {
+    /// Notes that an item on disk could not be read, as if the destination had failed.
+    fn is_unreadable(&self, ticket: &Ticket, error: &dyn std::fmt::Display) {
+        let failure = Err(Failure::transient(format!("an item that waits on disk cannot be read: {error}")));
+        self.settle(Some(ticket), &failure, Class::Alert, &ticket.number.to_string());
+    }
+
+    async fn send(&self, ticket: Option<Ticket>, item: Item, pulse: &Pulse) {
+        pulse.expect(LONGEST_ATTEMPT);
         let endpoint = Arc::clone(&lock(&self.endpoint));
         let result = endpoint.attempt(&item).await;
         self.settle(ticket.as_ref(), &result, item.class, &item.key);
@@ -546,12 +575,25 @@ impl Sender {
         }
     }
 
-    async fn read(&self, ticket: &Ticket) -> Result<Item, ReadError> {
+    /// Reads an item, however long that takes; `None` where the end comes first. Nothing overtakes an item that waits on a
+    /// disk that hangs: what resolves an alert must not arrive before what fires it.
+    async fn read(&self, ticket: &Ticket, pulse: &Pulse) -> Option<Result<Item, ReadError>> {
         let Some(store) = self.shared.store.clone() else {
-            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+            return Some(Err(io::Error::from(io::ErrorKind::NotFound).into()));
         };
         let wanted = ticket.clone();
-        blocking(move || store.read(&wanted)).await?
+        let mut reading = spawn_blocking(move || store.read(&wanted));
+        let flat = |read: Result<_, JoinError>| read.unwrap_or_else(|error| Err(io::Error::other(error).into()));
+        pulse.expect(self.shared.patience);
+        if let Ok(read) = timeout(self.shared.patience, &mut reading).await {
+            return Some(flat(read));
+        }
+        pulse.rest();
+        self.is_unreadable(ticket, &Hangs);
+        tokio::select! {
+            read = &mut reading => Some(flat(read)),
+            () = self.closing.cancelled() => None,
+        }
     }
 }
 
@@ -712,6 +754,90 @@ mod tests {
 
     fn stamp() -> Stamp {
         item(Class::Alert, "", b"").at
+    }
+
+    /// A disk that hangs until the sender is used: there is one thread for it, and that is busy.
+    fn hang() -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel();
+        spawn_blocking(move || held.recv());
+        release
+    }
+
+    fn with_one_thread_for_the_disk(test: impl Future<Output = ()>) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().max_blocking_threads(1).build().unwrap().block_on(test);
+    }
+
+    fn start_with_little_patience(folder: &std::path::Path) -> (Spool, mpsc::UnboundedReceiver<Delivery>) {
+        let (told, states) = mpsc::unbounded_channel();
+        let tell = move |state| told.send(state).unwrap_or(());
+        let store = (Store::new(folder.join("queue")), Health::default());
+        (Spool::start_with(Some(store), BUDGET, Duration::from_millis(50), tell), states)
+    }
+
+    fn in_a_year() -> Span {
+        local::awake().plus(Span::from_seconds(3e7))
+    }
+
+    #[test]
+    fn a_disk_that_hangs_is_told_once_holds_up_nothing_and_gets_all_when_it_goes_on() {
+        with_one_thread_for_the_disk(async {
+            let folder = tempfile::tempdir().unwrap();
+            let (log, _guard) = log();
+            let (spool, mut states) = start_with_little_patience(folder.path());
+            let release = hang();
+            let (up, down) = (spool.lane("up", sink(false)), spool.lane("down", sink(true)));
+            down.push(item(Class::Alert, "1", b"body"));
+            until(&mut states, |state| !state.on_disk).await;
+            for (key, delivered) in [("2", 1), ("3", 2)] {
+                up.push(item(Class::Alert, key, b"body"));
+                until(&mut states, |state| state.delivered == delivered).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert_eq!(count(&log, "does not answer"), 1);
+            let keeper = spool.keeper.as_ref().unwrap();
+            assert_eq!(keeper.ailment(in_a_year()), None, "another start would not mend it");
+            assert_eq!(spool.waiting(), [("down".to_owned(), 1, false)]);
+            release.send(()).unwrap();
+            until(&mut states, |state| state.on_disk).await;
+            spool.shared.settled().await;
+            assert_eq!(spool.waiting(), [("down".to_owned(), 1, true)]);
+            assert_eq!(count(&log, "can be written again"), 1);
+        });
+    }
+
+    #[test]
+    fn what_waits_on_a_disk_that_hangs_waits_for_it_and_nobody_else_does() {
+        with_one_thread_for_the_disk(async {
+            let folder = tempfile::tempdir().unwrap();
+            let (spool, mut states) = start_with_little_patience(folder.path());
+            let (first, other) = (sink(true), sink(false));
+            let (outbox, live) =
+                (spool.lane("ops", Arc::clone(&first) as Arc<dyn Endpoint>), spool.lane("live", other));
+            outbox.push(item(Class::Alert, "1", b"body")).wait().await;
+            first.attempts.notified().await;
+            let release = hang();
+            first.is_down.store(false, Ordering::Relaxed);
+            outbox.push(item(Class::Alert, "2", b"body"));
+            live.push(item(Class::Alert, "3", b"body"));
+            until(&mut states, |state| state.destination == "live" && state.delivered == 1).await;
+            let hangs = |state: &Delivery| state.error.as_ref().is_some_and(|error| error.contains("does not answer"));
+            until(&mut states, hangs).await;
+            assert_eq!(spool.ailment(in_a_year()), None);
+            release.send(()).unwrap();
+            until(&mut states, |state| state.destination == "ops" && state.delivered == 2).await;
+            assert_eq!(*lock(&first.taken), ["1", "2"]);
+        });
+    }
+
+    #[tokio::test]
+    async fn a_keeper_that_has_ended_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut spool, _states) = start(folder.path());
+        assert_eq!(spool.ailment(local::awake()), None);
+        spool.keeper = Some(Task::spawn("queue on disk", |_| async {}));
+        tokio::task::yield_now().await;
+        assert_eq!(spool.ailment(local::awake()), Some(Ailment::Dead("queue on disk".into())));
     }
 
     /// Takes everything, and puts something that cannot be removed in the place of what it took, as if the disk had

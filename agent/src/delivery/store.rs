@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::item::{Corrupt, Item, MOST_BYTES};
 use super::queue::{Found, Ticket};
@@ -24,6 +25,14 @@ const DAMAGED: &str = "damaged";
 pub struct Store {
     root: PathBuf,
 }
+
+/// A disk that takes longer than this for one file hangs: not even one that is busy does.
+pub const HANGS: Duration = Duration::from_secs(30);
+
+/// What a disk that hangs says.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the disk does not answer")]
+pub struct Hangs;
 
 /// Whether the state directory can be written, as one of those sees it who write there. They share what has been told, so
 /// that a disk which fails is told once, and that it works again once nobody fails any more.

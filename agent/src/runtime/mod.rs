@@ -188,7 +188,10 @@ impl Status {
         match status::listen(path) {
             Ok(listener) => {
                 let published = Arc::clone(published);
-                Ok(Self { task: Some(Task::spawn("status", |_| status::serve(listener, published))), ..none })
+                Ok(Self {
+                    task: Some(Task::spawn("status", |pulse| status::serve(listener, published, pulse))),
+                    ..none
+                })
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
                 tracing::warn!(socket = %path.display(), %error, "`skewguard status` cannot ask this agent");

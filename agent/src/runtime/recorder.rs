@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::reporters::Told;
 use crate::config::checked::StateDir;
-use crate::delivery::store::Health;
+use crate::delivery::store::{HANGS, Hangs, Health};
 use crate::engine::Image;
 use crate::state::{self, FileError, State, Untold};
 use crate::sys;
@@ -65,9 +65,15 @@ impl Folder {
 pub(super) struct Recorder {
     folder: Option<Folder>,
     boot_id: String,
-    writing: Option<JoinHandle<Result<(), FileError>>>,
+    writing: Option<Writing>,
     /// What is to be told, and is neither on disk in its queues nor delivered.
     untold: Vec<OnItsWay>,
+}
+
+/// A write of the state that is under way.
+struct Writing {
+    write: JoinHandle<Result<(), FileError>>,
+    since: Instant,
 }
 
 /// What is to be told, and what is known of it once it is in its queues.
@@ -134,16 +140,24 @@ impl Recorder {
         let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
         let untold = self.untold.iter().map(|one| one.untold.clone()).collect();
         let state = State { boot_id: self.boot_id.clone(), image, untold };
-        self.writing = Some(spawn_blocking(move || state::save(&folder, &state)));
+        let write = spawn_blocking(move || state::save(&folder, &state));
+        self.writing = Some(Writing { write, since: Instant::now() });
         self.settle(patience).await;
     }
 
     /// Waits for the write that is under way; returns whether there is none any more.
     async fn settle(&mut self, patience: Duration) -> bool {
-        let Some(writing) = &mut self.writing else { return true };
-        let Ok(written) = timeout(patience, writing).await else { return false };
+        let (Some(Writing { write, since }), Some(Folder { path, health, .. })) = (&mut self.writing, &mut self.folder)
+        else {
+            return true;
+        };
+        let Ok(written) = timeout(patience, write).await else {
+            if since.elapsed() > HANGS {
+                health.fails(path, &Hangs);
+            }
+            return false;
+        };
         self.writing = None;
-        let Some(Folder { path, health, .. }) = &mut self.folder else { return true };
         match written {
             Ok(Ok(())) => health.works(),
             Ok(Err(error)) => health.fails(path, &error),

@@ -103,7 +103,7 @@ impl Telemetry {
                 let mut logs = prepare(logs, config, compress("LOGS")).build()?;
                 logs.set_resource(&resource);
                 let (records, inbox) = mpsc::unbounded_channel();
-                tasks.push(Task::spawn("log export", |_| export_logs(inbox, logs)));
+                tasks.push(Task::spawn("log export", |pulse| export_logs(inbox, logs, pulse)));
                 Some(AlertLog::new(records, outbox.clone()))
             }
             None => None,
@@ -145,6 +145,9 @@ struct Collected {
     published: Published,
 }
 
+/// Neither the network nor, for more than a second, the disk holds up the export of a record.
+const ENCODE: Duration = Duration::from_secs(2);
+
 /// How often an exporter that waits for the first estimate looks for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -184,8 +187,11 @@ async fn export_metrics(
     drop(provider);
 }
 
-async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogExporter) {
-    while let Some(entry) = entries.recv().await {
+async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogExporter, pulse: Pulse) {
+    loop {
+        pulse.rest();
+        let Some(entry) = entries.recv().await else { break };
+        pulse.expect(ENCODE);
         match entry {
             Entry::Record(record, scope) => {
                 if let Err(error) = exporter.export(LogBatch::new(&[(&record, &scope)])).await {
