@@ -24,6 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_WISH: Duration = Duration::from_secs(3_600);
 /// A fleet that was told the same does not come back at the same moment: up to this part of it is added.
 const WISH_SPREAD: f64 = 0.1;
+/// An item that cannot be read is tried so often, which takes two minutes: what the host is short of may be there again.
+const MOST_READS: u32 = 8;
 /// The distance between items that have waited, so that a fleet which comes back does not trample its collector.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -116,6 +118,8 @@ struct Entry {
     item: Option<Item>,
     /// The disk has refused it, and is not asked again before it is time to.
     is_refused: bool,
+    /// How often it could not be read from disk.
+    failed_reads: u32,
 }
 
 /// One destination.
@@ -163,7 +167,8 @@ impl Queue {
             queue.next_number = queue.next_number.max(number.saturating_add(1));
             let lane = queue.lane(&lane);
             let key = (class == Class::Alert).then(|| key.into());
-            lane.entries.push_back(Entry { number, class, key, at, since: None, bytes, item: None, is_refused: false });
+            let (since, item, is_refused, failed_reads) = (None, None, false, 0);
+            lane.entries.push_back(Entry { number, class, key, at, since, bytes, item, is_refused, failed_reads });
             lane.is_backlog = true;
         }
         for lane in queue.lanes.values_mut() {
@@ -206,8 +211,9 @@ impl Queue {
         }
         let key = is_alert.then(|| item.key.as_str().into());
         let bytes = length(item.body.len());
-        let (class, at, since) = (item.class, item.at, Some(now));
-        lane.entries.push_back(Entry { number, class, key, at, since, bytes, item: Some(item), is_refused: false });
+        let (class, at, since, is_refused, failed_reads) = (item.class, item.at, Some(now), false, 0);
+        let item = Some(item);
+        lane.entries.push_back(Entry { number, class, key, at, since, bytes, item, is_refused, failed_reads });
         self.next_number = number.saturating_add(1);
         self.keep_to_budget();
         self.lane(&name).count();
@@ -234,6 +240,14 @@ impl Queue {
         if let Some(entry) = self.entry(ticket) {
             entry.is_refused = true;
         }
+    }
+
+    /// Takes note that an item could not be read from disk; returns whether it never will be, as far as anybody can know.
+    pub fn unreadable(&mut self, ticket: &Ticket) -> bool {
+        self.entry(ticket).is_some_and(|entry| {
+            entry.failed_reads = entry.failed_reads.saturating_add(1);
+            entry.failed_reads >= MOST_READS
+        })
     }
 
     /// Takes note that the disk has refused to remove these.

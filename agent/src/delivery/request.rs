@@ -71,7 +71,8 @@ pub struct Post {
     pub timeout: Duration,
 }
 
-/// Sends one POST and judges the answer by its status: 2xx is success; 4xx is final, except 408 and 429.
+/// Sends one POST and judges the answer by its status: 2xx is success; 4xx is final, except 408 and 429; and so is 3xx,
+/// because nobody follows it: a secret in a header is meant for this server alone.
 ///
 /// # Errors
 /// Everything but success.
@@ -95,7 +96,7 @@ pub async fn send(client: &reqwest::Client, post: Post) -> Result<Answer, Failur
     }
     Err(Failure {
         reason: format!("status {}", answer.status),
-        retry: !status.is_client_error()
+        retry: !(status.is_client_error() || status.is_redirection())
             || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS),
         retry_after: retry_after.map(Duration::from_secs),
         answer: Some(answer),
@@ -169,6 +170,18 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::client::tests::plain;
+    use crate::demo::http::{Response, start};
+
+    #[tokio::test]
+    async fn what_another_attempt_cannot_change_is_final_and_a_redirection_is() {
+        for (status, retry) in [(302, false), (308, false), (400, false), (408, true), (429, true), (503, true)] {
+            let url = format!("http://{}/", start(move |_| Response::status(status)).await.unwrap());
+            let (headers, timeout) = (HeaderMap::new(), Duration::from_secs(5));
+            let failure = send(&plain(), Post { url, headers, body: Bytes::new(), timeout }).await.unwrap_err();
+            assert_eq!((failure.reason, failure.retry), (format!("status {status}"), retry));
+        }
+    }
 
     #[test]
     fn what_tls_says_is_found_under_any_number_of_io_errors() {

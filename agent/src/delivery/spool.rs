@@ -512,21 +512,32 @@ impl Sender {
             Next::Stored(ticket) => match self.read(&ticket, pulse).await {
                 Some(Ok(item)) => self.send(Some(ticket), item, pulse).await,
                 // It may be read later, when there are fewer open files.
-                Some(Err(ReadError::Io(error))) if error.kind() != io::ErrorKind::NotFound => {
+                Some(Err(ReadError::Io(error)))
+                    if error.kind() != io::ErrorKind::NotFound && !lock(&self.shared.queue).unreadable(&ticket) =>
+                {
                     self.is_unreadable(&ticket, &error);
                 }
-                Some(Err(error)) => {
-                    if let Some(store) = &self.shared.store {
-                        store.set_aside(&ticket, &error);
-                    }
-                    let mut queue = lock(&self.shared.queue);
-                    queue.lose(&ticket);
-                    self.shared.changed(&mut queue);
-                }
+                Some(Err(error)) => self.lose(ticket, error, pulse).await,
                 None => {}
             },
             Next::Nothing | Next::Wait(_) => {}
         }
+    }
+
+    /// Gives up an item that cannot be read.
+    async fn lose(&self, ticket: Ticket, error: ReadError, pulse: &Pulse) {
+        pulse.rest();
+        if let Some(store) = self.shared.store.clone() {
+            let aside = ticket.clone();
+            // Where it cannot be set aside either, the next start tries again.
+            let _ = spawn_blocking(move || store.set_aside(&aside, &error)).await;
+        }
+        let mut queue = lock(&self.shared.queue);
+        queue.lose(&ticket);
+        self.shared.changed(&mut queue);
+        let state = queue.state(&self.name);
+        drop(queue);
+        state.into_iter().for_each(&self.shared.tell);
     }
 
     /// Notes that an item on disk could not be read, as if the destination had failed.
@@ -931,6 +942,33 @@ mod tests {
         spool.close().await;
         assert_eq!(*lock(&up.taken), ["last words"]);
         assert_eq!(spool.waiting(), [("down".to_owned(), 1, true)]);
+    }
+
+    #[tokio::test]
+    async fn an_item_that_can_never_be_read_is_given_up_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, mut states) = start(folder.path());
+        let down = sink(true);
+        let outbox = spool.lane("ops", Arc::clone(&down) as Arc<dyn Endpoint>);
+        for key in ["1", "2"] {
+            outbox.push(item(Class::Alert, key, b"body")).wait().await;
+        }
+        // Reading a folder fails as reading from a broken disk does.
+        let file = folder.path().join("queue/ops/00000000000000000001.item");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        down.is_down.store(false, Ordering::Relaxed);
+        let state = loop {
+            lock(&spool.shared.queue).hurry("ops");
+            outbox.wake();
+            let state = until(&mut states, |state| state.queued <= 2).await;
+            if state.delivered == 1 {
+                break state;
+            }
+        };
+        assert_eq!((state.queued, state.dropped), (0, 1));
+        assert_eq!(*lock(&down.taken), ["2"]);
+        assert!(state.failures >= 7, "it was tried again and again: {state:?}");
     }
 
     #[tokio::test]
