@@ -13,8 +13,7 @@ use crate::config::checked::Tls;
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Load balancers close what is idle for a minute, and a request must not meet the closing. It is also why nobody whose
-/// certificate was judged by another time stays connected.
+/// Load balancers close what is idle for a minute, and a request must not meet the closing.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Why there is no client.
@@ -71,13 +70,15 @@ impl Clients {
             Some(tls) => self.tls.config(tls)?,
             None => self.tls.nobody()?,
         };
+        // Whoever exports often would never judge the certificate again, however wrong the time was by which it was judged.
+        let idle = usize::from(needs.tls.is_none());
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("skewguard/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(1)
+            .pool_max_idle_per_host(idle)
             .pool_idle_timeout(IDLE)
             .http1_only();
         let builder = if needs.is_proxied { builder } else { builder.no_proxy() };
@@ -99,7 +100,13 @@ fn needs(proxies: Proxies, url: Option<&str>, tls: &Tls) -> Needs {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
     use super::*;
+    use crate::delivery::tls::tests::{DAY, authority, server_named, set_slow_by};
 
     /// A client for servers on loopback.
     pub(crate) fn plain() -> reqwest::Client {
@@ -124,6 +131,37 @@ pub(crate) mod tests {
         assert_eq!(need(&HTTPS_PROXY, Some("http://127.0.0.1:4318")), (false, false));
         assert_eq!(need(&HTTPS_PROXY, Some("https://127.0.0.1:4318")), (true, false));
         assert_eq!(need(&HTTPS_PROXY, None), (true, true));
+    }
+
+    /// A server that closes no connection.
+    fn https(config: Arc<ServerConfig>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, stream.unwrap());
+                std::thread::spawn(move || {
+                    while stream.read(&mut [0; 4_096]).is_ok_and(|read| read > 0) {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn no_connection_outlives_the_time_by_which_its_certificate_was_judged() {
+        let (dir, authority, clock) = (tempfile::tempdir().unwrap(), authority("one"), Arc::new(TrueClock::default()));
+        let ca = dir.path().join("ca.pem");
+        std::fs::write(&ca, authority.pem()).unwrap();
+        let url = format!("https://{}/", https(server_named("127.0.0.1", &authority, -DAY, DAY)));
+        let tls = Tls { ca: Some(ca), identity: None };
+        let client = Clients::new(Arc::clone(&clock)).client(Some(&url), &tls).unwrap();
+        assert_eq!(client.get(&url).send().await.unwrap().status(), 200, "by the system clock");
+        set_slow_by(&clock, 2 * DAY, true);
+        assert!(client.get(&url).send().await.is_err(), "by true time it has expired");
     }
 
     #[test]

@@ -356,7 +356,7 @@ fn nanos(time: UnixTime) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::delivery) mod tests {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
     use rustls::{ClientConnection, InvalidMessage, ServerConfig, ServerConnection};
@@ -365,9 +365,9 @@ mod tests {
     use super::*;
     use crate::clock::time::{Anchor, SystemTime};
 
-    const DAY: i64 = 86_400;
+    pub(in crate::delivery) const DAY: i64 = 86_400;
 
-    type Authority = CertifiedIssuer<'static, KeyPair>;
+    pub(in crate::delivery) type Authority = CertifiedIssuer<'static, KeyPair>;
 
     /// Validity in seconds from now, by the system clock.
     fn params(names: &[&str], from: i64, to: i64) -> CertificateParams {
@@ -381,7 +381,7 @@ mod tests {
         params
     }
 
-    fn authority(name: &str) -> Authority {
+    pub(in crate::delivery) fn authority(name: &str) -> Authority {
         let mut params = params(&[], -1_000 * DAY, 1_000 * DAY);
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -389,8 +389,17 @@ mod tests {
     }
 
     fn server(authority: &Authority, from: i64, to: i64) -> Arc<ServerConfig> {
+        server_named("collector.test", authority, from, to)
+    }
+
+    pub(in crate::delivery) fn server_named(
+        name: &str,
+        authority: &Authority,
+        from: i64,
+        to: i64,
+    ) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
-        let certificate = params(&["collector.test"], from, to).signed_by(&key, authority).unwrap();
+        let certificate = params(&[name], from, to).signed_by(&key, authority).unwrap();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
@@ -428,9 +437,13 @@ mod tests {
     /// A clock whose estimate is that the system clock is slow by `seconds`.
     fn slow_by(seconds: i64, is_vouched: bool) -> Arc<TrueClock> {
         let clock = TrueClock::default();
+        set_slow_by(&clock, seconds, is_vouched);
+        Arc::new(clock)
+    }
+
+    pub(in crate::delivery) fn set_slow_by(clock: &TrueClock, seconds: i64, is_vouched: bool) {
         let anchor = local::read().system_minus_boot().nanos() + seconds * NANOS_PER_SECOND;
         clock.set(Anchor::from_nanos(anchor), is_vouched);
-        Arc::new(clock)
     }
 
     #[test]
