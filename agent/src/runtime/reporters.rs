@@ -24,7 +24,7 @@ use crate::notify::message::{item, message};
 use crate::snapshot::{AlertMessage, Snapshot};
 use crate::state::Untold;
 use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
-use crate::telemetry::export::{Parts, Telemetry};
+use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
 use crate::telemetry::logs::Logged;
 use crate::telemetry::resource::hostname;
@@ -48,6 +48,7 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Reporters {
     spool: Spool,
     sources: Sources,
+    instruments: Instruments,
     listeners: Vec<Listener>,
     telemetry: Option<(Otlp, Telemetry)>,
     pub(super) to_stderr: bool,
@@ -149,8 +150,9 @@ impl Reporters {
         env: Environment<'_>,
         to_stderr: bool,
     ) -> Result<Self, StartError> {
-        let mut reporters =
-            Self { spool, sources, listeners: Vec::new(), telemetry: None, to_stderr, host: hostname() };
+        let instruments = Instruments::new(Arc::clone(&sources.published), Arc::clone(&sources.clock));
+        let (listeners, telemetry, host) = (Vec::new(), None, hostname());
+        let mut reporters = Self { spool, sources, instruments, listeners, telemetry, to_stderr, host };
         let prepared = Prepared::new(config, &reporters.sources, env)?;
         reporters.adopt(prepared, env)?;
         Ok(reporters)
@@ -187,8 +189,7 @@ impl Reporters {
             let metrics = metrics.map(|metrics| lane(METRICS, metrics));
             let logs = logs.map(|logs| lane(LOGS, logs));
             if self.telemetry.is_none() {
-                let Sources { published, clock } = self.sources.clone();
-                let telemetry = Telemetry::start(&otlp, env, &Parts { metrics, logs, published, clock })?;
+                let telemetry = Telemetry::start(&otlp, env, &self.instruments, &Outboxes { metrics, logs })?;
                 self.telemetry = Some((otlp, telemetry));
             }
         }
@@ -197,9 +198,7 @@ impl Reporters {
 
     /// Takes note of how long a request to the instance metadata service took.
     pub(super) fn record_request(&self, outcome: &str, duration: Duration) {
-        if let Some((_, telemetry)) = &self.telemetry {
-            telemetry.imds_duration.record(outcome, duration);
-        }
+        self.instruments.imds_duration.record(outcome, duration);
     }
 
     /// The message of a transition that happened at `system` by the system clock.

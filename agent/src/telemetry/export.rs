@@ -25,30 +25,69 @@ use super::metrics::{ImdsDuration, Published, register};
 use super::resource::resource;
 use crate::clock::estimate::ClockState;
 use crate::clock::local;
-use crate::clock::time::Span;
+use crate::clock::time::{Reading, Span, TrueTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Otlp;
 use crate::delivery::spool::Outbox;
 use crate::vitals::{Ailment, Pulse, Task};
 
-/// What telemetry is made of and where it goes.
-pub struct Parts {
+/// All that is measured, and what it is stamped by. It counts on while telemetry is set up anew.
+pub struct Instruments {
+    /// The histogram that is not observed.
+    pub imds_duration: ImdsDuration,
+    /// The instruments live as long as this.
+    _provider: SdkMeterProvider,
+    reader: Arc<ManualReader>,
+    published: Published,
+    clock: Arc<TrueClock>,
+    started: Reading,
+    start: Arc<OnceLock<TrueTime>>,
+}
+
+impl Instruments {
+    /// Metrics are observed on `published`, and stamped by `clock`.
+    pub fn new(published: Published, clock: Arc<TrueClock>) -> Self {
+        let reader = Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build());
+        let provider = SdkMeterProvider::builder()
+            .with_resource(resource())
+            .with_reader(SharedReader(Arc::clone(&reader)))
+            .build();
+        let imds_duration = register(&provider.meter("skewguard"), &published);
+        Self {
+            imds_duration,
+            _provider: provider,
+            reader,
+            published,
+            clock,
+            started: local::read(),
+            start: Arc::default(),
+        }
+    }
+
+    fn gateway(&self, signal: Signal, outbox: &Outbox) -> Gateway {
+        Gateway {
+            signal,
+            outbox: outbox.clone(),
+            clock: Arc::clone(&self.clock),
+            snapshot: Arc::clone(&self.published),
+            started: self.started,
+            start: Arc::clone(&self.start),
+        }
+    }
+}
+
+/// Where telemetry goes.
+pub struct Outboxes {
     /// The queue of metrics; `None` where they have nowhere to go.
     pub metrics: Option<Outbox>,
     /// The queue of log records; `None` where they have nowhere to go.
     pub logs: Option<Outbox>,
-    /// What metrics are observed on.
-    pub published: Published,
-    /// What telemetry is stamped by.
-    pub clock: Arc<TrueClock>,
 }
 
 /// What other parts of the agent write telemetry with.
 pub struct Telemetry {
     /// Alerts as log records.
     pub alerts: Option<AlertLog>,
-    /// The histogram that is not observed.
-    pub imds_duration: ImdsDuration,
     tasks: Vec<Task>,
     ending: CancellationToken,
 }
@@ -61,54 +100,41 @@ impl Telemetry {
     pub fn start(
         config: &Otlp,
         env: &dyn Fn(&str) -> Option<String>,
-        parts: &Parts,
+        instruments: &Instruments,
+        outboxes: &Outboxes,
     ) -> Result<Self, ExporterBuildError> {
-        let gateway = |signal, outbox: &Outbox| Gateway {
-            signal,
-            outbox: outbox.clone(),
-            clock: Arc::clone(&parts.clock),
-            snapshot: Arc::clone(&parts.published),
-            started: local::read(),
-            start: OnceLock::new(),
-        };
         if let Some(protocol) = env("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| protocol != "http/protobuf") {
             tracing::warn!(protocol, "OTEL_EXPORTER_OTLP_PROTOCOL is not spoken here: exporting by http/protobuf");
         }
-        let resource = resource();
         let compress = |signal: &str| {
             let is_set = |name: &str| env(name).is_some();
             !is_set("OTEL_EXPORTER_OTLP_COMPRESSION") && !is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_COMPRESSION"))
         };
 
-        let reader = Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build());
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource.clone())
-            .with_reader(SharedReader(Arc::clone(&reader)))
-            .build();
-        let imds_duration = register(&provider.meter("skewguard"), &parts.published);
-
         let ending = CancellationToken::new();
         let mut tasks = Vec::new();
-        if let Some(outbox) = &parts.metrics {
-            let metrics = MetricExporter::builder().with_http().with_http_client(gateway(Signal::Metrics, outbox));
+        if let Some(outbox) = &outboxes.metrics {
+            let gateway = instruments.gateway(Signal::Metrics, outbox);
+            let metrics = MetricExporter::builder().with_http().with_http_client(gateway);
             let metrics = prepare(metrics, config, compress("METRICS")).build()?;
             let (interval, end) = (config.interval, ending.clone());
-            let collected = Collected { provider, reader, published: Arc::clone(&parts.published) };
+            let collected = (Arc::clone(&instruments.reader), Arc::clone(&instruments.published));
             let export = |pulse| export_metrics(collected, metrics, interval, end, pulse);
             tasks.push(Task::spawn("metrics export", export));
         }
-        let alerts = match &parts.logs {
+        let alerts = match &outboxes.logs {
             Some(outbox) => {
-                let logs = LogExporter::builder().with_http().with_http_client(gateway(Signal::Logs, outbox));
+                let logs =
+                    LogExporter::builder().with_http().with_http_client(instruments.gateway(Signal::Logs, outbox));
                 let mut logs = prepare(logs, config, compress("LOGS")).build()?;
-                logs.set_resource(&resource);
+                logs.set_resource(&resource());
                 let (records, inbox) = mpsc::unbounded_channel();
                 tasks.push(Task::spawn("log export", |pulse| export_logs(inbox, logs, pulse)));
                 Some(AlertLog::new(records, outbox.clone()))
             }
             None => None,
         };
-        Ok(Self { alerts, imds_duration, tasks, ending })
+        Ok(Self { alerts, tasks, ending })
     }
 
     /// Exports once more and ends.
@@ -138,13 +164,6 @@ fn prepare<B: WithExportConfig + WithHttpConfig>(builder: B, config: &Otlp, comp
     if compress { builder.with_compression(Compression::Gzip) } else { builder }
 }
 
-/// What metrics are collected with.
-struct Collected {
-    provider: SdkMeterProvider,
-    reader: Arc<ManualReader>,
-    published: Published,
-}
-
 /// Neither the network nor, for more than a second, the disk holds up the export of a record.
 const ENCODE: Duration = Duration::from_secs(2);
 
@@ -154,7 +173,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The first export waits for a random part of the interval, so that a fleet that was started together does not export
 /// together.
 async fn export_metrics(
-    Collected { provider, reader, published }: Collected,
+    (reader, published): (Arc<ManualReader>, Published),
     exporter: MetricExporter,
     interval: Duration,
     ending: CancellationToken,
@@ -184,7 +203,6 @@ async fn export_metrics(
             break;
         }
     }
-    drop(provider);
 }
 
 async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogExporter, pulse: Pulse) {
@@ -229,5 +247,83 @@ impl MetricReader for SharedReader {
 
     fn temporality(&self, kind: InstrumentKind) -> Temporality {
         self.0.temporality(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use arc_swap::ArcSwap;
+    use async_trait::async_trait;
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use prost::Message;
+
+    use super::*;
+    use crate::config::load::parse;
+    use crate::delivery::item::Item;
+    use crate::delivery::queue::Budget;
+    use crate::delivery::request::{Answer, Endpoint, Failure};
+    use crate::delivery::spool::Spool;
+    use crate::engine::Engine;
+
+    /// Takes everything, and remembers when each series began and what it counts.
+    #[derive(Default)]
+    struct Collector(Mutex<Vec<BTreeMap<String, (u64, u64)>>>);
+
+    #[async_trait]
+    impl Endpoint for Collector {
+        async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(item.body.as_ref()).read_to_end(&mut plain).unwrap();
+            let request = ExportMetricsServiceRequest::decode(plain.as_slice()).unwrap();
+            let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+            let series = scopes.flat_map(|scope| scope.metrics).filter_map(|metric| match metric.data? {
+                Data::Sum(sum) => Some((metric.name, (sum.data_points.first()?.start_time_unix_nano, 0))),
+                Data::Histogram(histogram) => {
+                    let point = histogram.data_points.first()?;
+                    Some((metric.name, (point.start_time_unix_nano, point.count)))
+                }
+                _ => None,
+            });
+            self.0.lock().unwrap().push(series.collect());
+            Ok(Answer { status: 200, body: bytes::Bytes::new() })
+        }
+    }
+
+    #[tokio::test]
+    async fn series_go_on_with_their_start_and_their_count_when_telemetry_is_set_up_anew() {
+        let second = Duration::from_secs(1);
+        let yaml = "sources: [{ name: a, ntp: 127.0.0.1 }]\ntelemetry: { otlp: { endpoint: \"http://127.0.0.1:9\" } }";
+        let config = Arc::new(parse(yaml, Path::new("test.yaml"), &|_| None).unwrap());
+        let now = local::read();
+        let published = Arc::new(ArcSwap::from_pointee(Engine::new(Arc::clone(&config), now).snapshot(now)));
+        let clock = Arc::new(TrueClock::default());
+        clock.set(TrueTime::from_seconds(2e9).anchored(now.boot), true);
+
+        let collector = Arc::new(Collector::default());
+        let spool = Spool::start(None, Budget { size: 1_000_000, age: second }, |_| {});
+        let outboxes = Outboxes { metrics: Some(spool.lane("otlp", Arc::clone(&collector) as _)), logs: None };
+        let instruments = Instruments::new(published, clock);
+        for _ in 0..2 {
+            instruments.imds_duration.record("ok", second);
+            let otlp = config.otlp.as_ref().unwrap();
+            let telemetry = Telemetry::start(otlp, &|_| None, &instruments, &outboxes).unwrap();
+            telemetry.end().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        spool.close().await;
+        let exports = collector.0.lock().unwrap();
+        let [first, second] = exports.as_slice() else { panic!("{exports:?}") };
+        assert!(first.len() >= 2, "{first:?}");
+        for (name, (start, count)) in first {
+            let (later, counted) = second.get(name).unwrap();
+            assert_eq!((start, count + u64::from(*count > 0)), (later, *counted), "{name}");
+        }
+        assert_eq!(first.get("aws.imds.duration").unwrap().1, 1);
     }
 }

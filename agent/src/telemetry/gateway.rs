@@ -68,7 +68,7 @@ pub(super) struct Gateway {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) started: Reading,
     /// The start of all cumulative series; fixed once it is known in true time, because it must not move.
-    pub(super) start: OnceLock<TrueTime>,
+    pub(super) start: Arc<OnceLock<TrueTime>>,
 }
 
 impl std::fmt::Debug for Gateway {
