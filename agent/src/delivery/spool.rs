@@ -123,15 +123,17 @@ impl Spool {
         Self { shared, keeper }
     }
 
+    /// The way to the destination of this name, whether or not anything is sent there yet.
+    pub fn outbox(&self, name: &str) -> Outbox {
+        Outbox { shared: Arc::clone(&self.shared), name: name.into() }
+    }
+
     /// The destination of this name, from now on at `endpoint`; what waits for it is sent there.
     pub fn lane(&self, name: &str, endpoint: Arc<dyn Endpoint>) -> Outbox {
-        let outbox = Outbox { shared: Arc::clone(&self.shared), name: name.into() };
+        let outbox = self.outbox(name);
         let mut lanes = lock(&self.shared.lanes);
         if let Some(lane) = lanes.get(name).filter(|lane| !lane.closing.is_cancelled()) {
             *lock(&lane.endpoint) = endpoint;
-            // Whoever named another endpoint wants to see it tried.
-            lock(&self.shared.queue).hurry(name);
-            lane.changed.notify_one();
             return outbox;
         }
         let state = lock(&self.shared.queue).open(name);
@@ -265,6 +267,12 @@ impl Outbox {
     /// Puts `item` in the place of an earlier one like it: sent while nothing else waits, and forgotten with the process.
     pub fn push_latest(&self, item: Option<Item>) {
         lock(&self.shared.queue).push_latest(&self.name, item);
+        self.wake();
+    }
+
+    /// Ends the pause of the destination, even one that it has asked for.
+    pub fn hurry(&self) {
+        lock(&self.shared.queue).hurry(&self.name);
         self.wake();
     }
 
@@ -609,7 +617,7 @@ impl Sender {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use async_trait::async_trait;
     use bytes::Bytes;
     use tokio::sync::mpsc;
@@ -739,7 +747,7 @@ mod tests {
     }
 
     /// What is logged on this thread while the guard lives.
-    fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Log(Arc::clone(&writer)));
@@ -759,7 +767,7 @@ mod tests {
         }
     }
 
-    fn count(log: &Mutex<Vec<u8>>, what: &str) -> usize {
+    pub(crate) fn count(log: &Mutex<Vec<u8>>, what: &str) -> usize {
         String::from_utf8(lock(log).clone()).unwrap().matches(what).count()
     }
 
@@ -921,7 +929,7 @@ mod tests {
         let outbox = spool.lane("ops", Arc::clone(&old) as Arc<dyn Endpoint>);
         outbox.push(item(Class::Alert, "1", b"body"));
         old.attempts.notified().await;
-        spool.lane("ops", Arc::clone(&new) as Arc<dyn Endpoint>);
+        spool.lane("ops", Arc::clone(&new) as Arc<dyn Endpoint>).hurry();
         outbox.push(item(Class::Alert, "2", b"body"));
         until(&mut states, |state| state.delivered == 2).await;
         assert_eq!(*lock(&new.taken), ["1", "2"]);
@@ -959,8 +967,7 @@ mod tests {
         std::fs::create_dir(&file).unwrap();
         down.is_down.store(false, Ordering::Relaxed);
         let state = loop {
-            lock(&spool.shared.queue).hurry("ops");
-            outbox.wake();
+            outbox.hurry();
             let state = until(&mut states, |state| state.queued <= 2).await;
             if state.delivered == 1 {
                 break state;

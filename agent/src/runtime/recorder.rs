@@ -168,7 +168,7 @@ impl Recorder {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::Arc;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// An engine that has something to tell: it has no source that answers.
-    fn untold() -> (Image, Untold) {
+    pub(in crate::runtime) fn untold() -> (Image, Untold) {
         let text = "sources: [{name: a, ntp: 127.0.0.1}]\nalerts: { boot_grace: 0s, clock-unverified: { for: 1s } }";
         let config = Arc::new(parse(text, Path::new("test.yaml"), &|_| None).unwrap());
         let start = local::read();

@@ -113,32 +113,8 @@ struct Collector {
     otlp: Otlp,
     metrics: Option<Arc<dyn Endpoint>>,
     logs: Option<Arc<dyn Endpoint>>,
-}
-
-impl Prepared {
-    fn new(config: &Config, sources: &Sources, env: Environment<'_>) -> Result<Self, StartError> {
-        if config.otlp.is_none() && config.channels.is_empty() {
-            return Ok(Self { channels: Vec::new(), otlp: None });
-        }
-        let mut clients = Clients::new(Arc::clone(&sources.clock));
-        let mut client = |destination: &str, url: Option<&str>, tls: &Tls| {
-            let failed = |error| StartError::Client { destination: destination.to_owned(), error };
-            clients.client(url, tls).map_err(failed)
-        };
-        let mut channels = Vec::new();
-        for channel in &config.channels {
-            let client = client(&channel.name, address(channel), &channel.tls)?;
-            channels.push((channel.clone(), endpoint(channel, client, &sources.clock, config.imds.as_ref())));
-        }
-        let Some(otlp) = &config.otlp else { return Ok(Self { channels, otlp: None }) };
-        let mut endpoint = |signal, name| -> Result<Option<Arc<dyn Endpoint>>, StartError> {
-            let Some(url) = url(signal, otlp, env) else { return Ok(None) };
-            let client = client(name, Some(&url), &tls(signal, otlp, env)?)?;
-            Ok(Some(Arc::new(OtlpEndpoint::new(client, signal, url, otlp, env))))
-        };
-        let (metrics, logs) = (endpoint(Signal::Metrics, METRICS)?, endpoint(Signal::Logs, LOGS)?);
-        Ok(Self { channels, otlp: Some(Collector { otlp: otlp.clone(), metrics, logs }) })
-    }
+    /// The telemetry that goes there; `None` where what there is goes on.
+    telemetry: Option<Telemetry>,
 }
 
 impl Reporters {
@@ -153,47 +129,88 @@ impl Reporters {
         let instruments = Instruments::new(Arc::clone(&sources.published), Arc::clone(&sources.clock));
         let (listeners, telemetry, host) = (Vec::new(), None, hostname());
         let mut reporters = Self { spool, sources, instruments, listeners, telemetry, to_stderr, host };
-        let prepared = Prepared::new(config, &reporters.sources, env)?;
-        reporters.adopt(prepared, env)?;
+        let prepared = reporters.prepare(config, env)?;
+        reporters.adopt(prepared);
         Ok(reporters)
     }
 
     /// Reports to whom the new configuration names, and returns the destinations that it does not name any more. What
     /// cannot be set up changes nothing.
     pub(super) async fn reload(&mut self, config: &Config, env: Environment<'_>) -> Result<Vec<String>, StartError> {
-        let prepared = Prepared::new(config, &self.sources, env)?;
-        let is_kept = |(otlp, _): &(Otlp, Telemetry)| prepared.otlp.as_ref().is_some_and(|new| new.otlp == *otlp);
-        if !self.telemetry.as_ref().is_some_and(is_kept)
+        let prepared = self.prepare(config, env)?;
+        if prepared.otlp.as_ref().is_none_or(|collector| collector.telemetry.is_some())
             && let Some((_, telemetry)) = self.telemetry.take()
         {
             telemetry.end().await;
         }
         self.spool.set_budget(budget(config));
-        self.adopt(prepared, env)
+        Ok(self.adopt(prepared))
     }
 
-    /// Reports to all these and to nobody else; returns the destinations of before that are gone.
-    fn adopt(&mut self, prepared: Prepared, env: Environment<'_>) -> Result<Vec<String>, StartError> {
-        let mut names = BTreeSet::new();
-        let mut lane = |name: &str, endpoint| {
-            names.insert(name.to_owned());
-            self.spool.lane(name, endpoint)
+    fn prepare(&self, config: &Config, env: Environment<'_>) -> Result<Prepared, StartError> {
+        if config.otlp.is_none() && config.channels.is_empty() {
+            return Ok(Prepared { channels: Vec::new(), otlp: None });
+        }
+        let clock = &self.sources.clock;
+        let mut clients = Clients::new(Arc::clone(clock));
+        let mut client = |destination: &str, url: Option<&str>, tls: &Tls| {
+            let failed = |error| StartError::Client { destination: destination.to_owned(), error };
+            clients.client(url, tls).map_err(failed)
         };
-        let channels = prepared.channels.into_iter();
-        let listeners = channels.map(|(channel, endpoint)| {
-            let outbox = lane(&channel.name, endpoint);
+        let mut channels = Vec::new();
+        for channel in &config.channels {
+            let client = client(&channel.name, address(channel), &channel.tls)?;
+            channels.push((channel.clone(), endpoint(channel, client, clock, config.imds.as_ref())));
+        }
+        let Some(otlp) = &config.otlp else { return Ok(Prepared { channels, otlp: None }) };
+        let mut endpoint = |signal, name| -> Result<Option<Arc<dyn Endpoint>>, StartError> {
+            let Some(url) = url(signal, otlp, env) else { return Ok(None) };
+            let client = client(name, Some(&url), &tls(signal, otlp, env)?)?;
+            Ok(Some(Arc::new(OtlpEndpoint::new(client, signal, url, otlp, env))))
+        };
+        let (metrics, logs) = (endpoint(Signal::Metrics, METRICS)?, endpoint(Signal::Logs, LOGS)?);
+        // The last that can fail, because it is at work as soon as it is there.
+        let telemetry = match &self.telemetry {
+            Some((before, _)) if before == otlp => None,
+            _ => {
+                let outbox = |endpoint: &Option<_>, name| endpoint.as_ref().map(|_| self.spool.outbox(name));
+                let outboxes = Outboxes { metrics: outbox(&metrics, METRICS), logs: outbox(&logs, LOGS) };
+                Some(Telemetry::start(otlp, env, &self.instruments, &outboxes)?)
+            }
+        };
+        Ok(Prepared { channels, otlp: Some(Collector { otlp: otlp.clone(), metrics, logs, telemetry }) })
+    }
+
+    /// Reports to all these and to nobody else; returns the destinations of before that are gone. A destination that is not
+    /// what it was is tried at once; any other may have asked for patience.
+    fn adopt(&mut self, Prepared { channels, otlp }: Prepared) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        let mut lane = |name: &str, endpoint, is_changed| {
+            names.insert(name.to_owned());
+            let outbox = self.spool.lane(name, endpoint);
+            if is_changed {
+                outbox.hurry();
+            }
+            outbox
+        };
+        let before = std::mem::take(&mut self.listeners);
+        let listeners = channels.into_iter().map(|(channel, endpoint)| {
+            let is_changed = !before.iter().any(|listener| listener.channel == channel);
+            let outbox = lane(&channel.name, endpoint, is_changed);
             Listener::new(channel, outbox)
         });
         self.listeners = listeners.collect();
-        if let Some(Collector { otlp, metrics, logs }) = prepared.otlp {
-            let metrics = metrics.map(|metrics| lane(METRICS, metrics));
-            let logs = logs.map(|logs| lane(LOGS, logs));
-            if self.telemetry.is_none() {
-                let telemetry = Telemetry::start(&otlp, env, &self.instruments, &Outboxes { metrics, logs })?;
+        if let Some(Collector { otlp, metrics, logs, telemetry }) = otlp {
+            for (name, endpoint) in [(METRICS, metrics), (LOGS, logs)] {
+                if let Some(endpoint) = endpoint {
+                    lane(name, endpoint, telemetry.is_some());
+                }
+            }
+            if let Some(telemetry) = telemetry {
                 self.telemetry = Some((otlp, telemetry));
             }
         }
-        Ok(self.spool.retain(&names))
+        self.spool.retain(&names)
     }
 
     /// Takes note of how long a request to the instance metadata service took.
@@ -287,4 +304,76 @@ fn write_line(body: &[u8]) {
     use std::io::Write;
     // A closed standard error takes nothing away from the other channels.
     let _ = io::stderr().lock().write_all(&[body, b"\n"].concat());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::clock::local;
+    use crate::config::load::parse;
+    use crate::demo::http::{Response, start};
+    use crate::runtime::recorder::tests::untold;
+
+    fn config(channel: &str, url: &str, otlp: &str, env: Environment<'_>) -> Config {
+        let yaml = format!(
+            "sources: [{{ name: a, ntp: 127.0.0.1 }}]\nchannels: [{{ name: {channel}, webhook: {{ url: \"{url}\" }} }}]\n{otlp}"
+        );
+        parse(&yaml, Path::new("test.yaml"), env).unwrap()
+    }
+
+    fn reporters(config: &Config, env: Environment<'_>) -> Reporters {
+        let now = local::read();
+        let engine = Engine::new(Arc::new(config.clone()), now);
+        let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
+        let spool = Spool::start(None, budget(config), |_| {});
+        Reporters::start(config, spool, Sources { published, clock: Arc::default() }, env, false).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_reload_tries_what_has_changed_at_once_and_is_patient_with_the_rest() {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        let patience = move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Response { headers: vec![("retry-after", "300".to_owned())], ..Response::status(429) }
+        };
+        let url = format!("http://{}", start(patience).await.unwrap());
+        let same = config("ops", &url, "", &|_| None);
+        let mut reporters = reporters(&same, &|_| None);
+        reporters.tell(&[untold().1]);
+        let reach = async |count| {
+            while requests.load(Ordering::Relaxed) < count {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        reach(1).await;
+        sleep(Duration::from_millis(200)).await;
+        reporters.reload(&same, &|_| None).await.unwrap();
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(requests.load(Ordering::Relaxed), 1);
+        let changed = config("ops", &format!("{url}/new"), "", &|_| None);
+        reporters.reload(&changed, &|_| None).await.unwrap();
+        timeout(Duration::from_secs(10), reach(2)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_cannot_be_set_up_changes_nothing() {
+        let none = |_: &str| None;
+        let plain = "telemetry: { otlp: { endpoint: \"http://127.0.0.1:9\" } }";
+        let broken = "telemetry: { otlp: { endpoint: \"https://127.0.0.1:9\", tls: { ca: /nowhere/ca.pem } } }";
+        let old = config("old", "http://127.0.0.1:9", plain, &none);
+        let mut reporters = reporters(&old, &none);
+        let new = config("new", "http://127.0.0.1:9", broken, &none);
+        let error = reporters.reload(&new, &none).await.err().unwrap();
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+        let names: Vec<_> = reporters.listeners.iter().map(|listener| listener.channel.name.as_str()).collect();
+        assert_eq!(names, ["old"]);
+        assert!(reporters.telemetry.as_ref().is_some_and(|(otlp, _)| Some(otlp) == old.otlp.as_ref()));
+        assert_eq!(reporters.ailment(local::awake()), None, "its telemetry is at work");
+    }
 }

@@ -96,7 +96,7 @@ impl Telemetry {
     /// Starts exporting.
     ///
     /// # Errors
-    /// The `OTEL_*` variables make no sense.
+    /// The `OTEL_*` variables make no sense. Then nothing was started.
     pub fn start(
         config: &Otlp,
         env: &dyn Fn(&str) -> Option<String>,
@@ -111,29 +111,32 @@ impl Telemetry {
             !is_set("OTEL_EXPORTER_OTLP_COMPRESSION") && !is_set(&format!("OTEL_EXPORTER_OTLP_{signal}_COMPRESSION"))
         };
 
-        let ending = CancellationToken::new();
-        let mut tasks = Vec::new();
-        if let Some(outbox) = &outboxes.metrics {
+        let metrics = |outbox| {
             let gateway = instruments.gateway(Signal::Metrics, outbox);
             let metrics = MetricExporter::builder().with_http().with_http_client(gateway);
-            let metrics = prepare(metrics, config, compress("METRICS")).build()?;
+            prepare(metrics, config, compress("METRICS")).build()
+        };
+        let logs = |outbox| {
+            let logs = LogExporter::builder().with_http().with_http_client(instruments.gateway(Signal::Logs, outbox));
+            prepare(logs, config, compress("LOGS")).build()
+        };
+        let metrics = outboxes.metrics.as_ref().map(metrics).transpose()?;
+        let logs = outboxes.logs.as_ref().map(|outbox| logs(outbox).map(|logs| (outbox, logs))).transpose()?;
+
+        let ending = CancellationToken::new();
+        let mut tasks = Vec::new();
+        if let Some(metrics) = metrics {
             let (interval, end) = (config.interval, ending.clone());
             let collected = (Arc::clone(&instruments.reader), Arc::clone(&instruments.published));
             let export = |pulse| export_metrics(collected, metrics, interval, end, pulse);
             tasks.push(Task::spawn("metrics export", export));
         }
-        let alerts = match &outboxes.logs {
-            Some(outbox) => {
-                let logs =
-                    LogExporter::builder().with_http().with_http_client(instruments.gateway(Signal::Logs, outbox));
-                let mut logs = prepare(logs, config, compress("LOGS")).build()?;
-                logs.set_resource(&resource());
-                let (records, inbox) = mpsc::unbounded_channel();
-                tasks.push(Task::spawn("log export", |pulse| export_logs(inbox, logs, pulse)));
-                Some(AlertLog::new(records, outbox.clone()))
-            }
-            None => None,
-        };
+        let alerts = logs.map(|(outbox, mut logs)| {
+            logs.set_resource(&resource());
+            let (records, inbox) = mpsc::unbounded_channel();
+            tasks.push(Task::spawn("log export", |pulse| export_logs(inbox, logs, pulse)));
+            AlertLog::new(records, outbox.clone())
+        });
         Ok(Self { alerts, tasks, ending })
     }
 
