@@ -20,7 +20,7 @@ use crate::alert::machine::Transition;
 use crate::clock::local;
 use crate::clock::time::{Span, SystemTime};
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::Config;
+use crate::config::checked::{Config, StateDir};
 use crate::credentials::imds;
 use crate::delivery::client::ClientError;
 use crate::delivery::spool::Spool;
@@ -157,6 +157,7 @@ pub async fn run(
         measuring,
         status,
         recorder,
+        state_dir: config.state_dir.clone(),
         ticks: 0,
         last_ailment: None,
     };
@@ -220,6 +221,7 @@ struct Flow {
     measuring: Measuring,
     status: Status,
     recorder: Recorder,
+    state_dir: Option<StateDir>,
     ticks: u32,
     last_ailment: Option<Ailment>,
 }
@@ -306,7 +308,6 @@ impl Flow {
                 return Err(error);
             }
         };
-        gone.iter().for_each(|destination| self.engine.forget_destination(destination));
         if let Some(status) = status {
             std::mem::replace(&mut self.status, status).end();
         }
@@ -314,6 +315,10 @@ impl Flow {
         // What the old tasks have said still belongs to the old sources.
         while let Ok(event) = self.inbox.try_recv() {
             self.take(event).await;
+        }
+        gone.iter().for_each(|destination| self.engine.forget_destination(destination));
+        if config.state_dir != self.state_dir {
+            tracing::warn!("state_dir has changed: the old one stays in use until the agent is started anew");
         }
         self.engine.reload(Arc::clone(&config), local::read());
         self.measuring = Measuring::start(&config, &self.engine.source_ids(), prepared, &self.clock, &self.mailbox);
@@ -381,5 +386,67 @@ fn log_changes(before: &Snapshot, now: &Snapshot) {
                 "verdict"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::parse;
+    use crate::delivery::spool::tests::{count, log};
+    use crate::snapshot::Delivery;
+
+    fn config(rest: &str) -> Config {
+        let text =
+            format!("sources: [{{ name: a, ntp: 127.0.0.1 }}]\ncredentials: {{ imds: {{ enabled: false }} }}\n{rest}");
+        parse(&text, Path::new("test.yaml"), &|_| None).unwrap()
+    }
+
+    fn flow(config: &Arc<Config>) -> Flow {
+        let (mailbox, inbox) = mpsc::channel(MAILBOX);
+        let engine = Engine::new(Arc::clone(config), local::read());
+        let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
+        let clock = Arc::new(TrueClock::default());
+        let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
+        let spool = Spool::start(None, budget(config), |_| {});
+        let reporters = Reporters::start(config, spool, sources, &|_| None, false).unwrap();
+        let prepared = measuring::Prepared::new(config).unwrap();
+        let measuring = Measuring::start(config, &engine.source_ids(), prepared, &clock, &mailbox);
+        let status = Status::open(&config.socket, &published, false).unwrap();
+        let (recorder, _) = Recorder::open(None);
+        let state_dir = config.state_dir.clone();
+        let (ticks, last_ailment) = (0, None);
+        #[rustfmt::skip]
+        let flow = Flow {
+            mailbox, inbox, engine, published, clock, reporters, measuring, status, recorder, state_dir, ticks, last_ailment,
+        };
+        flow
+    }
+
+    async fn reload(flow: &mut Flow, config: Config) {
+        let reloads = mpsc::channel(1).1;
+        let options = Options { env: &|_| None, is_service: false, ready: &|| {}, alive: &|| {}, reloads };
+        flow.reload(config, &options).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_destination_that_is_gone_is_not_heard_of_again() {
+        let before = Arc::new(config("channels: [{ name: old, webhook: { url: \"http://127.0.0.1:9\" } }]"));
+        let mut flow = flow(&before);
+        let last_words = Delivery { destination: "old".to_owned(), ..Delivery::default() };
+        flow.mailbox.send(Event::Delivery(last_words)).await.unwrap();
+        reload(&mut flow, config("")).await;
+        flow.tick().await;
+        assert_eq!(flow.published.load().delivery, []);
+    }
+
+    #[tokio::test]
+    async fn another_state_directory_takes_another_start_and_that_is_said() {
+        let mut flow = flow(&Arc::new(config("state_dir: /nowhere/old")));
+        let (log, _guard) = log();
+        reload(&mut flow, config("state_dir: /nowhere/old")).await;
+        assert_eq!(count(&log, "state_dir"), 0);
+        reload(&mut flow, config("state_dir: /nowhere/new")).await;
+        assert_eq!(count(&log, "the old one stays in use until the agent is started anew"), 1);
     }
 }
