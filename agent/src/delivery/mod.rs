@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod item;
+mod keeper;
 pub mod proxy;
 pub mod queue;
 pub mod request;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::item::{Class, Item};
+use super::keeper::Keeper;
 use super::queue::{Budget, Chore, Keeping, Next, Queue, Ticket};
 use super::request::{Answer, Endpoint, Failure};
 use super::store::{HANGS, Hangs, Health, Inventory, ReadError, Store};
@@ -28,8 +29,6 @@ use crate::vitals::{Ailment, Pulse, Task};
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// An attempt ends by itself long before this.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(300);
-/// What else a file takes on disk beside the body, roughly.
-const BLOCK: u64 = 4_096;
 
 /// All destinations, and what waits for them.
 pub struct Spool {
@@ -52,18 +51,19 @@ pub struct Kept {
     key: String,
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
+/// What all parts of the queue share.
+pub(super) struct Shared {
+    pub(super) queue: Mutex<Queue>,
     lanes: Mutex<BTreeMap<String, Lane>>,
     store: Option<Store>,
     /// How long the disk may take for one thing before it counts as one that hangs.
-    patience: Duration,
+    pub(super) patience: Duration,
     /// There may be something to do for the disk.
-    chores: Notify,
+    pub(super) chores: Notify,
     /// The disk is at work.
     is_busy: AtomicBool,
     /// Something was written, refused, delivered or given up.
-    progress: Notify,
+    pub(super) progress: Notify,
     tell: Box<dyn Fn(Delivery) + Send + Sync>,
 }
 
@@ -75,7 +75,7 @@ struct Lane {
     task: Task,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -116,9 +116,7 @@ impl Spool {
         });
         let keeper = store.zip(health).map(|(store, health)| {
             let shared = Arc::clone(&shared);
-            let keeper =
-                |pulse| Keeper { shared, store, health, pulse, do_writes_fail: false, do_removals_fail: false };
-            Task::spawn("queue on disk", |pulse| keeper(pulse).run())
+            Task::spawn("queue on disk", |pulse| Keeper::new(shared, store, health, pulse).run())
         });
         Self { shared, keeper }
     }
@@ -314,7 +312,8 @@ impl Shared {
         self.progress.notify_waiters();
     }
 
-    fn chore(&self) -> Option<Chore> {
+    /// What the disk is to do next.
+    pub(super) fn chore(&self) -> Option<Chore> {
         let mut queue = lock(&self.queue);
         let chore = queue.chore();
         self.is_busy.store(chore.is_some(), Ordering::Relaxed);
@@ -333,7 +332,7 @@ impl Shared {
     }
 
     /// Takes note of whether the disk keeps what waits, and tells of all destinations if that is news.
-    fn set_on_disk(&self, is_on_disk: bool) {
+    pub(super) fn set_on_disk(&self, is_on_disk: bool) {
         if !lock(&self.queue).set_on_disk(is_on_disk) {
             return;
         }
@@ -341,116 +340,6 @@ impl Shared {
         for name in served {
             let state = lock(&self.queue).state(&name);
             state.into_iter().for_each(&self.tell);
-        }
-    }
-}
-
-/// The task that keeps the queue on disk. What there is to do the queue knows, so that a disk which fails piles nothing up.
-struct Keeper {
-    shared: Arc<Shared>,
-    store: Store,
-    health: Health,
-    pulse: Pulse,
-    /// Nothing could be written since something was refused.
-    do_writes_fail: bool,
-    /// Something that is to be removed is still there.
-    do_removals_fail: bool,
-}
-
-impl Keeper {
-    async fn run(mut self) {
-        loop {
-            match self.shared.chore() {
-                Some(Chore::Remove(tickets)) => self.remove(tickets).await,
-                Some(Chore::Write(ticket, item)) => self.write(ticket, item).await,
-                None => {
-                    self.shared.progress.notify_waiters();
-                    self.pulse.rest();
-                    self.shared.chores.notified().await;
-                    continue;
-                }
-            }
-            let is_sound = !self.do_writes_fail && !self.do_removals_fail;
-            if is_sound {
-                self.health.works();
-            }
-            self.shared.set_on_disk(is_sound);
-            self.shared.progress.notify_waiters();
-        }
-    }
-
-    async fn write(&mut self, ticket: Ticket, item: Item) {
-        let mut result = self.attempt(&ticket, &item).await;
-        if let Err(error) = &result
-            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        {
-            let rooms = {
-                let mut queue = lock(&self.shared.queue);
-                queue.make_room(BLOCK.saturating_mul(2));
-                queue.take_discarded()
-            };
-            if !rooms.is_empty() {
-                self.remove(rooms).await;
-                result = self.attempt(&ticket, &item).await;
-            }
-        }
-        let mut queue = lock(&self.shared.queue);
-        match result {
-            Ok(()) => {
-                queue.stored(&ticket);
-                if self.do_writes_fail {
-                    // What was refused while the disk failed is tried again before it is said to work.
-                    queue.retry();
-                    self.do_writes_fail = !queue.all_in_memory().is_empty();
-                }
-            }
-            Err(error) => {
-                queue.refused(&ticket);
-                self.do_writes_fail = true;
-                self.health.fails(self.store.root(), &error);
-            }
-        }
-    }
-
-    async fn attempt(&mut self, ticket: &Ticket, item: &Item) -> io::Result<()> {
-        let (store, ticket, item) = (self.store.clone(), ticket.clone(), item.clone());
-        self.on_disk(move || store.write(&ticket, &item)).await?
-    }
-
-    /// Does something on the disk, however long that takes. A disk that hangs is told like any other that fails; to start
-    /// the agent anew would not mend it, and live delivery goes on without it.
-    async fn on_disk<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-        let mut working = spawn_blocking(work);
-        self.pulse.expect(self.shared.patience);
-        if let Ok(done) = timeout(self.shared.patience, &mut working).await {
-            return done.map_err(io::Error::other);
-        }
-        self.pulse.rest();
-        self.health.fails(self.store.root(), &Hangs);
-        self.shared.set_on_disk(false);
-        working.await.map_err(io::Error::other)
-    }
-
-    async fn remove(&mut self, tickets: Vec<Ticket>) {
-        let store = self.store.clone();
-        let remove = move || {
-            let attempts = tickets.into_iter().map(|ticket| store.remove(&ticket).map_err(|error| (ticket, error)));
-            attempts.filter_map(Result::err).unzip::<_, _, Vec<_>, Vec<_>>()
-        };
-        // Nothing in there panics.
-        let Ok((left, errors)) = self.on_disk(remove).await else { return };
-        let mut queue = lock(&self.shared.queue);
-        queue.not_removed(left);
-        match errors.first() {
-            Some(error) => {
-                self.do_removals_fail = true;
-                self.health.fails(self.store.root(), error);
-            }
-            None if self.do_removals_fail => {
-                queue.retry();
-                self.do_removals_fail = queue.has_removals();
-            }
-            None => {}
         }
     }
 }
@@ -537,7 +426,7 @@ impl Sender {
         pulse.rest();
         if let Some(store) = self.shared.store.clone() {
             let aside = ticket.clone();
-            // Where it cannot be set aside either, the next start tries again.
+            // Where it cannot be set aside, it is removed, as all that is given up.
             let _ = spawn_blocking(move || store.set_aside(&aside, &error)).await;
         }
         let mut queue = lock(&self.shared.queue);
