@@ -515,6 +515,8 @@ pub(crate) mod tests {
     use crate::delivery::item::tests::item;
 
     const BUDGET: Budget = Budget { size: 1_000_000, age: Duration::from_secs(3_600) };
+    /// More than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     /// Takes everything while it is up, and remembers it.
     #[derive(Default)]
@@ -549,7 +551,7 @@ pub(crate) mod tests {
 
     async fn until(states: &mut mpsc::UnboundedReceiver<Delivery>, is_so: impl Fn(&Delivery) -> bool) -> Delivery {
         loop {
-            let state = states.recv().await.unwrap();
+            let state = timeout(PATIENCE, states.recv()).await.expect("nothing happens").unwrap();
             if is_so(&state) {
                 return state;
             }
@@ -589,11 +591,14 @@ pub(crate) mod tests {
         }
         spool.retain(&BTreeSet::new());
         std::os::unix::fs::symlink("broken", folder.path().join("queue/broken")).unwrap();
+        // The newest item cannot be read; its number is taken all the same.
+        std::fs::create_dir(folder.path().join("queue/ops/00000000000000000003.item")).unwrap();
 
         let (spool, mut states) = start(folder.path());
         let up = sink(true);
         let outbox = spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
         outbox.push(item(Class::Alert, "3", b"body")).wait().await;
+        assert_eq!(spool.waiting(), [("ops".to_owned(), 3, true)]);
         up.is_down.store(false, Ordering::Relaxed);
         until(&mut states, |state| state.delivered == 3).await;
         assert_eq!(*lock(&up.taken), ["1", "2", "3"]);
@@ -805,7 +810,7 @@ pub(crate) mod tests {
         assert!(delivered.is_safe() && !waits.is_safe());
         std::fs::remove_file(folder.path().join("queue")).unwrap();
         spool.keep_house(stamp());
-        waits.wait().await;
+        timeout(PATIENCE, spool.shared.settled()).await.unwrap();
         assert!(waits.is_safe());
         assert_eq!(spool.waiting(), [("down".to_owned(), 1, true)]);
     }
@@ -855,7 +860,10 @@ pub(crate) mod tests {
         std::fs::remove_file(&file).unwrap();
         std::fs::create_dir(&file).unwrap();
         down.is_down.store(false, Ordering::Relaxed);
+        let mut rounds = 0;
         let state = loop {
+            rounds += 1;
+            assert!(rounds < 100, "it is tried for ever");
             outbox.hurry();
             let state = until(&mut states, |state| state.queued <= 2).await;
             if state.delivered == 1 {
