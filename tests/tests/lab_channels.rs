@@ -5,6 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
@@ -30,6 +31,8 @@ use tests::wait::wait_for;
 use tests::{memory, metadata};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// An alert is repeated after a minute, which is the least that can be configured.
+const REPEATED: Duration = Duration::from_secs(90);
 const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
 const SLACK_PATH: &str = "/services/T0LAB/B0LAB/SlackPiece0001SlackPiece0002";
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:ops";
@@ -123,7 +126,7 @@ fn pagerduty_is_triggered_triggered_again_with_the_same_key_and_resolved() {
     synchronized(&mut running);
     chrony.set_offset(400.0).unwrap();
     await_requests(&pagerduty, 1, PATIENCE, &running);
-    await_requests(&pagerduty, 2, Duration::from_secs(90), &running);
+    await_requests(&pagerduty, 2, REPEATED, &running);
     chrony.set_offset(0.0).unwrap();
     await_requests(&pagerduty, 3, PATIENCE, &running);
     let delivered = |status: &Value| status["delivery"][0]["delivered"] == 3;
@@ -147,7 +150,7 @@ fn pagerduty_is_triggered_triggered_again_with_the_same_key_and_resolved() {
 }
 
 #[test]
-fn slack_is_told_of_an_alert_and_of_its_end() {
+fn slack_is_told_of_an_alert_again_and_of_its_end() {
     let net = Net::new().unwrap();
     let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let route = format!("POST {SLACK_PATH}");
@@ -159,15 +162,17 @@ fn slack_is_told_of_an_alert_and_of_its_end() {
     synchronized(&mut running);
     chrony.set_offset(-400.0).unwrap();
     await_requests(&slack, 1, PATIENCE, &running);
+    await_requests(&slack, 2, REPEATED, &running);
     chrony.set_offset(0.0).unwrap();
-    await_requests(&slack, 2, PATIENCE, &running);
-    let delivered = |status: &Value| status["delivery"][0]["delivered"] == 2;
-    let status = running.await_status("two deliveries", PATIENCE, delivered).unwrap();
+    await_requests(&slack, 3, PATIENCE, &running);
+    let delivered = |status: &Value| status["delivery"][0]["delivered"] == 3;
+    let status = running.await_status("three deliveries", PATIENCE, delivered).unwrap();
     assert_eq!(status["delivery"][0]["failures"], 0, "every rule was kept: {status}");
     let headers: Vec<_> =
         bodies(&slack).iter().map(|body| body["blocks"][0]["text"]["text"].as_str().unwrap().to_owned()).collect();
     assert!(headers[0].starts_with("CRITICAL: clock-skew on "), "{headers:?}");
-    assert!(headers[1].starts_with("RESOLVED: clock-skew on "), "{headers:?}");
+    assert!(headers[1].starts_with("still CRITICAL: clock-skew on "), "{headers:?}");
+    assert!(headers[2].starts_with("RESOLVED: clock-skew on "), "{headers:?}");
     assert!(bodies(&slack)[0]["blocks"][1]["text"]["text"].as_str().unwrap().contains("400 s fast"));
     let log = running.log();
     assert!(log.contains("TRACE") && !log.contains("SlackPiece"), "the URL is a secret");
@@ -206,22 +211,36 @@ fn sns_and_eventbridge_take_what_a_host_signs_whose_clock_is_two_days_off_and_th
         let signed = seconds(&request.headers["x-amz-date"]) - TWO_DAYS;
         assert!((began - 1.0..now() + 1.0).contains(&signed), "signed at {signed}, which is not true time");
     }
+    for server in [&sns, &fifo, &bus] {
+        await_requests(server, 2, REPEATED, &running);
+    }
     chrony.set_offset(0.0).unwrap();
     for server in [&sns, &fifo, &bus] {
-        await_requests(server, 2, PATIENCE, &running);
+        await_requests(server, 3, PATIENCE, &running);
     }
-    let delivered = |status: &Value| (0..3).all(|channel| status["delivery"][channel]["delivered"] == 2);
-    let status = running.await_status("two deliveries each", PATIENCE, delivered).unwrap();
+    let delivered = |status: &Value| (0..3).all(|channel| status["delivery"][channel]["delivered"] == 3);
+    let status = running.await_status("three deliveries each", PATIENCE, delivered).unwrap();
     for channel in 0..3 {
         assert_eq!(status["delivery"][channel]["failures"], 0, "every rule was kept: {status}");
     }
 
-    let forms: Vec<_> = fifo.requests().iter().map(|request| takers::form(request).unwrap()).collect();
-    assert_eq!(forms[0]["MessageGroupId"], forms[1]["MessageGroupId"]);
-    assert_ne!(forms[0]["MessageDeduplicationId"], forms[1]["MessageDeduplicationId"]);
-    let changes: Vec<_> =
-        forms.iter().map(|form| form["MessageAttributes.entry.3.Value.StringValue"].as_str()).collect();
-    assert_eq!(changes, ["firing", "resolved"]);
+    // One alert, told three times, none of which is taken for a repetition of another.
+    for server in [&sns, &fifo] {
+        let forms: Vec<_> = server.requests().iter().map(|request| takers::form(request).unwrap()).collect();
+        let changes: Vec<_> =
+            forms.iter().map(|form| form["MessageAttributes.entry.3.Value.StringValue"].as_str()).collect();
+        assert_eq!(changes, ["firing", "repeated", "resolved"]);
+        let distinct = |name: &str| forms.iter().filter_map(|form| form.get(name)).collect::<BTreeSet<_>>().len();
+        let expected = if forms[0]["TopicArn"] == FIFO { (1, 3) } else { (0, 0) };
+        assert_eq!((distinct("MessageGroupId"), distinct("MessageDeduplicationId")), expected);
+    }
+    let details: Vec<Value> = bodies(&bus)
+        .iter()
+        .map(|body| serde_json::from_str(body["Entries"][0]["Detail"].as_str().unwrap()).unwrap())
+        .collect();
+    let changes: Vec<_> = details.iter().map(|detail| &detail["change"]).collect();
+    assert_eq!(changes, ["firing", "repeated", "resolved"]);
+    assert!(details.iter().all(|detail| detail["id"] == details[0]["id"]), "{details:?}");
     let entry = &bodies(&bus)[0]["Entries"][0];
     let expected = format!("arn:aws:ec2:{REGION}:123456789012:instance/{}", metadata::INSTANCE_ID);
     assert_eq!(entry["Resources"], Value::from(vec![expected]));
