@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -131,6 +132,39 @@ fn the_end_comes_within_ten_seconds_even_where_nobody_ever_answers() {
         assert!(log.lines().any(is_said), "{lane}, {kept}: {log}");
     }
     println!("the end took {took:.1?}");
+}
+
+// The start
+
+#[test]
+fn agents_that_are_started_together_do_not_export_together() {
+    const AGENTS: u32 = 8;
+    const INTERVAL: f64 = 10.0;
+    let net = Net::new().unwrap();
+    let _server = time_server(&net, TIME_SYNC);
+    let receiver = Receiver::start(&net, SocketAddr::new(IMDS, 4318)).unwrap();
+    let yaml = format!("{NEAR}telemetry: {{ otlp: {{ endpoint: \"{}\", interval: {INTERVAL}s }} }}\n", receiver.url());
+    let agents: Vec<_> = (0..AGENTS)
+        .map(|number| Skewguard::new(&net, &yaml).unwrap().env("OTEL_RESOURCE_ATTRIBUTES", format!("number={number}")))
+        .collect();
+    let started = now();
+    let running: Vec<_> = agents.iter().map(|agent| agent.run().unwrap()).collect();
+    let firsts = || {
+        let mut firsts = BTreeMap::new();
+        for export in receiver.taken().exports {
+            firsts.entry(export.resource["number"].clone()).or_insert(export.arrived - started);
+        }
+        firsts
+    };
+    wait_until("the first exports", PATIENCE, || firsts().len() == AGENTS as usize)
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{}", firsts(), running[0].log()));
+    let mut firsts: Vec<_> = firsts().into_values().collect();
+    firsts.sort_by(f64::total_cmp);
+    println!("first exports after {firsts:.2?} s");
+    // By chance all of eight lie so close together once in five million times.
+    assert!(firsts[firsts.len() - 1] - firsts[0] > 0.1 * INTERVAL, "{firsts:?}");
+    assert!(firsts[firsts.len() - 1] < INTERVAL + 5.0, "{firsts:?}");
+    assert_eq!(receiver.taken().faults, [""; 0]);
 }
 
 // The reload
