@@ -278,7 +278,6 @@ impl Running<'_> {
     /// # Errors
     /// When it has not stopped by `deadline`.
     pub fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        self.signal(Signal::SIGTERM)?;
-        wait_for("skewguard's exit", deadline, || self.server.exited().transpose())?
+        self.server.stop(deadline)
     }
 }

@@ -17,15 +17,16 @@ use crate::process::{Server, lab_dir, private_dir, tool};
 use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// Debian's build reads its templates from a fixed place, which is brought there for this one process.
 const IN_ITS_PLACE: &str = "mount -t tmpfs lab /usr/share && cp -r \"$0\" /usr/share/ && exec \"$@\"";
 
-/// A running Alertmanager that tells a webhook of every alert at once.
+/// An Alertmanager that tells a webhook of every alert at once, and that a test takes down and brings up again.
 pub struct Alertmanager<'net> {
     net: &'net Net,
     address: SocketAddr,
-    server: Server,
-    _dir: TempDir,
+    server: Option<Server>,
+    dir: TempDir,
 }
 
 impl<'net> Alertmanager<'net> {
@@ -36,40 +37,55 @@ impl<'net> Alertmanager<'net> {
     /// When it does not become ready, with its log.
     pub fn start(net: &'net Net, address: SocketAddr, resolve_timeout: u32, hook: &str) -> Result<Self> {
         let dir = private_dir()?;
-        let config = dir.path().join("alertmanager.yml");
         fs::write(
-            &config,
+            dir.path().join("alertmanager.yml"),
             format!(
                 "global: {{ resolve_timeout: {resolve_timeout}s }}\n\
                  route: {{ receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h }}\n\
                  receivers: [{{ name: hook, webhook_configs: [{{ url: '{hook}', send_resolved: true }}] }}]\n"
             ),
         )?;
-        let server = Server::start(
-            net.command(Side::Aws, "unshare")?
-                .args(["--mount", "sh", "-c", IN_ITS_PLACE])
-                .arg(lab_dir()?.canonicalize()?.join("root/usr/share/prometheus"))
-                .arg(tool("prometheus-alertmanager")?.canonicalize()?)
-                .arg(format!("--config.file={}", config.display()))
-                .arg(format!("--storage.path={}", dir.path().join("data").display()))
-                .arg(format!("--web.listen-address={address}"))
-                .arg("--cluster.listen-address="),
-            &dir.path().join("log"),
-        )?;
-        let mut alertmanager = Self { net, address, server, _dir: dir };
-        alertmanager.await_readiness()?;
+        let mut alertmanager = Self { net, address, server: None, dir };
+        alertmanager.up()?;
         Ok(alertmanager)
     }
 
-    fn await_readiness(&mut self) -> Result<()> {
-        let address = self.address;
+    /// Starts it again on its address. It remembers whom it has notified, and no alert.
+    ///
+    /// # Errors
+    /// When it does not become ready, with its log.
+    pub fn up(&mut self) -> Result<()> {
+        let (address, dir) = (self.address, self.dir.path());
+        let server = Server::start(
+            self.net
+                .command(Side::Aws, "unshare")?
+                .args(["--mount", "sh", "-c", IN_ITS_PLACE])
+                .arg(lab_dir()?.canonicalize()?.join("root/usr/share/prometheus"))
+                .arg(tool("prometheus-alertmanager")?.canonicalize()?)
+                .arg(format!("--config.file={}", dir.join("alertmanager.yml").display()))
+                .arg(format!("--storage.path={}", dir.join("data").display()))
+                .arg(format!("--web.listen-address={address}"))
+                .arg("--cluster.listen-address="),
+            &dir.join("log"),
+        )?;
+        let server = self.server.insert(server);
         let ready = self.net.within(Side::Agent, || {
             wait_until("Alertmanager", START_DEADLINE, || {
-                self.server.still_runs().is_err() || http::get(address, "/-/ready").is_ok()
+                server.still_runs().is_err() || http::get(address, "/-/ready").is_ok()
             })
         })?;
-        self.server.still_runs()?;
-        ready.with_context(|| self.server.log())
+        server.still_runs()?;
+        ready.with_context(|| server.log())
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// When it does not stop, or has stopped by itself.
+    pub fn down(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("Alertmanager is down")?;
+        server.stop(STOP_DEADLINE)?;
+        Ok(())
     }
 
     /// The base URL.
@@ -82,8 +98,20 @@ impl<'net> Alertmanager<'net> {
     /// # Errors
     /// When it does not answer with a list.
     pub fn active(&self, alertname: &str) -> Result<Vec<Value>> {
+        self.alerts(&format!("?filter={}", http::encode_query(&format!("alertname=\"{alertname}\""))))
+    }
+
+    /// All alerts that are active now.
+    ///
+    /// # Errors
+    /// As [`Alertmanager::active`].
+    pub fn all_active(&self) -> Result<Vec<Value>> {
+        self.alerts("")
+    }
+
+    fn alerts(&self, filter: &str) -> Result<Vec<Value>> {
         let address = self.address;
-        let target = format!("/api/v2/alerts?filter={}", http::encode_query(&format!("alertname=\"{alertname}\"")));
+        let target = format!("/api/v2/alerts{filter}");
         let body = self.net.within(Side::Agent, || http::get(address, &target))??;
         match serde_json::from_str(&body)? {
             Value::Array(alerts) => Ok(alerts),
@@ -91,8 +119,20 @@ impl<'net> Alertmanager<'net> {
         }
     }
 
-    /// What it has written so far.
+    /// How many alerts it was posted since it was started, by their `status`: `firing` or `resolved`.
+    ///
+    /// # Errors
+    /// When it does not answer, or does not count them.
+    pub fn received(&self, status: &str) -> Result<u64> {
+        let address = self.address;
+        let metrics = self.net.within(Side::Agent, || http::get(address, "/metrics"))??;
+        let name = format!("alertmanager_alerts_received_total{{status=\"{status}\",version=\"v2\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&name)).with_context(|| metrics.clone())?;
+        Ok(count.parse()?)
+    }
+
+    /// What it has written since it was started.
     pub fn log(&self) -> String {
-        self.server.log()
+        self.server.as_ref().map(Server::log).unwrap_or_default()
     }
 }

@@ -6,11 +6,14 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::{Builder, TempDir};
+
+use crate::wait::wait_for;
 
 /// The directory that `tests/run` has filled: `root` with unpacked packages, `venv` with Python servers.
 ///
@@ -130,6 +133,15 @@ impl Server {
     /// When the process cannot be waited for.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Asks the program to stop, as a service manager does, and awaits its exit.
+    ///
+    /// # Errors
+    /// When it has not stopped by `deadline`.
+    pub fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        wait_for("the exit of a server", deadline, || self.exited().transpose())?
     }
 
     /// Fails with the log when the program has ended: there is nothing left to wait for.

@@ -14,17 +14,21 @@ use crate::process::{Server, private_dir};
 use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What tells one series from another.
+pub type Labels = BTreeMap<String, String>;
 
 /// One series of an instant query, with its labels and value.
-pub type Series = (BTreeMap<String, String>, f64);
+pub type Series = (Labels, f64);
 
-/// A running VictoriaMetrics with storage of its own.
+/// A VictoriaMetrics with storage of its own, which a test takes down and brings up again.
 pub struct Victoria<'net> {
     net: &'net Net,
     side: Side,
     address: SocketAddr,
-    server: Server,
-    _dir: TempDir,
+    server: Option<Server>,
+    dir: TempDir,
 }
 
 impl<'net> Victoria<'net> {
@@ -33,31 +37,46 @@ impl<'net> Victoria<'net> {
     /// # Errors
     /// When it does not become ready, with its log.
     pub fn start(net: &'net Net, side: Side, address: SocketAddr) -> Result<Self> {
-        let dir = private_dir()?;
+        let mut victoria = Self { net, side, address, server: None, dir: private_dir()? };
+        victoria.up()?;
+        Ok(victoria)
+    }
+
+    /// Starts it again on its address, with what it has stored.
+    ///
+    /// # Errors
+    /// When it does not become ready, with its log.
+    pub fn up(&mut self) -> Result<()> {
+        let (address, dir) = (self.address, self.dir.path());
         let server = Server::start(
-            net.command(side, "victoria-metrics")?
+            self.net
+                .command(self.side, "victoria-metrics")?
                 .arg(format!("-httpListenAddr={address}"))
-                .arg(format!("-storageDataPath={}", dir.path().join("data").display()))
+                .arg(format!("-storageDataPath={}", dir.join("data").display()))
                 // What has arrived is to be found at once, and under the names that Prometheus would give it.
                 .args(["-search.latencyOffset=0s", "-search.disableCache", "-opentelemetry.usePrometheusNaming"])
                 // It sizes its caches by the machine's memory; a test needs little.
                 .arg("-memory.allowedBytes=64MB"),
-            &dir.path().join("log"),
+            &dir.join("log"),
         )?;
-        let mut victoria = Self { net, side, address, server, _dir: dir };
-        victoria.await_readiness()?;
-        Ok(victoria)
-    }
-
-    fn await_readiness(&mut self) -> Result<()> {
-        let address = self.address;
+        let server = self.server.insert(server);
         let ready = self.net.within(self.side, || {
             wait_until("VictoriaMetrics", START_DEADLINE, || {
-                self.server.still_runs().is_err() || http::get(address, "/health").is_ok()
+                server.still_runs().is_err() || http::get(address, "/health").is_ok()
             })
         })?;
-        self.server.still_runs()?;
-        ready.with_context(|| self.server.log())
+        server.still_runs()?;
+        ready.with_context(|| server.log())
+    }
+
+    /// Stops it; what it has taken is stored.
+    ///
+    /// # Errors
+    /// When it does not stop, or has stopped by itself.
+    pub fn down(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("VictoriaMetrics is down")?;
+        server.stop(STOP_DEADLINE)?;
+        Ok(())
     }
 
     /// The base URL for OTLP/HTTP; an exporter adds `/v1/metrics`.
@@ -67,7 +86,7 @@ impl<'net> Victoria<'net> {
 
     /// What VictoriaMetrics has written so far.
     pub fn log(&self) -> String {
-        self.server.log()
+        self.server.as_ref().map(Server::log).unwrap_or_default()
     }
 
     /// Adds samples in Prometheus' text format.
@@ -95,6 +114,16 @@ impl<'net> Victoria<'net> {
     /// # Errors
     /// When it is refused, or the answer is none.
     pub fn samples(&self, selector: &str) -> Result<Vec<(f64, f64)>> {
+        let mut samples: Vec<_> = self.export(selector)?.into_values().flatten().collect();
+        samples.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Ok(samples)
+    }
+
+    /// The same of each series by itself, in the order of time. Nothing is merged: what was stored twice is there twice.
+    ///
+    /// # Errors
+    /// As [`Victoria::samples`].
+    pub fn export(&self, selector: &str) -> Result<BTreeMap<Labels, Vec<(f64, f64)>>> {
         // The storage keeps a month, and two days of the future.
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let (start, end) = (now - 30 * 86_400, now + 2 * 86_400);
@@ -104,15 +133,16 @@ impl<'net> Victoria<'net> {
             http::get(address, "/internal/force_flush")?;
             http::get(address, &target)
         })??;
-        let mut samples = Vec::new();
+        let mut series: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
         for line in body.lines() {
             let block: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
             let list = |name: &str| block.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
             let numbers = |name: &str| list(name).iter().filter_map(Value::as_f64).collect::<Vec<_>>();
+            let samples = series.entry(labels(&block)?).or_default();
             samples.extend(numbers("timestamps").iter().map(|at| at / 1e3).zip(numbers("values")));
         }
-        samples.sort_by(|one: &(f64, f64), other| one.0.total_cmp(&other.0));
-        Ok(samples)
+        series.values_mut().for_each(|samples| samples.sort_by(|one, other| one.0.total_cmp(&other.0)));
+        Ok(series)
     }
 
     /// Evaluates an expression at a time in seconds since the epoch, `None` being now.
@@ -140,10 +170,13 @@ fn parse_vector(body: &str) -> Result<Vec<Series>> {
 }
 
 fn parse_series(series: &Value) -> Result<Series> {
-    let labels = series.get("metric").and_then(Value::as_object).context("no labels")?;
-    let labels = labels.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
     let value = series.pointer("/value/1").and_then(Value::as_str).context("no value")?;
-    Ok((labels.collect(), value.parse()?))
+    Ok((labels(series)?, value.parse()?))
+}
+
+fn labels(series: &Value) -> Result<Labels> {
+    let labels = series.get("metric").and_then(Value::as_object).context("no labels")?;
+    Ok(labels.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
@@ -32,13 +33,14 @@ use skewguard::clock::time::TrueTime;
 use skewguard::clock::true_clock::Stamp;
 use skewguard::delivery::item::{Class, Content, Item};
 use tests::agent::{FakeClock, Running, Skewguard};
+use tests::alertmanager::Alertmanager;
 use tests::chrony::Chrony;
 use tests::http::Reply;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::ntp::{self, NtpServer, ahead_by};
 use tests::process::{command, output, private_dir};
-use tests::receiver::{METRICS, Receiver, Told, metrics, now};
+use tests::receiver::{METRICS, Receiver, Told, metrics, now, seconds_of};
 use tests::victoria::Victoria;
 use tests::wait::{wait_for, wait_until};
 
@@ -329,7 +331,7 @@ fn is_drained(status: &Value) -> bool {
 fn an_outage_and_two_crashes_lose_nothing_and_change_neither_order_nor_time() {
     scope(|scope| {
         scope.spawn(everything_reaches_a_receiver_once);
-        scope.spawn(every_sample_reaches_a_real_backend_once);
+        scope.spawn(everything_reaches_real_takers_once);
     });
 }
 
@@ -400,52 +402,190 @@ fn everything_reaches_a_receiver_once() {
     }
 }
 
-fn every_sample_reaches_a_real_backend_once() {
+/// Everything that takes anything from the agent.
+struct Takers<'net> {
+    victoria: Victoria<'net>,
+    alertmanager: Alertmanager<'net>,
+    receiver: Receiver<'net>,
+}
+
+impl<'net> Takers<'net> {
+    fn start(net: &'net Net) -> Self {
+        let alertmanager =
+            Alertmanager::start(net, SocketAddr::new(IMDS, 9093), RESOLVE_TIMEOUT, "http://127.0.0.1:9/none");
+        Self {
+            victoria: Victoria::start(net, Side::Aws, SocketAddr::new(IMDS, 8428)).unwrap(),
+            alertmanager: alertmanager.unwrap(),
+            receiver: Receiver::start(net, receiving()).unwrap(),
+        }
+    }
+
+    fn down(&mut self) {
+        self.victoria.down().unwrap();
+        self.alertmanager.down().unwrap();
+        self.receiver.down();
+    }
+
+    fn up(&mut self) {
+        self.victoria.up().unwrap();
+        self.alertmanager.up().unwrap();
+        self.receiver.up().unwrap();
+    }
+
+    /// Metrics go to VictoriaMetrics, log records to the receiver, and alerts to the receiver and Alertmanager.
+    fn reporting(&self, state: &Path) -> String {
+        format!(
+            "{NEAR}state_dir: {}
+telemetry: {{ otlp: {{ interval: 1s, timeout: 2s }} }}
+channels:
+  - {{ name: ops, webhook: {{ url: \"{}/hook\", timeout: 2s }} }}
+  - {{ name: am, alertmanager: {{ url: \"{}\", repost: 10s, timeout: 2s }} }}
+",
+            state.display(),
+            self.receiver.url(),
+            self.alertmanager.url(),
+        )
+    }
+
+    /// The alerts that are active in Alertmanager: name, severity, and since when.
+    fn active(&self) -> BTreeSet<(String, String, String)> {
+        let of = |alert: &Value| {
+            let label = |name: &str| alert["labels"][name].as_str().unwrap().to_owned();
+            (label("alertname"), label("severity"), milliseconds(alert["startsAt"].as_str().unwrap()))
+        };
+        self.alertmanager.all_active().unwrap().iter().map(of).collect()
+    }
+}
+
+/// For how long Alertmanager keeps an alert that is not posted again, in seconds.
+const RESOLVE_TIMEOUT: u32 = 60;
+
+/// A time as Alertmanager tells it.
+fn milliseconds(time: &str) -> String {
+    format!("{:.3}", seconds_of(time).unwrap())
+}
+
+/// What fires by the status of the agent, as [`Takers::active`] has it.
+fn firing(status: &Value) -> BTreeSet<(String, String, String)> {
+    let of = |alert: &Value| {
+        let text = |member: &str| alert[member].as_str().unwrap().to_owned();
+        (text("alert"), text("severity"), milliseconds(&text("since")))
+    };
+    status["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] == "firing").map(of).collect()
+}
+
+fn everything_reaches_real_takers_once() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    let address = SocketAddr::new(IMDS, 8428);
-    let state = private_dir().unwrap();
-    let yaml = format!(
-        "{NEAR}state_dir: {}\ntelemetry: {{ otlp: {{ interval: 1s, timeout: 2s }} }}\n",
-        state.path().display()
-    );
-    let agent = Skewguard::new(&net, &yaml).unwrap();
-    let agent = agent.env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("http://{address}/opentelemetry/v1/metrics"));
-    let running = agent.run().unwrap();
-    let (mut running, _, accepted) = through_the_outage(&agent, running, state.path(), |_| {});
-    let victoria = Victoria::start(&net, Side::Aws, address).unwrap();
+    let mut takers = Takers::start(&net);
+    let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
+    let agent = Skewguard::new(&net, &takers.reporting(state.path())).unwrap().with_clock(&clock).unwrap();
+    let agent = agent
+        .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", takers.victoria.otlp_url() + "/v1/metrics")
+        .env("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", takers.receiver.url() + "/v1/logs");
+    let mut running = agent.run().unwrap();
+    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    clock.set(400.0).unwrap();
+    let began = now();
+    wait_until("the alert", PATIENCE, || takers.active().iter().any(|(name, ..)| name == "clock-skew")).unwrap();
+    let all_delivered =
+        |status: &Value| is_drained(status) && delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(3);
+    running.await_status("exports", PATIENCE, all_delivered).unwrap();
+
+    takers.down();
+    let live = takers.receiver.taken().told.len();
+    let last_step = Cell::new(began);
+    // The alert ends and comes again in each part of the outage.
+    let step = |_| {
+        clock.set(0.0).unwrap();
+        sleep(outage().mul_f64(0.06).max(Duration::from_millis(2_500)));
+        clock.set(400.0).unwrap();
+        last_step.set(now());
+    };
+    let (mut running, mut log, accepted) = through_the_outage(&agent, running, state.path(), step);
+    takers.up();
     running.await_status("all is delivered", time_for(accepted.len()), is_drained).unwrap();
+
+    // What fires is active, and began when it did, although nobody could be told then.
+    let status = running.status().unwrap();
+    let fires = firing(&status);
+    wait_until("the alerts", PATIENCE, || takers.active() == fires)
+        .unwrap_or_else(|error| panic!("{error}: {:?} instead of {fires:?}", takers.active()));
+    let since = |name: &str| fires.iter().find(|alert| alert.0 == name).map(|alert| alert.2.parse::<f64>().unwrap());
+    assert_near("the beginning of the alert", since("clock-skew").unwrap(), last_step.get(), 2.5);
+    let over = said(&(log.clone() + &running.log()));
+    let over = over.iter().skip(live).filter(|one| one["change"] == "resolved" || !one["before"].is_null()).count();
+    let ended = takers.alertmanager.received("resolved").unwrap();
+    assert_eq!(ended, over as u64, "each end was posted once");
+    clock.set(0.0).unwrap();
+    let is_over = || takers.active().iter().all(|(name, ..)| name != "clock-skew");
+    wait_until("the end of the alert", PATIENCE, is_over).unwrap();
+    running.await_status("the end is told", PATIENCE, is_drained).unwrap();
     running.stop(PATIENCE).unwrap();
+    log += &running.log();
     let left = waiting(state.path());
     assert!(left.is_empty(), "{:?}", left.keys());
 
-    let stored: Vec<_> =
-        victoria.samples("clock_offset_seconds").unwrap().iter().map(|(at, _)| (at * 1e3).round()).collect();
-    let counted = victoria.query_at("count_over_time(clock_offset_seconds[1h])", Some(now() + 5.0)).unwrap();
-    let gaps = stored.windows(2).map(|pair| (pair[1] - pair[0]) / 1e3);
+    let said: Vec<_> = said(&log).iter().map(key).collect();
+    let taken = takers.receiver.taken();
+    let told: Vec<_> = taken.told.iter().map(|told| told.key.clone()).collect();
+    let records: Vec<_> = taken.records.iter().map(|record| record.key.clone()).collect();
     println!(
-        "outage of {:?}: {} items on disk; {} samples in VictoriaMetrics, by count_over_time {:?}, largest gap {:.1} s",
+        "outage of {:?}: {} items on disk; {} transitions said ({live} before), {} at the webhook, {} log records, \
+         {ended} ends and {} active alerts in Alertmanager, clock-skew since {:.3} s after the last step",
         outage(),
         accepted.len(),
-        stored.len(),
-        counted.iter().map(|series| series.1).collect::<Vec<_>>(),
-        gaps.clone().fold(0.0, f64::max),
+        said.len(),
+        told.len(),
+        records.len(),
+        fires.len(),
+        since("clock-skew").unwrap() - last_step.get(),
     );
-    let mut with_offset = 0;
-    for waiting in accepted.values() {
+    assert_eq!(taken.faults, [""; 0]);
+    assert_eq!(told, said, "every transition once, in its order");
+    assert_eq!(records, said, "every transition once, in its order");
+    // Once before, three times within, and each of them ended.
+    let skews = said.iter().filter(|key| key.contains("/clock-skew//")).count();
+    assert!(skews >= 8, "{said:?}");
+    stores_every_sample_once(&takers.victoria, &accepted);
+}
+
+/// VictoriaMetrics has each sample that waited, once and at its time, and no other sample twice either.
+fn stores_every_sample_once(victoria: &Victoria<'_>, accepted: &BTreeMap<(String, String), Waiting>) {
+    // VictoriaMetrics keeps milliseconds.
+    let in_millis = |samples: &[(f64, f64)]| samples.iter().map(|(at, _)| (at * 1e3).round()).collect::<Vec<_>>();
+    let stored = in_millis(&victoria.samples("clock_offset_seconds").unwrap());
+    let all = victoria.export("{__name__!=\"\"}").unwrap();
+    let exports: BTreeSet<_> = stored.iter().map(|at| *at as u64).collect();
+    let (mut samples, mut twice, mut strays) = (0, 0, 0);
+    for series in all.values() {
+        let times = in_millis(series);
+        samples += times.len();
+        twice += times.windows(2).filter(|pair| pair[0] >= pair[1]).count();
+        strays += times.iter().filter(|at| !exports.contains(&(**at as u64))).count();
+    }
+    let gap = stored.windows(2).map(|pair| (pair[1] - pair[0]) / 1e3).fold(0.0, f64::max);
+    println!(
+        "VictoriaMetrics has {samples} samples of {} series, {twice} of them twice; {} of clock_offset_seconds, the \
+         largest gap {gap:.1} s",
+        all.len(),
+        stored.len(),
+    );
+    let mut waited = 0;
+    for ((_, key), waiting) in accepted.iter().filter(|((lane, _), _)| lane == "otlp-metrics") {
         assert_near("the time of an item", waiting.at(), waiting.written, 1.0);
         let export = metrics(&plain(&waiting.item), waiting.written).unwrap();
         if export.value("clock.offset").is_some() {
-            with_offset += 1;
-            // VictoriaMetrics keeps milliseconds.
+            waited += 1;
             let found = stored.iter().filter(|at| **at == (waiting.item.at.time.nanos() / 1_000_000) as f64).count();
-            assert_eq!(found, 1, "the sample of {} is there {found} times", waiting.at());
+            assert_eq!(found, 1, "the sample of {key} is there {found} times");
         }
     }
-    assert!(with_offset > 0 && stored.len() >= with_offset);
-    assert_eq!(counted.iter().map(|series| series.1 as usize).collect::<Vec<_>>(), [stored.len()]);
+    println!("{waited} of these waited for the end of the outage");
+    assert!(waited as f64 > 0.8 * outage().as_secs_f64(), "{waited} samples waited");
+    assert_eq!((twice, strays), (0, 0), "samples that are there twice, and at the time of no export");
     // Measuring went on all the time, but for the restarts.
-    assert!(gaps.fold(0.0, f64::max) < 5.0, "{stored:?}");
+    assert!(gap < 5.0, "{stored:?}");
 }
 
 /// The body of an item without its compression.
