@@ -751,9 +751,7 @@ fn keeps_nothing(disk: &Disk) {
     running
         .await_status("what waits", PATIENCE, |status| delivery(status, "otlp-metrics")["queued"].as_u64() >= Some(3))
         .unwrap();
-    let mut repair = command("nsenter").unwrap();
-    repair.args(["--mount", "--target", &running.pid().to_string(), "sh", "-ec"]);
-    output(repair.arg(disk.repair.replace("STATE", &place))).unwrap();
+    to_the_disk(&running, disk.repair, &place);
     running
         .await_status("the disk", PATIENCE, |status| delivery(status, "otlp-metrics")["on_disk"] == true)
         .unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -763,6 +761,122 @@ fn keeps_nothing(disk: &Disk) {
     running.await_status("all is delivered", time_for(10), is_drained).unwrap();
     wait_until("no files", PATIENCE, || waiting(Path::new(&inside)).len() <= 1).unwrap();
     assert_eq!(receiver.taken().faults, [""; 0]);
+}
+
+/// Runs a script in the mount namespace of an agent.
+fn to_the_disk(running: &Running<'_>, script: &str, place: &str) {
+    let mut shell = command("nsenter").unwrap();
+    shell.args(["--mount", "--target", &running.pid().to_string(), "sh", "-ec"]);
+    output(shell.arg(script.replace("STATE", place))).unwrap();
+}
+
+/// What befalls a disk on which something waits already.
+struct Failure {
+    what: &'static str,
+    preparation: &'static str,
+    failure: &'static str,
+    repair: &'static str,
+    /// What was there before is given up for what comes, as far as it has to be.
+    makes_room: bool,
+}
+
+const FAILURES: [Failure; 2] = [
+    Failure {
+        what: "full",
+        preparation: "mount -t tmpfs -o size=512k,mode=700 lab STATE",
+        failure: "head -c 1M /dev/zero >STATE/filler || true",
+        repair: "rm STATE/filler",
+        makes_room: true,
+    },
+    // A second mount of the same, because the first cannot change while a lock is open there.
+    Failure {
+        what: "read-only",
+        preparation: "mount -t tmpfs -o size=1m,mode=700 lab STATE",
+        failure: "mount --bind STATE STATE; mount -o remount,bind,ro STATE",
+        repair: "umount STATE",
+        makes_room: false,
+    },
+];
+
+#[test]
+fn a_disk_that_fails_under_what_waits_there_stops_neither_measuring_nor_delivery() {
+    scope(|scope| {
+        for failure in &FAILURES {
+            scope.spawn(move || fails_under_what_waits(failure));
+        }
+    });
+}
+
+fn fails_under_what_waits(Failure { what, preparation, failure, repair, makes_room }: &Failure) {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let mut collector = Receiver::start(&net, receiving()).unwrap();
+    let hook = Receiver::start(&net, SocketAddr::new(IMDS, 8080)).unwrap();
+    let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
+    let place = state.path().to_str().unwrap().to_owned();
+    let yaml = reporting(&collector, state.path())
+        .replace(&format!("{}/hook", collector.url()), &format!("{}/hook", hook.url()));
+    let agent = Skewguard::new(&net, &yaml).unwrap().with_clock(&clock).unwrap();
+    let agent = agent.prepared_by(&preparation.replace("STATE", &place));
+    let mut running = agent.run().unwrap();
+    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    wait_until("exports", PATIENCE, || collector.taken().exports.len() >= 2).unwrap();
+    let inside = format!("/proc/{}/root{place}", running.pid());
+
+    collector.down();
+    wait_until("a backlog", PATIENCE, || waiting(Path::new(&inside)).len() >= 10).unwrap();
+    to_the_disk(&running, failure, &place);
+    let backlog = waiting(Path::new(&inside));
+    let first = running.status().unwrap();
+    let started = Instant::now();
+    clock.set(400.0).unwrap();
+    wait_until("the alert", PATIENCE, || !of(&hook.taken().told, "clock-skew", "firing").is_empty()).unwrap();
+    let told = started.elapsed();
+    assert!(told < Duration::from_secs(5), "{what}: told after {told:?}");
+    let ten = running.await_status("ten polls", PATIENCE, |status| polls(status) >= polls(&first) + 10).unwrap();
+    let took = started.elapsed().as_secs_f64();
+    assert!((7.0..20.0).contains(&took), "{what}: ten polls took {took} s");
+    // A full disk gives up its oldest telemetry for what is new, and so keeps that.
+    assert_eq!(delivery(&ten, "otlp-metrics")["on_disk"], *makes_room, "{what}: {ten}");
+
+    collector.up().unwrap();
+    let is_told = |status: &Value| is_drained(status) && delivery(status, "otlp-logs")["queued"] == 0;
+    let drained = running.await_status("all is delivered", time_for(30), is_told).unwrap();
+    let (taken, told) = (collector.taken(), hook.taken().told);
+    let dropped = delivery(&drained, "otlp-metrics")["dropped"].as_u64().unwrap();
+    let is_missing = |(lane, key): &&(String, String)| match lane.as_str() {
+        "otlp-metrics" => !taken.exports.iter().any(|export| *key == format!("metrics/{}", export.time)),
+        _ => !taken.records.iter().any(|record| record.key == *key),
+    };
+    let missing: Vec<_> = backlog.keys().filter(is_missing).collect();
+    let log = running.log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ") && line.contains(&place)).collect();
+    println!(
+        "{what}: {} items waited on disk, {} exports arrived, {dropped} were given up, {} of what was on disk, {} warnings",
+        backlog.len(),
+        taken.exports.len(),
+        missing.len(),
+        warnings.len(),
+    );
+    // In order, and none twice.
+    assert!(taken.exports.windows(2).all(|pair| pair[0].time < pair[1].time), "{what}: {:?}", taken.exports);
+    assert!(missing.iter().all(|(lane, _)| lane == "otlp-metrics"), "{what}: {missing:?}");
+    assert!(missing.len() as u64 <= dropped && *makes_room == (dropped > 0), "{what}: {dropped} {missing:?}");
+    let keys: Vec<_> = told.iter().map(|told| &told.key).collect();
+    assert_eq!(taken.records.iter().map(|record| &record.key).collect::<Vec<_>>(), keys, "{what}");
+    assert_eq!(warnings.len(), 1, "{what}: {warnings:#?}\n{log}");
+
+    to_the_disk(&running, repair, &place);
+    collector.down();
+    running
+        .await_status("the disk", PATIENCE, |status| delivery(status, "otlp-metrics")["on_disk"] == true)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    wait_until("files", PATIENCE, || waiting(Path::new(&inside)).len() >= 3).unwrap();
+    collector.up().unwrap();
+    running.await_status("all is delivered", time_for(10), is_drained).unwrap();
+    // Not even what the disk would not let go.
+    wait_until("no files", PATIENCE, || waiting(Path::new(&inside)).len() <= 1).unwrap();
+    assert!(collector.taken().faults.is_empty() && hook.taken().faults.is_empty());
 }
 
 // What the other side says
