@@ -51,6 +51,8 @@ pub struct Engine {
     pub(super) next_source: usize,
     last_burst: Option<BootTime>,
     wants_burst: bool,
+    /// Whether all may be asked a second time at once.
+    may_confirm: bool,
 }
 
 /// What happened to one source, for those who look at it.
@@ -102,6 +104,7 @@ impl Engine {
             next_source: config.sources.len(),
             last_burst: None,
             wants_burst: false,
+            may_confirm: false,
             config,
         }
     }
@@ -254,12 +257,18 @@ impl Engine {
         }
     }
 
-    /// Whether every source is to be asked now. A wish that comes too early is kept until its time.
+    /// Whether every source is to be asked now. A wish that comes too early is kept until its time, but for the first:
+    /// what contradicts the earlier answers is confirmed at once. While the clock runs away, only answers of one moment
+    /// agree with one another.
     fn bursts(&mut self, now: BootTime) -> bool {
-        let bursts = self.wants_burst && self.last_burst.is_none_or(|last| now.since(last) >= BURST_INTERVAL);
+        let is_early = self.last_burst.is_some_and(|last| now.since(last) < BURST_INTERVAL);
+        let bursts = self.wants_burst && (!is_early || self.may_confirm);
         if bursts {
             self.wants_burst = false;
-            self.last_burst = Some(now);
+            self.may_confirm = !is_early;
+            if !is_early {
+                self.last_burst = Some(now);
+            }
         }
         bursts
     }
