@@ -24,6 +24,8 @@ use crate::state::Untold;
 const BUDGET: Budget = Budget { size: 130_000, age: Duration::from_secs(86_400) };
 const EXPORT: [u8; 5_000] = [0; 5_000];
 const METRICS: &str = "otlp-metrics";
+/// All channels that a configuration can have.
+pub(super) const CHANNELS: [&str; 2] = ["ops", "pager"];
 /// What one attempt takes, and what a lane may try in one tick.
 const ATTEMPT: Span = Span::from_nanos(10_000_000);
 const MOST_ATTEMPTS: usize = 200;
@@ -63,6 +65,18 @@ pub(super) enum Telling {
     },
 }
 
+/// The pager is told only what is critical.
+fn channel(name: &str) -> Channel {
+    Channel {
+        name: name.to_owned(),
+        severity: if name == "pager" { Severity::Critical } else { Severity::Warning },
+        alerts: None,
+        target: Target::Slack(Slack { url: SecretRef::Environment("A".to_owned()) }),
+        timeout: Duration::from_secs(10),
+        tls: Tls::default(),
+    }
+}
+
 /// What a process has counted that is gone.
 #[derive(Default)]
 struct Counted {
@@ -91,16 +105,8 @@ pub(super) struct Post {
 
 impl Post {
     pub(super) fn new() -> Self {
-        let channel = |name: &str, severity| Channel {
-            name: name.to_owned(),
-            severity,
-            alerts: None,
-            target: Target::Slack(Slack { url: SecretRef::Environment("A".to_owned()) }),
-            timeout: Duration::from_secs(10),
-            tls: Tls::default(),
-        };
         Self {
-            channels: vec![channel("ops", Severity::Warning), channel("pager", Severity::Critical)],
+            channels: CHANNELS.iter().map(|name| channel(name)).collect(),
             queue: Queue::new(BUDGET, []),
             counted: BTreeMap::new(),
             disk: Disk::Fine,
@@ -113,6 +119,11 @@ impl Post {
             taken: BTreeMap::new(),
             exports: 0,
         }
+    }
+
+    /// Goes on with these channels. What waits for another waits until it is configured again.
+    pub(super) fn reload(&mut self, names: &[&str]) {
+        self.channels = names.iter().map(|name| channel(name)).collect();
     }
 
     pub(super) fn lanes(&self) -> Vec<String> {
@@ -258,6 +269,7 @@ impl Post {
         let (image, untold) = self.state.clone()?;
         let pushed = self.push_all(&untold, now);
         self.write_items(pushed);
+        self.write_state(&image, &[]);
         Some(image)
     }
 

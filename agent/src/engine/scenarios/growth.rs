@@ -1,0 +1,43 @@
+//! What the agent remembers, which is no more after days than after an hour.
+
+use super::Run;
+
+/// How long some hosts are in trouble without an end to it.
+const DAYS: f64 = 4.0 * 86_400.0;
+const HOUR: f64 = 3_600.0;
+/// The trend keeps 128 points and a source eight answers: as text, no more than this. All else is of fixed size.
+const MOST_IN_THE_IMAGE: usize = 16 * 1_024;
+const MOST_OF_A_SOURCE: usize = 8 * 1_024;
+/// Of the clock and of one provider of credentials, and so many for each source.
+const MOST_ALERTS: usize = 8;
+const MOST_ALERTS_OF_A_SOURCE: usize = 2;
+
+impl Run {
+    /// What outlives the process, what is known of the sources, and what fires or pends are all bounded.
+    pub(super) fn assert_small(&self) {
+        let engine = &self.engine;
+        let sources = self.host.configured.len();
+        let image = serde_json::to_string(&engine.image()).unwrap().len();
+        assert!(image <= MOST_IN_THE_IMAGE, "{image} bytes in the state file");
+        let heard = format!("{:?}", engine.estimator.sources()).len();
+        assert!(heard <= sources * MOST_OF_A_SOURCE, "{heard} bytes of {sources} sources");
+        let alerts = engine.alerts.alerts().count();
+        assert!(alerts <= MOST_ALERTS + sources * MOST_ALERTS_OF_A_SOURCE, "{alerts} alerts");
+        assert_eq!((engine.sources.len(), engine.estimator.sources().len()), (sources, sources));
+    }
+}
+
+#[test]
+fn hosts_that_are_in_trouble_for_days_remember_no_more_than_after_an_hour() {
+    for seed in 0..5 {
+        let outcome = Run::new(seed).tell_what_goes_wrong(seed, |run| {
+            while run.watched < DAYS {
+                run.be_in_trouble(HOUR);
+                run.begin_after_a_kill();
+                run.assert_small();
+            }
+            run.come_to_peace();
+        });
+        assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+    }
+}
