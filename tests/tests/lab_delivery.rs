@@ -776,7 +776,7 @@ struct Failure {
     preparation: &'static str,
     failure: &'static str,
     repair: &'static str,
-    /// What was there before is given up for what comes, as far as it has to be.
+    /// Telemetry that was there before is given up for an alert, and for nothing else.
     makes_room: bool,
 }
 
@@ -836,8 +836,8 @@ fn fails_under_what_waits(Failure { what, preparation, failure, repair, makes_ro
     let ten = running.await_status("ten polls", PATIENCE, |status| polls(status) >= polls(&first) + 10).unwrap();
     let took = started.elapsed().as_secs_f64();
     assert!((7.0..20.0).contains(&took), "{what}: ten polls took {took} s");
-    // A full disk gives up its oldest telemetry for what is new, and so keeps that.
-    assert_eq!(delivery(&ten, "otlp-metrics")["on_disk"], *makes_room, "{what}: {ten}");
+    // What is new waits in memory.
+    assert_eq!(delivery(&ten, "otlp-metrics")["on_disk"], false, "{what}: {ten}");
 
     collector.up().unwrap();
     let is_told = |status: &Value| is_drained(status) && delivery(status, "otlp-logs")["queued"] == 0;
@@ -861,7 +861,8 @@ fn fails_under_what_waits(Failure { what, preparation, failure, repair, makes_ro
     // In order, and none twice.
     assert!(taken.exports.windows(2).all(|pair| pair[0].time < pair[1].time), "{what}: {:?}", taken.exports);
     assert!(missing.iter().all(|(lane, _)| lane == "otlp-metrics"), "{what}: {missing:?}");
-    assert!(missing.len() as u64 <= dropped && *makes_room == (dropped > 0), "{what}: {dropped} {missing:?}");
+    let most = if *makes_room { backlog.len() as u64 / 2 } else { 0 };
+    assert!(missing.len() as u64 <= dropped && dropped <= most, "{what}: {dropped} {missing:?}");
     let keys: Vec<_> = told.iter().map(|told| &told.key).collect();
     assert_eq!(taken.records.iter().map(|record| &record.key).collect::<Vec<_>>(), keys, "{what}");
     assert_eq!(warnings.len(), 1, "{what}: {warnings:#?}\n{log}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::item::Item;
+use super::item::{Class, Item};
 use super::queue::{Chore, Ticket};
 use super::spool::{Shared, lock};
 use super::store::{Hangs, Health, Store};
@@ -56,7 +56,9 @@ impl Keeper {
 
     async fn write(&mut self, ticket: Ticket, item: Item) {
         let mut result = self.attempt(&ticket, &item).await;
+        // On a full disk telemetry waits in memory. An alert is worth more than the oldest of what waits there.
         if let Err(error) = &result
+            && item.class == Class::Alert
             && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         {
             let rooms = {

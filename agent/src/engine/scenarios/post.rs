@@ -211,7 +211,8 @@ impl Post {
                 Disk::Full(room) => used + item.body.len() <= room,
                 Disk::ReadOnly => false,
             };
-            if !fits(self.disk, used()) && matches!(self.disk, Disk::Full(_)) {
+            let is_full = matches!(self.disk, Disk::Full(_)) && !fits(self.disk, used());
+            if is_full && item.class == Class::Alert {
                 self.queue.make_room(item.body.len() as u64);
                 self.discard();
             }
