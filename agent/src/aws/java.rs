@@ -1,0 +1,175 @@
+//! How the two SDKs for Java look for credentials. Both pass over whatever is wrong, so that a broken profile ends at the
+//! role of the instance without a word.
+
+use super::chain::{Failure, Given, How, Step};
+use super::ini::Profiles;
+use super::link::{self, Found, Link, Selected};
+use super::view::{File, View};
+
+const SSO: [&str; 5] = ["sso_role_name", "sso_account_id", "sso_region", "sso_start_url", "sso_session"];
+const DEFAULT: &str = "default";
+
+/// What version 1 makes of a view, in its order.
+pub(super) fn links_v1(view: &View) -> Vec<Link> {
+    let ids = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];
+    let secrets = ["AWS_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"];
+    let mut links = vec![
+        Link::lenient(link::environment(view, &ids, &secrets)),
+        Link::lenient(link::system_properties(view, &["aws.secretKey"])),
+        Link::lenient(link::web_identity(view)),
+        Link::lenient(profile_v1(view)),
+    ];
+    // A container that is named takes the place of the instance, whether it answers or not.
+    links.push(match link::container(view) {
+        Ok(None) => Link::strict(Ok(instance_role(view))),
+        found => Link::lenient(found),
+    });
+    links
+}
+
+/// What version 2 makes of a view, in its order.
+pub(super) fn links_v2(view: &View) -> Vec<Link> {
+    vec![
+        Link::lenient(link::system_properties(view, &["aws.secretAccessKey", "aws.secretKey"])),
+        Link::lenient(link::environment(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])),
+        Link::lenient(web_identity_v2(view)),
+        Link::lenient(profile_v2(view)),
+        Link::lenient(link::container(view)),
+        Link::strict(Ok(instance_role(view))),
+    ]
+}
+
+fn instance_role(view: &View) -> Option<Given> {
+    let by_property = view.property("aws.disableEc2Metadata").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    link::instance_role(view, by_property || link::is_metadata_disabled(view))
+}
+
+/// Properties win over variables.
+fn web_identity_v2(view: &View) -> Found {
+    let token = view.property("aws.webIdentityTokenFile").or_else(|| view.value("AWS_WEB_IDENTITY_TOKEN_FILE"));
+    let role = view.property("aws.roleArn").or_else(|| view.value("AWS_ROLE_ARN"));
+    link::web_identity_of(token, role)
+}
+
+/// The profile, by a property or a variable, of which each version has its own order.
+fn selected(view: &View, property_first: bool) -> Selected<'_> {
+    if view.profile.is_some() {
+        return Selected::by_variables(view, &[]);
+    }
+    let by_property = view.property("aws.profile").map(|name| Selected { name, by: Some("aws.profile") });
+    let by_variable = view.value("AWS_PROFILE").map(|name| Selected { name, by: Some("AWS_PROFILE") });
+    let (first, second) = if property_first { (by_property, by_variable) } else { (by_variable, by_property) };
+    first.or(second).unwrap_or(Selected { name: DEFAULT, by: None })
+}
+
+/// One file alone, and a role's source has to hold keys.
+fn profile_v1(view: &View) -> Found {
+    let file = &view.java_v1;
+    let selected = selected(view, false);
+    let name = selected.name;
+    let Some(profile) = file.profiles.get(name) else { return missing(&selected) };
+    let of = |key, how| -> Found { Ok(profile.has(key).then(|| link::other(name, how, &file.path))) };
+    if !profile.has("role_arn") {
+        return match of("credential_process", How::Process)? {
+            None => link::static_keys(profile, name, &file.path),
+            found => Ok(found),
+        };
+    }
+    if profile.has("web_identity_token_file") {
+        return of("web_identity_token_file", How::WebIdentity);
+    }
+    match (profile.value("source_profile"), profile.value("credential_source")) {
+        (Some(source), _) => {
+            let keys = match file.profiles.get(source) {
+                Some(profile) => link::static_keys(profile, source, &file.path)?,
+                None => return Err(link::invalid(name, format!("has a source_profile that there is not: {source}"))),
+            };
+            let base = keys.ok_or_else(|| link::invalid(source, "has no keys, and is a source_profile"))?;
+            Ok(Some(link::assumed(name, How::AssumeRole, base.step, &file.path)))
+        }
+        (None, Some(source)) => {
+            let base = named_source(view, name, source)?;
+            Ok(Some(link::assumed(name, How::CredentialSource, base, &file.path)))
+        }
+        (None, None) => Err(link::invalid(name, "has a role_arn, but neither source_profile nor credential_source")),
+    }
+}
+
+/// Both files. One line that cannot be read spoils them.
+fn profile_v2(view: &View) -> Found {
+    if let Some(failure) = [&view.config, &view.credentials].into_iter().find_map(refused) {
+        return Err(failure);
+    }
+    let selected = selected(view, true);
+    match view.profiles.get(selected.name) {
+        Some(_) => resolved(view, &view.profiles, selected.name, &mut Vec::new()),
+        None => missing(&selected),
+    }
+}
+
+fn missing(selected: &Selected<'_>) -> Found {
+    if selected.by.is_some() { Err(selected.missing()) } else { Ok(None) }
+}
+
+fn refused(file: &File) -> Option<Failure> {
+    let path = file.path.display().to_string();
+    if let Some(fault) = file.fault {
+        return Some(Failure::File { path, reason: fault.to_string() });
+    }
+    let lines = file.profiles.malformed();
+    (lines > 0).then(|| Failure::File { path, reason: format!("lines that cannot be read: {lines}") })
+}
+
+fn resolved<'a>(view: &'a View, profiles: &'a Profiles, name: &'a str, visited: &mut Vec<&'a str>) -> Found {
+    let Some(profile) = profiles.get(name) else {
+        let parent = visited.last().copied().unwrap_or_default();
+        return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
+    };
+    let by_key = |key, how| Ok(Some(link::other(name, how, link::place(view, name, key))));
+    if profile.has("role_arn") && profile.has("web_identity_token_file") {
+        return by_key("web_identity_token_file", How::WebIdentity);
+    }
+    if SSO.iter().any(|key| profile.has(key)) {
+        return match ["sso_account_id", "sso_role_name"].iter().find(|key| !profile.has(key)) {
+            Some(key) => Err(link::invalid(name, format!("is for IAM Identity Center, but has no {key}"))),
+            None => by_key("sso_account_id", How::Sso),
+        };
+    }
+    if profile.has("role_arn") {
+        let place = link::place(view, name, "role_arn");
+        match (profile.value("source_profile"), profile.value("credential_source")) {
+            (Some(_), Some(_)) => return Err(link::invalid(name, "has both source_profile and credential_source")),
+            (Some(_), None) if visited.contains(&name) => {
+                return Err(link::invalid(name, "is part of a circle of source_profile"));
+            }
+            (Some(source), None) => {
+                visited.push(name);
+                let base = resolved(view, profiles, source, visited)?
+                    .ok_or_else(|| link::invalid(source, "has no credentials, and is a source_profile"))?;
+                return Ok(Some(link::assumed(name, How::AssumeRole, link::root(base), place)));
+            }
+            (None, Some(source)) => {
+                let base = named_source(view, name, source)?;
+                return Ok(Some(link::assumed(name, How::CredentialSource, base, place)));
+            }
+            (None, None) => {}
+        }
+    }
+    if profile.has("credential_process") {
+        return by_key("credential_process", How::Process);
+    }
+    link::static_keys(profile, name, link::place(view, name, link::ID))
+}
+
+fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> {
+    let found = match source.to_ascii_lowercase().as_str() {
+        "environment" => match link::system_properties(view, &["aws.secretAccessKey", "aws.secretKey"])? {
+            None => link::environment(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])?,
+            found => found,
+        },
+        "ecscontainer" => link::container(view)?,
+        "ec2instancemetadata" => instance_role(view),
+        _ => return Err(link::invalid(name, format!("has a credential_source that there is not: {source}"))),
+    };
+    found.map(|given| given.step).ok_or_else(|| link::invalid(name, format!("finds nothing in {source}")))
+}

@@ -1,0 +1,100 @@
+//! How version 3 of the SDK for JavaScript looks for credentials. A profile that a variable names makes it pass over keys in
+//! the environment, and it passes over most of what is wrong.
+
+use super::chain::{Failure, Given, How, Step};
+use super::link::{self, Found, ID, Link, SECRET, Selected};
+use super::view::View;
+
+const IDS: [&str; 1] = ["AWS_ACCESS_KEY_ID"];
+const SECRETS: [&str; 1] = ["AWS_SECRET_ACCESS_KEY"];
+const SSO: [&str; 5] = ["sso_start_url", "sso_account_id", "sso_session", "sso_region", "sso_role_name"];
+
+/// What it makes of a view, in its order.
+pub(super) fn links(view: &View) -> Vec<Link> {
+    let selected = Selected::by_variables(view, &["AWS_PROFILE"]);
+    let mut links = Vec::new();
+    if selected.by.is_none() {
+        links.push(Link::lenient(environment(view)));
+    }
+    links.push(Link::lenient(match view.profiles.get(selected.name) {
+        None if selected.by.is_none() => Ok(None),
+        None => Err(selected.missing()),
+        Some(_) => profile(view, selected.name, &mut Vec::new()),
+    }));
+    links.push(Link::lenient(link::web_identity(view)));
+    links.push(Link::strict(link::container(view)));
+    links.push(Link::strict(Ok(instance_role(view))));
+    links
+}
+
+fn environment(view: &View) -> Found {
+    link::environment(view, &IDS, &SECRETS)
+}
+
+/// Anything but `false` turns the metadata service off.
+fn instance_role(view: &View) -> Option<Given> {
+    let is_disabled = view.value("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value != "false");
+    link::instance_role(view, is_disabled)
+}
+
+fn profile<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Found {
+    let Some(profile) = view.profiles.get(name) else {
+        let parent = visited.last().copied().unwrap_or_default();
+        return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
+    };
+    let by_key = |key, how| Ok(Some(link::other(name, how, link::place(view, name, key))));
+    let keys = || link::static_keys(profile, name, link::place(view, name, ID));
+    let has_keys = profile.has(ID) && profile.has(SECRET);
+    let is_source = !visited.is_empty();
+    if is_source && has_keys {
+        return keys();
+    }
+    let ways = (profile.value("source_profile"), profile.value("credential_source"));
+    match ways {
+        (Some(source), None) if profile.has("role_arn") => {
+            if visited.contains(&source) {
+                return Err(link::invalid(name, "is part of a circle of source_profile"));
+            }
+            visited.push(source);
+            let base = self::profile(view, source, visited)?
+                .ok_or_else(|| link::invalid(source, "has no credentials, and is a source_profile"))?;
+            return Ok(Some(assumed(view, name, How::AssumeRole, link::root(base))));
+        }
+        // As the source of another profile it needs no role of its own.
+        (None, Some(source)) if profile.has("role_arn") || is_source => {
+            let base = named_source(view, name, source)?;
+            return Ok(Some(assumed(view, name, How::CredentialSource, base)));
+        }
+        _ => {}
+    }
+    if has_keys {
+        return keys();
+    }
+    if profile.has("web_identity_token_file") && profile.has("role_arn") {
+        return by_key("web_identity_token_file", How::WebIdentity);
+    }
+    if profile.has("credential_process") {
+        return by_key("credential_process", How::Process);
+    }
+    if SSO.iter().any(|key| profile.has(key)) {
+        return by_key("sso_account_id", How::Sso);
+    }
+    if profile.has("login_session") {
+        return by_key("login_session", How::Login);
+    }
+    keys()
+}
+
+fn assumed(view: &View, name: &str, how: How, base: Step) -> Given {
+    link::assumed(name, how, base, link::place(view, name, "role_arn"))
+}
+
+fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> {
+    let found = match source {
+        "Environment" => environment(view)?,
+        "EcsContainer" => link::container(view)?,
+        "Ec2InstanceMetadata" => instance_role(view),
+        _ => return Err(link::invalid(name, format!("has a credential_source that there is not: {source}"))),
+    };
+    found.map(|given| given.step).ok_or_else(|| link::invalid(name, format!("finds nothing in {source}")))
+}
