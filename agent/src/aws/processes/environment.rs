@@ -1,0 +1,213 @@
+//! What a process was started with, about AWS and proxies: names, and the values that are no secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::java;
+use super::process::printable;
+
+/// More variables are not kept.
+const MOST: usize = 128;
+/// The longest name.
+const LONGEST_NAME: usize = 64;
+
+/// Variables whose value is kept: what is none of a secret, and tells what an SDK does.
+const OPEN: &[&str] = &[
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_DEFAULT_REGION",
+    "AWS_DISABLE_CLOCK_SKEW_CORRECTION",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_EC2_METADATA_V1_DISABLED",
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+    "AWS_METADATA_SERVICE_TIMEOUT",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_SDK_LOAD_CONFIG",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    HOME,
+];
+/// Where the shared files of AWS are.
+const HOME: &str = "HOME";
+/// Variables that hold a URL, whose password and query are not kept.
+const URLS: &[&str] = &["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+/// The last part of this path is known to one task alone, and whoever knows it gets its credentials.
+const CAPABILITY: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+/// Variables that name a proxy, or what is reached without one, in upper or lower case.
+const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+/// Variables by which a virtual machine of Java is given options.
+const JAVA_OPTIONS: &[&str] = &["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
+
+/// The variables of a process about AWS and proxies, and `HOME`, where the shared files of AWS are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Each by its name, with its value where that is no secret.
+    variables: BTreeMap<String, Option<String>>,
+}
+
+/// What else an environment tells of where libraries are.
+#[derive(Default)]
+pub struct Hints {
+    /// `VIRTUAL_ENV`.
+    pub virtual_env: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `PYTHONPATH`.
+    pub python_path: Vec<PathBuf>,
+    /// System properties in options for Java.
+    pub properties: BTreeSet<&'static str>,
+}
+
+impl Environment {
+    /// Reads the variables of a process as `/proc` has them.
+    pub fn read(bytes: &[u8]) -> (Self, Hints) {
+        let (mut environment, mut hints) = (Self::default(), Hints::default());
+        for entry in bytes.split(|byte| *byte == 0) {
+            let Ok(entry) = std::str::from_utf8(entry) else { continue };
+            let Some((name, value)) = entry.split_once('=') else { continue };
+            match name {
+                "VIRTUAL_ENV" => hints.virtual_env = Some(value.into()),
+                "PYTHONPATH" => hints.python_path = value.split(':').map(PathBuf::from).collect(),
+                _ if JAVA_OPTIONS.contains(&name) => {
+                    hints.properties.extend(java::properties(value.split_whitespace()));
+                }
+                _ if environment.variables.len() < MOST && is_told(name) => {
+                    if name == HOME {
+                        hints.home = Some(value.into());
+                    }
+                    environment.variables.insert(name.to_owned(), open_value(name, value));
+                }
+                _ => {}
+            }
+        }
+        (environment, hints)
+    }
+
+    /// Whether a variable is set, even if it is empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
+    }
+
+    /// The value of a variable; `None` where it is not set or a secret.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.variables.get(name)?.as_deref()
+    }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
+    }
+}
+
+fn is_told(name: &str) -> bool {
+    let is_aws = || name.starts_with("AWS_") && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    name.len() <= LONGEST_NAME
+        && (name == HOME || is_aws() || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)))
+}
+
+/// The value where it is no secret, without what is one in it.
+fn open_value(name: &str, value: &str) -> Option<String> {
+    if OPEN.contains(&name) {
+        return Some(printable(value));
+    }
+    if name == CAPABILITY {
+        let kept = value.rsplit_once('/').map_or("", |(kept, _)| kept);
+        return Some(printable(&format!("{}/…", without_password(kept))));
+    }
+    let is_proxy = PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name));
+    (is_proxy || URLS.contains(&name)).then(|| printable(&without_password(value)))
+}
+
+/// A URL without user, password, query and fragment. Whatever stands before the last `@` could be a password, wherever
+/// the URL says that it ends.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // What is no scheme could be a user and the beginning of a password.
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    if is_scheme { format!("{scheme}://{rest}") } else { rest.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(entries: &[&str]) -> (Environment, Hints) {
+        Environment::read(entries.join("\0").as_bytes())
+    }
+
+    #[test]
+    fn secrets_are_known_by_name_alone() {
+        let (environment, _) = read(&[
+            "AWS_ACCESS_KEY_ID=AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY=wJalr=XUtn",
+            "AWS_SESSION_TOKEN=IQoJb3",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN=Bearer x",
+            "AWS_PROFILE=work",
+            "PATH=/usr/bin",
+            "SECRET_PROXY=x",
+        ]);
+        let names: Vec<&str> = environment.names().collect();
+        let expected = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+            "AWS_PROFILE",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(environment.value("AWS_PROFILE"), Some("work"));
+        let debugged = format!("{environment:?}");
+        for secret in ["AKIAEXAMPLE", "wJalr", "XUtn", "IQoJb3", "Bearer"] {
+            assert!(!debugged.contains(secret), "{debugged}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_taken_out_of_urls() {
+        for (variable, told) in [
+            ("HTTPS_PROXY=http://user:p/a@ss@proxy:3128/", "http://proxy:3128/"),
+            ("http_proxy=user:pass@proxy:3128", "proxy:3128"),
+            ("HTTP_PROXY=proxy:3128", "proxy:3128"),
+            ("ALL_PROXY=user:p://x@proxy", "proxy"),
+            ("no_proxy=169.254.169.254,.internal", "169.254.169.254,.internal"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://u:p@127.0.0.1/get?token=x#y", "http://127.0.0.1/get"),
+            ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/5e1f-secret", "/v2/credentials/…"),
+            ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=secret", "/…"),
+        ] {
+            let name = variable.split('=').next().unwrap();
+            assert_eq!(read(&[variable]).0.value(name), Some(told), "{variable}");
+        }
+    }
+
+    #[test]
+    fn an_environment_tells_where_python_looks_and_what_java_was_told() {
+        let (environment, hints) =
+            read(&["VIRTUAL_ENV=/venv", "PYTHONPATH=/a:/b", "JAVA_TOOL_OPTIONS=-Xmx1g -Daws.accessKeyId=AKIA -Dx=y"]);
+        assert_eq!(hints.virtual_env, Some(PathBuf::from("/venv")));
+        assert_eq!(hints.python_path, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(hints.properties, BTreeSet::from(["aws.accessKeyId"]));
+        assert_eq!(environment, Environment::default());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_no_password_stays(bytes: Vec<u8>, password in "[!-~]{12,40}") {
+            Environment::read(&bytes);
+            for scheme in ["", "http://"] {
+                let url = format!("HTTPS_PROXY={scheme}user:{password}@proxy:3128");
+                let (environment, _) = read(&[&url]);
+                let told = environment.value("HTTPS_PROXY").unwrap();
+                prop_assert!(password.as_bytes().windows(8).all(|part| !told.as_bytes().windows(8).any(|other| other == part)), "{told}");
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The AWS SDKs of a virtual machine of Java.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::binary::{JAR, search};
+use super::cache::Cache;
+use super::process::{Found, Library, printable};
+use super::view::{View, absolute};
+
+/// More jars are not searched for others within.
+const MOST_SEARCHED: usize = 16;
+
+/// System properties about AWS and proxies. Others are not told, because they could be anything.
+const PROPERTIES: &[&str] = &[
+    "aws.accessKeyId",
+    "aws.configFile",
+    "aws.disableEc2Metadata",
+    "aws.ec2MetadataServiceEndpoint",
+    "aws.profile",
+    "aws.region",
+    "aws.roleArn",
+    "aws.secretAccessKey",
+    "aws.secretKey",
+    "aws.sessionToken",
+    "aws.sharedCredentialsFile",
+    "aws.webIdentityTokenFile",
+    "com.amazonaws.sdk.disableEc2Metadata",
+    "http.nonProxyHosts",
+    "http.proxyHost",
+    "https.proxyHost",
+];
+
+/// The jars of the SDKs: how their names begin, and how their versions do.
+const JARS: &[(&str, &str)] = &[
+    ("sdk-core-", "2."),
+    ("aws-core-", "2."),
+    ("bundle-", "2."),
+    ("aws-java-sdk-core-", "1."),
+    ("aws-java-sdk-bundle-", "1."),
+];
+
+/// The names of the system properties about AWS and proxies among some options.
+pub fn properties<'a>(options: impl Iterator<Item = &'a str>) -> BTreeSet<&'static str> {
+    let names = options.filter_map(|option| option.strip_prefix("-D")).map(|option| option.split('=').next());
+    names.filter_map(|name| PROPERTIES.iter().find(|known| Some(**known) == name)).copied().collect()
+}
+
+/// The SDKs on the class path, and in the files that are open or mapped. The second is whether all could be read.
+pub fn find(
+    view: &View,
+    arguments: &[&str],
+    files: &[PathBuf],
+    working_directory: Option<&Path>,
+    cache: &mut Cache,
+) -> (Vec<Found>, bool) {
+    let named = class_path(view, arguments, working_directory);
+    let mut found: Vec<Found> = named.iter().chain(files).filter_map(|jar| by_name(jar)).collect();
+    found.sort();
+    found.dedup_by(|one, other| one.library == other.library);
+    if !found.is_empty() {
+        return (found, true);
+    }
+    // The SDK may be within another jar, as Spring Boot and shading have it.
+    let jars: BTreeSet<&PathBuf> = named
+        .iter()
+        .chain(files)
+        .filter(|file| file.extension().is_some_and(|end| end == "jar" || end == "war"))
+        .collect();
+    let mut is_whole = jars.len() <= MOST_SEARCHED;
+    for jar in jars.into_iter().take(MOST_SEARCHED) {
+        match within(view, jar, cache) {
+            Some(more) => found.extend(more),
+            None => is_whole = false,
+        }
+    }
+    (found, is_whole)
+}
+
+fn within(view: &View, jar: &Path, cache: &mut Cache) -> Option<Vec<Found>> {
+    let file = view.open(jar).ok()?;
+    let metadata = file.metadata().ok()?;
+    cache.get(&metadata, || search(&file, JAR, &jar.to_string_lossy()).ok())
+}
+
+/// The jars that the command line names.
+fn class_path(view: &View, arguments: &[&str], working_directory: Option<&Path>) -> Vec<PathBuf> {
+    let mut jars = Vec::new();
+    let mut arguments = arguments.iter().skip(1);
+    while let Some(argument) = arguments.next() {
+        let path = match *argument {
+            "-cp" | "-classpath" | "--class-path" | "-p" | "--module-path" => arguments.next().copied(),
+            "-jar" => {
+                jars.extend(arguments.next().and_then(|jar| absolute(Path::new(jar), working_directory)));
+                break;
+            }
+            argument => argument.strip_prefix("--class-path=").or_else(|| argument.strip_prefix("--module-path=")),
+        };
+        for entry in path.unwrap_or_default().split(':').filter(|entry| !entry.is_empty()) {
+            let Some(entry) = absolute(Path::new(entry), working_directory) else { continue };
+            match entry.file_name().is_some_and(|name| name == "*").then(|| entry.parent()).flatten() {
+                Some(folder) => jars.extend(view.list(folder).into_iter().map(|name| folder.join(name))),
+                None => jars.push(entry),
+            }
+        }
+    }
+    jars
+}
+
+fn by_name(jar: &Path) -> Option<Found> {
+    let name = jar.file_name()?.to_str()?;
+    let stem = name.strip_suffix(".jar")?;
+    JARS.iter().find_map(|(begin, major)| {
+        let version = stem.strip_prefix(begin).filter(|version| version.starts_with(major))?;
+        Some(Found {
+            library: if *major == "1." { Library::JavaV1 } else { Library::java_v2(Some(version)) },
+            version: Some(printable(version)),
+            evidence: printable(&jar.to_string_lossy()),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::assess::sdk::Sdk;
+
+    fn libraries(root: &Path, arguments: &[&str], files: &[&str]) -> Vec<Library> {
+        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let view = View::new(root, 7);
+        let (found, is_whole) = find(&view, arguments, &files, Some(Path::new("/srv")), &mut Cache::default());
+        assert!(is_whole);
+        found.into_iter().map(|found| found.library).collect()
+    }
+
+    #[test]
+    fn jars_are_known_by_their_names_on_the_class_path_and_among_open_files() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("srv/lib")).unwrap();
+        fs::write(root.path().join("srv/lib/sdk-core-2.44.1.jar"), "").unwrap();
+        let old = Library::Sdk(Sdk::JavaV2Legacy);
+        for (arguments, files, library) in [
+            (vec!["java", "-cp", "a.jar:/opt/sdk-core-2.20.1.jar", "Main"], vec![], old),
+            (vec!["java", "--class-path=/opt/aws-core-2.20.1.jar", "Main"], vec![], old),
+            (vec!["java", "-cp", "lib/*", "Main"], vec![], Library::Sdk(Sdk::JavaV2)),
+            (vec!["java", "Main"], vec!["/opt/bundle-2.24.6.jar"], old),
+            (vec!["java", "Main"], vec!["/opt/aws-java-sdk-core-1.12.700.jar"], Library::JavaV1),
+        ] {
+            assert_eq!(libraries(root.path(), &arguments, &files), [library], "{arguments:?} {files:?}");
+        }
+        assert_eq!(libraries(root.path(), &["java", "-Dx=/opt/sdk-core-2.20.1.jar", "Main"], &[]), []);
+        for file in ["/opt/sdk-core-2.20.1.txt", "/opt/my-sdk-core-2.20.1.jar/x", "/opt/sdk-core-2.20.1.jar.bak"] {
+            assert_eq!(libraries(root.path(), &["java", "Main"], &[file]), [], "{file}");
+        }
+    }
+
+    #[test]
+    fn a_jar_that_holds_the_sdk_is_looked_into() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("srv")).unwrap();
+        fs::write(root.path().join("srv/app.jar"), "PK\u{3}\u{4} BOOT-INF/lib/sdk-core-2.44.1.jar").unwrap();
+        let arguments = ["java", "-jar", "app.jar", "-cp", "/opt/sdk-core-2.20.1.jar"];
+        assert_eq!(
+            libraries(root.path(), &arguments, &[]),
+            [Library::Sdk(Sdk::JavaV2)],
+            "the rest is the program's own"
+        );
+        let (found, is_whole) =
+            find(&View::new(root.path(), 7), &["java", "-jar", "gone.jar"], &[], None, &mut Cache::default());
+        assert_eq!((found, is_whole), (vec![], true), "without a working directory it is nowhere");
+        let (_, is_whole) =
+            find(&View::new(root.path(), 7), &["java", "-jar", "/gone.jar"], &[], None, &mut Cache::default());
+        assert!(!is_whole);
+    }
+
+    #[test]
+    fn properties_are_told_by_name_and_only_if_they_are_known() {
+        let options = ["-Daws.accessKeyId=AKIAEXAMPLE", "-Daws.secretKey", "-Ddb.password=x", "-DAKIAEXAMPLE", "-jar"];
+        assert_eq!(properties(options.into_iter()), BTreeSet::from(["aws.accessKeyId", "aws.secretKey"]));
+    }
+}

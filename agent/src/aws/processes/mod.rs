@@ -1,0 +1,15 @@
+//! Which AWS SDKs run on this host, told from `/proc` as far as it can be read.
+//!
+//! Command lines and environments hold secrets. They pass through memory here and nowhere else: what is kept are names,
+//! and the values of those variables alone that are no secret.
+
+pub mod binary;
+pub mod cache;
+pub mod environment;
+pub mod java;
+pub mod node;
+pub mod process;
+pub mod python;
+pub mod scan;
+pub mod view;
+pub mod watch;

@@ -1,0 +1,255 @@
+//! botocore in the packages that an interpreter of Python looks through.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::environment::Hints;
+use super::process::{Found, Library, printable};
+use super::view::{View, absolute};
+use crate::assess::sdk::Sdk;
+
+/// A larger `pyvenv.cfg` is none.
+const LARGEST_SETTINGS: u64 = 64 * 1024;
+
+/// What is known of a process that runs Python.
+pub struct Interpreter<'a> {
+    /// Its arguments.
+    pub arguments: &'a [&'a str],
+    /// Where its executable is.
+    pub executable: Option<&'a Path>,
+    /// Its working directory.
+    pub working_directory: Option<&'a Path>,
+    /// What its environment says.
+    pub hints: &'a Hints,
+    /// The files that it has mapped.
+    pub files: &'a [PathBuf],
+}
+
+impl<'a> Interpreter<'a> {
+    fn script(&self) -> Option<&'a str> {
+        self.arguments.iter().skip(1).find(|argument| !argument.starts_with('-')).copied()
+    }
+}
+
+/// Whether a program of this name is an interpreter.
+pub fn is_interpreter(name: &str) -> bool {
+    ["python", "pypy"].iter().any(|begin| {
+        name.strip_prefix(begin).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+    })
+}
+
+/// botocore, where it can be imported.
+pub fn find(view: &View, interpreter: &Interpreter<'_>) -> Option<Found> {
+    let packages = packages(view, interpreter);
+    // Distributions ship version 2 of the AWS CLI with a botocore of its own, which only it uses.
+    let is_cli =
+        interpreter.script().is_some_and(|script| Path::new(script).file_name().is_some_and(|name| name == "aws"));
+    let own = || packages.iter().map(|folder| folder.join("awscli")).find_map(|folder| botocore(view, &folder));
+    is_cli.then(own).flatten().or_else(|| packages.iter().find_map(|folder| botocore(view, folder)))
+}
+
+/// botocore in folders of packages of which files are mapped: in a program that embeds Python.
+pub fn find_mapped(view: &View, files: &[PathBuf]) -> Option<Found> {
+    mapped(files).into_iter().find_map(|folder| botocore(view, &folder))
+}
+
+/// The AWS CLI as AWS ships it, which brings its own interpreter and its own botocore.
+pub fn find_cli(view: &View, executable: &Path) -> Option<Found> {
+    let folder = executable.parent().filter(|_| executable.file_name().is_some_and(|name| name == "aws"))?;
+    let version = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let version = version.filter(|version| version.starts_with("2.")).map(printable);
+    let is_cli = version.is_some() || view.is_dir(&folder.join("awscli"));
+    is_cli.then(|| Found {
+        library: Library::Sdk(Sdk::Botocore),
+        version,
+        evidence: printable(&executable.to_string_lossy()),
+    })
+}
+
+fn botocore(view: &View, packages: &Path) -> Option<Found> {
+    let folder = packages.join("botocore");
+    view.is_dir(&folder).then(|| {
+        let versions = view.list(packages);
+        let version = versions.iter().find_map(|name| name.strip_prefix("botocore-")?.strip_suffix(".dist-info"));
+        Found {
+            library: Library::Sdk(Sdk::Botocore),
+            version: version.map(printable),
+            evidence: printable(&folder.to_string_lossy()),
+        }
+    })
+}
+
+/// The folders of packages, the most certain first.
+fn packages(view: &View, of: &Interpreter<'_>) -> Vec<PathBuf> {
+    let mut folders = mapped(of.files);
+    folders.extend(of.hints.python_path.iter().filter_map(|folder| absolute(folder, of.working_directory)));
+    let program = of.arguments.first().filter(|program| program.contains('/'));
+    let prefix_of = |file: &Path| {
+        let folder = absolute(file, of.working_directory)?;
+        let folder = folder.parent().filter(|folder| folder.ends_with("bin"))?;
+        folder.parent().map(Path::to_owned)
+    };
+    // Who starts an interpreter by its path does not start the one of the environment that is active.
+    let prefix = match program {
+        Some(program) => prefix_of(Path::new(program)),
+        None => of.hints.virtual_env.clone(),
+    };
+    folders.extend(prefix.iter().flat_map(|prefix| below(view, prefix, of.executable)));
+    // A virtual environment hides what is installed beside the interpreter, and for the user.
+    if prefix.is_none_or(|prefix| lets_in_the_system(view, &prefix)) {
+        folders.extend(
+            of.executable.and_then(prefix_of).into_iter().flat_map(|prefix| below(view, &prefix, of.executable)),
+        );
+        folders.extend(of.hints.home.iter().flat_map(|home| below(view, &home.join(".local"), of.executable)));
+    }
+    folders
+}
+
+/// Whether a prefix is no virtual environment, or one that lets the packages of the system in.
+fn lets_in_the_system(view: &View, prefix: &Path) -> bool {
+    let Ok(file) = view.open(&prefix.join("pyvenv.cfg")) else { return true };
+    let mut text = String::new();
+    let is_read = file.take(LARGEST_SETTINGS).read_to_string(&mut text).is_ok();
+    let mut settings = text.lines().filter_map(|line| line.split_once('='));
+    is_read
+        && settings.any(|(name, value)| {
+            name.trim() == "include-system-site-packages" && value.trim().eq_ignore_ascii_case("true")
+        })
+}
+
+/// The folders of packages below a prefix, of the interpreter's own version where its name tells it.
+fn below(view: &View, prefix: &Path, executable: Option<&Path>) -> Vec<PathBuf> {
+    let name = executable.and_then(Path::file_name).and_then(|name| name.to_str()).filter(|name| name.contains('.'));
+    let is_right = |folder: &str| name.is_none_or(|name| folder == name || folder == "python3");
+    let mut folders = Vec::new();
+    for library in ["lib", "lib64", "local/lib"].map(|library| prefix.join(library)) {
+        let versions = view.list(&library).into_iter();
+        for version in versions.filter(|folder| folder.starts_with("python") && is_right(folder)) {
+            folders.extend(["site-packages", "dist-packages"].map(|packages| library.join(&version).join(packages)));
+        }
+    }
+    folders
+}
+
+/// Folders of packages from which modules are mapped.
+fn mapped(files: &[PathBuf]) -> Vec<PathBuf> {
+    let of_file = |file: &PathBuf| {
+        let is_packages = |folder: &&Path| folder.ends_with("site-packages") || folder.ends_with("dist-packages");
+        file.ancestors().find(is_packages).map(Path::to_owned)
+    };
+    let mut folders: Vec<PathBuf> = files.iter().filter_map(of_file).collect();
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SYSTEM: &str = "/usr/lib/python3/dist-packages/botocore";
+
+    /// A host with botocore for the interpreter of the system, and two virtual environments.
+    fn root() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for folder in [
+            "usr/lib/python3/dist-packages/botocore",
+            "srv/venv/lib/python3.11/site-packages/botocore",
+            "srv/venv/lib/python3.11/site-packages/botocore-1.43.11.dist-info",
+            "srv/empty/lib/python3.11/site-packages",
+            "srv/open/lib/python3.11/site-packages",
+            "opt/python/lib/python3.9/site-packages/botocore",
+        ] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        for (path, inherits) in [("venv", "false"), ("empty", "false"), ("open", "true")] {
+            let settings = format!("home = /usr/bin\ninclude-system-site-packages = {inherits}\n");
+            fs::write(root.path().join(format!("srv/{path}/pyvenv.cfg")), settings).unwrap();
+        }
+        root
+    }
+
+    fn evidence(
+        root: &Path,
+        arguments: &[&str],
+        executable: Option<&str>,
+        hints: &Hints,
+        files: &[&str],
+    ) -> Option<String> {
+        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let interpreter = Interpreter {
+            arguments,
+            executable: executable.map(Path::new),
+            working_directory: Some(Path::new("/srv")),
+            hints,
+            files: &files,
+        };
+        find(&View::new(root, 7), &interpreter).map(|found| found.evidence)
+    }
+
+    #[test]
+    fn the_packages_of_the_right_environment_are_looked_through() {
+        let (root, none) = (root(), Hints::default());
+        let venv = Some("/srv/venv/lib/python3.11/site-packages/botocore".to_owned());
+        let system = Some(SYSTEM.to_owned());
+        let python = Some("/usr/bin/python3.11");
+        let at = |arguments: &[&str]| evidence(root.path(), arguments, python, &none, &[]);
+        assert_eq!(at(&["python3", "app.py"]), system);
+        assert_eq!(at(&["/srv/venv/bin/python", "app.py"]), venv);
+        assert_eq!(at(&["venv/bin/python", "app.py"]), venv, "from its working directory");
+        assert_eq!(at(&["/usr/bin/python3", "/srv/venv/bin/gunicorn"]), system, "the script decides nothing");
+        assert_eq!(at(&["/srv/empty/bin/python", "app.py"]), None, "it does not see those of the system");
+        assert_eq!(at(&["/srv/open/bin/python", "app.py"]), system);
+        let hints = Hints { virtual_env: Some("/srv/venv".into()), ..Hints::default() };
+        assert_eq!(evidence(root.path(), &["python"], None, &hints, &[]), venv);
+        assert_eq!(evidence(root.path(), &["/usr/bin/python3"], python, &hints, &[]), system, "it is not used");
+    }
+
+    #[test]
+    fn packages_of_another_version_are_not_those_of_an_interpreter() {
+        let (root, none) = (root(), Hints::default());
+        let at = |executable| evidence(root.path(), &["python"], Some(executable), &none, &[]);
+        assert_eq!(at("/opt/python/bin/python3.11"), None);
+        assert_eq!(
+            at("/opt/python/bin/python3.9").as_deref(),
+            Some("/opt/python/lib/python3.9/site-packages/botocore")
+        );
+    }
+
+    #[test]
+    fn what_is_mapped_and_what_pythonpath_names_are_looked_through() {
+        let (root, none) = (root(), Hints::default());
+        let module = "/srv/venv/lib/python3.11/site-packages/cffi/_cffi.so";
+        assert!(evidence(root.path(), &["uwsgi"], None, &none, &[module]).is_some());
+        let found = find_mapped(&View::new(root.path(), 7), &[module.into()]).unwrap();
+        assert_eq!(found.version.as_deref(), Some("1.43.11"));
+        assert_eq!(find_mapped(&View::new(root.path(), 7), &["/usr/lib/libpython3.11.so".into()]), None);
+        let hints = Hints { python_path: vec!["/usr/lib/python3/dist-packages".into()], ..Hints::default() };
+        assert_eq!(evidence(root.path(), &["python"], None, &hints, &[]).as_deref(), Some(SYSTEM));
+    }
+
+    #[test]
+    fn the_cli_that_aws_ships_is_known() {
+        let root = root();
+        let view = View::new(root.path(), 7);
+        let found = find_cli(&view, Path::new("/usr/local/aws-cli/v2/2.31.4/dist/aws")).unwrap();
+        assert_eq!((found.library, found.version.as_deref()), (Library::Sdk(Sdk::Botocore), Some("2.31.4")));
+        let own = "/opt/python/lib/python3.9/site-packages/awscli/botocore";
+        fs::create_dir_all(root.path().join(own.trim_start_matches('/'))).unwrap();
+        let at = |script| {
+            evidence(root.path(), &["python3", script], Some("/opt/python/bin/python3.9"), &Hints::default(), &[])
+        };
+        assert_eq!(at("/usr/bin/aws").as_deref(), Some(own));
+        assert_eq!(at("/usr/bin/app").as_deref(), Some("/opt/python/lib/python3.9/site-packages/botocore"));
+        assert_eq!(find_cli(&view, Path::new("/usr/local/bin/aws")), None);
+        assert_eq!(find_cli(&view, Path::new("/usr/local/aws-cli/v2/2.31.4/dist/aws_completer")), None);
+    }
+
+    #[test]
+    fn an_interpreter_is_known_by_its_name() {
+        assert!(["python", "python3", "python3.11", "pypy3"].into_iter().all(is_interpreter));
+        assert!(!["pythonic", "ipython", "python3-config", "bash"].into_iter().any(is_interpreter));
+    }
+}

@@ -1,0 +1,140 @@
+//! A process as `/proc` shows it, and the files that it sees.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+
+/// More of a folder is not listed.
+const MOST_ENTRIES: usize = 4_096;
+
+/// One process.
+pub struct View {
+    folder: PathBuf,
+    base: PathBuf,
+}
+
+impl View {
+    /// The process `pid` below `root`, which is `/` but in tests.
+    pub fn new(root: &Path, pid: u32) -> Self {
+        let folder = root.join("proc").join(pid.to_string());
+        let own = folder.join("root");
+        // Where the process lives in a container, its files are below its own root.
+        let base = if fs::metadata(&own).is_ok() { own } else { root.to_owned() };
+        Self { folder, base }
+    }
+
+    /// The first `limit` bytes of a file of its folder in `/proc`.
+    ///
+    /// # Errors
+    /// Those of opening and reading it, such as permission denied for what belongs to another user.
+    pub fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(self.folder.join(name))?.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Where a link of its folder in `/proc` leads, as the process sees it.
+    ///
+    /// # Errors
+    /// Those of `readlink(2)`.
+    pub fn link(&self, name: &str) -> io::Result<PathBuf> {
+        let target = fs::read_link(self.folder.join(name))?;
+        // A file that was replaced while it runs is told as one that was deleted.
+        let text = target.to_string_lossy();
+        Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(target))
+    }
+
+    /// The files that it holds open.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.folder.join("fd")) else { return Vec::new() };
+        entries.flatten().take(MOST_ENTRIES).filter_map(|entry| fs::read_link(entry.path()).ok()).collect()
+    }
+
+    /// Where a path of the process is for us.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        // Without its parents a path cannot lead out of the base by itself.
+        let inside = path.components().filter(|part| matches!(part, Component::Normal(_)));
+        inside.fold(self.base.clone(), |base, part| base.join(part))
+    }
+
+    /// Whether there is such a folder.
+    pub fn is_dir(&self, path: &Path) -> bool {
+        self.path(path).is_dir()
+    }
+
+    /// The names in a folder of the process; none where it cannot be read.
+    pub fn list(&self, path: &Path) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(path)) else { return Vec::new() };
+        let names = entries.flatten().take(MOST_ENTRIES).map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.collect()
+    }
+
+    /// Opens a regular file of the process.
+    ///
+    /// # Errors
+    /// Those of opening it, and `InvalidInput` for all that is no regular file.
+    pub fn open(&self, path: &Path) -> io::Result<File> {
+        // Whoever puts a pipe in the place of a file must not make us wait for its other end.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.path(path))?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+}
+
+/// The path without `.` and `..`, made absolute by the working directory.
+pub fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf> {
+    let path = if path.is_absolute() { path.to_owned() } else { working_directory?.join(path) };
+    let mut whole = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => whole.push(name),
+            Component::ParentDir => {
+                whole.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+        }
+    }
+    Some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_process_in_a_container_sees_its_own_files() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["proc/7", "proc/8", "srv/container/etc"] {
+            fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        symlink("../../srv/container", root.path().join("proc/7/root")).unwrap();
+        assert!(View::new(root.path(), 7).is_dir(Path::new("/etc")));
+        assert!(!View::new(root.path(), 8).is_dir(Path::new("/etc")));
+        assert_eq!(View::new(root.path(), 8).path(Path::new("/../../etc")), root.path().join("etc"), "no way up");
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("bin")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(root.path().join("bin/app")).status().unwrap();
+        assert!(made.success());
+        let view = View::new(root.path(), 7);
+        assert_eq!(view.open(Path::new("/bin/app")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(view.open(Path::new("/bin")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_relative_path_needs_a_working_directory() {
+        let at = |path: &str, base: Option<&str>| absolute(Path::new(path), base.map(Path::new));
+        assert_eq!(at("venv/bin/../lib", Some("/srv/app")), Some(PathBuf::from("/srv/app/venv/lib")));
+        assert_eq!(at("../../../x", Some("/srv/app")), Some(PathBuf::from("/x")));
+        assert_eq!(at("/opt/./x", None), Some(PathBuf::from("/opt/x")));
+        assert_eq!(at("x", None), None);
+    }
+}
