@@ -53,6 +53,12 @@ pub struct Snapshot {
     pub status: Status,
     /// When this was.
     pub time: Time,
+    /// Since when this agent measures, in true time; by the system clock while `time` is not verified.
+    #[serde(default)]
+    pub since: String,
+    /// The version of the agent.
+    #[serde(default)]
+    pub version: String,
     /// The system clock.
     pub clock: Clock,
     /// The witnesses of true time, in the order of the configuration.
@@ -171,12 +177,16 @@ pub struct Limit {
 pub struct Credential {
     /// Who hands it out.
     pub provider: String,
-    /// The role.
+    /// The role, the profile or the file.
     pub identity: String,
-    /// `valid`, `expired`, `no-role` or `unavailable`.
+    /// `valid`, `expiring`, `rotation-overdue`, `expired`, `expired-extended` (past its end, and handed out all the same),
+    /// `no-role` or `unavailable`.
     pub state: String,
     /// `Success`, another code of the provider, or why it could not be read.
     pub code: String,
+    /// By whose clock it expires: `server`, or `local` where this host wrote down the end, whose skew it contains then.
+    #[serde(default)]
+    pub basis: Option<String>,
     /// When it expires.
     pub expiration: Option<String>,
     /// The same in seconds since the Unix epoch.
@@ -240,6 +250,9 @@ pub struct Delivery {
     pub failures: u64,
     /// Why the last attempt failed; absent where it did not.
     pub error: Option<String>,
+    /// When an item arrived last, since the agent was started.
+    #[serde(default)]
+    pub last_delivered: Option<String>,
     /// Whether what waits outlives the process.
     #[serde(default)]
     pub on_disk: bool,

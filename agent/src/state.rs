@@ -214,7 +214,8 @@ mod tests {
     use crate::config::checked::Config;
     use crate::config::load::parse;
     use crate::credentials::lease::Unavailable;
-    use crate::engine::{CredentialEvent, Engine, Event};
+    use crate::credentials::provider::{self, Provider, Round};
+    use crate::engine::{Engine, Event};
     use crate::notify::message::message;
     use crate::ntp::poller::Polled;
     use crate::ntp::refusal::Refusal;
@@ -241,7 +242,8 @@ mod tests {
                 .chain((second % 5 == 0).then_some((0, Err(Refusal::Timeout))))
                 .map(|(source, result)| Event::Ntp(Polled { source, address: None, result }));
             let result = Err(Unavailable::Timeout);
-            let outage = Event::Credential(CredentialEvent { provider: "imds", result, requests: Vec::new() });
+            let round = Round::one(result, Vec::new());
+            let outage = Event::Credential(provider::Polled { provider: Provider::Imds, round });
             for event in [tick, outage].into_iter().chain(answers) {
                 transitions.extend(engine.handle(event, now(seconds)).transitions);
             }

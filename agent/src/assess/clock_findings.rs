@@ -8,7 +8,8 @@ use crate::clock::estimate::ClockState;
 use crate::clock::time::{BootTime, Span, humane, humane_offset};
 use crate::config::checked::{Alerts, Rule};
 
-const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, then \
+/// What mends a clock that is off.
+pub const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, then \
     `systemctl enable --now chronyd` with `server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4` in its configuration";
 const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronized: `chronyc tracking` or \
     `timedatectl timesync-status`; `systemctl enable --now chronyd` starts one";
@@ -81,7 +82,12 @@ fn limits_in_words(standings: &[Standing]) -> String {
     let mut words: Vec<String> = passed
         .iter()
         .map(|standing| {
-            format!("past {} ({} s, {})", standing.limit.name, standing.limit.window.as_secs(), effect(standing))
+            format!(
+                "past {} ({} s, {})",
+                standing.limit.name,
+                standing.limit.window.as_secs(),
+                effect(&standing.limit.name)
+            )
         })
         .collect();
     if let Some(next) = ahead.iter().min_by_key(|standing| standing.margin) {
@@ -90,14 +96,15 @@ fn limits_in_words(standings: &[Standing]) -> String {
             humane(next.margin),
             next.limit.name,
             next.limit.window.as_secs(),
-            effect(next)
+            effect(&next.limit.name)
         ));
     }
     words.join("; ")
 }
 
-fn effect(standing: &Standing) -> &'static str {
-    match standing.limit.name.as_str() {
+/// What follows once the limit `name` is passed.
+pub fn effect(name: &str) -> &'static str {
+    match name {
         "sdk-correction" => "new SDKs re-sign and hide it; boto3, the AWS CLI and pre-signed URLs do not",
         "sigv4" => "most services reject: InvalidSignatureException, AuthFailure",
         "s3-sts" => "S3 and STS reject as well: RequestTimeTooSkewed, RequestExpired",
@@ -125,7 +132,7 @@ fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
             humane(time_left),
             next.limit.name,
             next.limit.window.as_secs(),
-            effect(next)
+            effect(&next.limit.name)
         ),
         KEEP_THE_CLOCK,
     ))

@@ -27,6 +27,8 @@ pub enum Kind {
     CredentialRefreshMargin,
     /// A credential is about to expire and was not rotated.
     CredentialExpiring,
+    /// A credential was not rotated when it always had been.
+    CredentialRotationOverdue,
     /// Credentials cannot be read.
     CredentialUnavailable,
     /// Nothing: a test of the channels. No finding is of this kind, and only a message of it is read as such.
@@ -36,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind that a finding can be of.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ClockSkew,
         Self::ClockSkewForecast,
         Self::ClockUndisciplined,
@@ -46,6 +48,7 @@ impl Kind {
         Self::SourceUnreachable,
         Self::CredentialRefreshMargin,
         Self::CredentialExpiring,
+        Self::CredentialRotationOverdue,
         Self::CredentialUnavailable,
     ];
 
@@ -61,6 +64,7 @@ impl Kind {
             Self::SourceUnreachable => "source-unreachable",
             Self::CredentialRefreshMargin => "credential-refresh-margin",
             Self::CredentialExpiring => "credential-expiring",
+            Self::CredentialRotationOverdue => "credential-rotation-overdue",
             Self::CredentialUnavailable => "credential-unavailable",
             Self::Test => "test",
         }
@@ -68,7 +72,14 @@ impl Kind {
 
     /// Whether one look is enough to find it; the others exist only over time.
     pub const fn shows_at_once(self) -> bool {
-        !matches!(self, Self::ClockSkewForecast | Self::ClockUndisciplined | Self::ClockStepped | Self::ClockUnverified)
+        !matches!(
+            self,
+            Self::ClockSkewForecast
+                | Self::ClockUndisciplined
+                | Self::ClockStepped
+                | Self::ClockUnverified
+                | Self::CredentialRotationOverdue
+        )
     }
 }
 

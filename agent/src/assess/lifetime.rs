@@ -2,10 +2,11 @@
 
 use crate::assess::limit::Skew;
 use crate::assess::sdk::Sdk;
-use crate::clock::time::{Reading, Span, SystemTime, TrueTime};
+use crate::clock::time::{Reading, Span, TrueTime};
+use crate::credentials::timestamp::Timestamp;
 
 /// What is left of a credential.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lifetime {
     /// Expiration minus true time; negative once it is past. `None` while true time is not known.
     pub remaining: Option<Span>,
@@ -14,23 +15,28 @@ pub struct Lifetime {
     /// What is left in true time at the moment at which each SDK refreshes; negative where it then uses expired
     /// credentials for that long in every lifetime.
     pub refresh_margins: Vec<(Sdk, Span)>,
+    /// From its issue to its expiration; `None` where nobody says when it was issued.
+    pub whole: Option<Span>,
 }
 
 impl Lifetime {
-    /// Works it out for a credential that expires at `expiration`.
+    /// Works it out for a credential that was issued at `issued` and expires at `expiration`. Only what `sdks` refresh by
+    /// this expiration has a margin.
     pub fn of(
-        expiration: TrueTime,
+        (issued, expiration): (Option<Timestamp>, Timestamp),
         reading: Reading,
         true_now: Option<TrueTime>,
         skew: Option<&Skew>,
         sdks: &[Sdk],
     ) -> Self {
-        let believed = SystemTime::from_nanos(expiration.nanos());
+        let is_same_clock = |issued: &Timestamp| issued.basis() == expiration.basis();
+        let whole = |issued: Timestamp| Span::from_nanos(expiration.nanos().saturating_sub(issued.nanos()));
         Self {
-            remaining: true_now.map(|now| expiration.since(now)),
-            remaining_local: believed.since(reading.system),
+            remaining: expiration.remaining(reading, true_now),
+            remaining_local: expiration.remaining_local(reading),
             refresh_margins: skew
                 .map_or_else(Vec::new, |skew| sdks.iter().map(|sdk| (*sdk, refresh_margin(*sdk, skew))).collect()),
+            whole: issued.filter(is_same_clock).map(whole).filter(|whole| *whole > Span::ZERO),
         }
     }
 }
@@ -44,7 +50,7 @@ pub fn refresh_margin(sdk: Sdk, skew: &Skew) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::{BootTime, ErrorBound, Offset};
+    use crate::clock::time::{BootTime, ErrorBound, Offset, SystemTime};
 
     fn skew(offset: f64) -> Skew {
         Skew { offset: Offset::new(Span::from_seconds(offset)), bound: ErrorBound::new(Span::ZERO) }
@@ -62,7 +68,7 @@ mod tests {
     fn a_slow_host_believes_in_a_longer_life() {
         let reading = Reading { boot: BootTime::ZERO, system: SystemTime::from_seconds(1_000.0) };
         let life = Lifetime::of(
-            TrueTime::from_seconds(2_000.0),
+            (None, Timestamp::Server(TrueTime::from_seconds(2_000.0))),
             reading,
             Some(TrueTime::from_seconds(1_400.0)),
             Some(&skew(400.0)),

@@ -5,5 +5,6 @@ pub mod credential_findings;
 pub mod finding;
 pub mod lifetime;
 pub mod limit;
+pub mod rotation;
 pub mod sdk;
 pub mod source_findings;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::channels::channels;
 use super::checked::{Config, Limit, Server, Source};
 use super::endpoints::{imds, otlp};
+use super::held::other_credentials;
 use super::locate::Path;
 use super::period::Period;
 use super::rules::alerts;
@@ -104,7 +105,9 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>) -> Result<Config, F
     Ok(Config {
         sources: sources(sources_given)?,
         imds,
+        other_credentials: other_credentials(raw.credentials.as_ref(), env)?,
         sdks: sdks(raw.sdks.as_ref())?,
+        sdks_auto: !matches!(raw.sdks, Some(raw::Sdks::Names(_))),
         limits: limits(raw.limits.as_deref().unwrap_or_default())?,
         alerts: alerts(raw.alerts.as_ref())?,
         channels,

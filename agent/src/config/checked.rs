@@ -1,11 +1,14 @@
 //! The configuration as the agent uses it: every value is valid, every default is filled in, and no two contradict.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::assess::finding::{Kind, Severity};
 use crate::assess::sdk::Sdk;
+use crate::credentials::provider::Provider;
+use crate::credentials::timestamp::Basis;
 
 /// All that the agent was told.
 #[derive(Clone, PartialEq)]
@@ -14,8 +17,12 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// The instance metadata service; `None` where it is disabled.
     pub imds: Option<Imds>,
+    /// What expires beside the role of the instance.
+    pub other_credentials: OtherCredentials,
     /// The SDKs whose refresh margin is judged.
     pub sdks: Vec<Sdk>,
+    /// Whether `sdks` give way to those that run on this host, where any can be told.
+    pub sdks_auto: bool,
     /// The signature windows, the built-in ones first, names unique.
     pub limits: Vec<Limit>,
     /// When to speak.
@@ -103,6 +110,93 @@ pub struct Imds {
     pub poll: Duration,
 }
 
+/// What expires beside the role of the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherCredentials {
+    /// Whether the environment names an endpoint for the role of an ECS task or an EKS pod, and it is to be asked.
+    pub container: bool,
+    /// The file with the token of a Kubernetes service account.
+    pub web_identity: Option<PathBuf>,
+    /// Whether the environment says when its credentials expire.
+    pub environment: bool,
+    /// The shared credentials file, where it is not that of each home.
+    pub shared_file: Option<PathBuf>,
+    /// The homes of users whose `.aws` folders are looked at.
+    pub homes: Vec<PathBuf>,
+    /// Further files, names unique.
+    pub files: Vec<NamedFile>,
+    /// How often all of these are read.
+    pub poll: Duration,
+}
+
+/// A file that says when something expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// What people call it.
+    pub name: String,
+    /// What is in it.
+    pub kind: NamedKind,
+    /// When its expiring is told.
+    pub levels: Levels,
+}
+
+/// What is in a file that says when something expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedKind {
+    /// JSON.
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where the expiration stands (RFC 6901).
+        pointer: String,
+        /// By whose clock it was written.
+        basis: Basis,
+    },
+    /// PEM, whose first certificate counts.
+    Certificate {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The levels of one thing that expires; where there is none, that of the rule holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// The remaining life from which its expiring is a warning.
+    pub warning: Option<Duration>,
+    /// The remaining life from which its expiring is critical.
+    pub critical: Option<Duration>,
+}
+
+impl Config {
+    /// Who is asked for what expires.
+    pub fn providers(&self) -> BTreeSet<Provider> {
+        let OtherCredentials { container, web_identity, environment, shared_file, homes, files, poll: _ } =
+            &self.other_credentials;
+        let has_home = !homes.is_empty();
+        [
+            (Provider::Imds, self.imds.is_some()),
+            (Provider::Container, *container),
+            (Provider::WebIdentity, web_identity.is_some()),
+            (Provider::Environment, *environment),
+            (Provider::SharedFile, has_home || shared_file.is_some()),
+            (Provider::SsoCache, has_home),
+            (Provider::CliCache, has_home),
+            (Provider::LoginCache, has_home),
+            (Provider::File, !files.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(provider, is_asked)| is_asked.then_some(provider))
+        .collect()
+    }
+
+    /// The levels of what `provider` hands out in `slot` alone.
+    pub fn levels(&self, provider: Provider, slot: &str) -> Levels {
+        let file = |file: &&NamedFile| provider == Provider::File && file.name == slot;
+        self.other_credentials.files.iter().find(file).map(|file| file.levels).unwrap_or_default()
+    }
+}
+
 /// An AWS rule on the time of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limit {
@@ -152,6 +246,8 @@ pub struct Alerts {
     pub credential_refresh_margin: Rule,
     /// True remaining lifetime below the level although the credential should have been rotated.
     pub credential_expiring: Rule,
+    /// A credential that was not replaced although it always had been by that age.
+    pub credential_rotation_overdue: Rule,
     /// Credentials could not be read; `critical` is the time from which it is critical.
     pub credential_unavailable: Rule,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::checked::{Alerts, Limit, Queue, Rule};
+use super::checked::{Alerts, Levels, Limit, Queue, Rule};
 use super::raw;
 
 /// The endpoint of IMDS over IPv4.
@@ -15,6 +15,11 @@ pub(super) const IMDS_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const IMDS_ATTEMPTS: u32 = 3;
 /// How often IMDS is asked.
 pub(super) const IMDS_POLL: Duration = Duration::from_secs(300);
+/// How often files that say when something expires are read.
+pub(super) const FILES_POLL: Duration = Duration::from_secs(60);
+/// A certificate is renewed by people or their tools, in days.
+pub(super) const CERTIFICATE: Levels =
+    Levels { warning: Some(Duration::from_secs(168 * 3_600)), critical: Some(Duration::from_secs(24 * 3_600)) };
 /// How often a source on the link is asked.
 pub(super) const NEAR_POLL: Duration = Duration::from_secs(16);
 /// How often any other source is asked.
@@ -62,6 +67,7 @@ pub(super) const ALERTS: Alerts = Alerts {
     source_unreachable: rule(None, None, 600),
     credential_refresh_margin: rule(Some(60), Some(0), 60),
     credential_expiring: rule(Some(900), Some(300), 0),
+    credential_rotation_overdue: rule(None, None, 600),
     credential_unavailable: rule(None, Some(300), 0),
 };
 

@@ -103,7 +103,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::checked::{Channel, Queue, Rule};
+    use super::super::checked::{Channel, OtherCredentials, Queue, Rule};
     use super::super::show::show;
     use super::*;
     use crate::assess::finding::Severity;
@@ -398,6 +398,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         }
         assert_eq!((config.limits.len(), config.sources.len()), (4, 2));
         assert_eq!((config.channels.len(), config.otlp.is_some()), (6, true));
+        assert_eq!((config.other_credentials.files.len(), config.other_credentials.homes.len()), (2, 1));
         // Every key of the schema stands in the file.
         let schema: serde_json::Value = serde_json::from_str(&super::super::schema::schema()).unwrap();
         let definitions = schema["$defs"].as_object().unwrap().values();
@@ -416,6 +417,11 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
                 otlp: None,
                 // Where it is named, it must exist.
                 state_dir: default.state_dir.clone(),
+                // Which files there are is different on each host.
+                other_credentials: OtherCredentials {
+                    poll: config.other_credentials.poll,
+                    ..default.other_credentials.clone()
+                },
                 ..config
             },
             Config { otlp: None, ..default },

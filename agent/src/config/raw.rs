@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::period::Period;
 use super::raw_channel::Channel;
+use super::raw_credentials::{Container, File, WebIdentity};
 use super::size::Size;
 use super::value::{Headers, Named};
 use crate::assess::sdk::Sdk;
@@ -27,8 +28,8 @@ pub struct Config {
     /// The credentials whose expiry is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    /// The AWS SDKs whose refresh margin is judged, or `auto` for every current SDK with a margin of a minute or more.
-    /// Default: auto.
+    /// The AWS SDKs whose refresh margin is judged, or `auto` for those that run on this host as far as can be told, and
+    /// else every current SDK with a margin of a minute or more. Default: auto.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sdks: Option<Sdks>,
     /// Time limits beside the built-in ones, which are sdk-correction (240s), sigv4 (300s) and s3-sts (900s).
@@ -85,6 +86,28 @@ pub struct Credentials {
     /// The role of the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imds: Option<Imds>,
+    /// The role of an ECS task or of an EKS pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// The token of a Kubernetes service account (IRSA).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<WebIdentity>,
+    /// The homes of users whose .aws folders are looked at, absolute paths, at most 16. Default: HOME, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub homes: Option<Vec<String>>,
+    /// The shared credentials file, an absolute path. Default: AWS_SHARED_CREDENTIALS_FILE, or .aws/credentials of each
+    /// home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
+    pub shared_file: Option<String>,
+    /// Further files that say when something expires, at most 64. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub files: Option<Vec<File>>,
+    /// How often all but the role of the instance is read, 10s to 1h. Default: 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Period>,
 }
 
 /// The instance metadata service (IMDSv2).
@@ -168,6 +191,9 @@ pub struct Alerts {
     /// 0s.
     #[serde(rename = "credential-expiring", skip_serializing_if = "Option::is_none")]
     pub credential_expiring: Option<Levels>,
+    /// A credential is older than twice the longest interval at which it was replaced of late. Default: for 10m.
+    #[serde(rename = "credential-rotation-overdue", skip_serializing_if = "Option::is_none")]
+    pub credential_rotation_overdue: Option<State>,
     /// Credentials cannot be read; `critical` is the time from which that is critical. Default: critical 5m, for 0s.
     #[serde(rename = "credential-unavailable", skip_serializing_if = "Option::is_none")]
     pub credential_unavailable: Option<Critical>,

@@ -130,6 +130,13 @@ pub(super) fn alerts(given: Option<&raw::Alerts>) -> Result<Alerts, Fault> {
             REMAINING,
             Bad::Below,
         )?,
+        credential_rotation_overdue: rule(
+            "credential-rotation-overdue",
+            given.credential_rotation_overdue.as_ref(),
+            &defaults.credential_rotation_overdue,
+            OUTAGE,
+            Bad::Above,
+        )?,
         credential_unavailable: rule(
             "credential-unavailable",
             given.credential_unavailable.as_ref(),

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::checked::{
-    Alertmanager, Alerts, Channel, Config, EventBridge, Otlp, PagerDuty, Rule, SecretRef, Slack, Sns, Target, Tls,
-    Webhook,
+    Alertmanager, Alerts, Channel, Config, EventBridge, NamedFile, NamedKind, OtherCredentials, Otlp, PagerDuty, Rule,
+    SecretRef, Slack, Sns, Target, Tls, Webhook,
 };
 use super::period::Period;
 use super::size::Size;
 use super::value::{Headers, Named, Secret};
-use super::{default, raw, raw_channel};
+use super::{default, raw, raw_channel, raw_credentials};
 
 /// What stands in the place of what is not shown.
 const MASK: &str = "***";
@@ -81,8 +81,8 @@ fn raw(config: &Config) -> raw::Config {
                 })
                 .collect(),
         ),
-        credentials: Some(raw::Credentials { imds: Some(imds) }),
-        sdks: Some(raw::Sdks::Names(config.sdks.clone())),
+        credentials: Some(credentials(imds, &config.other_credentials)),
+        sdks: Some(if config.sdks_auto { raw::Sdks::Auto } else { raw::Sdks::Names(config.sdks.clone()) }),
         limits: Some(own.map(|own| raw::Limit { name: own.name.clone(), window: Period(own.window) }).collect()),
         alerts: Some(alerts(&config.alerts)),
         channels: Some(config.channels.iter().map(channel).collect()),
@@ -91,6 +91,33 @@ fn raw(config: &Config) -> raw::Config {
         queue: Some(raw::Queue { size: Some(Size(config.queue.size)), age: Some(Period(config.queue.age)) }),
         socket: Some(shown(&config.socket)),
     }
+}
+
+fn credentials(imds: raw::Imds, others: &OtherCredentials) -> raw::Credentials {
+    raw::Credentials {
+        imds: Some(imds),
+        container: Some(raw_credentials::Container { enabled: Some(others.container) }),
+        web_identity: Some(raw_credentials::WebIdentity {
+            enabled: Some(others.web_identity.is_some()),
+            token_file: others.web_identity.as_deref().map(shown),
+        }),
+        homes: Some(others.homes.iter().map(|home| shown(home)).collect()),
+        shared_file: others.shared_file.as_deref().map(shown),
+        files: Some(others.files.iter().map(file).collect()),
+        poll: Some(Period(others.poll)),
+    }
+}
+
+fn file(file: &NamedFile) -> raw_credentials::File {
+    let (json, certificate) = match &file.kind {
+        NamedKind::Json { path, pointer, basis } => {
+            let (path, pointer) = (shown(path), pointer.clone());
+            (Some(raw_credentials::Json { path, pointer, basis: Some(Named(*basis)) }), None)
+        }
+        NamedKind::Certificate { path } => (None, Some(raw_credentials::Certificate { path: shown(path) })),
+    };
+    let (warning, critical) = (file.levels.warning.map(Period), file.levels.critical.map(Period));
+    raw_credentials::File { name: file.name.clone(), json, certificate, warning, critical }
 }
 
 fn channel(channel: &Channel) -> raw_channel::Channel {
@@ -175,6 +202,7 @@ fn alerts(alerts: &Alerts) -> raw::Alerts {
         source_unreachable: state(&alerts.source_unreachable),
         credential_refresh_margin: levels(&alerts.credential_refresh_margin),
         credential_expiring: levels(&alerts.credential_expiring),
+        credential_rotation_overdue: state(&alerts.credential_rotation_overdue),
         credential_unavailable: critical(&alerts.credential_unavailable),
     }
 }
@@ -217,7 +245,15 @@ mod tests {
 sources:
   - { name: a, ntp: "[fd00:ec2::123]:1123", trusted: true, leap_smear: true, poll: 1s 500ms }
   - { name: b, ntp: ntp.corp:123, poll: 1024s }
-credentials: { imds: { endpoint: "http://[::1]:1338", timeout: 250ms, attempts: 10, poll: 1h } }
+credentials:
+  imds: { endpoint: "http://[::1]:1338", timeout: 250ms, attempts: 10, poll: 1h }
+  web_identity: { token_file: "/var/run/a: b" }
+  homes: [/home/a, "/home/b #"]
+  shared_file: /etc/credentials
+  files:
+    - { name: a, json: { path: /a, pointer: "/b~1c/0", basis: local }, warning: 1h, critical: 0s }
+    - { name: b, certificate: { path: /b.pem } }
+  poll: 10s
 sdks: [rust, go-v2-2025]
 limits: [{ name: kerberos, window: 5m }, { name: "true", window: 24h }]
 alerts:

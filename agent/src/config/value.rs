@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::checked::SecretRef;
 use super::secret::not_a_reference;
 use crate::assess::finding::{Kind, Severity};
+use crate::credentials::timestamp::Basis;
 
 /// Where a secret is kept. The secret itself is refused, and no error repeats it.
 pub struct Secret(pub SecretRef);
@@ -145,6 +146,20 @@ impl JsonSchema for Named<Kind> {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
+    }
+}
+
+impl JsonSchema for Named<Basis> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Basis".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": [Basis::Server.name(), Basis::Local.name()] })
     }
 }
 

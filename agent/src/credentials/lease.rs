@@ -2,22 +2,23 @@
 
 use std::borrow::Cow;
 
-use crate::clock::time::TrueTime;
+use super::provider::Provider;
+use super::timestamp::Timestamp;
 
-/// The life of one set of credentials, by the clock of the server that issued them.
+/// The life of one set of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The name of the role.
+    /// The name of the role, the profile or the file; never an access key id.
     pub identity: String,
     /// `Code` as the service gave it; `None` where it gave none.
     pub code: Option<String>,
     /// `Type` as the service gave it, such as `AWS-HMAC`.
     pub kind: Option<String>,
-    /// When the service last replaced the credentials.
-    pub last_updated: Option<TrueTime>,
-    /// When AWS stops to accept the credentials. It may be in the past: during an outage the instance metadata service
-    /// goes on handing out the last ones it has.
-    pub expiration: Option<TrueTime>,
+    /// When the credentials were issued, or last replaced.
+    pub last_updated: Option<Timestamp>,
+    /// When AWS stops to accept the credentials; `None` where nobody says. It may be in the past: during an outage the
+    /// instance metadata service goes on handing out the last ones it has.
+    pub expiration: Option<Timestamp>,
 }
 
 /// Why there is no lease. No variant holds text of an answer other than the `Code` of a rejection.
@@ -68,6 +69,24 @@ pub enum Unavailable {
     /// A document without `Expiration`.
     #[error("the credentials carry no expiration")]
     MissingExpiration,
+    /// A file or its folder may not be read by the agent's user.
+    #[error("permission denied")]
+    Denied,
+    /// A file that is named in the configuration or in the environment is not there.
+    #[error("there is no such file")]
+    NotFound,
+    /// A link leads out of the folder in which the file was to be.
+    #[error("a symbolic link leads out of its folder")]
+    Escapes,
+    /// It is a folder, a socket or a device.
+    #[error("it is no regular file")]
+    NotAFile,
+    /// The operating system fails to read the file.
+    #[error("input/output error")]
+    Io,
+    /// An `https://` address in the environment of a container, which the agent does not ask.
+    #[error("services of https are not asked")]
+    Https,
 }
 
 impl Unavailable {
@@ -88,11 +107,49 @@ impl Unavailable {
             Self::Malformed(_) => "malformed",
             Self::Rejected { .. } => "not-success",
             Self::MissingExpiration => "missing-expiration",
+            Self::Denied => "permission-denied",
+            Self::NotFound => "not-found",
+            Self::Escapes => "link-escapes",
+            Self::NotAFile => "not-a-file",
+            Self::Io => "io-error",
+            Self::Https => "https-unsupported",
         })
     }
 
-    /// What an operator can do about it.
-    pub fn remedy(&self) -> &'static str {
+    /// Whether only the agent is kept from reading: those for whom the file is read it all the same.
+    pub const fn concerns_reader_alone(&self) -> bool {
+        matches!(self, Self::Denied | Self::Escapes | Self::NotAFile)
+    }
+
+    /// What an operator can do about it where `provider` is out of order.
+    pub const fn remedy(&self, provider: Provider) -> &'static str {
+        match (provider, self) {
+            (
+                Provider::Container,
+                Self::Refused | Self::Timeout | Self::Interrupted | Self::Throttled(_) | Self::Http(_),
+            ) => {
+                "look at the agent that hands out the credentials of containers: `docker logs ecs-agent` on an ECS \
+                 instance, `kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent` on EKS; \
+                 check AWS_CONTAINER_CREDENTIALS_FULL_URI"
+            }
+            (Provider::Container, Self::Forbidden | Self::TokenRefused) => {
+                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the token of this very container, and that the \
+                 pod identity association still exists: aws eks list-pod-identity-associations --cluster-name <cluster>"
+            }
+            (Provider::Container, Self::NoRole | Self::RoleGone | Self::Rejected { .. }) => {
+                "check that the task or the pod has a role, and that its trust policy names ecs-tasks.amazonaws.com or \
+                 pods.eks.amazonaws.com"
+            }
+            (Provider::Imds, _) => self.remedy_of_imds(),
+            (_, Self::Denied | Self::NotFound | Self::Escapes | Self::NotAFile | Self::Io | Self::Https) => {
+                self.remedy_of_imds()
+            }
+            (_, Self::TooLarge) => "name the right file: those that hold credentials are far smaller",
+            _ => "look at what is written there, and at the tool that writes it: its last run may have failed half-way",
+        }
+    }
+
+    const fn remedy_of_imds(&self) -> &'static str {
         match self {
             Self::Refused => {
                 "check that this host is an EC2 instance, that no firewall rule rejects 169.254.169.254, and that the \
@@ -140,13 +197,28 @@ impl Unavailable {
                 "something other than the metadata service may be answering: check the configured endpoint and any \
                  metadata proxy on this host"
             }
-            Self::Rejected { code } if code == "AssumeRoleUnauthorizedAccess" => {
-                "let EC2 assume the role: its trust policy must allow sts:AssumeRole to the service principal \
-                 ec2.amazonaws.com"
-            }
             Self::Rejected { .. } => {
-                "check that the role of the instance profile exists and that its trust policy allows \
-                 ec2.amazonaws.com; iam/info of the metadata service shows the same code"
+                "let EC2 assume the role: it must exist, and its trust policy must allow sts:AssumeRole to the service \
+                 principal ec2.amazonaws.com (AssumeRoleUnauthorizedAccess says that it does not); iam/info of the \
+                 metadata service shows the same code"
+            }
+            Self::Denied => {
+                "let the agent's user read the file and enter its folders: setfacl -m u:skewguard:r FILE; below /home and \
+                 /root the systemd unit needs ProtectHome=read-only in a drop-in as well (systemctl edit skewguard)"
+            }
+            Self::NotFound => {
+                "check the path in the configuration or in the variable that names the file, and whether the tool that \
+                 writes it still runs"
+            }
+            Self::Escapes => {
+                "put the file itself into the folder, or name the folder in which it really is: links that lead out of \
+                 the named folder are not followed"
+            }
+            Self::NotAFile => "name a regular file: folders, sockets and devices are not read",
+            Self::Io => "look at the file system that holds the file: dmesg names its errors",
+            Self::Https => {
+                "the agent asks AWS_CONTAINER_CREDENTIALS_FULL_URI by plain http alone, at loopback, 169.254.170.2, \
+                 169.254.170.23 or fd00:ec2::23: these credentials are not watched"
             }
         }
     }
@@ -177,6 +249,12 @@ mod tests {
             Unavailable::Malformed("not json"),
             Unavailable::Rejected { code: "AssumeRoleUnauthorizedAccess".into() },
             Unavailable::MissingExpiration,
+            Unavailable::Denied,
+            Unavailable::NotFound,
+            Unavailable::Escapes,
+            Unavailable::NotAFile,
+            Unavailable::Io,
+            Unavailable::Https,
         ]
     }
 
@@ -197,15 +275,15 @@ mod tests {
             let text = reason.to_string();
             assert!(text.starts_with(|c: char| c.is_ascii_lowercase()), "{text}");
             assert!(!text.ends_with('.'), "{text}");
-            assert!(reason.remedy().len() > 40, "{text}");
+            assert!(reason.remedy(Provider::Imds).len() > 40, "{text}");
         }
     }
 
     #[test]
     fn a_timeout_names_the_hop_limit_and_a_forbidden_service_the_option_that_turns_it_on() {
-        assert!(Unavailable::Timeout.remedy().contains("--http-put-response-hop-limit 2"));
-        assert!(Unavailable::Forbidden.remedy().contains("--http-endpoint enabled"));
+        assert!(Unavailable::Timeout.remedy(Provider::Imds).contains("--http-put-response-hop-limit 2"));
+        assert!(Unavailable::Forbidden.remedy(Provider::Imds).contains("--http-endpoint enabled"));
         let rejected = Unavailable::Rejected { code: "AssumeRoleUnauthorizedAccess".into() };
-        assert!(rejected.remedy().contains("ec2.amazonaws.com"));
+        assert!(rejected.remedy(Provider::Imds).contains("ec2.amazonaws.com"));
     }
 }

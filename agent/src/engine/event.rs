@@ -1,13 +1,14 @@
 //! What goes into the engine, and what comes out beside the snapshot.
 
 use crate::alert::machine::Transition;
+use crate::assess::sdk::Sdk;
+use crate::aws::processes::watch::InUse;
 use crate::clock::time::Span;
 use crate::credentials::imds::host::HostIdentity;
+use crate::credentials::provider;
 use crate::ntp::poller::Polled;
 use crate::snapshot::Delivery;
 use crate::sys::KernelClock;
-
-use super::credentials::CredentialEvent;
 
 /// Something that was measured, or happened.
 pub enum Event {
@@ -21,7 +22,9 @@ pub enum Event {
     /// A source was asked; its number is the one that [`super::Engine::source_ids`] gave it.
     Ntp(Polled),
     /// Credentials were read, or could not be.
-    Credential(CredentialEvent),
+    Credential(provider::Polled),
+    /// The SDKs that run on this host, as far as can be told; empty where nothing can.
+    Sdks(Vec<Sdk>),
     /// The instance metadata service said what host this is.
     Host(HostIdentity),
     /// The state of a destination changed.
@@ -34,15 +37,15 @@ impl From<Polled> for Event {
     }
 }
 
-impl From<CredentialEvent> for Event {
-    fn from(event: CredentialEvent) -> Self {
-        Self::Credential(event)
+impl From<provider::Polled> for Event {
+    fn from(polled: provider::Polled) -> Self {
+        Self::Credential(polled)
     }
 }
 
-impl From<crate::credentials::imds::poller::Polled> for Event {
-    fn from(polled: crate::credentials::imds::poller::Polled) -> Self {
-        Self::Credential(polled.into())
+impl From<InUse> for Event {
+    fn from(InUse(sdks): InUse) -> Self {
+        Self::Sdks(sdks.into_iter().collect())
     }
 }
 

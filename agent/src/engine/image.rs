@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::credentials::Before;
+use super::known::Before;
 use super::machine::Engine;
 use crate::alert::machine::{Kept, Machine};
 use crate::assess::finding::Kind;
@@ -43,7 +43,7 @@ impl Engine {
                 .filter(|(source, _)| source.is_condemned())
                 .map(|(_, configured)| (configured.name.clone(), configured.server.to_string()))
                 .collect(),
-            credentials: self.credentials.iter().map(|known| (known.provider().to_owned(), known.memory())).collect(),
+            credentials: self.credentials.memory(),
         }
     }
 
@@ -54,14 +54,11 @@ impl Engine {
         // A boot clock that stands before what was read of it is another one, whatever its name.
         let same_boot = same_boot && image.last.boot <= now.boot;
         let away = same_boot.then(|| now.boot.since(image.last.boot));
-        for (provider, before) in image.credentials {
+        for (subject, before) in image.credentials {
             // After another boot, what was told goes on; a role that was taken away meanwhile is no outage.
-            let is_told = image.alerts.iter().any(|kept| kept.fires(Kind::CredentialUnavailable, &provider));
-            if let Some(known) = engine.credentials.iter_mut().find(|known| known.provider() == provider)
-                && (same_boot || is_told)
-            {
-                known.resume(before, image.last.boot, now.boot);
-            }
+            let is_told = image.alerts.iter().any(|kept| kept.fires(Kind::CredentialUnavailable, &subject));
+            let before = if same_boot || is_told { before } else { before.without_outage() };
+            engine.credentials.remember(subject, before.after(image.last.boot, now.boot));
         }
         engine.alerts = Machine::resumed(engine.config.alerts.repeat, image.alerts, away, now.boot);
         if !same_boot {

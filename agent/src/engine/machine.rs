@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::credentials::Known;
+use super::credentials::Credentials;
 use super::event::{Event, Reaction};
 use crate::alert::machine::{Machine, Moment, Transition};
 use crate::assess::clock_findings::{self, ClockFacts};
 use crate::assess::finding::Finding;
 use crate::assess::limit::{self, Skew, Standing};
+use crate::assess::sdk::Sdk;
 use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::{ClockState, Estimator};
 use crate::clock::filter::Offered;
@@ -17,7 +18,7 @@ use crate::clock::source::Witness;
 use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::{Config, Source};
-use crate::credentials::imds::{self, host::HostIdentity};
+use crate::credentials::imds::host::HostIdentity;
 use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Delivery, Steps};
@@ -35,12 +36,18 @@ pub struct Engine {
     pub(super) config: Arc<Config>,
     pub(super) estimator: Estimator,
     pub(super) sources: Vec<SourceLog>,
-    pub(super) credentials: Vec<Known>,
+    pub(super) credentials: Credentials,
+    /// The SDKs that run on this host, as far as can be told.
+    pub(super) sdks_in_use: Vec<Sdk>,
     pub(super) kernel: Option<KernelClock>,
     pub(super) steps: Steps,
     pub(super) alerts: Machine,
     pub(super) delivery: BTreeMap<String, Delivery>,
+    /// When an item arrived last, by destination.
+    pub(super) arrivals: BTreeMap<String, BootTime>,
     pub(super) host: Option<HostIdentity>,
+    /// Since when this process measures.
+    pub(super) begun: BootTime,
     /// Since when the boot grace runs.
     pub(super) started: BootTime,
     pub(super) last: Reading,
@@ -91,12 +98,15 @@ impl Engine {
         Self {
             estimator: Estimator::new(config.sources.iter().map(witness), now.boot),
             sources: (0..config.sources.len()).map(SourceLog::new).collect(),
-            credentials: config.imds.iter().map(|_| Known::new(imds::poller::PROVIDER)).collect(),
+            credentials: Credentials::new(&config),
+            sdks_in_use: Vec::new(),
             kernel: None,
             steps: Steps::default(),
             alerts: Machine::new(config.alerts.repeat),
             delivery: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
             host: None,
+            begun: now.boot,
             started: now.boot,
             last: now,
             last_step: None,
@@ -120,13 +130,14 @@ impl Engine {
                 self.wants_burst |= slept.is_some();
             }
             Event::Ntp(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
-            Event::Credential(event) => {
-                if let Some(known) = self.credentials.iter_mut().find(|known| known.provider() == event.provider) {
-                    known.take(event, now.boot);
-                }
-            }
+            Event::Credential(event) => self.credentials.take(event, now.boot),
+            Event::Sdks(sdks) => self.sdks_in_use = sdks,
             Event::Host(host) => self.host = Some(host),
             Event::Delivery(delivery) => {
+                let before = self.delivery.get(&delivery.destination).map_or(0, |before| before.delivered);
+                if delivery.delivered > before {
+                    self.arrivals.insert(delivery.destination.clone(), now.boot);
+                }
                 self.delivery.insert(delivery.destination.clone(), delivery);
             }
         }
@@ -192,12 +203,20 @@ impl Engine {
             };
             findings.extend(source_findings::find(&facts, &self.config.alerts));
         }
-        for known in &self.credentials {
-            let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), &self.config.sdks);
-            let facts = known.facts(&assessed, now.reading.boot);
+        for known in self.credentials.iter() {
+            let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks());
+            let levels = self.config.levels(known.provider(), known.slot());
+            let facts = known.facts(&assessed, levels, now.reading.boot);
             findings.extend(credential_findings::find(&facts, &self.config.alerts));
         }
         findings
+    }
+
+    /// The SDKs whose margin is judged: those that the configuration names, or else those that run here, or else the usual
+    /// ones.
+    pub(super) fn sdks(&self) -> &[Sdk] {
+        let found = self.config.sdks_auto && !self.sdks_in_use.is_empty();
+        if found { &self.sdks_in_use } else { &self.config.sdks }
     }
 
     /// Between two readings of both clocks, system minus boot time changes when, and only when, somebody sets the
@@ -231,9 +250,7 @@ impl Engine {
         }
         self.estimator.slept(by, now);
         self.alerts.slept(by);
-        for known in &mut self.credentials {
-            known.slept(by);
-        }
+        self.credentials.slept(by);
         Some(by)
     }
 

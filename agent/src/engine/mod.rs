@@ -4,6 +4,7 @@
 mod credentials;
 mod event;
 mod image;
+mod known;
 mod machine;
 mod publish;
 mod reload;
@@ -11,7 +12,7 @@ mod reload;
 mod scenarios;
 mod settled;
 
-pub use credentials::CredentialEvent;
 pub use event::{Event, Reaction};
 pub use image::Image;
+pub use known::Holding;
 pub use machine::Engine;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::known::{Holding, Known};
 use super::machine::{Engine, Now};
 use crate::alert::machine::State;
 use crate::assess::finding::{self, Severity};
+use crate::assess::limit::Skew;
 use crate::clock::drift::Drift;
 use crate::clock::estimate::ClockState;
 use crate::clock::time::{Offset, Reading, Span, rfc3339};
-use crate::snapshot::{Alert, Clock, Finding, Kernel, Limit, Snapshot, Source, Status, Time};
+use crate::snapshot::{Alert, Clock, Delivery, Finding, Kernel, Limit, Snapshot, Source, Status, Time};
 
 impl Engine {
     /// What is known at `reading`.
@@ -22,11 +24,19 @@ impl Engine {
         self.publish(reading, |finding| finding.kind.shows_at_once())
     }
 
+    /// How far the clock is off, and what is known of the life of all that expires, for those who reason about it.
+    pub fn holdings(&self, reading: Reading) -> (Option<Skew>, Vec<Holding>) {
+        let now = self.at(reading);
+        let holding = |known: &Known| known.holding(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks()));
+        (now.skew, self.credentials.iter().filter_map(holding).collect())
+    }
+
     fn publish(&self, reading: Reading, is_wanted: impl Fn(&finding::Finding) -> bool) -> Snapshot {
         let now = self.at(reading);
         let findings: Vec<Finding> =
             self.findings(&now).into_iter().filter(is_wanted).filter_map(publish_finding).collect();
         let stamp = now.stamp();
+        let moment = |boot| rfc3339(stamp.time.minus(reading.boot.since(boot)).nanos());
         Snapshot {
             status: status(now.state, &findings),
             time: Time {
@@ -34,21 +44,27 @@ impl Engine {
                 truth: rfc3339(stamp.time.nanos()),
                 verified: stamp.verified,
             },
+            since: moment(self.begun),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             clock: self.publish_clock(&now),
             sources: self.publish_sources(reading),
             limits: self.publish_limits(&now),
             credentials: self
                 .credentials
                 .iter()
-                .filter_map(|known| {
-                    let assessed = known.assess(reading, now.truth, now.skew.as_ref(), &self.config.sdks);
-                    known.publish(&assessed, now.truth)
-                })
+                .filter_map(|known| known.publish(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks())))
                 .collect(),
             findings,
             alerts: Vec::new(),
-            imds_requests: self.credentials.first().map_or_else(BTreeMap::new, |known| known.requests().clone()),
-            delivery: self.delivery.values().cloned().collect(),
+            imds_requests: self.credentials.imds_requests().clone(),
+            delivery: self
+                .delivery
+                .values()
+                .map(|delivery| {
+                    let last_delivered = self.arrivals.get(&delivery.destination).map(|at| moment(*at));
+                    Delivery { last_delivered, ..delivery.clone() }
+                })
+                .collect(),
             host: self.host.as_ref().map_or_else(BTreeMap::new, |host| {
                 host.attributes().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
             }),

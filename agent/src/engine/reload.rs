@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::credentials::Known;
 use super::machine::{Engine, SourceLog, witness};
 use crate::clock::time::Reading;
 use crate::config::checked::{Config, Source};
-use crate::credentials::imds;
+use crate::credentials::provider::Provider;
 
 impl Engine {
     /// The numbers under which the sources of the configuration are to send what they say, in its order. A source keeps
@@ -38,15 +37,17 @@ impl Engine {
             self.sources.push(log);
         }
         let endpoint = |config: &Config| config.imds.as_ref().map(|imds| imds.endpoint.clone());
-        if endpoint(&before) != endpoint(&self.config) {
-            self.credentials = self.config.imds.iter().map(|_| Known::new(imds::poller::PROVIDER)).collect();
-        }
+        let is_same_imds = endpoint(&before) == endpoint(&self.config);
+        let is_same = before.other_credentials == self.config.other_credentials;
+        let is_kept = |provider| if provider == Provider::Imds { is_same_imds } else { is_same };
+        self.credentials.reload(&self.config, is_kept);
         self.alerts.reload(self.config.alerts.repeat);
     }
 
     /// Forgets a destination to which nothing is delivered any more.
     pub fn forget_destination(&mut self, name: &str) {
         self.delivery.remove(name);
+        self.arrivals.remove(name);
     }
 }
 
@@ -66,7 +67,8 @@ mod tests {
     use crate::clock::time::{BootTime, Span, SystemTime};
     use crate::config::load::parse;
     use crate::credentials::lease::Unavailable;
-    use crate::engine::{CredentialEvent, Event, Reaction};
+    use crate::credentials::provider::{self, Round};
+    use crate::engine::{Event, Reaction};
     use crate::ntp::poller::Polled;
     use crate::ntp::refusal::Refusal;
 
@@ -112,7 +114,10 @@ mod tests {
     fn alerts_resolve_with_their_rule_their_subject_or_their_provider_and_not_before() {
         let all = "sources: [{name: a, ntp: 10.0.0.1}, {name: b, ntp: 10.0.0.2}]";
         let mut engine = Engine::new(config(all), now(0.0));
-        let outage = || CredentialEvent { provider: "imds", result: Err(Unavailable::Timeout), requests: Vec::new() };
+        let outage = || {
+            let round = Round::one(Err(Unavailable::Timeout), Vec::new());
+            provider::Polled { provider: Provider::Imds, round }
+        };
         let mut fired = Vec::new();
         for second in 0..1_000 {
             let seconds = f64::from(second);

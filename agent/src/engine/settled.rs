@@ -26,19 +26,11 @@ impl Engine {
                     let source = sources.find(|(_, configured)| configured.name == subject);
                     source.is_none_or(|(source, _)| source.verdict() != Verdict::WarmingUp)
                 }
-                Kind::CredentialUnavailable => self.is_read(subject),
-                Kind::CredentialRefreshMargin | Kind::CredentialExpiring => {
-                    self.is_read(subject) && now.truth.is_some()
+                Kind::CredentialUnavailable => self.credentials.is_read(subject),
+                Kind::CredentialRefreshMargin | Kind::CredentialExpiring | Kind::CredentialRotationOverdue => {
+                    self.credentials.is_read(subject) && now.truth.is_some()
                 }
             }
-    }
-
-    /// Whether the credentials of a provider were read, or nobody is to read them.
-    fn is_read(&self, provider: &str) -> bool {
-        self.credentials
-            .iter()
-            .find(|known| known.provider() == provider)
-            .is_none_or(super::credentials::Known::is_read)
     }
 }
 
@@ -53,6 +45,7 @@ const fn rule(alerts: &Alerts, kind: Kind) -> Option<&Rule> {
         Kind::SourceUnreachable => &alerts.source_unreachable,
         Kind::CredentialRefreshMargin => &alerts.credential_refresh_margin,
         Kind::CredentialExpiring => &alerts.credential_expiring,
+        Kind::CredentialRotationOverdue => &alerts.credential_rotation_overdue,
         Kind::CredentialUnavailable => &alerts.credential_unavailable,
         // Nobody finds this.
         Kind::Test => return None,

@@ -95,7 +95,10 @@ const fn component(kind: Kind) -> &'static str {
         | Kind::ClockStepped
         | Kind::ClockUnverified => "clock",
         Kind::SourceFalseticker | Kind::SourceUnreachable => "time source",
-        Kind::CredentialRefreshMargin | Kind::CredentialExpiring | Kind::CredentialUnavailable => "credentials",
+        Kind::CredentialRefreshMargin
+        | Kind::CredentialExpiring
+        | Kind::CredentialRotationOverdue
+        | Kind::CredentialUnavailable => "credentials",
         Kind::Test => "skewguard",
     }
 }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::StartError;
+use crate::aws::processes::watch;
 use crate::clock::time::Span;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, Imds};
+use crate::credentials;
 use crate::credentials::imds::{self, client::ImdsClient};
+use crate::credentials::provider::Read;
+use crate::credentials::readers::readers;
 use crate::engine::Event;
 use crate::ntp::poller;
 use crate::vitals::{Ailment, Task};
@@ -17,15 +21,18 @@ use crate::vitals::{Ailment, Task};
 pub(super) struct Measuring {
     tasks: Vec<Task>,
     burst: broadcast::Sender<()>,
-    wake: Arc<Notify>,
+    wake: Vec<Arc<Notify>>,
 }
 
 /// What can fail about the tasks that measure.
-pub(super) struct Prepared(Option<ImdsClient>);
+pub(super) struct Prepared {
+    imds: Option<ImdsClient>,
+    readers: Vec<Box<dyn Read>>,
+}
 
 impl Prepared {
-    pub(super) fn new(config: &Config) -> Result<Self, StartError> {
-        Ok(Self(config.imds.as_ref().map(ImdsClient::new).transpose()?))
+    pub(super) fn new(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+        Ok(Self { imds: config.imds.as_ref().map(ImdsClient::new).transpose()?, readers: readers(config, env)? })
     }
 }
 
@@ -34,12 +41,17 @@ impl Measuring {
     pub(super) fn start(
         config: &Config,
         source_ids: &[usize],
-        Prepared(imds): Prepared,
+        Prepared { imds, readers }: Prepared,
         clock: &Arc<TrueClock>,
         mailbox: &mpsc::Sender<Event>,
     ) -> Self {
         let (burst, _) = broadcast::channel(1);
-        let wake = Arc::new(Notify::new());
+        let mut wake = Vec::new();
+        let mut awaken = || {
+            let notify = Arc::new(Notify::new());
+            wake.push(Arc::clone(&notify));
+            notify
+        };
         let mut tasks = Vec::new();
         for (&id, source) in source_ids.iter().zip(config.sources.iter().cloned()) {
             let name = format!("source {}", source.name);
@@ -47,8 +59,17 @@ impl Measuring {
             tasks.push(Task::spawn(name, |pulse| poller::run(id, source, mailbox, burst, pulse)));
         }
         if let (Some(client), Some(Imds { poll, .. })) = (imds, config.imds.clone()) {
-            let (mailbox, clock, wake) = (mailbox.clone(), Arc::clone(clock), Arc::clone(&wake));
+            let (mailbox, clock, wake) = (mailbox.clone(), Arc::clone(clock), awaken());
             tasks.push(Task::spawn("imds", |pulse| imds::poller::run(client, poll, clock, mailbox, wake, pulse)));
+        }
+        for reader in readers {
+            let (mailbox, wake, poll) = (mailbox.clone(), awaken(), config.other_credentials.poll);
+            let name = format!("credentials of {}", reader.provider().name());
+            tasks.push(Task::spawn(name, |pulse| credentials::poller::run(reader, poll, mailbox, wake, pulse)));
+        }
+        if config.sdks_auto {
+            let mailbox = mailbox.clone();
+            tasks.push(Task::spawn("processes", |pulse| watch::run(mailbox, pulse)));
         }
         Self { tasks, burst, wake }
     }
@@ -61,7 +82,7 @@ impl Measuring {
 
     /// Lets the credentials be read at once.
     pub(super) fn wake(&self) {
-        self.wake.notify_one();
+        self.wake.iter().for_each(|wake| wake.notify_one());
     }
 
     /// What is wrong with the tasks at `now`.

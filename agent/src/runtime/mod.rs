@@ -22,6 +22,7 @@ use crate::clock::time::{Span, SystemTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, StateDir};
 use crate::credentials::imds;
+use crate::credentials::provider::{self, Provider};
 use crate::delivery::client::ClientError;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
@@ -61,6 +62,11 @@ pub enum StartError {
     /// The client of the instance metadata service cannot be set up.
     #[error("the client of the instance metadata service cannot be set up: {0}")]
     Imds(#[from] imds::client::SetupError),
+    /// The endpoint for containers cannot be asked.
+    #[error(
+        "the credentials of the container cannot be watched: {0}: mend the variable, or disable credentials.container"
+    )]
+    Container(#[from] crate::credentials::container::SetupError),
     /// The exporters cannot be set up.
     #[error("OTLP cannot be set up: {0}")]
     Otlp(#[from] opentelemetry_otlp::ExporterBuildError),
@@ -140,7 +146,7 @@ pub async fn run(
     let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
     let mut reporters = Reporters::start(&config, spool, sources, options.env, options.is_service)?;
     let status = Status::open(&config.socket, &published, options.is_service)?;
-    let prepared = measuring::Prepared::new(&config)?;
+    let prepared = measuring::Prepared::new(&config, options.env)?;
     let measuring = Measuring::start(&config, &engine.source_ids(), prepared, &clock, &mailbox);
     // An earlier process decided to tell this, and ended before it was known to be on its way.
     recorder.add(&untold);
@@ -254,8 +260,8 @@ impl Flow {
     }
 
     async fn take(&mut self, event: Event) {
-        if let Event::Credential(read) = &event {
-            for request in &read.requests {
+        if let Event::Credential(provider::Polled { provider: Provider::Imds, round }) = &event {
+            for request in &round.requests {
                 self.reporters.record_request(&request.outcome, request.duration);
             }
         }
@@ -298,7 +304,7 @@ impl Flow {
     /// Goes on with another configuration. What cannot be set up changes nothing.
     async fn reload(&mut self, config: Config, options: &Options<'_>) -> Result<(), StartError> {
         let config = Arc::new(config);
-        let prepared = measuring::Prepared::new(&config)?;
+        let prepared = measuring::Prepared::new(&config, options.env)?;
         let moved = self.status.path != config.socket;
         let status = moved.then(|| Status::open(&config.socket, &self.published, options.is_service)).transpose()?;
         let gone = match self.reporters.reload(&config, options.env).await {
@@ -410,7 +416,7 @@ mod tests {
         let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
         let spool = Spool::start(None, budget(config), |_| {});
         let reporters = Reporters::start(config, spool, sources, &|_| None, false).unwrap();
-        let prepared = measuring::Prepared::new(config).unwrap();
+        let prepared = measuring::Prepared::new(config, &|_| None).unwrap();
         let measuring = Measuring::start(config, &engine.source_ids(), prepared, &clock, &mailbox);
         let status = Status::open(&config.socket, &published, false).unwrap();
         let (recorder, _) = Recorder::open(None);

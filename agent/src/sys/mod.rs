@@ -1,10 +1,14 @@
 //! What only the operating system can tell. One file for each platform; nothing above this folder asks which it is.
 
 #[cfg(target_os = "linux")]
+mod ethtool;
+#[cfg(target_os = "linux")]
 mod linux;
 
 #[cfg(target_os = "linux")]
+pub use ethtool::interface_statistics;
+#[cfg(target_os = "linux")]
 pub use linux::{
     KernelClock, StepWatch, boot_id, boot_time, enable_timestamping, keep_timestamping, kernel_clock, monotonic,
-    realtime, receive, transmit_timestamp,
+    open_beneath, realtime, receive, transmit_timestamp,
 };

@@ -8,8 +8,8 @@ use skewguard::clock::time::{BootTime, Reading, SystemTime};
 use skewguard::config::checked::Imds;
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::credentials::imds::document;
-use skewguard::credentials::imds::poller::Polled;
 use skewguard::credentials::lease::{Lease, Unavailable};
+use skewguard::credentials::provider::{Polled, Provider, Round};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -51,7 +51,7 @@ pub fn document(input: &[u8]) {
     if let Ok(lease) = &result {
         assert_sound(lease, role);
     }
-    reported(Polled { result, requests: Vec::new() });
+    reported(Round::one(result, Vec::new()));
 }
 
 /// A whole service: its answers for the token, the list of roles and the document as they come over the wire.
@@ -92,7 +92,7 @@ pub fn response(input: &[u8]) {
     if let Ok(lease) = &fetch.result {
         assert_sound(lease, &lease.identity);
     }
-    reported(Polled { result: fetch.result, requests: fetch.requests });
+    reported(Round::one(fetch.result, fetch.requests));
 }
 
 /// A document in the making. Each field begins with a byte: its low three bits choose the key, the next two how it is
@@ -184,15 +184,18 @@ fn assert_sound(lease: &Lease, role: &str) {
 
 /// All that is ever said of a reason.
 fn explained(reason: &Unavailable) -> String {
-    format!("{reason:?} {reason} {} {}", reason.code(), reason.remedy())
+    format!("{reason:?} {reason} {} {}", reason.code(), reason.remedy(Provider::Imds))
 }
 
 /// What became of a reading, by all the ways by which it leaves the agent.
-fn reported(polled: Polled) {
-    match &polled.result {
-        Ok(lease) => assert_secret_free(&format!("{lease:?}")),
-        Err(reason) => assert_secret_free(&explained(reason)),
+fn reported(round: Round) {
+    for reading in &round.readings {
+        match &reading.result {
+            Ok(lease) => assert_secret_free(&format!("{lease:?}")),
+            Err(reason) => assert_secret_free(&explained(reason)),
+        }
     }
+    let polled = Polled { provider: Provider::Imds, round };
     // 2026-03-01T12:00:00Z, an hour after boot.
     let (boot, system) = (BootTime::from_seconds(3_600.0), SystemTime::from_seconds(1_772_366_400.0));
     let now = Reading { boot, system };

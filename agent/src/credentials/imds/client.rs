@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, Url};
 use tokio::time::Instant;
 
 use super::document;
-pub use super::http::Request;
-use super::http::{Answer, Http};
 use super::token::{self, Token};
 use crate::config::checked::Imds;
+use crate::credentials::http::{Answer, Http, HttpError};
+pub use crate::credentials::http::{Answerer, Request};
 use crate::credentials::lease::{Lease, Unavailable};
 
 const TOKEN_PATH: &str = "/latest/api/token";
-const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
+pub(super) const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 /// The pause before the second attempt. Each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts.
@@ -26,12 +26,9 @@ pub enum SetupError {
     /// The endpoint is not the URL of a host by plain HTTP.
     #[error("the endpoint of the metadata service is not an http:// url")]
     Endpoint,
-    /// The HTTP library refused its options.
-    #[error("failed to build the http client")]
-    Http(#[source] reqwest::Error),
-    /// The TLS library refused its options.
-    #[error("failed to build the http client")]
-    Tls(#[source] rustls::Error),
+    /// There is no transport.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// What came of one reading of the credentials.
@@ -45,7 +42,8 @@ pub struct Fetch {
 
 /// A client that keeps its token from one fetch to the next. It has no `Debug`, because it holds the token.
 pub struct ImdsClient {
-    http: Http,
+    pub(super) http: Http,
+    base: Url,
     token: Option<Token>,
     attempts: u32,
     random: fastrand::Rng,
@@ -57,7 +55,10 @@ impl ImdsClient {
     /// # Errors
     /// `SetupError::Endpoint` where the endpoint is not an `http://` URL; the others do not happen with constant options.
     pub fn new(config: &Imds) -> Result<Self, SetupError> {
-        Ok(Self { http: Http::new(config)?, token: None, attempts: config.attempts, random: fastrand::Rng::new() })
+        let base = Url::parse(&config.endpoint).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        let base = base.ok_or(SetupError::Endpoint)?;
+        let http = Http::new(config.timeout, None)?;
+        Ok(Self { http, base, token: None, attempts: config.attempts, random: fastrand::Rng::new() })
     }
 
     /// Reads the role of the instance and the lease of its credentials.
@@ -88,7 +89,7 @@ impl ImdsClient {
     pub(super) async fn get(&mut self, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         for _ in 0..2 {
             let token = self.token().await?;
-            match self.send(Method::GET, path, (token::TOKEN, token)).await {
+            match self.send(Method::GET, path, Some((token::TOKEN, token))).await {
                 Err(Unavailable::Http(401)) => self.token = None,
                 Err(Unavailable::Http(404)) => return Ok(None),
                 result => return result.map(|answer| Some(answer.body)),
@@ -97,33 +98,38 @@ impl ImdsClient {
         Err(Unavailable::TokenRefused)
     }
 
-    async fn token(&mut self) -> Result<HeaderValue, Unavailable> {
+    /// The token, a new one where there is none or it is about to end.
+    pub(super) async fn token(&mut self) -> Result<HeaderValue, Unavailable> {
         let asked = Instant::now();
         if let Some(header) = self.token.as_ref().and_then(|token| token.header(asked)) {
             return Ok(header);
         }
-        let answer = self.send(Method::PUT, TOKEN_PATH, (token::TTL, HeaderValue::from(token::LONGEST))).await?;
+        let lifetime = (token::TTL, HeaderValue::from(token::LONGEST));
+        let answer = self.send(Method::PUT, TOKEN_PATH, Some(lifetime)).await?;
         let (token, header) = Token::new(&answer, asked)?;
         self.token = Some(token);
         Ok(header)
     }
 
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         method: Method,
         path: &str,
-        header: (HeaderName, HeaderValue),
+        header: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Answer, Unavailable> {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.set_query(None);
         let mut pause = FIRST_PAUSE;
         for _ in 1..self.attempts {
-            match self.http.send(method.clone(), path, header.clone()).await {
+            match self.http.send(method.clone(), url.clone(), header.clone()).await {
                 Err(reason) if reason.is_transient() => {}
                 result => return result,
             }
             tokio::time::sleep(pause.mul_f64(0.5 + self.random.f64() / 2.0)).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
-        self.http.send(method, path, header).await
+        self.http.send(method, url, header).await
     }
 }
 
@@ -133,6 +139,7 @@ mod tests {
 
     use super::super::fake::{DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config};
     use super::*;
+    use crate::credentials::provider::Provider;
 
     fn client(fake: &Fake) -> ImdsClient {
         ImdsClient::new(&config(&fake.endpoint)).unwrap()
@@ -315,6 +322,13 @@ mod tests {
         assert!(fetch(&fake).await.result.is_ok());
     }
 
+    #[test]
+    fn an_endpoint_that_is_not_plain_http_is_an_error() {
+        for endpoint in ["https://127.0.0.1", "127.0.0.1:80", "", "unix:/run/imds", "http://"] {
+            assert!(matches!(ImdsClient::new(&config(endpoint)), Err(SetupError::Endpoint)), "{endpoint}");
+        }
+    }
+
     /// The variables are set in a process of their own, where this test runs again and only fetches.
     #[tokio::test]
     async fn proxy_variables_are_ignored() {
@@ -348,7 +362,7 @@ mod tests {
             let fetch = fetch(&fake).await;
             let shown = match &fetch.result {
                 Ok(_) => format!("{fetch:?}"),
-                Err(reason) => format!("{fetch:?} {reason} {} {}", reason.code(), reason.remedy()),
+                Err(reason) => format!("{fetch:?} {reason} {} {}", reason.code(), reason.remedy(Provider::Imds)),
             };
             for secret in SECRETS.into_iter().chain([TOKEN]) {
                 assert!(!shown.contains(secret), "{shown}");

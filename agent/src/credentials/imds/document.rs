@@ -1,15 +1,8 @@
 //! What is read from the texts of the service. Secrets are skipped where they stand and never become a value.
 
-use chrono::{DateTime, NaiveDateTime};
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-
-use crate::clock::time::TrueTime;
+use crate::credentials::document::role_lease;
+use crate::credentials::identity::is_role;
 use crate::credentials::lease::{Lease, Unavailable};
-
-/// The longest text that is kept, in characters.
-const MAX_TEXT: usize = 128;
-/// The longest name of a role. Source: IAM quotas.
-const MAX_ROLE: usize = 64;
 
 /// The name of the role in the list of roles: the first line that is not empty.
 ///
@@ -22,11 +15,9 @@ pub fn role(list: &[u8]) -> Result<&str, Unavailable> {
     name.ok_or(Unavailable::Malformed("the name of the role is not a name"))
 }
 
-/// Whether `name` can be a role, and so is safe as a segment of a path. Source: `RoleName` of the IAM API reference; the
-/// two names that mean a directory match its pattern and are refused here.
-fn is_role(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-    name.len() <= MAX_ROLE && name.bytes().all(legal) && name != "." && name != ".."
+/// How many lines of the list of roles are not empty. The service is made to name one role alone.
+pub(super) fn roles(list: &[u8]) -> usize {
+    list.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count()
 }
 
 /// The lease in the document of `role`.
@@ -34,125 +25,7 @@ fn is_role(name: &str) -> bool {
 /// # Errors
 /// `Rejected`, `MissingExpiration`, and `Malformed` for all that is not such a document.
 pub fn lease(role: &str, body: &[u8]) -> Result<Lease, Unavailable> {
-    let document: Document = serde_json::from_slice(body).map_err(|error| shape(&error))?;
-    let code = document.code.as_deref().and_then(printable);
-    if let Some(code) = code.as_ref().filter(|code| !code.eq_ignore_ascii_case("success")) {
-        return Err(Unavailable::Rejected { code: code.clone() });
-    }
-    let expiration = document.expiration.filter(|text| !text.is_empty()).ok_or(Unavailable::MissingExpiration)?;
-    let last_updated = document.last_updated.filter(|text| !text.is_empty());
-    Ok(Lease {
-        identity: role.to_owned(),
-        code,
-        kind: document.kind.as_deref().and_then(printable),
-        last_updated: last_updated.map(|text| server_time(&text)).transpose()?,
-        expiration: Some(server_time(&expiration)?),
-    })
-}
-
-/// `text` in printable ASCII, 128 characters at most; `None` where nothing is left.
-pub(super) fn printable(text: impl AsRef<[u8]>) -> Option<String> {
-    let visible = text.as_ref().iter().filter(|byte| byte.is_ascii_graphic() || **byte == b' ');
-    let text: String = visible.take(MAX_TEXT).map(|byte| char::from(*byte)).collect();
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-/// A time by the clock of the service: RFC 3339, with or without a fraction; without an offset it is UTC.
-fn server_time(text: &str) -> Result<TrueTime, Unavailable> {
-    let text = text.trim();
-    let time = DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc()))
-        .map_err(|_| Unavailable::Malformed("a time is not in rfc 3339"))?;
-    let nanos = time.timestamp_nanos_opt().ok_or(Unavailable::Malformed("a time is out of range"))?;
-    Ok(TrueTime::from_nanos(nanos))
-}
-
-/// The reason in constant text: what `serde_json` says may quote the value that it did not expect.
-pub(super) fn shape(error: &serde_json::Error) -> Unavailable {
-    Unavailable::Malformed(match error.classify() {
-        serde_json::error::Category::Eof => "the document is cut short",
-        serde_json::error::Category::Data => "the document has an unexpected shape",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "the document is not json",
-    })
-}
-
-/// The fields that are kept. The others, the secrets among them, are skipped by the parser.
-#[derive(Default)]
-struct Document {
-    code: Option<String>,
-    kind: Option<String>,
-    last_updated: Option<String>,
-    expiration: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(DocumentVisitor)
-    }
-}
-
-struct DocumentVisitor;
-
-impl<'de> Visitor<'de> for DocumentVisitor {
-    type Value = Document;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a document of role credentials")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
-        let mut document = Document::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Code => document.code = map.next_value()?,
-                Key::Kind => document.kind = map.next_value()?,
-                Key::LastUpdated => document.last_updated = map.next_value()?,
-                Key::Expiration => document.expiration = map.next_value()?,
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(document)
-    }
-}
-
-/// A key, in any case: the AWS SDK for Rust compares them so.
-enum Key {
-    Code,
-    Kind,
-    LastUpdated,
-    Expiration,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(KeyVisitor)
-    }
-}
-
-struct KeyVisitor;
-
-impl Visitor<'_> for KeyVisitor {
-    type Value = Key;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
-        let is = |name: &str| key.eq_ignore_ascii_case(name);
-        Ok(match () {
-            () if is("Code") => Key::Code,
-            () if is("Type") => Key::Kind,
-            () if is("LastUpdated") => Key::LastUpdated,
-            () if is("Expiration") => Key::Expiration,
-            () => Key::Other,
-        })
-    }
+    role_lease(body, |_| role.to_owned())
 }
 
 #[cfg(test)]
@@ -162,6 +35,8 @@ mod tests {
     use super::super::fake::{DOCUMENT, SECRETS};
     use super::*;
     use crate::clock::time::rfc3339;
+    use crate::credentials::document::{MAX_TEXT, printable};
+    use crate::credentials::provider::Provider;
 
     fn expiration(text: &str) -> Result<String, Unavailable> {
         let body = format!(r#"{{"Expiration": "{text}"}}"#);
@@ -269,7 +144,7 @@ mod tests {
             body.truncate(cut);
             let shown = match lease("web", &body) {
                 Ok(lease) => format!("{lease:?}"),
-                Err(reason) => format!("{reason:?} {reason} {} {}", reason.code(), reason.remedy()),
+                Err(reason) => format!("{reason:?} {reason} {} {}", reason.code(), reason.remedy(Provider::Imds)),
             };
             for secret in SECRETS {
                 prop_assert!(!shown.contains(secret));

@@ -148,6 +148,11 @@ impl Fake {
         Self::start_on(address, usual.into_iter().chain(routes)).await
     }
 
+    /// A service that answers `routes`, of which the last of the same name counts.
+    pub(crate) async fn start_with(routes: impl IntoIterator<Item = (&str, Vec<Reply>)>) -> Self {
+        Self::start_on(IpAddr::V4(Ipv4Addr::LOCALHOST), routes).await
+    }
+
     async fn start_on(address: IpAddr, routes: impl IntoIterator<Item = (&str, Vec<Reply>)>) -> Self {
         let usual = [(TOKEN_ROUTE, vec![Reply::token(21_600)])];
         let script: HashMap<String, Vec<Reply>> =

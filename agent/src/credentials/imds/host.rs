@@ -94,7 +94,7 @@ impl ImdsClient {
 
 /// The text where it is one word, as all identifiers of AWS are. Anything else, such as a whole document that a proxy hands
 /// out in the wrong place, may hold a secret, and all of this goes into telemetry.
-fn word(text: impl AsRef<[u8]>) -> Option<String> {
+pub(super) fn word(text: impl AsRef<[u8]>) -> Option<String> {
     let text = std::str::from_utf8(text.as_ref()).ok()?.trim();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     ((1..=LONGEST).contains(&text.len()) && text.chars().all(is_part)).then(|| text.to_owned())

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::client::ImdsClient;
-use super::document::{printable, shape};
+use crate::credentials::document::{printable, shape};
 use crate::credentials::lease::Unavailable;
 
 /// What a request is signed with. It has neither `Debug` nor `Clone`: it is dropped after the one signature for which

@@ -4,11 +4,11 @@
 pub mod client;
 pub mod document;
 pub mod host;
+pub mod inspect;
 pub mod keys;
 pub mod poller;
 pub mod schedule;
 
 #[cfg(test)]
 pub(crate) mod fake;
-mod http;
 mod token;

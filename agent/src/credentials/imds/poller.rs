@@ -5,27 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::client::{ImdsClient, Request, SetupError};
+use super::client::{Fetch, ImdsClient, SetupError};
 use super::host::HostIdentity;
 use super::schedule::Schedule;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Imds;
-use crate::credentials::lease::{Lease, Unavailable};
+use crate::credentials::lease::Unavailable;
+use crate::credentials::provider::{Polled, Provider, Round};
 use crate::vitals::Pulse;
-
-/// Who hands these credentials out.
-pub const PROVIDER: &str = "imds";
 
 /// All requests of one round with all of their attempts take less than this.
 const ROUND: Duration = Duration::from_secs(3_600);
-
-/// A read of the credentials, and the requests that it took.
-pub struct Polled {
-    /// What came of it.
-    pub result: Result<Lease, Unavailable>,
-    /// Each request to the service.
-    pub requests: Vec<Request>,
-}
 
 /// Reads the credentials every `poll`, whenever `wake` says so and, once, what host this is, until the mailbox closes.
 pub async fn run<E: From<Polled> + From<HostIdentity>>(
@@ -43,7 +33,7 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
         let fetch = client.credentials().await;
         let next: Duration = schedule.next(&fetch.result, clock.now().time);
         let reached = fetch.result.is_ok() || matches!(fetch.result, Err(Unavailable::NoRole));
-        if mailbox.send(Polled { result: fetch.result, requests: fetch.requests }.into()).await.is_err() {
+        if mailbox.send(polled(fetch).into()).await.is_err() {
             return;
         }
         if reached
@@ -69,6 +59,9 @@ pub async fn run<E: From<Polled> + From<HostIdentity>>(
 /// # Errors
 /// The client cannot be set up.
 pub async fn once(config: &Imds) -> Result<Polled, SetupError> {
-    let fetch = ImdsClient::new(config)?.credentials().await;
-    Ok(Polled { result: fetch.result, requests: fetch.requests })
+    Ok(polled(ImdsClient::new(config)?.credentials().await))
+}
+
+fn polled(Fetch { result, requests }: Fetch) -> Polled {
+    Polled { provider: Provider::Imds, round: Round::one(result, requests) }
 }

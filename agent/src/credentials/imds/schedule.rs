@@ -41,7 +41,8 @@ impl Schedule {
             Ok(lease) => {
                 self.failures = 0;
                 self.role_was_seen = true;
-                self.until_next(lease.expiration.map(|expiration| expiration.since(true_now)))
+                let expiration = lease.expiration.map(|expiration| TrueTime::from_nanos(expiration.nanos()));
+                self.until_next(expiration.map(|expiration| expiration.since(true_now)))
             }
             Err(Unavailable::NoRole) if !self.role_was_seen => {
                 self.failures = 0;
@@ -70,6 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::credentials::timestamp::Timestamp;
 
     const NOW: TrueTime = TrueTime::from_nanos(1_772_380_800_000_000_000);
     const POLL: Duration = Duration::from_secs(300);
@@ -79,7 +81,7 @@ mod tests {
     }
 
     fn lease(remaining: Option<f64>) -> Result<Lease, Unavailable> {
-        let expiration = remaining.map(|seconds| NOW.plus(Span::from_seconds(seconds)));
+        let expiration = remaining.map(|seconds| Timestamp::Server(NOW.plus(Span::from_seconds(seconds))));
         Ok(Lease { identity: "web".into(), code: None, kind: None, last_updated: None, expiration })
     }
 
@@ -87,7 +89,7 @@ mod tests {
         prop_oneof![
             any::<i64>().prop_map(|nanos| {
                 let mut result = lease(Some(0.0));
-                result.as_mut().unwrap().expiration = Some(TrueTime::from_nanos(nanos));
+                result.as_mut().unwrap().expiration = Some(Timestamp::Server(TrueTime::from_nanos(nanos)));
                 result
             }),
             (-10_000.0..30_000.0).prop_map(|seconds| lease(Some(seconds))),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
-use super::http::Answer;
+use crate::credentials::http::Answer;
 use crate::credentials::lease::Unavailable;
 
 /// The header that carries a token.
@@ -39,7 +39,8 @@ impl Token {
         let mut header =
             HeaderValue::from_bytes(text).map_err(|_| Unavailable::Malformed("the token is not a token"))?;
         header.set_sensitive(true);
-        let ttl = Duration::from_secs(answer.ttl.unwrap_or(LONGEST).min(LONGEST));
+        let ttl = answer.headers.get(TTL).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let ttl = Duration::from_secs(ttl.unwrap_or(LONGEST).min(LONGEST));
         Ok((Self { header: header.clone(), usable_until: asked + ttl.saturating_sub(MARGIN) }, header))
     }
 
@@ -56,7 +57,8 @@ mod tests {
     use super::*;
 
     fn token(body: &str, ttl: Option<u64>, asked: Instant) -> Result<Token, Unavailable> {
-        Token::new(&Answer { ttl, body: body.into() }, asked).map(|(token, _)| token)
+        let headers = ttl.map(|ttl| (TTL, HeaderValue::from(ttl))).into_iter().collect();
+        Token::new(&Answer { headers, body: body.into() }, asked).map(|(token, _)| token)
     }
 
     #[tokio::test]

@@ -4,7 +4,8 @@ use super::{BEGIN, POLL};
 use crate::clock::sample::{Sample, Timestamps};
 use crate::clock::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 use crate::credentials::lease::{Lease, Unavailable};
-use crate::engine::CredentialEvent;
+use crate::credentials::provider::{self, Provider, Round};
+use crate::credentials::timestamp::Timestamp;
 use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
 
@@ -227,8 +228,8 @@ impl Host {
         Polled { source, address: None, result: if lost { Err(Refusal::Timeout) } else { Ok(sample) } }
     }
 
-    pub(super) fn read_credentials(&self) -> CredentialEvent {
-        let at = |seconds: f64| Some(TrueTime::from_seconds(BEGIN + seconds));
+    pub(super) fn read_credentials(&self) -> provider::Polled {
+        let at = |seconds: f64| Some(Timestamp::Server(TrueTime::from_seconds(BEGIN + seconds)));
         let lease = Lease {
             identity: "role".to_owned(),
             code: None,
@@ -237,7 +238,7 @@ impl Host {
             expiration: at(self.rotated + 6.0 * 3_600.0),
         };
         let result = if self.imds_out { Err(Unavailable::Timeout) } else { Ok(lease) };
-        CredentialEvent { provider: "imds", result, requests: Vec::new() }
+        provider::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) }
     }
 
     /// Whether a majority of all sources is honest and answers, or the one that is trusted.

@@ -499,7 +499,7 @@ impl Run {
                     lately("nearly expiring", IMDS_POLL + PATIENCE) || lately("imds out", IMDS_POLL) || is_blind
                 }
                 Kind::ClockSkewForecast => lately("a limit ahead", PATIENCE + 8.0 * POLL) || is_blind,
-                Kind::CredentialRefreshMargin | Kind::Test => false,
+                Kind::CredentialRefreshMargin | Kind::CredentialRotationOverdue | Kind::Test => false,
             };
             assert!(has_cause, "{} {subject} fires without a cause (offset {offset} s)", kind.name());
         }

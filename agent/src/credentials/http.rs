@@ -1,20 +1,30 @@
-//! One HTTP exchange with the metadata service: bounded in time and size, on a connection of its own.
+//! One HTTP exchange with a service that hands out credentials: bounded in time and size, on a connection of its own.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, redirect, retry};
+use chrono::DateTime;
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, SERVER, VIA};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use tokio::time::{Instant, timeout};
 
-use super::client::SetupError;
-use super::token;
-use crate::config::checked::Imds;
-use crate::credentials::lease::Unavailable;
+use super::document;
+use super::lease::Unavailable;
 
 /// The largest body that is read, in bytes. A role document has about 1.5 KiB.
 const MAX_BODY: usize = 64 * 1024;
+
+/// Why there is no transport. With its constant options neither happens.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The HTTP library refused its options.
+    #[error("failed to build the http client")]
+    Http(#[source] reqwest::Error),
+    /// The TLS library refused its options.
+    #[error("failed to build the http client")]
+    Tls(#[source] rustls::Error),
+}
 
 /// One HTTP request that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,24 +39,51 @@ pub struct Request {
 ///
 /// The process-wide allocator zeroes freed memory: the body and what it was gathered from need only be dropped.
 pub(super) struct Answer {
-    /// The lifetime of a token in seconds, where the header is there and is a number.
-    pub(super) ttl: Option<u64>,
+    /// As the service sent them.
+    pub(super) headers: HeaderMap,
     /// At most 64 KiB.
     pub(super) body: Vec<u8>,
 }
 
+/// What an answer of any status says of the one who answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answerer {
+    /// `Server` in printable ASCII, 128 characters at most.
+    pub server: Option<String>,
+    /// Whether there is a `Via`, which proxies write.
+    pub is_relayed: bool,
+    /// `Date` in nanoseconds since the Unix epoch.
+    pub date: Option<i64>,
+}
+
+impl Answerer {
+    fn of(headers: &HeaderMap) -> Self {
+        let date = headers.get(DATE).and_then(|value| DateTime::parse_from_rfc2822(value.to_str().ok()?).ok());
+        Self {
+            server: headers.get(SERVER).and_then(document::printable),
+            is_relayed: headers.contains_key(VIA),
+            date: date.and_then(|date| date.timestamp_nanos_opt()),
+        }
+    }
+}
+/// What the body of a refusal, a status of 400 to 499, says of its reason; `None` where it says nothing.
+pub(super) type Explain = fn(&[u8]) -> Option<Unavailable>;
+
 /// The transport. It has no `Debug`, nor has anything through which a secret passes.
 pub(super) struct Http {
     client: Client,
-    base: Url,
     timeout: Duration,
+    explain: Option<Explain>,
     requests: Vec<Request>,
+    answerer: Option<Answerer>,
 }
 
 impl Http {
-    pub(super) fn new(config: &Imds) -> Result<Self, SetupError> {
-        let base = Url::parse(&config.endpoint).ok().filter(|url| url.scheme() == "http" && url.has_host());
-        let base = base.ok_or(SetupError::Endpoint)?;
+    /// A transport whose exchanges may each take `timeout`. The body of a refusal is read only where `explain` is there.
+    ///
+    /// # Errors
+    /// They do not happen with constant options.
+    pub(super) fn new(timeout: Duration, explain: Option<Explain>) -> Result<Self, HttpError> {
         let headers = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]);
         let client = Client::builder()
             .tls_backend_preconfigured(no_tls()?)
@@ -58,32 +95,38 @@ impl Http {
             .http1_only()
             .pool_max_idle_per_host(0) // an idle connection would keep its read buffer, secrets and all
             .build()
-            .map_err(SetupError::Http)?;
-        Ok(Self { client, base, timeout: config.timeout, requests: Vec::new() })
+            .map_err(HttpError::Http)?;
+        Ok(Self { client, timeout, explain, requests: Vec::new(), answerer: None })
     }
 
-    /// Sends a request with one header and without a body.
+    /// Sends a request with at most one header and without a body.
     ///
     /// # Errors
     /// All but a complete body with status 200. `Http(401)` and `Http(404)` are for the caller to interpret.
     pub(super) async fn send(
         &mut self,
         method: Method,
-        path: &str,
-        header: (HeaderName, HeaderValue),
+        url: Url,
+        header: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Answer, Unavailable> {
-        let mut url = self.base.clone();
-        url.set_path(path);
-        url.set_query(None);
-        let mut request = self.client.request(method.clone(), url).header(header.0, header.1);
+        let mut request = self.client.request(method.clone(), url);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
         if method == Method::PUT {
             request = request.header(CONTENT_LENGTH, 0); // RFC 9110 §8.6; hyper leaves it out
         }
         let began = Instant::now();
-        let result = timeout(self.timeout, exchange(request)).await.unwrap_or(Err(Unavailable::Timeout));
+        let exchange = exchange(request, self.explain, &mut self.answerer);
+        let result = timeout(self.timeout, exchange).await.unwrap_or(Err(Unavailable::Timeout));
         let outcome = result.as_ref().err().map_or(Cow::Borrowed("ok"), Unavailable::code);
         self.requests.push(Request { outcome, duration: began.elapsed() });
         result
+    }
+
+    /// What the last answer said of the one who answered; `None` before the first.
+    pub(super) fn answerer(&self) -> Option<&Answerer> {
+        self.answerer.as_ref()
     }
 
     /// The requests since the last call.
@@ -93,18 +136,32 @@ impl Http {
 }
 
 /// A TLS configuration that trusts nobody. reqwest demands one, and without this would read every root certificate of
-/// the host for a service that speaks plain HTTP.
-fn no_tls() -> Result<rustls::ClientConfig, SetupError> {
+/// the host for services that speak plain HTTP.
+fn no_tls() -> Result<rustls::ClientConfig, HttpError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(SetupError::Tls)?;
+    let builder = builder.map_err(HttpError::Tls)?;
     Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
-async fn exchange(request: RequestBuilder) -> Result<Answer, Unavailable> {
+async fn exchange(
+    request: RequestBuilder,
+    explain: Option<Explain>,
+    answerer: &mut Option<Answerer>,
+) -> Result<Answer, Unavailable> {
     let mut response = request.send().await.map_err(|error| broken(&error))?;
-    verdict(response.status())?;
-    let ttl = response.headers().get(token::TTL).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    *answerer = Some(Answerer::of(response.headers()));
+    if let Err(reason) = verdict(response.status()) {
+        let explain = explain.filter(|_| matches!(reason, Unavailable::Http(400..500) | Unavailable::Forbidden));
+        let Some(explain) = explain else { return Err(reason) };
+        let explained = body(&mut response).await.ok().and_then(|body| explain(&body));
+        return Err(explained.unwrap_or(reason));
+    }
+    let body = body(&mut response).await?;
+    Ok(Answer { headers: std::mem::take(response.headers_mut()), body })
+}
+
+async fn body(response: &mut Response) -> Result<Vec<u8>, Unavailable> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
         if body.len().saturating_add(chunk.len()) > MAX_BODY {
@@ -112,7 +169,7 @@ async fn exchange(request: RequestBuilder) -> Result<Answer, Unavailable> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { ttl, body })
+    Ok(body)
 }
 
 /// The kind of a failed exchange. The text of the error is dropped: it names the URL and with it the role.
@@ -138,16 +195,22 @@ fn verdict(status: StatusCode) -> Result<(), Unavailable> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{Fake, Reply, config};
+    use super::super::imds::fake::{Fake, Reply};
     use super::*;
 
     const PATH: &str = "/latest/meta-data/instance-id";
+    /// A timeout that a loaded machine does not reach by accident.
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn send(http: &mut Http, fake: &Fake) -> Result<Vec<u8>, Unavailable> {
+        let url = Url::parse(&format!("{}{PATH}", fake.endpoint)).unwrap();
+        let header = (HeaderName::from_static("x-any"), HeaderValue::from_static("any"));
+        http.send(Method::GET, url, Some(header)).await.map(|answer| answer.body)
+    }
 
     async fn get(fake: &Fake, timeout: Duration) -> (Result<Vec<u8>, Unavailable>, Vec<Request>) {
-        let mut http = Http::new(&Imds { timeout, ..config(&fake.endpoint) }).unwrap();
-        let header = (token::TOKEN, HeaderValue::from_static("any"));
-        let result = http.send(Method::GET, PATH, header).await;
-        (result.map(|answer| answer.body), http.take_requests())
+        let mut http = Http::new(timeout, None).unwrap();
+        (send(&mut http, fake).await, http.take_requests())
     }
 
     async fn answer_to(reply: Reply) -> Result<Vec<u8>, Unavailable> {
@@ -158,10 +221,9 @@ mod tests {
     #[tokio::test]
     async fn each_request_uses_a_connection_of_its_own_and_asks_the_server_to_close_it() {
         let fake = Fake::start([("GET /latest/meta-data/instance-id", vec![Reply::ok("i-1")])]).await;
-        let mut http = Http::new(&config(&fake.endpoint)).unwrap();
+        let mut http = Http::new(LONG, None).unwrap();
         for _ in 0..3 {
-            let header = (token::TOKEN, HeaderValue::from_static("any"));
-            assert_eq!(http.send(Method::GET, PATH, header).await.map(|answer| answer.body), Ok(b"i-1".to_vec()));
+            assert_eq!(send(&mut http, &fake).await, Ok(b"i-1".to_vec()));
         }
         let seen = fake.seen();
         assert_eq!(seen.len(), 3);
@@ -228,10 +290,39 @@ mod tests {
         assert_eq!(target.seen().len(), 0);
     }
 
-    #[test]
-    fn an_endpoint_that_is_not_plain_http_is_an_error() {
-        for endpoint in ["https://127.0.0.1", "127.0.0.1:80", "", "unix:/run/imds", "http://"] {
-            assert!(matches!(Http::new(&config(endpoint)), Err(SetupError::Endpoint)), "{endpoint}");
+    #[tokio::test]
+    async fn an_answer_of_any_status_tells_who_answered() {
+        let date = "Sun, 01 Mar 2026 16:00:00 GMT";
+        for status in [200, 401, 503] {
+            let reply = Reply::status(status).with("Via", "1.1 squid").with("Date", date);
+            let fake = Fake::start([("GET /latest/meta-data/instance-id", vec![reply])]).await;
+            let mut http = Http::new(LONG, None).unwrap();
+            assert_eq!(http.answerer(), None);
+            let _ = send(&mut http, &fake).await;
+            let answerer = http.answerer().unwrap();
+            assert_eq!((answerer.server.as_deref(), answerer.is_relayed), (Some("EC2ws"), true));
+            assert_eq!(answerer.date, Some(1_772_380_800_000_000_000));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_refusal_is_read_where_somebody_can_explain_it() {
+        fn explain(body: &[u8]) -> Option<Unavailable> {
+            (body == b"role is gone").then_some(Unavailable::RoleGone)
+        }
+        for (status, body, reason) in [
+            (400, "role is gone", Unavailable::RoleGone),
+            (403, "role is gone", Unavailable::RoleGone),
+            (403, "something else", Unavailable::Forbidden),
+            (404, "", Unavailable::Http(404)),
+            (429, "role is gone", Unavailable::Throttled(429)),
+            (500, "role is gone", Unavailable::Throttled(500)),
+            (302, "role is gone", Unavailable::Redirect(302)),
+            (400, &"x".repeat(MAX_BODY + 1), Unavailable::Http(400)),
+        ] {
+            let fake = Fake::start([("GET /latest/meta-data/instance-id", vec![Reply::new(status, body)])]).await;
+            let mut http = Http::new(LONG, Some(explain)).unwrap();
+            assert_eq!(send(&mut http, &fake).await, Err(reason), "{status}");
         }
     }
 }

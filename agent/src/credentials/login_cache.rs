@@ -1,0 +1,141 @@
+//! The credentials of console sessions that `aws login` keeps in `~/.aws/login/cache`.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::cache::Cache;
+use super::document::{Keys, Want, select, text, time};
+use super::lease::{Lease, Unavailable};
+use super::provider::{Provider, Read, Round};
+use super::timestamp::{Basis, Timestamp};
+use crate::clock::time::SystemTime;
+
+/// Where the credentials are in a home.
+const PLACE: &str = ".aws/login/cache";
+/// The variable that names another folder.
+const FOLDER: &str = "AWS_LOGIN_CACHE_DIRECTORY";
+
+/// Reads the expirations of the credentials.
+pub struct LoginCache(Cache);
+
+impl LoginCache {
+    /// The credentials in the caches of `homes`. Where the environment names another folder, that takes the place of the
+    /// one in the first home.
+    pub fn new(homes: Vec<PathBuf>, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let folder = env(FOLDER).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        Self(Cache::new(homes, PLACE, |file, body, modified| Some(lease(file, body, modified))).moved(folder))
+    }
+}
+
+#[async_trait]
+impl Read for LoginCache {
+    fn provider(&self) -> Provider {
+        Provider::LoginCache
+    }
+
+    async fn read(&mut self) -> Round {
+        self.0.read().await
+    }
+}
+
+/// The lease of the credentials in the document `file`, named after their account where it says it. Tools write
+/// `expiresAt` as their own clock plus the life of the credentials.
+fn lease(file: &str, body: &[u8], modified: SystemTime) -> Result<Lease, Unavailable> {
+    let wants = [Want::value(&["accessToken", "expiresAt"]), Want::value(&["accessToken", "accountId"])];
+    let [expiration, account] = select(body, Keys::AnyCase, wants)?;
+    let expiration = text(expiration)?.ok_or(Unavailable::MissingExpiration)?;
+    let account = text(account)?.filter(|text| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    Ok(Lease {
+        identity: account.unwrap_or_else(|| file.to_owned()),
+        code: None,
+        kind: None,
+        last_updated: Some(Timestamp::Local(modified)),
+        expiration: Some(time(&expiration, Basis::Local)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::super::marked::assert_unmarked;
+    use super::super::provider::Reading;
+    use super::*;
+    use crate::clock::time::rfc3339;
+
+    const SESSION: &str = r#"{"accessToken": {"accessKeyId": "ASIAMARKER0KEY000000",
+        "secretAccessKey": "MARKERsecretAccessKey", "sessionToken": "MARKERsessionToken", "accountId": "123456789012",
+        "expiresAt": "2026-03-01T16:00:00Z"}, "tokenType": "aws_sigv4", "clientId": "arn:aws:signin:::devtools/same-device",
+        "refreshToken": "MARKERrefreshToken", "idToken": "MARKERidToken",
+        "dpopKey": "-----BEGIN EC PRIVATE KEY-----\nMARKERkey\n-----END EC PRIVATE KEY-----\n"}"#;
+    const WRITTEN: SystemTime = SystemTime::from_nanos(7);
+
+    fn read(body: &str) -> Result<Lease, Unavailable> {
+        let result = lease("0a1b.json", body.as_bytes(), WRITTEN);
+        assert_unmarked(&Round::of(vec![Reading { slot: String::new(), result: result.clone() }]));
+        result
+    }
+
+    #[test]
+    fn the_credentials_of_a_session_expire_by_the_clock_of_this_host() {
+        let lease = read(SESSION).unwrap();
+        assert_eq!(lease.identity, "123456789012");
+        let expiration = lease.expiration.unwrap();
+        assert_eq!(
+            (rfc3339(expiration.nanos()).as_str(), expiration.basis().name()),
+            ("2026-03-01T16:00:00.000Z", "local")
+        );
+        assert_eq!(lease.last_updated, Some(Timestamp::Local(WRITTEN)));
+        assert_eq!(read(&SESSION.replace("123456789012", "MARKER")).unwrap().identity, "0a1b.json");
+    }
+
+    #[test]
+    fn what_holds_no_credentials_says_why() {
+        for body in ["{}", r#"{"accessToken": {}}"#, r#"{"expiresAt": "2026-03-01T16:00:00Z"}"#] {
+            assert_eq!(read(body), Err(Unavailable::MissingExpiration), "{body}");
+        }
+        let misplaced = SESSION.replace("2026-03-01T16:00:00Z", "MARKERsessionToken");
+        for body in ["", "MARKER", r#"{"accessToken": "MARKER"}"#, &SESSION[..150], &misplaced] {
+            assert!(matches!(read(body), Err(Unavailable::Malformed(_))), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_credentials_of_a_home_are_read_unless_the_environment_names_another_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let elsewhere = home.path().join("elsewhere");
+        for (folder, file) in [(home.path().join(PLACE), "0a1b.json"), (elsewhere.clone(), "2c3d.json")] {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(file), SESSION).unwrap();
+        }
+        for (variable, slot) in [("", "0a1b.json"), (elsewhere.to_str().unwrap(), "2c3d.json")] {
+            let env = |name: &str| (name == FOLDER).then(|| variable.to_owned());
+            let mut cache = LoginCache::new(vec![home.path().to_owned()], &env);
+            let round = cache.read().await;
+            assert_unmarked(&round);
+            assert_eq!(cache.provider(), Provider::LoginCache);
+            let slots: Vec<_> = round.readings.iter().map(|reading| reading.slot.as_str()).collect();
+            assert_eq!(slots, [slot]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_result_of_a_damaged_document_shows_a_secret(
+            cut in 0..=SESSION.len(), at in 0..SESSION.len(), byte in 0_u8..128,
+        ) {
+            let mut body = SESSION.as_bytes().to_vec();
+            body[at] = byte;
+            body.truncate(cut);
+            let _ = read(std::str::from_utf8(&body).unwrap());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(body: Vec<u8>) {
+            let _ = lease("x", &body, WRITTEN);
+        }
+    }
+}

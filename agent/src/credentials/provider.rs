@@ -1,0 +1,124 @@
+//! Who hands out what expires, and what a reading of it yields.
+
+use async_trait::async_trait;
+
+use super::imds::client::Request;
+use super::lease::{Lease, Unavailable};
+
+/// Who hands out credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// The role of the instance.
+    Imds,
+    /// The role of an ECS task, or EKS Pod Identity.
+    Container,
+    /// The token of a Kubernetes service account, for which STS hands out credentials (IRSA).
+    WebIdentity,
+    /// The environment of the agent itself.
+    Environment,
+    /// `~/.aws/credentials`.
+    SharedFile,
+    /// `~/.aws/sso/cache`.
+    SsoCache,
+    /// `~/.aws/cli/cache`.
+    CliCache,
+    /// `~/.aws/login/cache`.
+    LoginCache,
+    /// A file that the configuration names.
+    File,
+}
+
+/// Who puts another credential in the place of one that runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// AWS does, long before the end.
+    Platform,
+    /// The kubelet does, at four fifths of the life.
+    Kubelet,
+    /// Some tool on this host has to.
+    Tool,
+    /// Whoever uses it does, at the next use. Until then an expired one is in order.
+    OnUse,
+}
+
+impl Provider {
+    /// The name in output and attributes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Imds => "imds",
+            Self::Container => "container",
+            Self::WebIdentity => "web-identity",
+            Self::Environment => "environment",
+            Self::SharedFile => "shared-file",
+            Self::SsoCache => "sso-cache",
+            Self::CliCache => "cli-cache",
+            Self::LoginCache => "login-cache",
+            Self::File => "file",
+        }
+    }
+
+    /// Who renews what it hands out.
+    pub const fn renewal(self) -> Renewal {
+        match self {
+            Self::Imds | Self::Container => Renewal::Platform,
+            Self::WebIdentity => Renewal::Kubelet,
+            Self::Environment | Self::SharedFile | Self::File => Renewal::Tool,
+            Self::SsoCache | Self::CliCache | Self::LoginCache => Renewal::OnUse,
+        }
+    }
+
+    /// Whether SDKs refresh by the expiration that this provider tells, so that their margin can be judged by it.
+    pub const fn is_refreshed_by_sdks(self) -> bool {
+        matches!(self, Self::Imds | Self::Container)
+    }
+}
+
+/// One of the things that a provider hands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What tells it from the others of its provider, such as a profile or a file: always the same for the same thing.
+    /// Empty where the provider hands out one thing alone.
+    pub slot: String,
+    /// What was read.
+    pub result: Result<Lease, Unavailable>,
+}
+
+/// All that a provider hands out at one moment, and what it took to learn it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Each thing. What is missing here is not handed out any more.
+    pub readings: Vec<Reading>,
+    /// Each request over the network.
+    pub requests: Vec<Request>,
+}
+
+impl Round {
+    /// A round that took no request.
+    pub const fn of(readings: Vec<Reading>) -> Self {
+        Self { readings, requests: Vec::new() }
+    }
+
+    /// A round of a provider that hands out one thing alone.
+    pub fn one(result: Result<Lease, Unavailable>, requests: Vec<Request>) -> Self {
+        Self { readings: vec![Reading { slot: String::new(), result }], requests }
+    }
+}
+
+/// A round, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// Who hands it out.
+    pub provider: Provider,
+    /// What came of it.
+    pub round: Round,
+}
+
+/// Reads what one provider hands out. What is secret in it is never deserialised.
+#[async_trait]
+pub trait Read: Send {
+    /// Who hands it out.
+    fn provider(&self) -> Provider;
+
+    /// Reads all of it once.
+    async fn read(&mut self) -> Round;
+}

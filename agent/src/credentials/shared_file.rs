@@ -1,0 +1,228 @@
+//! The profiles of `~/.aws/credentials`. AWS defines no expiration there, but the tools that write temporary keys into it
+//! write one beside them.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::document::time;
+use super::file::{self, LARGE};
+use super::homes::{Home, Homes};
+use super::identity::name;
+use super::lease::{Lease, Unavailable};
+use super::provider::{Provider, Read, Reading, Round};
+use super::timestamp::Basis;
+use crate::aws::ini::{FileKind, Profile, Profiles};
+
+/// Where the file is in a home.
+const PLACE: &str = ".aws/credentials";
+/// The variable that names another file.
+const FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+/// The keys under which tools write when the keys beside it expire; the first of them that a profile has counts. All
+/// repeat what STS said: saml2aws and its relatives; aws-google-auth; aws-azure-login; aws-mfa and awsume; wrappers that
+/// write what STS answered under the names of the environment.
+const KEYS: [&str; 6] = [
+    "x_security_token_expires",
+    "aws_session_expiration",
+    "aws_expiration",
+    "expiration",
+    "aws_credential_expiration",
+    "aws_session_token_expiration",
+];
+/// What tools that are written in Go say where they do not know it.
+const GO_ZERO: &str = "0001-01-01T00:00:00";
+/// So many profiles of a file are told.
+const MOST_PROFILES: usize = 256;
+
+/// Reads when the temporary keys of profiles expire.
+pub struct SharedFile {
+    homes: Homes,
+    /// The file in the place of that of the first home.
+    named: Option<PathBuf>,
+}
+
+impl SharedFile {
+    /// The files of `homes`. Where the environment names another file, that takes the place of the one of the first home.
+    pub fn new(homes: Vec<PathBuf>, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        Self { homes: Homes::new(homes), named: env(FILE).filter(|path| !path.is_empty()).map(PathBuf::from) }
+    }
+}
+
+#[async_trait]
+impl Read for SharedFile {
+    fn provider(&self) -> Provider {
+        Provider::SharedFile
+    }
+
+    async fn read(&mut self) -> Round {
+        let (homes, mut named) = (self.homes.clone(), self.named.clone());
+        let readings = move |home: &Home| match named.take() {
+            Some(path) => readings(home, &path, true),
+            None => readings(home, &home.path.join(PLACE), false),
+        };
+        Round::of(file::apart(move || homes.iter().flat_map(readings).collect()).await)
+    }
+}
+
+/// One reading for each profile in the file at `path` that says when it expires. A file that is not there is one only where
+/// somebody has named it.
+fn readings(home: &Home, path: &Path, is_named: bool) -> Vec<Reading> {
+    match file::read(path, LARGE) {
+        Ok(content) => {
+            leases(&content.bytes).map(|(name, result)| Reading { slot: home.slot(&name), result }).collect()
+        }
+        Err(Unavailable::NotFound) if !is_named => Vec::new(),
+        Err(reason) => vec![Reading { slot: home.slot(""), result: Err(reason) }],
+    }
+}
+
+/// The profiles that say when they expire, by name. The file does not say when one of them was written.
+fn leases(text: &[u8]) -> impl Iterator<Item = (String, Result<Lease, Unavailable>)> {
+    let profiles = Profiles::parse(FileKind::Credentials, &String::from_utf8_lossy(text));
+    let expiring = profiles.iter().filter_map(|(profile, keys)| {
+        let expiration = expiration(keys)?;
+        let name = name(profile).unwrap_or_else(|| "profile".to_owned());
+        let lease = |expiration| Lease {
+            identity: name.clone(),
+            code: None,
+            kind: None,
+            last_updated: None,
+            expiration: Some(expiration),
+        };
+        let result = time(expiration, Basis::Server).map(lease);
+        Some((name, result))
+    });
+    expiring.take(MOST_PROFILES).collect::<Vec<_>>().into_iter()
+}
+
+fn expiration(keys: &Profile) -> Option<&str> {
+    let said = KEYS.iter().filter_map(|key| keys.value(key)).map(|text| text.trim_matches(['"', '\'']));
+    said.into_iter().find(|text| !text.is_empty() && !text.starts_with(GO_ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::super::marked::assert_unmarked;
+    use super::*;
+    use crate::clock::time::rfc3339;
+
+    const KEYS_OF_A_PROFILE: &str = "aws_access_key_id = ASIAMARKER0KEY000000\n\
+         aws_secret_access_key = MARKERsecretAccessKey\naws_session_token = MARKERsessionToken==\n";
+
+    fn profile(name: &str, line: &str) -> String {
+        format!("[{name}]\n{KEYS_OF_A_PROFILE}{line}\nregion = eu-central-1\n\n")
+    }
+
+    fn read(text: &str) -> Vec<(String, Result<Lease, Unavailable>)> {
+        let leases: Vec<_> = leases(text.as_bytes()).collect();
+        let readings = leases.iter().map(|(slot, result)| Reading { slot: slot.clone(), result: result.clone() });
+        assert_unmarked(&Round::of(readings.collect()));
+        leases
+    }
+
+    fn expiration_of(line: &str) -> Option<String> {
+        let (_, result) = read(&profile("p", line)).into_iter().next()?;
+        Some(
+            result.map_or_else(|reason| reason.code().into_owned(), |lease| rfc3339(lease.expiration.unwrap().nanos())),
+        )
+    }
+
+    #[test]
+    fn every_way_in_which_a_tool_writes_an_expiration_is_read() {
+        for line in [
+            "x_security_token_expires = 2026-03-01T16:00:00Z",
+            "x_security_token_expires = 2026-03-01T18:00:00+02:00",
+            "X_Security_Token_Expires=2026-03-01T18:00:00+0200",
+            "aws_session_expiration = 2026-03-01T16:00:00+0000",
+            "aws_expiration = 2026-03-01T16:00:00.000Z",
+            "aws_expiration = \"2026-03-01T16:00:00.000Z\"",
+            "expiration = 2026-03-01 16:00:00",
+            "aws_credential_expiration = 2026-03-01T16:00:00+00:00",
+            "aws_session_token_expiration = 2026-03-01 16:00:00+00:00",
+            "expiration = 2027-01-01 00:00:00\nx_security_token_expires = 2026-03-01T16:00:00Z",
+            "x_security_token_expires = 0001-01-01T00:00:00Z\nexpiration = 2026-03-01 16:00:00",
+        ] {
+            assert_eq!(expiration_of(line).as_deref(), Some("2026-03-01T16:00:00.000Z"), "{line}");
+        }
+        for line in ["", "expiration =", "x_security_token_expires = 0001-01-01T00:00:00Z", "# expiration = 2026-03-01"]
+        {
+            assert_eq!(expiration_of(line), None, "{line}");
+        }
+        for line in ["expiration = MARKERsecret", "aws_expiration = 1772380800", "expiration = tomorrow"] {
+            assert_eq!(expiration_of(line).as_deref(), Some("malformed"), "{line}");
+        }
+    }
+
+    #[test]
+    fn each_profile_with_an_expiration_is_told_under_its_name() {
+        let line = "expiration = 2026-03-01 16:00:00";
+        let text = [
+            profile("default", line),
+            profile("static", ""),
+            profile("web", line),
+            profile("broken", "expiration = x"),
+        ];
+        let read = read(&text.concat());
+        let told: Vec<_> = read.iter().map(|(name, result)| (name.as_str(), result.is_ok())).collect();
+        assert_eq!(told, [("broken", false), ("default", true), ("web", true)]);
+        let lease = read[1].1.clone().unwrap();
+        assert_eq!((lease.identity.as_str(), lease.last_updated), ("default", None));
+        assert_eq!(lease.expiration.unwrap().basis().name(), "server");
+    }
+
+    #[test]
+    fn an_access_key_id_in_the_place_of_a_name_is_not_told() {
+        let read = read(&profile("ASIAMARKER0KEY000000", "expiration = 2026-03-01 16:00:00"));
+        assert_eq!(read[0].0, "profile");
+    }
+
+    #[test]
+    fn a_file_of_any_length_has_a_bounded_number_of_readings() {
+        let text: String =
+            (0..MOST_PROFILES + 9).map(|n| profile(&format!("p{n}"), "expiration = 2026-03-01 16:00:00")).collect();
+        assert_eq!(read(&text).len(), MOST_PROFILES);
+    }
+
+    #[tokio::test]
+    async fn the_files_of_all_homes_are_read_and_a_named_one_in_the_place_of_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let homes = ["root", "alice", "bob"].map(|name| root.path().join(name));
+        let line = "expiration = 2026-03-01 16:00:00";
+        for (home, name) in homes.iter().zip(["default", "default"]) {
+            fs::create_dir_all(home.join(".aws")).unwrap();
+            fs::write(home.join(PLACE), profile(name, line)).unwrap();
+        }
+        let named = root.path().join("named");
+        let slots = async || {
+            let env = |name: &str| (name == FILE).then(|| named.to_str().unwrap().to_owned());
+            let unset = |_: &str| None;
+            let mut slots = Vec::new();
+            for mut provider in [SharedFile::new(homes.to_vec(), &unset), SharedFile::new(homes.to_vec(), &env)] {
+                assert_eq!(provider.provider(), Provider::SharedFile);
+                let round = provider.read().await;
+                assert_unmarked(&round);
+                let told = |reading: Reading| (reading.slot, reading.result.err());
+                slots.push(round.readings.into_iter().map(told).collect::<Vec<_>>());
+            }
+            slots
+        };
+        let ok = |slot: &str| (slot.to_owned(), None);
+        let missing = (String::new(), Some(Unavailable::NotFound));
+        assert_eq!(slots().await, [vec![ok("default"), ok("alice:default")], vec![missing, ok("alice:default")]]);
+        fs::write(&named, profile("named", line)).unwrap();
+        assert_eq!(slots().await[1], [ok("named"), ok("alice:default")]);
+        fs::write(&named, "x".repeat(LARGE + 1)).unwrap();
+        assert_eq!(slots().await[1][0], (String::new(), Some(Unavailable::TooLarge)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(text: Vec<u8>) {
+            let _ = leases(&text).count();
+        }
+    }
+}
