@@ -2,6 +2,7 @@
 //!
 //! In the order of the flow (ARCHITECTURE.md has the whole map):
 //! - [`config`] says what to do; [`sys`] knows what only the operating system can tell.
+//! - [`aws`] says what the SDKs on this host make of its files and variables.
 //! - **measure**: [`clock::local`] reads the clocks, [`ntp`] asks time servers, [`credentials`] asks what expires.
 //! - **estimate**: [`clock::estimate`] says where true time is, how sure that is, and who is wrong.
 //! - **assess**: [`assess`] says which limit breaks, and when.
@@ -14,12 +15,14 @@
 
 pub mod alert;
 pub mod assess;
+pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod delivery;
 pub mod demo;
+pub mod doctor;
 pub mod engine;
 pub mod files;
 pub mod notify;

@@ -17,7 +17,7 @@ const AFTER_HELP: &str = "\
 Without --config, /etc/skewguard/skewguard.yaml is read where it exists; else the built-in defaults are used, which are \
 right for EC2. The answer goes to standard output, the log to standard error (RUST_LOG=debug shows more).
 
-Exit codes of check and status: 0 ok, 1 warning, 2 critical, 3 unknown.
+Exit codes of check, status and doctor: 0 ok, 1 warning, 2 critical, 3 unknown.
 Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 78 wrong configuration.";
 
 #[derive(Subcommand)]
@@ -32,6 +32,12 @@ pub(super) enum Command {
     /// What is not well is measured up to three times before it is reported. What exists only over time (the forecast,
     /// an undisciplined or unverified clock) is left to `run`.
     Check(Check),
+    /// Find out why requests to AWS fail on this host, and what mends it
+    ///
+    /// Looks at the clock and who keeps it, the sources of time, the instance metadata service, the credentials that each
+    /// SDK would pick, the SDKs that run, and the agent itself. Run as root it sees the processes of all users. It changes
+    /// nothing, and takes half a minute at most.
+    Doctor(Doctor),
     /// Ask the running agent what it knows
     Status(Status),
     /// Try out the channels of alerts
@@ -68,6 +74,24 @@ pub(super) struct Check {
     /// How long it may take, such as 5s or 500ms
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(super) timeout: Duration,
+}
+
+#[derive(Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    /// How the answer is written
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Look at what this process sees: its environment and its command line
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Option<u32>,
+    /// Look at this profile of the shared AWS files
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// Say what an error message of AWS means on this host; - reads it from standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) explain: Option<String>,
 }
 
 #[derive(Args)]

@@ -8,11 +8,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::args::{Check, Format};
+use super::input::env;
 use super::text;
 use crate::clock::local;
 use crate::config::checked::Config;
 use crate::credentials::imds;
 use crate::credentials::lease::Unavailable;
+use crate::credentials::poller as poller_of_all;
+use crate::credentials::provider::{Polled, Provider, Round};
+use crate::credentials::readers::readers;
 use crate::engine::{Engine, Event};
 use crate::ntp::poller;
 use crate::ntp::refusal::Refusal;
@@ -50,10 +54,19 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
                 async move { anyhow::Ok((Asked::Source(index), Event::from(poller::once(index, source).await))) },
             );
         }
-        if let Some(imds) = config.imds.clone().filter(|_| !is_read) {
-            open.insert(Asked::Credentials);
+        if !is_read {
             credential_reads += 1;
-            tasks.spawn(async move { anyhow::Ok((Asked::Credentials, Event::from(imds::poller::once(&imds).await?))) });
+            if let Some(imds) = config.imds.clone() {
+                let asked = Asked::Credentials(Provider::Imds);
+                open.insert(asked);
+                tasks.spawn(async move { anyhow::Ok((asked, Event::from(imds::poller::once(&imds).await?))) });
+            }
+            for mut reader in readers(&config, &env)? {
+                let asked = Asked::Credentials(reader.provider());
+                open.insert(asked);
+                let read = async move { anyhow::Ok((asked, Event::from(poller_of_all::once(reader.as_mut()).await))) };
+                tasks.spawn(read);
+            }
         }
         while let Ok(Some(ended)) = timeout_at(deadline, tasks.join_next()).await {
             let (asked, event) = ended??;
@@ -78,7 +91,7 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Asked {
     Source(usize),
-    Credentials,
+    Credentials(Provider),
 }
 
 /// Whether there is nothing that a second look might change.
@@ -99,8 +112,9 @@ fn give_up(engine: &mut Engine, open: &BTreeSet<Asked>) {
                 Asked::Source(source) => {
                     Event::Ntp(poller::Polled { source, address: None, result: Err(Refusal::Timeout) })
                 }
-                Asked::Credentials => {
-                    Event::from(imds::poller::Polled { result: Err(Unavailable::Timeout), requests: Vec::new() })
+                Asked::Credentials(provider) => {
+                    let round = Round::one(Err(Unavailable::Timeout), Vec::new());
+                    Event::from(Polled { provider, round })
                 }
             };
             engine.handle(event, local::read());

@@ -9,7 +9,8 @@ use clap::error::ErrorKind;
 use super::alert::UnknownChannel;
 use super::args::{Alert, Arguments, Command};
 use super::input::read;
-use super::{alert, check, config, demo, run, status};
+use super::{alert, check, config, demo, doctor, run, status};
+use crate::aws::processes::scan::ProcessError;
 use crate::config::explain::ConfigError;
 
 /// Exit codes beside those of `check` (sysexits.h).
@@ -34,7 +35,9 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => match error.downcast_ref::<ConfigError>() {
             Some(wrong) => complain(&wrong.to_string(), exit::CONFIG),
-            None if error.is::<UnknownChannel>() => complain(&format!("error: {error}"), exit::USAGE),
+            None if error.is::<UnknownChannel>() || error.is::<ProcessError>() => {
+                complain(&format!("error: {error}"), exit::USAGE)
+            }
             None => complain(&format!("error: {error:#}"), exit::SOFTWARE),
         },
     }
@@ -44,6 +47,7 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Run(file) => block_on(run::run(&file))?,
         Command::Check(arguments) => block_on(check::check(read(&arguments.config)?, &arguments))?,
+        Command::Doctor(arguments) => block_on(doctor::doctor(&arguments))?,
         Command::Status(arguments) => {
             let socket = match &arguments.socket {
                 Some(socket) => socket.clone(),

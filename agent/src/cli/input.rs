@@ -17,6 +17,11 @@ pub(super) fn env(name: &str) -> Option<String> {
 
 /// Reads the configuration that was named, or the installed one, or else takes the built-in defaults.
 pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
+    read_in(file, &env)
+}
+
+/// The same in another environment.
+pub(super) fn read_in(file: &ConfigFile, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let installed = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
-    load(file.path.clone().or_else(installed).as_deref().map(Path::new), &env)
+    load(file.path.clone().or_else(installed).as_deref().map(Path::new), env)
 }

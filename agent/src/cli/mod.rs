@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod demo;
 pub mod dispatch;
+mod doctor;
 mod input;
 mod run;
 mod status;

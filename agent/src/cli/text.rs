@@ -28,8 +28,7 @@ pub(super) fn print(snapshot: &Snapshot, format: Format) -> anyhow::Result<()> {
         json.push('\n');
         json
     } else {
-        let has_colour = io::stdout().is_terminal() && env("NO_COLOR").is_none_or(|set| set.is_empty());
-        render(snapshot, Paint { has_colour })
+        render(snapshot, Paint::of_stdout())
     };
     Ok(answer(&text)?)
 }
@@ -41,6 +40,11 @@ pub(super) struct Paint {
 }
 
 impl Paint {
+    /// In colour where a person reads it, and wants it.
+    pub(super) fn of_stdout() -> Self {
+        Self { has_colour: io::stdout().is_terminal() && env("NO_COLOR").is_none_or(|set| set.is_empty()) }
+    }
+
     pub(super) fn status(self, status: Status, text: &str) -> String {
         self.with(
             match status {

@@ -1,0 +1,129 @@
+//! `doctor`: looks at this host once, and says why requests fail and what mends it.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::args::Doctor;
+use super::check::measure;
+use super::input::{env, read, read_in};
+use super::text::{self, Paint};
+use crate::config::checked::Config;
+use crate::config::load::load;
+use crate::doctor::examine::{Order, examine};
+use crate::doctor::report::{Report, Verdict};
+use crate::doctor::text::render;
+use crate::snapshot::Status;
+
+/// How long the measuring of the clock and of credentials may take; all else takes ten seconds, at the same time.
+const MEASURING: Duration = Duration::from_secs(12);
+/// A longer error message is cut off.
+const LONGEST_ERROR: u64 = 64 * 1024;
+
+/// Examines this host. The result is the exit code.
+pub(super) async fn doctor(arguments: &Doctor) -> anyhow::Result<u8> {
+    let error = arguments.explain.as_deref().map(message).transpose()?;
+    let progress = Progress::new();
+    // A wrong configuration is a finding, and no reason to look at nothing.
+    let (config, wrong_config) = match read(&arguments.config) {
+        Ok(config) => (config, None),
+        Err(wrong) => (built_in()?, Some(wrong)),
+    };
+    // Whether SDKs may ask the service is one of the questions.
+    let unhindered = |name: &str| env(name).filter(|_| name != "AWS_EC2_METADATA_DISABLED");
+    let imds = read_in(&arguments.config, &unhindered).map_or_else(|_| config.imds.clone(), |config| config.imds);
+    let config = Arc::new(config);
+    progress.say("measuring the clock and the credentials");
+    let engine = measure(Arc::new(alone(&config)), 1, MEASURING).await?;
+    let say = |text: &str| progress.say(text);
+    let order = Order {
+        config,
+        imds,
+        wrong_config,
+        env: &env,
+        pid: arguments.pid,
+        profile: arguments.profile.clone(),
+        error,
+        progress: &say,
+    };
+    let report = examine(&order, &engine).await;
+    progress.end();
+    print(&report?, arguments)
+}
+
+/// The same without those who are told.
+fn alone(config: &Config) -> Config {
+    Config { otlp: None, channels: Vec::new(), ..config.clone() }
+}
+
+fn built_in() -> anyhow::Result<Config> {
+    load(None, &|_| None).context("the built-in configuration is wrong")
+}
+
+/// The message itself, or what standard input has.
+fn message(text: &str) -> anyhow::Result<String> {
+    if text != "-" {
+        return Ok(text.to_owned());
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(LONGEST_ERROR).read_to_end(&mut bytes).context("failed to read standard input")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn print(report: &Report, arguments: &Doctor) -> anyhow::Result<u8> {
+    let text = if arguments.format.is_json() {
+        let mut json = serde_json::to_string_pretty(report)?;
+        json.push('\n');
+        json
+    } else {
+        let paint = Paint::of_stdout();
+        render(report, &|verdict, text| paint.status(status(verdict), text))
+    };
+    text::answer(&text)?;
+    Ok(outcome(report).exit_code())
+}
+
+/// As with `check`: what is certainly wrong outweighs what is not known, and that outweighs what is merely worth a look.
+fn outcome(report: &Report) -> Status {
+    let is_offset_unknown =
+        report.checks.iter().any(|check| check.name == "clock-offset" && check.verdict == Verdict::Skipped);
+    match report.verdict {
+        Verdict::Ok | Verdict::Skipped | Verdict::Warning if is_offset_unknown => Status::Unknown,
+        verdict => status(verdict),
+    }
+}
+
+const fn status(verdict: Verdict) -> Status {
+    match verdict {
+        Verdict::Ok => Status::Ok,
+        Verdict::Skipped => Status::Unknown,
+        Verdict::Warning => Status::Warning,
+        Verdict::Problem => Status::Critical,
+    }
+}
+
+/// One line on a terminal that says what is being done, and is gone afterwards.
+struct Progress {
+    is_shown: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { is_shown: io::stderr().is_terminal() }
+    }
+
+    fn say(&self, text: &str) {
+        if self.is_shown {
+            // Whoever cannot be shown it gets the answer all the same.
+            let _ = write!(io::stderr().lock(), "\r\u{1b}[K{text} …");
+        }
+    }
+
+    fn end(&self) {
+        if self.is_shown {
+            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The checks on the clock: how far it is off, who keeps it, and what could make it wrong.
+
+use std::path::{Path, PathBuf};
+
+use super::chronyd::Place;
+use super::daemon::{Program, Seen};
+use super::reference::Configured;
+use super::tracking::{Tracking, Unheard};
+use super::{chrony_conf, chronyd, daemon, discipline, offset, phc, time_conf, tree};
+use crate::clock::time::TrueTime;
+use crate::config::checked::Config;
+use crate::credentials::timestamp;
+use crate::doctor::report::{Area, Check, Verdict};
+use crate::snapshot::Snapshot;
+
+const RTC: &str = "clock-rtc";
+
+/// What this host shows of its clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The time daemons.
+    pub seen: Seen,
+    /// What the configuration of the daemon that sets the clock says; `None` where none does.
+    pub followed: Option<Configured>,
+    /// Whether that daemon keeps telling the kernel that the clock is synchronized.
+    pub tells_kernel: bool,
+    /// What chronyd said when it was asked; `None` where it was not, because it does not run here.
+    pub tracking: Option<Result<Tracking, Unheard>>,
+    /// Whether chrony is installed, by its configuration.
+    pub has_chrony: bool,
+    /// Whether the hardware clock is kept in local time (`/etc/adjtime`).
+    pub is_rtc_local: bool,
+    /// The time zone, where it has a name.
+    pub zone: Option<String>,
+    /// Clocks of the hardware and of the hypervisor.
+    pub offered: phc::Offered,
+    /// Whether units and files are called as in Debian.
+    pub is_debian: bool,
+}
+
+/// Looks at the host below `root`, which is `/` but in tests, and asks its chronyd where there is one. Takes some
+/// milliseconds, and two seconds where chronyd does not answer.
+pub async fn gather(root: &Path) -> Facts {
+    let root = root.to_owned();
+    let looking = tokio::task::spawn_blocking(move || look(&root));
+    let (facts, places) = looking.await.expect("looking at files neither panics nor is cancelled");
+    let tracking = if places.is_empty() { None } else { Some(chronyd::ask(&places).await) };
+    Facts { tracking, ..facts }
+}
+
+/// All but chronyd's answer, and where it should be asked.
+fn look(root: &Path) -> (Facts, Vec<Place>) {
+    let seen = daemon::look(root);
+    let keeper = seen.keeper().cloned();
+    let named = keeper.as_ref().and_then(|keeper| keeper.config.as_deref());
+    let is_chronyd = keeper.as_ref().is_some_and(|keeper| keeper.program == Program::Chronyd);
+    let chrony = chrony_conf::read(root, named.filter(|_| is_chronyd));
+    // A container that shares the network of its host reaches the chronyd that it does not see.
+    let may_answer = is_chronyd || (keeper.is_none() && seen.hidden.is_some());
+    let places = if may_answer { chrony_conf::places(root, chrony.as_ref()) } else { Vec::new() };
+    let followed = keeper.as_ref().map(|keeper| match keeper.program {
+        Program::Chronyd => chrony.as_ref().map(|chrony| chrony.configured.clone()).unwrap_or_default(),
+        Program::Timesyncd => time_conf::timesyncd(root),
+        Program::Ntpd => time_conf::ntpd(root, named),
+        Program::OpenNtpd => time_conf::openntpd(root, named),
+        Program::NtpdRs => time_conf::ntpd_rs(root, named),
+        Program::Phc2sys | Program::Ptp4l => Configured::default(),
+    });
+    let rtcsync = !is_chronyd || chrony.as_ref().is_some_and(|chrony| chrony.tells_kernel);
+    let facts = Facts {
+        tells_kernel: keeper.as_ref().is_some_and(|keeper| keeper.tells_kernel) && rtcsync,
+        followed,
+        tracking: None,
+        has_chrony: chrony.is_some(),
+        is_rtc_local: is_rtc_local(root),
+        zone: zone(root),
+        offered: phc::look(root),
+        is_debian: is_debian(root),
+        seen,
+    };
+    (facts, places)
+}
+
+/// Judges the clock by what `check` has measured in this run. `agent` is what the running agent knows, which is asked for
+/// since when. At most one check is a problem: `clock-offset`.
+pub fn check(facts: &Facts, snapshot: &Snapshot, agent: Option<&Snapshot>, config: &Config) -> Vec<Check> {
+    let kernel = snapshot.clock.kernel.as_ref();
+    let keeper = discipline::keeper(facts, kernel, now(snapshot));
+    let offset = offset::check(facts, &keeper, snapshot, agent, config);
+    let is_wrong = offset.verdict > Verdict::Skipped;
+    vec![
+        offset,
+        offset::check_zone(facts, snapshot),
+        discipline::check(facts, &keeper, kernel),
+        discipline::check_daemons(facts),
+        discipline::check_kernel(facts, &keeper, kernel, is_wrong),
+        check_rtc(facts),
+        phc::check(&facts.offered, facts.followed.as_ref()),
+    ]
+}
+
+/// The best that is known of the time.
+pub(super) fn now(snapshot: &Snapshot) -> Option<TrueTime> {
+    timestamp::parse(&snapshot.time.truth).map(TrueTime::from_nanos)
+}
+
+fn check_rtc(facts: &Facts) -> Check {
+    if !facts.is_rtc_local {
+        return Check::ok(Area::Clock, RTC, "the hardware clock is kept in UTC");
+    }
+    Check::warning(
+        Area::Clock,
+        RTC,
+        "the hardware clock is kept in local time (LOCAL in /etc/adjtime)",
+        "after a boot the clock is hours off until a time daemon has corrected it, because the clock of an EC2 instance is UTC",
+        "`sudo timedatectl set-local-rtc 0`",
+    )
+    .with_evidence(facts.zone.iter().map(|zone| format!("time zone: {zone}")))
+}
+
+/// The third line of `/etc/adjtime` (hwclock(8)); without the file it is UTC.
+fn is_rtc_local(root: &Path) -> bool {
+    let text = tree::read(&tree::under(root, "/etc/adjtime")).unwrap_or_default();
+    text.lines().nth(2).is_some_and(|line| line.trim() == "LOCAL")
+}
+
+/// By the link that `timedatectl` makes, or the file of Debian.
+fn zone(root: &Path) -> Option<String> {
+    let link = std::fs::read_link(tree::under(root, "/etc/localtime")).ok();
+    let path = link.as_deref().and_then(Path::to_str).and_then(|path| path.split_once("zoneinfo/"));
+    path.map(|(_, zone)| zone.to_owned()).or_else(|| tree::line(&tree::under(root, "/etc/timezone")))
+}
+
+fn is_debian(root: &Path) -> bool {
+    let candidates = ["/etc/os-release", "/usr/lib/os-release"].map(PathBuf::from);
+    let text = candidates.iter().find_map(|path| tree::read(&tree::under(root, path)).ok()).unwrap_or_default();
+    let values = text.lines().filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));
+    values.flat_map(|value| value.trim_matches(['"', '\'']).split(' ')).any(|id| id == "debian" || id == "ubuntu")
+}

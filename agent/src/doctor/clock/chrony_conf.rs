@@ -1,0 +1,319 @@
+//! `chrony.conf`: whom chronyd is told to follow, and where it takes commands.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::chronyd::Place;
+use super::reference::{Configured, Reference};
+use super::tree;
+
+/// Debian's place, and that of all others.
+const CANDIDATES: [&str; 2] = ["/etc/chrony/chrony.conf", "/etc/chrony.conf"];
+/// chronyd follows no more levels of `include`.
+const DEEPEST: u32 = 10;
+/// No host has more files of configuration; a folder that includes itself would.
+const MOST_FILES: usize = 256;
+
+const PORT: u16 = 323;
+const SOCKET: &str = "/run/chrony/chronyd.sock";
+
+/// What `chrony.conf` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChronyConf {
+    /// Whom chronyd is to follow.
+    pub configured: Configured,
+    /// Whether chronyd tells the kernel that the clock is synchronized (`rtcsync`); without it the kernel never knows.
+    pub tells_kernel: bool,
+    /// Where chronyd takes commands, in the order in which it should be asked.
+    pub places: Vec<Place>,
+}
+
+/// Reads chronyd's configuration below `root`: the one that its command line names, or the first that is there. `None`
+/// where there is none.
+pub fn read(root: &Path, named: Option<&Path>) -> Option<ChronyConf> {
+    let mut reader = Reader::new(root);
+    match named {
+        Some(path) => reader.file(path, 0),
+        None => {
+            for path in CANDIDATES {
+                reader.file(Path::new(path), 0);
+                if !reader.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+    (!reader.is_empty()).then(|| reader.end())
+}
+
+/// Where chronyd takes commands by its configuration, or where it does without any.
+pub(super) fn places(root: &Path, conf: Option<&ChronyConf>) -> Vec<Place> {
+    conf.map_or_else(|| Reader::new(root).end().places, |conf| conf.places.clone())
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    configured: Configured,
+    tells_kernel: bool,
+    port: u16,
+    addresses: Vec<IpAddr>,
+    socket: Option<PathBuf>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(root: &'a Path) -> Self {
+        Self {
+            root,
+            configured: Configured::default(),
+            tells_kernel: false,
+            port: PORT,
+            addresses: Vec::new(),
+            socket: Some(PathBuf::from(SOCKET)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.configured.files.is_empty() && self.configured.unread.is_empty()
+    }
+
+    fn end(self) -> ChronyConf {
+        let mut places = Vec::new();
+        if self.port != 0 {
+            let address = self.addresses.first().copied().filter(|address| !address.is_unspecified());
+            let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            places.push(Place::Udp(SocketAddr::new(address, self.port)));
+        }
+        places.extend(self.socket.map(|path| Place::Socket(tree::under(self.root, path))));
+        ChronyConf { configured: self.configured, tells_kernel: self.tells_kernel, places }
+    }
+
+    fn file(&mut self, path: &Path, depth: u32) {
+        if depth > DEEPEST || self.configured.files.len() >= MOST_FILES {
+            self.configured.unread.push(format!("{}: too many files include one another", path.display()));
+            return;
+        }
+        let Some(text) = self.configured.read(self.root, path) else {
+            return;
+        };
+        for line in text.lines() {
+            self.line(line, depth);
+        }
+    }
+
+    fn line(&mut self, line: &str, depth: u32) {
+        let mut words = line.split_whitespace();
+        let Some(directive) = words.next().filter(|word| !word.starts_with(['!', ';', '#', '%'])) else {
+            return;
+        };
+        let words: Vec<&str> = words.collect();
+        let first = words.first().copied();
+        match (directive.to_ascii_lowercase().as_str(), first) {
+            ("server" | "pool" | "peer", Some(host)) => self.reference(host.to_owned(), false, &words),
+            ("refclock", Some(driver)) => {
+                // Options of a driver follow the device after colons.
+                let device = words.get(1).and_then(|device| device.split(':').next()).unwrap_or_default();
+                self.reference(format!("{driver} {device}").trim_end().to_owned(), true, &words);
+            }
+            ("rtcsync", _) => self.tells_kernel = true,
+            ("cmdport", Some(port)) => self.port = port.parse().unwrap_or(PORT),
+            ("bindcmdaddress", Some("/")) => self.socket = None,
+            ("bindcmdaddress", Some(path)) if path.starts_with('/') => self.socket = Some(PathBuf::from(path)),
+            ("bindcmdaddress", Some(address)) => self.addresses.extend(address.parse::<IpAddr>()),
+            ("include", Some(pattern)) => self.include(Path::new(pattern), depth),
+            ("confdir", _) => self.folders(&words, ".conf", depth),
+            ("sourcedir", _) => self.folders(&words, ".sources", depth),
+            _ => {}
+        }
+    }
+
+    fn reference(&mut self, name: String, is_clock: bool, words: &[&str]) {
+        let has = |option: &str| words.iter().any(|word| word.eq_ignore_ascii_case(option));
+        // It is only watched.
+        if !has("noselect") {
+            self.configured.references.push(Reference { name, is_clock, is_preferred: has("prefer") || has("trust") });
+        }
+    }
+
+    /// `include` takes a pattern of file names.
+    fn include(&mut self, pattern: &Path, depth: u32) {
+        let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name().and_then(|name| name.to_str())) else {
+            return;
+        };
+        if name.contains(['?', '[']) || folder.to_str().is_none_or(|folder| folder.contains(['*', '?', '['])) {
+            self.configured
+                .unread
+                .push(format!("{}: only stars in the name of the file are understood", pattern.display()));
+            return;
+        }
+        for found in self.names(folder).into_iter().filter(|found| matches(name, found)) {
+            self.file(&folder.join(found), depth + 1);
+        }
+    }
+
+    /// All files of these folders in the order of their names; of two with the same name that in the first folder counts.
+    fn folders(&mut self, folders: &[&str], suffix: &str, depth: u32) {
+        let mut files = BTreeMap::new();
+        for folder in folders.iter().map(Path::new) {
+            for name in self.names(folder).into_iter().filter(|name| name.ends_with(suffix)) {
+                let path = folder.join(&name);
+                files.entry(name).or_insert(path);
+            }
+        }
+        for path in files.values() {
+            self.file(path, depth + 1);
+        }
+    }
+
+    fn names(&mut self, folder: &Path) -> Vec<String> {
+        match tree::names(&tree::under(self.root, folder)) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                self.configured.unread.push(format!("{}: {}", folder.display(), error.kind()));
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Whether `name` is what a pattern with stars means.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let between = name.strip_prefix(head).and_then(|name| name.strip_suffix(tail));
+    // Whatever stands between two stars is taken where it comes first, which leaves the most to those after it.
+    let found = |name: &str, part: &str| name.find(part).and_then(|at| name.get(at + part.len()..)).map(str::to_owned);
+    between.is_some_and(|name| middle.split('*').try_fold(name.to_owned(), |name, part| found(&name, part)).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::doctor::clock::tree::plant;
+
+    fn names(conf: &ChronyConf) -> Vec<&str> {
+        conf.configured.references.iter().map(|reference| reference.name.as_str()).collect()
+    }
+
+    fn one(text: &str) -> ChronyConf {
+        read(plant(&[("/etc/chrony.conf", text)]).path(), None).unwrap()
+    }
+
+    #[test]
+    fn the_configuration_of_a_debian_on_ec2_is_read_whole() {
+        let root = plant(&[
+            (
+                "/etc/chrony/chrony.conf",
+                "# Include configuration files found in /etc/chrony/conf.d.\nconfdir /etc/chrony/conf.d\n\
+                 sourcedir /run/chrony-dhcp\nsourcedir /etc/chrony/sources.d\nkeyfile /etc/chrony/chrony.keys\n\
+                 rtcsync\nmakestep 1 3\n",
+            ),
+            ("/etc/chrony/conf.d/aws.conf", "server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4\n"),
+            ("/etc/chrony/conf.d/notes.txt", "server wrong.example\n"),
+            ("/etc/chrony/sources.d/pool.sources", "  POOL 2.debian.pool.ntp.org iburst\n! server old.example\n"),
+        ]);
+        let conf = read(root.path(), None).unwrap();
+        assert_eq!(names(&conf), ["169.254.169.123", "2.debian.pool.ntp.org"]);
+        assert!(conf.configured.references[0].is_preferred && !conf.configured.references[1].is_preferred);
+        assert!(conf.tells_kernel && conf.configured.is_complete(), "{conf:?}");
+        let socket = root.path().join("run/chrony/chronyd.sock");
+        assert_eq!(conf.places, [Place::Udp(([127, 0, 0, 1], 323).into()), Place::Socket(socket)]);
+    }
+
+    #[test]
+    fn the_file_of_the_command_line_counts_where_there_is_one() {
+        let root = plant(&[("/etc/chrony.conf", "server a.example"), ("/opt/chrony.conf", "server b.example")]);
+        assert_eq!(names(&read(root.path(), Some(Path::new("/opt/chrony.conf"))).unwrap()), ["b.example"]);
+        assert_eq!(names(&read(root.path(), None).unwrap()), ["a.example"]);
+        assert_eq!(read(plant(&[]).path(), None), None);
+    }
+
+    #[test]
+    fn clocks_are_references_and_what_is_only_watched_is_none() {
+        let conf = one("refclock PHC /dev/ptp_ena:nocrossts poll 0 prefer\nrefclock PPS /dev/pps0\n\
+             server a.example noselect\npeer b.example\nserver\nlocal stratum 10\n");
+        assert_eq!(names(&conf), ["PHC /dev/ptp_ena", "PPS /dev/pps0", "b.example"]);
+        assert!(conf.configured.references[0].is_hardware_clock());
+        assert!(!conf.tells_kernel);
+    }
+
+    #[test]
+    fn chronyd_is_asked_where_it_listens() {
+        let udp = |text| one(text).places.first().cloned();
+        assert_eq!(udp("cmdport 3323"), Some(Place::Udp(([127, 0, 0, 1], 3323).into())));
+        assert_eq!(udp("bindcmdaddress 10.0.0.1"), Some(Place::Udp(([10, 0, 0, 1], 323).into())));
+        assert_eq!(udp("bindcmdaddress 0.0.0.0"), Some(Place::Udp(([127, 0, 0, 1], 323).into())));
+        assert_eq!(one("cmdport 0\nbindcmdaddress /").places, []);
+        assert!(
+            matches!(&one("cmdport 0\nbindcmdaddress /a/b").places[..], [Place::Socket(path)] if path.ends_with("a/b"))
+        );
+    }
+
+    #[test]
+    fn the_first_folder_wins_and_patterns_are_followed() {
+        let root = plant(&[
+            ("/etc/chrony.conf", "confdir /a /b\ninclude /c/*.conf\ninclude /c/x?.conf\ninclude /none/*.conf"),
+            ("/a/1.conf", "server a1.example"),
+            ("/b/1.conf", "server b1.example"),
+            ("/b/0.conf", "server b0.example"),
+            ("/c/2.conf", "server c2.example"),
+            ("/c/2.conf~", "server backup.example"),
+        ]);
+        let conf = read(root.path(), None).unwrap();
+        assert_eq!(names(&conf), ["b0.example", "a1.example", "c2.example"]);
+        assert_eq!(conf.configured.unread.len(), 1, "a pattern that is not understood may name more: {conf:?}");
+    }
+
+    #[test]
+    fn files_that_include_one_another_end() {
+        let root = plant(&[("/etc/chrony.conf", "server a.example\ninclude /etc/chrony.conf")]);
+        let conf = read(root.path(), None).unwrap();
+        assert!(!conf.configured.is_complete() && conf.configured.files.len() <= MOST_FILES, "{conf:?}");
+        let root = plant(&[("/etc/chrony.conf", "confdir /etc/d"), ("/etc/d/a.conf", "confdir /etc/d")]);
+        std::os::unix::fs::symlink("loop.conf", root.path().join("etc/d/loop.conf")).unwrap();
+        let conf = read(root.path(), None).unwrap();
+        assert!(!conf.configured.is_complete() && conf.configured.files.len() <= MOST_FILES);
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_remembered() {
+        // A folder where a file should be cannot be read, even by root.
+        let root = plant(&[("/etc/chrony.conf", "server a.example\ninclude /etc/more"), ("/etc/more/file", "")]);
+        let conf = read(root.path(), None).unwrap();
+        assert_eq!(names(&conf), ["a.example"]);
+        assert!(!conf.configured.is_complete());
+    }
+
+    #[test]
+    fn a_pattern_with_stars_matches_as_in_a_shell() {
+        for (pattern, name, expected) in [
+            ("*.conf", "a.conf", true),
+            ("*.conf", ".conf", true),
+            ("*.conf", "a.conf~", false),
+            ("a*b*c", "a--b--c", true),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "ac", false),
+            ("a*a", "a", false),
+            ("plain", "plain", true),
+            ("**", "", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_configuration_makes_it_panic(text: String, line in "(?s)(server|pool|refclock|include|confdir|cmdport) .*") {
+            let mut reader = Reader::new(Path::new("/nowhere"));
+            for line in text.lines().chain(line.lines()) {
+                reader.line(line, 0);
+            }
+            reader.end();
+        }
+    }
+}

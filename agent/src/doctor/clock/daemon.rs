@@ -1,0 +1,385 @@
+//! Which time daemons run on this host, as far as it lets others see, and which of them may set its clock.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::tree;
+use crate::clock::time::Span;
+
+/// The inode of the first process namespace of every Linux (`PROC_PID_INIT_INO`).
+const FIRST_NAMESPACE: &str = "pid:[4026531836]";
+/// The bit of `CAP_SYS_TIME` (capabilities(7)).
+const SYS_TIME: u32 = 25;
+/// The unit of times in `/proc/PID/stat` on all but historical machines.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// The field `starttime` of `/proc/PID/stat`, counted from the one behind the name (proc_pid_stat(5)).
+const START_TIME: usize = 19;
+
+/// The file by which systemd-timesyncd says that it has reached a server since the host was booted.
+pub(super) const TIMESYNCD_SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
+
+/// A program that keeps clocks, the one to keep where there are several first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Program {
+    /// chronyd.
+    Chronyd,
+    /// ntpd-rs.
+    NtpdRs,
+    /// ntpd of ntpsec, of the NTP reference implementation, or of busybox.
+    Ntpd,
+    /// OpenNTPD.
+    OpenNtpd,
+    /// phc2sys of linuxptp.
+    Phc2sys,
+    /// ptp4l of linuxptp, which keeps the system clock only where network cards cannot stamp packets.
+    Ptp4l,
+    /// systemd-timesyncd.
+    Timesyncd,
+}
+
+impl Program {
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chronyd => "chronyd",
+            Self::NtpdRs => "ntpd-rs",
+            Self::Ntpd => "ntpd",
+            Self::OpenNtpd => "OpenNTPD",
+            Self::Phc2sys => "phc2sys",
+            Self::Ptp4l => "ptp4l",
+            Self::Timesyncd => "systemd-timesyncd",
+        }
+    }
+
+    /// Its unit in systemd, as most distributions call it.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Chronyd => "chronyd",
+            Self::NtpdRs => "ntpd-rs",
+            Self::Ntpd => "ntpd",
+            Self::OpenNtpd => "openntpd",
+            Self::Phc2sys => "phc2sys",
+            Self::Ptp4l => "ptp4l",
+            Self::Timesyncd => "systemd-timesyncd",
+        }
+    }
+
+    /// By the name that the kernel has, which is 15 characters long at most, and the command line.
+    fn of(comm: &str, arguments: &[String]) -> Option<Self> {
+        Some(match comm {
+            "chronyd" => Self::Chronyd,
+            "ntp-daemon" => Self::NtpdRs,
+            // OpenNTPD writes what each of its processes does into their command lines.
+            "ntpd" if arguments.first().is_some_and(|title| title.starts_with("ntpd: ")) => Self::OpenNtpd,
+            "ntpd" => Self::Ntpd,
+            "openntpd" => Self::OpenNtpd,
+            "phc2sys" => Self::Phc2sys,
+            "ptp4l" => Self::Ptp4l,
+            "systemd-timesyn" => Self::Timesyncd,
+            _ => return None,
+        })
+    }
+
+    /// The options of its command line that take a value.
+    const fn options_with_value(self) -> &'static str {
+        match self {
+            Self::Chronyd => "fFlLPtuU",
+            Self::NtpdRs => "cl",
+            Self::Ntpd => "cfiIjklpPrstuvV",
+            Self::OpenNtpd => "fp",
+            Self::Phc2sys => "cCdDEfiILlMmNnOPRSstuzZ",
+            Self::Ptp4l => "fiplt",
+            Self::Timesyncd => "",
+        }
+    }
+}
+
+/// A time daemon that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Which.
+    pub program: Program,
+    /// Its process.
+    pub pid: u32,
+    /// Whether it has the capability to set the clock; one in a container, or in a laboratory, mostly has not.
+    pub may_set_clock: bool,
+    /// Whether it was told to leave the clock alone, such as `chronyd -x`.
+    pub leaves_clock_alone: bool,
+    /// Whether it keeps telling the kernel that the clock is synchronized; chronyd does so by its configuration alone.
+    pub tells_kernel: bool,
+    /// The configuration that its command line names.
+    pub config: Option<PathBuf>,
+    /// For how long it runs; `None` where that cannot be told.
+    pub age: Option<Span>,
+}
+
+impl Daemon {
+    /// Whether it sets the clock of this host.
+    pub const fn sets_clock(&self) -> bool {
+        self.may_set_clock && !self.leaves_clock_alone
+    }
+}
+
+/// What can be seen of the processes of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The time daemons, in the order of [`Program`].
+    pub daemons: Vec<Daemon>,
+    /// Why there may be others that cannot be seen; `None` where there cannot.
+    pub hidden: Option<&'static str>,
+    /// Files that time daemons leave in `/run` while they run.
+    pub traces: Vec<PathBuf>,
+}
+
+impl Seen {
+    /// The daemon that sets the clock; the one to keep, where there are several.
+    pub fn keeper(&self) -> Option<&Daemon> {
+        self.daemons.iter().find(|daemon| daemon.sets_clock())
+    }
+
+    /// Whether a daemon has left this file.
+    pub(super) fn has_trace(&self, path: &str) -> bool {
+        self.traces.iter().any(|trace| trace == Path::new(path))
+    }
+}
+
+/// Looks at the processes below `root`.
+pub fn look(root: &Path) -> Seen {
+    let proc = tree::under(root, "/proc");
+    let uptime = tree::line(&proc.join("uptime")).and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
+    let names = tree::names(&proc).unwrap_or_default();
+    let pids = names.iter().filter_map(|name| name.parse::<u32>().ok());
+    let mut daemons: Vec<Daemon> = pids.filter_map(|pid| daemon(&proc.join(pid.to_string()), pid, uptime)).collect();
+    daemons.sort_by_key(|daemon| (daemon.program, daemon.pid));
+    let traces = ["/run/chrony/chronyd.pid", "/run/chronyd.pid", "/run/ntpd.pid", TIMESYNCD_SYNCHRONIZED]
+        .map(PathBuf::from)
+        .into_iter()
+        .filter(|path| tree::under(root, path).exists())
+        .collect();
+    Seen { daemons, hidden: hidden(root, &proc), traces }
+}
+
+/// The pid namespace tells for certain; where it cannot be read, files tell that container runtimes leave.
+fn hidden(root: &Path, proc: &Path) -> Option<&'static str> {
+    const CONTAINER: &str =
+        "this is a container: the time daemon of its host, which keeps the clock of both, cannot be seen from here";
+    const HIDDEN: &str = "/proc hides the processes of other users (hidepid): run the doctor as root";
+    let is_container = match fs::read_link(proc.join("self/ns/pid")) {
+        Ok(namespace) => namespace != Path::new(FIRST_NAMESPACE),
+        Err(_) => {
+            let marks = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"];
+            let groups = tree::read(&proc.join("1/cgroup")).unwrap_or_default();
+            marks.iter().any(|mark| tree::under(root, mark).exists())
+                || ["docker", "kubepods", "containerd", "libpod", "lxc"].iter().any(|word| groups.contains(word))
+        }
+    };
+    if is_container {
+        return Some(CONTAINER);
+    }
+    tree::line(&proc.join("1/comm")).is_none().then_some(HIDDEN)
+}
+
+fn daemon(folder: &Path, pid: u32, uptime: Option<f64>) -> Option<Daemon> {
+    let comm = tree::line(&folder.join("comm"))?;
+    let arguments = tree::read(&folder.join("cmdline")).unwrap_or_default();
+    let arguments: Vec<String> = arguments.split('\0').map(str::to_owned).collect();
+    let program = Program::of(&comm, &arguments)?;
+    let status = tree::read(&folder.join("status")).unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    // It has ended, and nobody has taken note yet.
+    if field("State:").is_some_and(|state| state.starts_with(['Z', 'X'])) {
+        return None;
+    }
+    let capabilities = field("CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let options = options(&arguments, program.options_with_value());
+    let config = match program {
+        Program::Chronyd | Program::OpenNtpd => value(&options, 'f'),
+        Program::Ntpd | Program::NtpdRs => value(&options, 'c'),
+        Program::Phc2sys | Program::Ptp4l | Program::Timesyncd => None,
+    };
+    Some(Daemon {
+        program,
+        pid,
+        may_set_clock: capabilities.is_none_or(|capabilities| capabilities >> SYS_TIME & 1 == 1),
+        leaves_clock_alone: leaves_clock_alone(program, &options),
+        tells_kernel: tells_kernel(program, &options),
+        config: config.map(PathBuf::from),
+        age: age(folder, uptime),
+    })
+}
+
+fn leaves_clock_alone(program: Program, options: &[(char, Option<&str>)]) -> bool {
+    let has = |wanted: char| options.iter().any(|(option, _)| *option == wanted);
+    match program {
+        Program::Chronyd => has('x') || has('Q'),
+        // It hands its measurements to another daemon, keeps only network cards, or keeps another clock.
+        Program::Phc2sys => {
+            value(options, 'E').is_some_and(|servo| servo.starts_with("ntpshm") || servo.starts_with("refclock"))
+                || (has('a') && !has('r'))
+                || value(options, 'c').is_some_and(|clock| clock != "CLOCK_REALTIME")
+        }
+        Program::Ptp4l => !has('S'),
+        Program::NtpdRs | Program::Ntpd | Program::OpenNtpd | Program::Timesyncd => false,
+    }
+}
+
+/// ntpd does without the kernel where it may only slew.
+fn tells_kernel(program: Program, options: &[(char, Option<&str>)]) -> bool {
+    match program {
+        Program::Chronyd | Program::NtpdRs | Program::Timesyncd => true,
+        Program::Ntpd => options.iter().all(|(option, _)| *option != 'x'),
+        Program::OpenNtpd | Program::Phc2sys | Program::Ptp4l => false,
+    }
+}
+
+/// The short options of a command line as getopt(3) reads them.
+fn options<'a>(arguments: &'a [String], with_value: &str) -> Vec<(char, Option<&'a str>)> {
+    let mut found = Vec::new();
+    let mut rest = arguments.iter().skip(1);
+    while let Some(argument) = rest.next() {
+        let Some(letters) = argument.strip_prefix('-').filter(|letters| !letters.starts_with('-')) else {
+            continue;
+        };
+        for (index, letter) in letters.char_indices() {
+            if with_value.contains(letter) {
+                let joined = letters.get(index + letter.len_utf8()..).filter(|value| !value.is_empty());
+                found.push((letter, joined.or_else(|| rest.next().map(String::as_str))));
+                break;
+            }
+            found.push((letter, None));
+        }
+    }
+    found
+}
+
+fn value<'a>(options: &[(char, Option<&'a str>)], wanted: char) -> Option<&'a str> {
+    options.iter().find_map(|(option, value)| value.filter(|_| *option == wanted))
+}
+
+fn age(folder: &Path, uptime: Option<f64>) -> Option<Span> {
+    let stat = tree::read(&folder.join("stat")).ok()?;
+    // The name is in parentheses, and may contain some.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let started: f64 = fields.split_whitespace().nth(START_TIME)?.parse().ok()?;
+    Some(Span::from_seconds((uptime? - started / TICKS_PER_SECOND).max(0.0)))
+}
+
+/// What a test plants below `/proc`: a process with its name, its command line and whether it may set the clock.
+#[cfg(test)]
+pub(super) fn process(pid: u32, comm: &str, command_line: &str, may_set_clock: bool) -> Vec<(String, String)> {
+    let capabilities = if may_set_clock { "0000000002000400" } else { "0000000000000400" };
+    let folder = format!("/proc/{pid}");
+    vec![
+        (format!("{folder}/comm"), format!("{comm}\n")),
+        (format!("{folder}/cmdline"), command_line.replace(' ', "\0") + "\0"),
+        (format!("{folder}/status"), format!("Name:\t{comm}\nState:\tS (sleeping)\nCapEff:\t{capabilities}\n")),
+        // Started 1,000 s after the host.
+        (format!("{folder}/stat"), format!("{pid} ({comm}) S 1 {} 100000 0 0", "0 ".repeat(17))),
+    ]
+}
+
+/// What a test plants for a host whose processes can be seen, 10,000 s after it was booted.
+#[cfg(test)]
+pub(super) fn host() -> Vec<(String, String)> {
+    let files = [
+        ("/proc/self/ns/pid", "-> pid:[4026531836]"),
+        ("/proc/uptime", "10000.00 9000.00\n"),
+        ("/proc/1/comm", "systemd\n"),
+        ("/proc/1/cmdline", "/sbin/init"),
+    ];
+    files.map(|(path, content)| (path.to_owned(), content.to_owned())).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seen(files: &[Vec<(String, String)>]) -> Seen {
+        let files = files.concat();
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
+        look(tree::plant(&files).path())
+    }
+
+    #[test]
+    fn every_time_daemon_is_known_by_its_process() {
+        for (comm, line, expected) in [
+            ("chronyd", "/usr/sbin/chronyd -F 1", Program::Chronyd),
+            ("systemd-timesyn", "/lib/systemd/systemd-timesyncd", Program::Timesyncd),
+            ("ntpd", "/usr/sbin/ntpd -p /run/ntpd.pid -g -u ntpsec:ntpsec", Program::Ntpd),
+            ("ntp-daemon", "/usr/bin/ntp-daemon", Program::NtpdRs),
+            ("phc2sys", "phc2sys -a -r", Program::Phc2sys),
+            ("ptp4l", "ptp4l -i eth0 -S", Program::Ptp4l),
+        ] {
+            let seen = seen(&[host(), process(77, comm, line, true), process(78, "sleep", "chronyd", true)]);
+            let [daemon] = &seen.daemons[..] else { panic!("{comm}: {seen:?}") };
+            assert_eq!((daemon.program, daemon.pid, daemon.sets_clock()), (expected, 77, true), "{comm}");
+            assert_eq!(daemon.age, Some(Span::from_seconds(9_000.0)));
+            assert_eq!(seen.hidden, None);
+        }
+        let mut openntpd = process(77, "ntpd", "", true);
+        openntpd[1].1 = "ntpd: [priv]\0".into();
+        assert_eq!(seen(&[host(), openntpd]).daemons[0].program, Program::OpenNtpd);
+    }
+
+    #[test]
+    fn who_may_not_or_shall_not_set_the_clock_does_not() {
+        for (comm, line, may, expected) in [
+            ("chronyd", "chronyd -d -f /etc/x.conf", true, true),
+            ("chronyd", "chronyd -d", false, false),
+            ("chronyd", "chronyd -dx", true, false),
+            ("chronyd", "chronyd -f x -u x", true, true),
+            ("phc2sys", "phc2sys -s eth0 -E ntpshm", true, false),
+            ("phc2sys", "phc2sys -a", true, false),
+            ("phc2sys", "phc2sys -s eth0 -c /dev/ptp1", true, false),
+            ("phc2sys", "phc2sys -s eth0 -w", true, true),
+            ("ptp4l", "ptp4l -i eth0 -f /etc/S.conf", true, false),
+        ] {
+            let seen = seen(&[host(), process(77, comm, line, may)]);
+            assert_eq!(seen.daemons[0].sets_clock(), expected, "{line} {may}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_of_the_command_line_is_found() {
+        for line in ["chronyd -F 1 -f /opt/c.conf", "chronyd -df/opt/c.conf", "chronyd -u _chrony -f /opt/c.conf -x"] {
+            let seen = seen(&[host(), process(77, "chronyd", line, true)]);
+            assert_eq!(seen.daemons[0].config.as_deref(), Some(Path::new("/opt/c.conf")), "{line}");
+        }
+        let slewing = seen(&[host(), process(77, "ntpd", "ntpd -x", true)]);
+        assert!(!slewing.daemons[0].tells_kernel);
+    }
+
+    #[test]
+    fn a_daemon_that_has_ended_is_none() {
+        let mut ended = process(77, "chronyd", "chronyd", true);
+        ended[2].1 = "State:\tZ (zombie)\n".into();
+        assert_eq!(seen(&[host(), ended]).daemons, []);
+    }
+
+    #[test]
+    fn a_container_and_hidden_processes_are_told_from_a_host_without_a_daemon() {
+        let file = |path: &str, content: &str| (path.to_owned(), content.to_owned());
+        let first = file("/proc/1/comm", "sleep");
+        let namespace = file("/proc/self/ns/pid", "-> pid:[4026532200]");
+        assert!(seen(&[vec![first.clone(), namespace]]).hidden.unwrap().contains("container"));
+        for mark in [file("/.dockerenv", ""), file("/run/.containerenv", ""), file("/proc/1/cgroup", "0::/kubepods/x")]
+        {
+            assert!(seen(&[vec![first.clone(), mark]]).hidden.unwrap().contains("container"));
+        }
+        assert!(seen(&[vec![file("/proc/self/ns/pid", "-> pid:[4026531836]")]]).hidden.unwrap().contains("hidepid"));
+        // One that shares the processes of its host sees them all.
+        assert_eq!(seen(&[host(), vec![file("/.dockerenv", "")]]).hidden, None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_command_line_makes_it_panic(arguments: Vec<String>) {
+            for program in [Program::Chronyd, Program::Phc2sys, Program::Ntpd, Program::Timesyncd] {
+                let options = options(&arguments, program.options_with_value());
+                leaves_clock_alone(program, &options);
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What SDKs sign with: what each of them would pick and why, what that shadows, and what of it has expired.
+
+use std::collections::BTreeMap;
+
+use super::report::{Area, Check, Verdict};
+use super::seen::Seen;
+use crate::assess::finding::{Kind, Severity};
+use crate::aws::chain::{How, Life, Outcome, Pick, Step};
+use crate::clock::time::{Span, humane};
+use crate::snapshot::{Credential, Finding, Snapshot};
+
+const AREA: Area = Area::Credentials;
+/// Keys by their usual names.
+const KEYS: &str = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN";
+
+/// What is known of credentials.
+pub struct Facts<'a> {
+    /// Who may sign requests, the shell first.
+    pub seen: &'a [Seen],
+    /// What was measured.
+    pub snapshot: &'a Snapshot,
+    /// Whether the clock is a problem of its own, of which late refreshes are a part.
+    pub clock_is_blamed: bool,
+}
+
+/// All that is to be said of credentials.
+pub fn check(facts: &Facts<'_>) -> Vec<Check> {
+    let shadows: Vec<Shadow<'_>> = facts.seen.iter().filter_map(|seen| shadow(seen, facts.snapshot)).collect();
+    let blamed: Vec<&Credential> = shadows.iter().filter_map(|shadow| shadow.credential).collect();
+    let mut checks = vec![picked(facts.seen), shadowed(&shadows), broken(facts.seen)];
+    let findings = facts.snapshot.findings.iter();
+    let told = findings.filter(|finding| !blamed.iter().any(|credential| is_about(finding, credential)));
+    checks.extend(told.filter_map(|finding| of_finding(finding, facts)));
+    checks
+}
+
+fn picked(seen: &[Seen]) -> Check {
+    const NAME: &str = "credentials-pick";
+    let mut evidence = Vec::new();
+    for one in seen {
+        let mut by_outcome: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for pick in &one.picks {
+            let why = pick.given().map_or_else(String::new, |given| format!(" ({})", given.evidence));
+            by_outcome.entry(format!("{}{why}", pick.outcome)).or_default().push(pick.chain.name());
+        }
+        let line =
+            |(outcome, chains): (String, Vec<&str>)| format!("{}: {} pick {outcome}", one.who, chains.join(", "));
+        evidence.extend(by_outcome.into_iter().map(line));
+    }
+    match evidence.len() {
+        0 => Check::skipped(AREA, NAME, "no SDK of which the order is known was found"),
+        _ => Check::ok(AREA, NAME, "what each SDK would pick").with_evidence(evidence),
+    }
+}
+
+/// Keys that stand before the role, and that nobody renews.
+struct Shadow<'a> {
+    seen: &'a Seen,
+    step: &'a Step,
+    chains: Vec<&'static str>,
+    evidence: &'a str,
+    /// What is known of when they expire.
+    credential: Option<&'a Credential>,
+    verdict: Verdict,
+    /// The role that would be used otherwise.
+    role: Option<&'static str>,
+}
+
+fn shadow<'a>(seen: &'a Seen, snapshot: &'a Snapshot) -> Option<Shadow<'a>> {
+    let mut worst: Option<Shadow<'a>> = None;
+    for pick in &seen.picks {
+        let Some(given) = pick.given() else { continue };
+        let credential = known(seen, &given.step, snapshot);
+        let role = role(pick);
+        let left = credential.and_then(|credential| credential.remaining_seconds);
+        let verdict = match (given.life, left, role) {
+            (Life::Refreshed, ..) => continue,
+            (Life::Unrenewed, Some(left), _) if left > 0.0 => continue,
+            (Life::Unrenewed, Some(_), _) | (Life::Unrenewed, None, Some(_)) => Verdict::Problem,
+            (Life::Unrenewed, None, None) | (Life::LongLived, _, Some(_)) => Verdict::Warning,
+            (Life::LongLived, _, None) => continue,
+        };
+        match &mut worst {
+            Some(shadow) if shadow.verdict >= verdict => {
+                if *shadow.step == given.step {
+                    shadow.chains.push(pick.chain.name());
+                }
+            }
+            _ => {
+                let (step, evidence, chains) = (&given.step, given.evidence.as_str(), vec![pick.chain.name()]);
+                worst = Some(Shadow { seen, step, chains, evidence, credential, verdict, role });
+            }
+        }
+    }
+    worst
+}
+
+/// What was read of the same keys, for the shell alone: nobody reads the files of a process but the process.
+fn known<'a>(seen: &Seen, step: &Step, snapshot: &'a Snapshot) -> Option<&'a Credential> {
+    let (provider, identity) = match step {
+        Step::Environment if seen.process.is_none() => ("environment", None),
+        Step::Profile { name, how: How::Static } => ("shared-file", Some(name)),
+        _ => return None,
+    };
+    let is_it = |credential: &&Credential| {
+        credential.provider == provider && identity.is_none_or(|name| credential.identity == *name)
+    };
+    snapshot.credentials.iter().find(is_it)
+}
+
+fn role(pick: &Pick) -> Option<&'static str> {
+    if pick.shadows_container() {
+        Some("the role of the container")
+    } else if pick.shadows_instance_role() {
+        Some("the role of the instance")
+    } else {
+        None
+    }
+}
+
+fn shadowed(shadows: &[Shadow<'_>]) -> Check {
+    const NAME: &str = "credentials-shadow";
+    let Some(worst) = shadows.iter().max_by_key(|shadow| shadow.verdict) else {
+        return Check::ok(AREA, NAME, "no keys that nobody renews stand before a role");
+    };
+    let Shadow { seen, step, credential, role, .. } = worst;
+    let instead = role.map_or_else(String::new, |role| format!(", and keep it from using {role}"));
+    let left = credential.and_then(|credential| credential.remaining_seconds);
+    let life = match (left, worst.verdict) {
+        (Some(left), _) => format!("which expired {} ago", humane(Span::from_seconds(left))),
+        (None, Verdict::Problem) => "which are temporary, and which nobody renews".to_owned(),
+        (None, _) if role.is_some() => "which never expire".to_owned(),
+        (None, _) => "which are temporary, and of which nobody says when they end".to_owned(),
+    };
+    let summary = format!("{} signs with {step}, {life}{instead}", seen.who);
+    let effect = match worst.verdict {
+        Verdict::Problem => {
+            "once they have expired every request fails with ExpiredToken, InvalidClientTokenId or UnrecognizedClientException"
+        }
+        _ => "whoever rotates or deletes these keys breaks it, and the role's permissions are not the ones that count",
+    };
+    let remedy = remedy(worst);
+    let check = match worst.verdict {
+        Verdict::Problem => Check::problem(AREA, NAME, summary, effect, remedy),
+        _ => Check::warning(AREA, NAME, summary, effect, remedy),
+    };
+    let line = |shadow: &Shadow<'_>| {
+        format!("{}: {} pick {} ({})", shadow.seen.who, shadow.chains.join(", "), shadow.step, shadow.evidence)
+    };
+    check.with_evidence(shadows.iter().map(line))
+}
+
+fn remedy(shadow: &Shadow<'_>) -> String {
+    let seen = shadow.seen;
+    let restart = seen.process.map_or_else(String::new, |pid| {
+        format!(" (for process {pid}: in its unit, its container definition or its start script), and start it anew")
+    });
+    match shadow.step {
+        Step::Environment => format!("unset {KEYS}{restart}"),
+        Step::SystemProperties => format!(
+            "take -Daws.accessKeyId, -Daws.secretAccessKey (or -Daws.secretKey) and -Daws.sessionToken from the command \
+             line{restart}"
+        ),
+        Step::Profile { name, .. } => {
+            let file = seen.credentials_file().display();
+            format!(
+                "take the keys of the profile {name} from {file}, or let a tool renew them there (`aws sso login`, a \
+                 credential_process){restart}"
+            )
+        }
+        Step::WebIdentity | Step::Container | Step::InstanceRole => "start the process anew".to_owned(),
+    }
+}
+
+/// What ends a search with an error, although there may be credentials further on.
+fn broken(seen: &[Seen]) -> Check {
+    const NAME: &str = "credentials-broken";
+    let mut failures = Vec::new();
+    for one in seen {
+        for pick in &one.picks {
+            if let Outcome::Failed(failure) = &pick.outcome {
+                failures.push(format!("{}: {} stops: {failure}", one.who, pick.chain));
+            }
+        }
+    }
+    if failures.is_empty() {
+        return Check::ok(AREA, NAME, "no search for credentials ends with an error");
+    }
+    Check::problem(
+        AREA,
+        NAME,
+        "a search for credentials ends with an error before it comes to a role",
+        "the SDK gives up with an error about its configuration, although there may be credentials further on",
+        "mend or remove what is named: set both keys or neither, write the profile or unset the variable that names it",
+    )
+    .with_evidence(failures)
+}
+
+/// What the agent would tell as an alert. What the metadata service does is judged by the checks of its own.
+fn of_finding(finding: &Finding, facts: &Facts<'_>) -> Option<Check> {
+    let is_of_imds = finding.subject == "imds";
+    let (name, effect) = match finding.alert {
+        Kind::CredentialExpiring => ("credentials-expiring", "once it has expired, requests fail with ExpiredToken"),
+        Kind::CredentialRefreshMargin if facts.clock_is_blamed => return None,
+        Kind::CredentialRefreshMargin => (
+            "credentials-refresh",
+            "requests fail with ExpiredToken at the end of every lifetime, although all is rotated",
+        ),
+        Kind::CredentialUnavailable if is_of_imds => return None,
+        Kind::CredentialUnavailable => ("credentials-unavailable", "nobody can tell when it expires"),
+        _ => return None,
+    };
+    let (summary, remedy) = (finding.summary.as_str(), finding.remedy.as_str());
+    Some(match finding.severity {
+        Severity::Critical => Check::problem(AREA, name, summary, effect, remedy),
+        Severity::Warning => Check::warning(AREA, name, summary, effect, remedy),
+    })
+}
+
+fn is_about(finding: &Finding, credential: &Credential) -> bool {
+    finding.subject.split('/').next() == Some(credential.provider.as_str())
+        && (finding.subject == credential.provider || finding.subject.ends_with(&credential.identity))
+}

@@ -1,0 +1,190 @@
+//! One examination: everything is looked at, at the same time where that is possible, and then judged.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::agent::AgentFacts;
+use super::clock::{checks as clock, sources};
+use super::explain::host::{Holding, HostFacts};
+use super::imds::{checks as imds, probe};
+use super::report::{Area, Check, Report, Verdict};
+use super::seen::{Seen, of_sdk};
+use super::{agent, credentials, explain, sdks};
+use crate::assess::sdk::Sdk;
+use crate::aws::chain::Chain;
+use crate::aws::processes::cache::Cache;
+use crate::aws::processes::process::{Process, sdks_in_use};
+use crate::aws::processes::scan::{self, ProcessError};
+use crate::aws::view::Presence;
+use crate::clock::local;
+use crate::config::checked::{Config, Imds};
+use crate::config::explain::ConfigError;
+use crate::credentials::lease::Unavailable;
+use crate::engine::Engine;
+use crate::status;
+
+/// How long each of the looks may take. They go on at the same time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is to be looked at.
+pub struct Order<'a> {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The metadata service, even if a variable keeps SDKs from asking it; `None` where the configuration disables it.
+    pub imds: Option<Imds>,
+    /// Why the one that was asked for cannot be used.
+    pub wrong_config: Option<ConfigError>,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// One process alone.
+    pub pid: Option<u32>,
+    /// One profile of the shared files.
+    pub profile: Option<String>,
+    /// An error message to explain.
+    pub error: Option<String>,
+    /// Told what is being done.
+    pub progress: &'a dyn Fn(&str),
+}
+
+/// Looks at everything else once `engine` has measured the clock and the credentials, and judges it all.
+///
+/// # Errors
+/// There is no such process, or it may not be looked at.
+pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, ProcessError> {
+    let root = Path::new("/");
+    let snapshot = engine.snapshot_of_one_look(local::read());
+    (order.progress)("asking the metadata service, the time daemon and the agent");
+    let processes = processes(root, order.pid);
+    let (clock_facts, source_facts, imds_facts, status, processes) = tokio::join!(
+        timeout(PATIENCE, clock::gather(root)),
+        timeout(PATIENCE, sources::gather(root, &snapshot)),
+        ask_imds(order, root),
+        timeout(PATIENCE, status::ask(&order.config.socket)),
+        processes,
+    );
+    let processes = processes?;
+    let in_use = sdks_in_use(&processes);
+    (order.progress)("judging");
+
+    let status = match status {
+        Ok(Ok(status)) => Ok(status),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the agent does not answer in time".to_owned()),
+    };
+    let mut checks = Vec::new();
+    if let Ok(facts) = &clock_facts {
+        checks.extend(clock::check(facts, &snapshot, status.as_ref().ok(), &order.config));
+        if let Ok(sources) = &source_facts {
+            let is_ec2 = imds_facts.as_ref().is_some_and(|facts| facts.is_ec2 == Some(true));
+            checks.extend(sources::check(sources, facts, &snapshot, is_ec2));
+        }
+    } else {
+        checks.push(Check::skipped(Area::Clock, "clock-discipline", "the host does not answer in time"));
+    }
+    let clock_is_blamed = checks.iter().any(|check| check.area == Area::Clock && check.verdict == Verdict::Problem);
+
+    let role = presence(imds_facts.as_ref());
+    let seen = seen(order, root, &processes, &in_use, role);
+    checks.extend(of_imds(order, imds_facts.as_ref(), &processes, &in_use, &seen));
+    checks.extend(credentials::check(&credentials::Facts { seen: &seen, snapshot: &snapshot, clock_is_blamed }));
+    checks.extend(sdks::check(&processes));
+    let facts = AgentFacts {
+        status: status.as_ref().map_err(Clone::clone),
+        wrong_config: order.wrong_config.as_ref(),
+        config: &order.config,
+    };
+    checks.extend(agent::check(&facts));
+    if let Some(text) = &order.error {
+        checks.push(explain::answer::explain(text, &host(engine, &checks)));
+    }
+    Ok(Report::new(checks))
+}
+
+async fn processes(root: &Path, pid: Option<u32>) -> Result<Vec<Process>, ProcessError> {
+    let root = root.to_owned();
+    let look = move || match pid {
+        Some(pid) => scan::one(&root, pid, &mut Cache::default()).map(|process| vec![process]),
+        None => Ok(scan::scan(&root, &mut Cache::default())),
+    };
+    // Executables on a disk that hangs are as good as unreadable.
+    match timeout(PATIENCE, tokio::task::spawn_blocking(look)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) | Err(_) => Ok(Vec::new()),
+    }
+}
+
+async fn ask_imds(order: &Order<'_>, root: &Path) -> Option<probe::Facts> {
+    Some(probe::probe(order.imds.as_ref()?, root, order.env).await)
+}
+
+fn presence(facts: Option<&probe::Facts>) -> Presence {
+    match facts.and_then(|facts| facts.role.as_ref()) {
+        Some(Ok(_)) => Presence::Yes,
+        Some(Err(Unavailable::NoRole)) => Presence::No,
+        Some(Err(_)) | None => Presence::Unknown,
+    }
+}
+
+/// Who may sign requests here. Where one process is asked for, it alone counts.
+fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet<Sdk>, role: Presence) -> Vec<Seen> {
+    let profile = order.profile.as_deref();
+    let mut seen = Vec::new();
+    if order.pid.is_none() {
+        let judged: Vec<Sdk> =
+            if in_use.is_empty() { order.config.sdks.clone() } else { in_use.iter().copied().collect() };
+        let mut chains: Vec<Chain> = judged.into_iter().filter_map(of_sdk).collect();
+        chains.sort_unstable();
+        chains.dedup();
+        seen.push(Seen::shell(order.env, profile, role, &chains));
+    }
+    let asked_for =
+        |process: &&Process| order.pid.is_some() || !process.found.is_empty() || !process.properties.is_empty();
+    seen.extend(processes.iter().filter(asked_for).filter_map(|process| {
+        let one = Seen::process(process, root, profile, role)?;
+        Some(if one.picks.is_empty() && order.pid.is_some() { one.by_all() } else { one })
+    }));
+    seen
+}
+
+fn of_imds(
+    order: &Order<'_>,
+    facts: Option<&probe::Facts>,
+    processes: &[Process],
+    in_use: &BTreeSet<Sdk>,
+    seen: &[Seen],
+) -> Vec<Check> {
+    let sdks: Vec<Sdk> = in_use.iter().copied().collect();
+    let elsewhere = seen.first().and_then(Seen::elsewhere);
+    let variable = |name: &str| match (order.pid, processes.first()) {
+        (Some(_), Some(process)) => process.environment.as_ref()?.value(name).map(str::to_owned),
+        _ => (order.env)(name),
+    };
+    let whose = seen.first().map_or("this shell", |seen| seen.who.as_str());
+    let key = |key: &str| seen.first()?.setting(key);
+    let around =
+        imds::Surroundings { whose, env: &variable, profile: Some(&key), sdks: &sdks, elsewhere: elsewhere.as_deref() };
+    match facts {
+        Some(facts) => imds::check(facts, &around),
+        None => vec![Check::skipped(Area::Imds, "imds-enabled", "the configuration of skewguard disables it")],
+    }
+}
+
+/// What an error is explained by.
+fn host(engine: &Engine, checks: &[Check]) -> HostFacts {
+    let problem = |name: &str| {
+        let is_it = |check: &&Check| check.name == name && check.verdict == Verdict::Problem;
+        checks.iter().find(is_it).map(|check| check.summary.clone())
+    };
+    let (skew, holdings) = engine.holdings(local::read());
+    let holding = |(provider, identity, life)| Holding { provider, identity, life };
+    HostFacts {
+        skew,
+        holdings: holdings.into_iter().map(holding).collect(),
+        shadow: problem("credentials-shadow"),
+        proxy: problem("imds-proxy"),
+    }
+}

@@ -1,0 +1,48 @@
+//! What is known of this host when an error is explained.
+
+use crate::assess::lifetime::Lifetime;
+use crate::assess::limit::Skew;
+use crate::credentials::lease::Unavailable;
+use crate::credentials::provider::Provider;
+
+/// What is known of this host. All of it may be unknown: then an error is explained by itself.
+#[derive(Clone, Debug, Default)]
+pub struct HostFacts {
+    /// How far the system clock is off now.
+    pub skew: Option<Skew>,
+    /// What was read of each provider.
+    pub holdings: Vec<Holding>,
+    /// Where SDKs find keys before they ask for the role of the instance, such as `AWS_ACCESS_KEY_ID in the environment`;
+    /// `None` where nothing shadows it.
+    pub shadow: Option<String>,
+    /// The proxy variable by which an SDK sends requests for the metadata service elsewhere, such as `HTTP_PROXY`.
+    pub proxy: Option<String>,
+}
+
+/// The credentials of one provider.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// Who hands them out.
+    pub provider: Provider,
+    /// The name of the role, the profile or the file; empty where it is not known.
+    pub identity: String,
+    /// How long they live, or why nothing is known of them.
+    pub life: Result<Lifetime, Unavailable>,
+}
+
+impl HostFacts {
+    /// What was read of `provider` first.
+    pub(super) fn holding(&self, provider: Provider) -> Option<&Holding> {
+        self.holdings.iter().find(|holding| holding.provider == provider)
+    }
+}
+
+impl Holding {
+    /// Its name for people.
+    pub(super) fn name(&self) -> String {
+        match self.identity.as_str() {
+            "" => format!("the credential of {}", self.provider.name()),
+            identity => format!("the credential {identity} of {}", self.provider.name()),
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Each way in which a metadata service goes wrong, set up on loopback and asked for real: the doctor names the cause
+//! once, with its remedy, and finds nothing else.
+
+use std::fs;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::checks::{Surroundings, check};
+use super::probe::{Facts, Reach, probe};
+use crate::assess::sdk::Sdk;
+use crate::config::checked::Imds;
+use crate::credentials::imds::fake::{
+    DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config,
+};
+use crate::doctor::report::{Check, Verdict};
+
+const OPEN: &str = "GET /latest/meta-data/";
+const INFO: &str = "GET /latest/meta-data/iam/info";
+const ID: &str = "GET /latest/meta-data/instance-id";
+const PROFILE: &str = r#"{"Code": "Success", "LastUpdated": "2026-03-01T10:00:00Z",
+    "InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/web-profile"}"#;
+const NEVER: Duration = Duration::from_secs(60);
+const MODIFY: &str = "aws ec2 modify-instance-metadata-options --instance-id i-0123456789abcdef0";
+
+/// A service that is well, in which `routes` take the place of what is usual.
+async fn service<const N: usize>(routes: [(&str, Vec<Reply>); N]) -> Fake {
+    let usual = [
+        (TOKEN_ROUTE, vec![Reply::token(21_600)]),
+        (OPEN, vec![Reply::status(401)]),
+        (ROLES_ROUTE, vec![Reply::ok("web")]),
+        (DOCUMENT_ROUTE, vec![Reply::ok(DOCUMENT)]),
+        (INFO, vec![Reply::ok(PROFILE)]),
+        (ID, vec![Reply::ok("i-0123456789abcdef0")]),
+    ];
+    Fake::start_with(usual.into_iter().chain(routes)).await
+}
+
+/// The files of a host: an EC2 instance, a machine of somebody else, or one that does not tell.
+fn host(is_ec2: Option<bool>) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let firmware = root.path().join("sys/class/dmi/id");
+    fs::create_dir_all(&firmware).unwrap();
+    if let Some(is_ec2) = is_ec2 {
+        fs::write(firmware.join("sys_vendor"), if is_ec2 { "Amazon EC2" } else { "QEMU" }).unwrap();
+    }
+    if is_ec2 == Some(true) {
+        fs::write(firmware.join("board_asset_tag"), "i-0123456789abcdef0").unwrap();
+    }
+    root
+}
+
+async fn facts_of(endpoint: &str, is_ec2: Option<bool>, timeout: Duration) -> Facts {
+    let root = host(is_ec2);
+    let mut facts = probe(&Imds { timeout, ..config(endpoint) }, root.path(), &|_| None).await;
+    // What SDKs are judged by is the address that the service has on every instance.
+    facts.endpoint = "http://169.254.169.254".to_owned();
+    facts
+}
+
+async fn facts(fake: &Fake) -> Facts {
+    facts_of(&fake.endpoint, Some(true), Duration::from_secs(20)).await
+}
+
+fn judged_with(facts: &Facts, variables: &[(&str, &str)], sdks: &[Sdk], elsewhere: Option<&str>) -> Vec<Check> {
+    let env = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let around = Surroundings { whose: "this shell", env: &env, profile: None, sdks, elsewhere };
+    let checks = check(facts, &around);
+    let shown = format!("{facts:?} {}", serde_json::to_string(&checks).unwrap());
+    for secret in SECRETS.into_iter().chain([TOKEN, "hunter2"]) {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let names: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "imds-enabled",
+            "imds-endpoint",
+            "imds-proxy",
+            "imds-reachable",
+            "imds-version",
+            "imds-hop-limit",
+            "imds-throttling",
+            "imds-role",
+            "imds-server"
+        ]
+    );
+    checks
+}
+
+fn judged(facts: &Facts) -> Vec<Check> {
+    judged_with(facts, &[], &[], None)
+}
+
+fn named<'a>(checks: &'a [Check], name: &str) -> &'a Check {
+    checks.iter().find(|check| check.name == name).unwrap()
+}
+
+/// The one problem among the checks, with no warning beside it.
+fn only_problem<'a>(checks: &'a [Check], name: &str) -> &'a Check {
+    let bad: Vec<_> = checks.iter().filter(|check| check.verdict >= Verdict::Warning).collect();
+    assert_eq!(bad.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), [name], "{bad:#?}");
+    assert_eq!(bad[0].verdict, Verdict::Problem);
+    bad[0]
+}
+
+fn remedy(check: &Check) -> &str {
+    check.remedy.as_deref().unwrap()
+}
+
+#[tokio::test]
+async fn a_healthy_instance_has_nothing_but_checks_that_are_ok() {
+    let fake = service([]).await;
+    let facts = facts(&fake).await;
+    let checks = judged(&facts);
+    assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:#?}");
+    assert_eq!(named(&checks, "imds-version").summary, "version 2 works, and it is required");
+    assert_eq!(named(&checks, "imds-role").summary, "role web has credentials");
+    assert_eq!(facts.requests.len(), 6);
+    assert!(fake.seen().iter().all(|request| !request.line.contains("identity-credentials")));
+}
+
+#[tokio::test]
+async fn an_instance_on_which_version_1_is_possible_is_healthy_and_told_of() {
+    let fake = service([(OPEN, vec![Reply::ok("ami-id")])]).await;
+    let checks = judged(&facts(&fake).await);
+    assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:#?}");
+    let version = named(&checks, "imds-version");
+    assert_eq!(version.summary, "version 2 works, and version 1 is possible");
+    assert_eq!(version.evidence[0], format!("to demand version 2: {MODIFY} --http-tokens required"));
+}
+
+#[tokio::test]
+async fn a_token_that_never_arrives_while_other_answers_do_is_the_hop_limit() {
+    for open in [Reply::status(401), Reply::ok("ami-id")] {
+        let fake = service([(TOKEN_ROUTE, vec![Reply::token(21_600).after(NEVER)]), (OPEN, vec![open])]).await;
+        let mut facts = facts_of(&fake.endpoint, Some(true), Duration::from_millis(200)).await;
+        facts.container = vec!["/.dockerenv exists".to_owned()];
+        let checks = judged(&facts);
+        let problem = only_problem(&checks, "imds-hop-limit");
+        assert_eq!(remedy(problem), format!("{MODIFY} --http-put-response-hop-limit 2 --http-endpoint enabled"));
+        assert!(problem.summary.contains("in this container"), "{}", problem.summary);
+        assert!(problem.evidence.contains(&"/.dockerenv exists".to_owned()), "{:?}", problem.evidence);
+        assert_eq!(named(&checks, "imds-role").summary, "the metadata service hands nothing out: see imds-hop-limit");
+        assert!(fake.seen().iter().all(|request| [TOKEN_ROUTE, OPEN].contains(&request.line.as_str())));
+    }
+}
+
+#[tokio::test]
+async fn one_token_that_is_late_is_no_hop_limit() {
+    let late = vec![Reply::token(21_600).after(NEVER), Reply::token(21_600)];
+    let fake = service([(TOKEN_ROUTE, late)]).await;
+    let checks = judged(&facts_of(&fake.endpoint, Some(true), Duration::from_millis(300)).await);
+    assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:#?}");
+}
+
+#[tokio::test]
+async fn an_instance_without_a_role_is_told_how_to_attach_one() {
+    for list in [Reply::status(404), Reply::ok(" \n")] {
+        let fake = service([(ROLES_ROUTE, vec![list]), (INFO, vec![Reply::status(404)])]).await;
+        let checks = judged(&facts(&fake).await);
+        let problem = only_problem(&checks, "imds-role");
+        assert_eq!(problem.summary, "no role is attached to this instance");
+        assert_eq!(
+            remedy(problem),
+            "aws ec2 associate-iam-instance-profile --instance-id i-0123456789abcdef0 --iam-instance-profile \
+             Name=<profile>"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_profile_without_a_role_is_told_how_to_get_one() {
+    let fake = service([(ROLES_ROUTE, vec![Reply::status(404)])]).await;
+    let checks = judged(&facts(&fake).await);
+    let problem = only_problem(&checks, "imds-role");
+    assert!(remedy(problem).starts_with("aws iam add-role-to-instance-profile --instance-profile-name web-profile"));
+}
+
+#[tokio::test]
+async fn a_role_that_ec2_may_not_assume_is_told_its_trust_policy() {
+    let document = r#"{"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role web."}"#;
+    let info = PROFILE.replace("Success", "AssumeRoleUnauthorizedAccess");
+    let fake = service([(DOCUMENT_ROUTE, vec![Reply::ok(document)]), (INFO, vec![Reply::ok(info)])]).await;
+    let checks = judged(&facts(&fake).await);
+    let problem = only_problem(&checks, "imds-role");
+    assert_eq!(problem.summary, "EC2 may not assume role web: AssumeRoleUnauthorizedAccess");
+    assert!(remedy(problem).starts_with("aws iam update-assume-role-policy --role-name web"));
+    let policy = remedy(problem).split('\'').nth(1).unwrap();
+    let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+    assert_eq!(policy["Statement"][0]["Principal"]["Service"], "ec2.amazonaws.com");
+}
+
+#[tokio::test]
+async fn a_listed_role_without_credentials_is_a_stale_profile() {
+    let fake = service([(DOCUMENT_ROUTE, vec![Reply::status(404)])]).await;
+    let checks = judged(&facts(&fake).await);
+    let problem = only_problem(&checks, "imds-role");
+    assert!(problem.summary.contains("instance profile web-profile is stale"), "{}", problem.summary);
+    assert!(remedy(problem).contains("--instance-profile-name web-profile --role-name web"), "{}", remedy(problem));
+}
+
+#[tokio::test]
+async fn a_profile_that_was_deleted_is_told_of_while_its_last_credentials_still_work_and_after() {
+    let info = PROFILE.replace("Success", "InstanceProfileNotFound");
+    let fake = service([(INFO, vec![Reply::ok(info.as_str())])]).await;
+    let checks = judged(&facts(&fake).await);
+    let role = named(&checks, "imds-role");
+    assert_eq!(role.verdict, Verdict::Warning);
+    assert!(remedy(role).starts_with("aws ec2 replace-iam-instance-profile-association"), "{}", remedy(role));
+    let gone = r#"{"Code": "InstanceProfileNotFound"}"#;
+    let fake = service([(INFO, vec![Reply::ok(info)]), (DOCUMENT_ROUTE, vec![Reply::ok(gone)])]).await;
+    let checks = judged(&facts(&fake).await);
+    assert!(only_problem(&checks, "imds-role").summary.contains("is gone"));
+}
+
+#[tokio::test]
+async fn a_service_that_forbids_everything_is_turned_off() {
+    let fake = service([(TOKEN_ROUTE, vec![Reply::status(403)]), (OPEN, vec![Reply::status(403)])]).await;
+    let checks = judged(&facts(&fake).await);
+    let problem = only_problem(&checks, "imds-enabled");
+    assert_eq!(remedy(problem), format!("{MODIFY} --http-endpoint enabled"));
+}
+
+#[tokio::test]
+async fn a_service_that_forbids_the_token_alone_has_a_proxy_before_it() {
+    let fake = service([(TOKEN_ROUTE, vec![Reply::status(403)])]).await;
+    let checks = judged(&facts(&fake).await);
+    assert!(remedy(only_problem(&checks, "imds-server")).contains("X-Forwarded-For"));
+}
+
+#[tokio::test]
+async fn a_service_that_throttles_at_times_is_told_of_with_what_sdks_do_about_it() {
+    let fake = service([(ROLES_ROUTE, vec![Reply::status(503), Reply::status(429), Reply::ok("web")])]).await;
+    let facts = facts(&fake).await;
+    let checks = judged(&facts);
+    let problem = only_problem(&checks, "imds-throttling");
+    assert_eq!(problem.summary, "2 of 8 requests to the metadata service were throttled (http 503)");
+    assert_eq!(
+        problem.evidence,
+        [
+            "AWS_METADATA_SERVICE_NUM_ATTEMPTS is not set: SDKs try once",
+            "AWS_METADATA_SERVICE_TIMEOUT is not set: SDKs wait for one second"
+        ]
+    );
+    assert!(remedy(problem).contains("AWS_METADATA_SERVICE_NUM_ATTEMPTS=5 AWS_METADATA_SERVICE_TIMEOUT=5"));
+    let patient = [("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "5"), ("AWS_METADATA_SERVICE_TIMEOUT", "5")];
+    let checks = judged_with(&facts, &patient, &[], None);
+    let throttling = named(&checks, "imds-throttling");
+    assert_eq!(throttling.verdict, Verdict::Warning);
+    assert_eq!(throttling.evidence[0], "AWS_METADATA_SERVICE_NUM_ATTEMPTS=5");
+}
+
+#[tokio::test]
+async fn a_service_that_throttles_always_is_one_problem() {
+    for route in [TOKEN_ROUTE, DOCUMENT_ROUTE] {
+        let fake = service([(route, vec![Reply::status(503)])]).await;
+        let checks = judged(&facts(&fake).await);
+        only_problem(&checks, "imds-throttling");
+        assert_eq!(named(&checks, "imds-role").verdict, Verdict::Skipped);
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens_an_instance_has_a_problem_and_another_machine_has_none() {
+    let endpoint = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let refused = |is_ec2| facts_of(&endpoint, is_ec2, Duration::from_secs(20));
+    let checks = judged(&refused(Some(true)).await);
+    let problem = only_problem(&checks, "imds-reachable");
+    assert!(remedy(problem).contains("iptables-save | grep 169.254.169.254"), "{}", remedy(problem));
+    assert_eq!(named(&checks, "imds-role").summary, "the metadata service hands nothing out: see imds-reachable");
+    let checks = judged(&refused(Some(false)).await);
+    assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
+    assert_eq!(named(&checks, "imds-role").summary, "this is no EC2 instance");
+    let checks = judged(&refused(None).await);
+    assert_eq!(named(&checks, "imds-reachable").verdict, Verdict::Warning);
+    assert!(checks.iter().all(|check| check.verdict <= Verdict::Warning), "{checks:#?}");
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_is_one_problem_within_eight_seconds() {
+    let routes = [(TOKEN_ROUTE, vec![Reply::ok("").after(NEVER)]), (OPEN, vec![Reply::ok("").after(NEVER)])];
+    let fake = service(routes).await;
+    let began = tokio::time::Instant::now();
+    let mut facts = facts(&fake).await;
+    assert!(began.elapsed() < Duration::from_secs(9));
+    let checks = judged(&facts);
+    assert!(only_problem(&checks, "imds-reachable").summary.ends_with("accepts connections and answers no request"));
+    facts.container = vec!["/.dockerenv exists".to_owned()];
+    let checks = judged(&facts);
+    assert!(remedy(only_problem(&checks, "imds-reachable")).contains("--http-put-response-hop-limit 2"));
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_has_a_remedy_of_its_own_for_each_reason() {
+    let fake = service([]).await;
+    let well = facts(&fake).await;
+    for (reach, endpoint, expected) in [
+        (Reach::NoRoute, "http://169.254.169.254", "ip route get 169.254.169.254"),
+        (Reach::NoRoute, "http://[fd00:ec2::254]", "--http-protocol-ipv6 enabled"),
+        (Reach::Forbidden, "http://169.254.169.254", "nft list ruleset"),
+        (Reach::Silent, "http://169.254.169.254", "linklocal_allowance_exceeded"),
+    ] {
+        let facts =
+            Facts { reach, endpoint: endpoint.to_owned(), answerer: None, requests: Vec::new(), ..well.clone() };
+        let mode = [("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", if endpoint.contains('[') { "IPv6" } else { "IPv4" })];
+        let checks = judged_with(&facts, &mode, &[], None);
+        let problem = only_problem(&checks, "imds-reachable");
+        assert!(remedy(problem).contains(expected), "{reach:?}: {}", remedy(problem));
+    }
+}
+
+#[tokio::test]
+async fn another_service_at_the_address_is_told_of_on_an_instance_and_no_matter_elsewhere() {
+    let other = || Reply::status(405);
+    let fake = service([(TOKEN_ROUTE, vec![other()]), (OPEN, vec![other()])]).await;
+    let checks = judged(&facts(&fake).await);
+    let problem = only_problem(&checks, "imds-reachable");
+    assert!(problem.summary.contains("is not the metadata service of EC2"), "{}", problem.summary);
+    let checks = judged(&facts_of(&fake.endpoint, Some(false), Duration::from_secs(20)).await);
+    assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
+}
+
+#[tokio::test]
+async fn what_answers_in_the_place_of_the_service_is_told_of() {
+    let fake = service([]).await;
+    let mut facts = facts(&fake).await;
+    facts.answerer.as_mut().unwrap().server = Some("squid".to_owned());
+    let checks = judged(&facts);
+    let server = named(&checks, "imds-server");
+    assert_eq!((server.verdict, checks.iter().filter(|c| c.verdict > Verdict::Skipped).count()), (Verdict::Warning, 1));
+    assert!(server.summary.contains("Server: squid"), "{}", server.summary);
+    facts.answerer.as_mut().unwrap().server = None;
+    assert_eq!(named(&judged(&facts), "imds-server").verdict, Verdict::Skipped);
+}
+
+#[tokio::test]
+async fn a_proxy_that_swallows_the_service_is_told_of_for_the_sdks_that_use_it() {
+    let fake = service([]).await;
+    let facts = facts(&fake).await;
+    let proxy = ("HTTP_PROXY", "http://user:hunter2@proxy.example:3128");
+    let variables = [proxy, ("NO_PROXY", "localhost,169.254.0.0/16")];
+    let checks = judged_with(&facts, &variables, &[], None);
+    let problem = only_problem(&checks, "imds-proxy");
+    assert_eq!(
+        problem.summary,
+        "the proxy variables of this shell send the requests of botocore for http://169.254.169.254 through a proxy"
+    );
+    assert_eq!(
+        remedy(problem),
+        "export NO_PROXY=localhost,169.254.0.0/16,169.254.169.254,fd00:ec2::254,[fd00:ec2::254]"
+    );
+    assert_eq!(problem.evidence[0], "HTTP_PROXY=http://proxy.example:3128");
+    let all = judged_with(&facts, &[proxy], &[Sdk::GoV2, Sdk::JavaV2, Sdk::Rust], None);
+    assert!(only_problem(&all, "imds-proxy").summary.contains("of go-v2, rust (from behavior version 2025-08-07) for"));
+    for (variables, sdks) in [
+        (vec![proxy], vec![Sdk::JavaV2]),
+        (vec![proxy, ("NO_PROXY", "169.254.169.254")], vec![]),
+        (vec![proxy, ("no_proxy", ".169.254")], vec![]),
+        (vec![("HTTPS_PROXY", proxy.1)], vec![]),
+    ] {
+        let checks = judged_with(&facts, &variables, &sdks, None);
+        assert_eq!(named(&checks, "imds-proxy").verdict, Verdict::Ok, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_turns_the_service_off_for_sdks_is_told_of_where_there_is_one() {
+    let fake = service([]).await;
+    let facts = facts(&fake).await;
+    for (value, is_problem) in [("true", true), ("TRUE", true), ("false", false), ("1", false), ("", false)] {
+        let checks = judged_with(&facts, &[("AWS_EC2_METADATA_DISABLED", value)], &[], None);
+        if is_problem {
+            assert_eq!(remedy(only_problem(&checks, "imds-enabled")), "unset AWS_EC2_METADATA_DISABLED");
+        } else {
+            assert_eq!(named(&checks, "imds-enabled").verdict, Verdict::Ok, "{value}");
+        }
+    }
+    for is_ec2 in [Some(false), None] {
+        let away = Facts { reach: Reach::Refused, is_ec2, ..facts.clone() };
+        let checks = judged_with(&away, &[("AWS_EC2_METADATA_DISABLED", "true")], &[], None);
+        assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_elsewhere_is_told_of_once_and_only_where_it_is_wrong() {
+    const VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    let fake = service([]).await;
+    let facts = facts(&fake).await;
+    let there = Facts { endpoint: "http://10.0.0.1:1338".to_owned(), ..facts.clone() };
+    let named_there = [(VARIABLE, "http://user:hunter2@10.0.0.1:1338/")];
+    let checks = judged_with(&there, &named_there, &[], None);
+    assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:#?}");
+    let silent = Facts { reach: Reach::Silent, ..there };
+    let checks = judged_with(&silent, &named_there, &[], None);
+    assert_eq!(remedy(only_problem(&checks, "imds-endpoint")), format!("unset {VARIABLE}"));
+    assert_eq!(named(&checks, "imds-role").summary, "the metadata service hands nothing out: see imds-endpoint");
+    let checks = judged_with(&facts, &named_there, &[], None);
+    assert_eq!(named(&checks, "imds-endpoint").verdict, Verdict::Warning);
+    // What skewguard asks is not where the variable leads, so that the variable does not explain it.
+    let checks = judged_with(&Facts { reach: Reach::Silent, ..facts.clone() }, &named_there, &[], None);
+    assert_eq!(named(&checks, "imds-endpoint").verdict, Verdict::Warning);
+    assert_eq!(named(&checks, "imds-reachable").verdict, Verdict::Problem);
+    for (variable, value) in [(VARIABLE, "169.254.169.254"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "both")] {
+        let checks = judged_with(&facts, &[(variable, value)], &[], None);
+        assert_eq!(remedy(only_problem(&checks, "imds-endpoint")), format!("unset {variable}"));
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_the_profile_count_where_no_variable_is_set() {
+    let fake = service([(ROLES_ROUTE, vec![Reply::status(503), Reply::ok("web")])]).await;
+    let facts = facts(&fake).await;
+    let keys = |key: &str| (key == "metadata_service_num_attempts").then(|| "4".to_owned());
+    for (variable, expected) in
+        [(None, "metadata_service_num_attempts=4"), (Some("2"), "AWS_METADATA_SERVICE_NUM_ATTEMPTS=2")]
+    {
+        let env = |name: &str| variable.filter(|_| name == "AWS_METADATA_SERVICE_NUM_ATTEMPTS").map(str::to_owned);
+        let around = Surroundings { whose: "this shell", env: &env, profile: Some(&keys), sdks: &[], elsewhere: None };
+        assert_eq!(named(&check(&facts, &around), "imds-throttling").evidence[0], expected);
+    }
+    let keys = |key: &str| (key == "ec2_metadata_service_endpoint").then(|| "nowhere".to_owned());
+    let around = Surroundings { whose: "this shell", env: &|_| None, profile: Some(&keys), sdks: &[], elsewhere: None };
+    let checks = check(&facts, &around);
+    let endpoint = named(&checks, "imds-endpoint");
+    assert_eq!(remedy(endpoint), "remove ec2_metadata_service_endpoint from ~/.aws/config");
+}
+
+#[tokio::test]
+async fn what_nobody_needs_is_no_problem() {
+    let fake = service([(TOKEN_ROUTE, vec![Reply::token(21_600).after(NEVER)])]).await;
+    let facts = facts_of(&fake.endpoint, Some(true), Duration::from_millis(200)).await;
+    let checks = judged_with(&facts, &[("HTTP_PROXY", "http://proxy:1")], &[], Some("the web identity token"));
+    assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
+    assert!(named(&checks, "imds-hop-limit").summary.ends_with("credentials before that: the web identity token"));
+}

@@ -1,0 +1,119 @@
+//! What the processes of this host see of credentials, and what their SDKs pick.
+
+use std::path::{Path, PathBuf};
+
+use crate::assess::sdk::Sdk;
+use crate::aws::chain::{Chain, Pick, Step, pick};
+use crate::aws::processes::process::{Library, Process};
+use crate::aws::processes::view::View as Place;
+use crate::aws::view::{Presence, View, load};
+
+/// Properties by which Java is given keys.
+const KEYS: [&str; 4] = ["aws.accessKeyId", "aws.secretAccessKey", "aws.secretKey", "aws.sessionToken"];
+
+/// Somebody who may sign requests: a shell, or a process with an SDK.
+pub struct Seen {
+    /// Who it is, such as `this shell` or `process 4242 (java)`.
+    pub who: String,
+    /// The process; `None` for the shell in which the doctor was called.
+    pub process: Option<u32>,
+    /// What it sees.
+    pub view: View,
+    /// What its SDKs pick.
+    pub picks: Vec<Pick>,
+}
+
+impl Seen {
+    /// The shell in which the doctor was called, and the SDKs that might be used in it.
+    pub fn shell(
+        env: &dyn Fn(&str) -> Option<String>,
+        profile: Option<&str>,
+        instance_role: Presence,
+        chains: &[Chain],
+    ) -> Self {
+        let mut view = View::new(env, [], load);
+        view.profile = profile.map(str::to_owned);
+        Self::new("this shell".to_owned(), None, view, instance_role, chains)
+    }
+
+    /// A process whose variables could be read, or that is given keys on its command line; `None` for any other.
+    pub fn process(process: &Process, root: &Path, profile: Option<&str>, instance_role: Presence) -> Option<Self> {
+        let has_keys = process.properties.iter().any(|name| KEYS.contains(name));
+        let mut chains: Vec<Chain> = process.found.iter().filter_map(|found| chain(found.library)).collect();
+        // Only a program of Java is given keys so, even if its libraries are hidden in an archive.
+        if has_keys && !chains.iter().any(|chain| matches!(chain, Chain::JavaV1 | Chain::JavaV2)) {
+            chains.push(Chain::JavaV2);
+        }
+        chains.sort_unstable();
+        chains.dedup();
+        if process.environment.is_none() && !has_keys {
+            return None;
+        }
+        // What is withheld is set all the same.
+        let variable = |name: &str| {
+            let environment = process.environment.as_ref().filter(|environment| environment.has(name))?;
+            Some(environment.value(name).unwrap_or("withheld").to_owned())
+        };
+        let arguments: Vec<String> = process.properties.iter().map(|name| format!("-D{name}=withheld")).collect();
+        let place = Place::new(root, process.pid);
+        let load = |path: &Path| load(&place.path(path));
+        let mut view = View::new(variable, arguments.iter().map(String::as_str), load);
+        view.profile = profile.map(str::to_owned);
+        let who = format!("process {} ({})", process.pid, process.command);
+        Some(Self::new(who, Some(process.pid), view, instance_role, &chains))
+    }
+
+    fn new(who: String, process: Option<u32>, mut view: View, instance_role: Presence, chains: &[Chain]) -> Self {
+        view.instance_role = instance_role;
+        let picks = chains.iter().map(|chain| pick(*chain, &view)).collect();
+        Self { who, process, view, picks }
+    }
+
+    /// Lets every SDK pick, for one in which none could be found.
+    #[must_use]
+    pub fn by_all(self) -> Self {
+        let picks = Chain::ALL.iter().map(|chain| pick(*chain, &self.view)).collect();
+        Self { picks, ..self }
+    }
+
+    /// The shared credentials file that it reads.
+    pub const fn credentials_file(&self) -> &PathBuf {
+        &self.view.credentials.path
+    }
+
+    /// What its profile says under a key that holds no secret.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        let by_variable = || self.view.first_of(&["AWS_PROFILE"]).and_then(|variable| self.view.value(variable));
+        let profile = self.view.profile.as_deref().or_else(by_variable).unwrap_or("default");
+        self.view.profiles.get(profile)?.value(key).map(str::to_owned)
+    }
+
+    /// Where all of its SDKs find credentials before they would ask the metadata service; `None` where one would ask it.
+    pub fn elsewhere(&self) -> Option<String> {
+        let step =
+            |pick: &Pick| pick.given().map(|given| &given.step).filter(|step| **step != Step::InstanceRole).cloned();
+        let steps: Option<Vec<Step>> = self.picks.iter().map(step).collect();
+        steps?.first().map(ToString::to_string)
+    }
+}
+
+/// The chain of a library; `None` where it is not known.
+const fn chain(library: Library) -> Option<Chain> {
+    match library {
+        Library::JavaV1 => Some(Chain::JavaV1),
+        Library::Sdk(sdk) => of_sdk(sdk),
+        Library::GoV1 | Library::JsV2 => None,
+    }
+}
+
+/// The chain of an SDK; `None` where it is not known.
+pub const fn of_sdk(sdk: Sdk) -> Option<Chain> {
+    match sdk {
+        Sdk::Botocore => Some(Chain::Botocore),
+        Sdk::JavaV2 | Sdk::JavaV2Legacy => Some(Chain::JavaV2),
+        Sdk::GoV2 | Sdk::GoV2Legacy => Some(Chain::Go),
+        Sdk::JsV3 => Some(Chain::JsV3),
+        Sdk::Rust => Some(Chain::Rust),
+        Sdk::Cpp => None,
+    }
+}
