@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::net::{Net, Side};
-use crate::process::{Server, lab_dir, private_dir};
+use crate::process::{Server, assignment, libfaketime, private_dir};
 use crate::wait::wait_for;
 
 /// How long the kernel may take to end a process.
@@ -48,7 +48,7 @@ pub struct Skewguard<'net> {
     preparation: Option<String>,
 }
 
-/// A system clock that one agent alone reads, and that a test sets while the agent runs (libfaketime).
+/// A system clock that only the programs of a test read, and that the test sets while they run (libfaketime).
 pub struct FakeClock {
     dir: TempDir,
 }
@@ -73,6 +73,19 @@ impl FakeClock {
         fs::write(&next, format!("{seconds:+}\n"))?;
         // A reader must never see half of it.
         Ok(fs::rename(next, self.file())?)
+    }
+
+    /// The variables with which a program reads this clock and no other.
+    ///
+    /// # Errors
+    /// When the lab has no libfaketime.
+    pub fn environment(&self) -> Result<[(&'static str, OsString); 4]> {
+        Ok([
+            ("LD_PRELOAD", libfaketime()?.into()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().into()),
+            ("FAKETIME_NO_CACHE", "1".into()),
+        ])
     }
 
     fn file(&self) -> PathBuf {
@@ -116,7 +129,17 @@ impl<'net> Skewguard<'net> {
     /// # Errors
     /// When the lab has no libfaketime.
     pub fn with_faked_time(self, offset: &str) -> Result<Self> {
-        Ok(self.with_libfaketime()?.env("FAKETIME", offset))
+        let alone = self.env("LD_PRELOAD", libfaketime()?).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Ok(alone.env("FAKETIME", offset))
+    }
+
+    /// Lets all clocks and timers of the program, the monotonic ones included, run so many times as fast, from its start
+    /// on.
+    ///
+    /// # Errors
+    /// When the lab has no libfaketime.
+    pub fn with_hurried_time(self, factor: u32) -> Result<Self> {
+        Ok(self.env("LD_PRELOAD", libfaketime()?).env("FAKETIME", format!("+0 x{factor}")))
     }
 
     /// Lets the program alone believe a clock that can be set while it runs.
@@ -124,15 +147,7 @@ impl<'net> Skewguard<'net> {
     /// # Errors
     /// When the lab has no libfaketime.
     pub fn with_clock(self, clock: &FakeClock) -> Result<Self> {
-        let by_file = self.with_libfaketime()?.env("FAKETIME_TIMESTAMP_FILE", clock.file());
-        Ok(by_file.env("FAKETIME_NO_CACHE", "1"))
-    }
-
-    fn with_libfaketime(self) -> Result<Self> {
-        let library = format!("root/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH);
-        let library = lab_dir()?.join(library);
-        let library = library.canonicalize().with_context(|| format!("{} is missing", library.display()))?;
-        Ok(self.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+        Ok(clock.environment()?.into_iter().fold(self, |agent, (name, value)| agent.env(name, value)))
     }
 
     /// A shell script that goes before `run`, in a mount namespace that is the agent's own.
@@ -194,12 +209,9 @@ impl<'net> Skewguard<'net> {
             }
             None => self.net.command(Side::Agent, "env")?,
         };
-        for (name, value) in &self.environment {
-            let mut assignment = name.clone();
-            assignment.push("=");
-            assignment.push(value);
-            command.arg(assignment);
-        }
+        // The home of whoever runs the lab is no part of it.
+        command.arg("HOME=/");
+        command.args(self.environment.iter().map(|(name, value)| assignment(name, value)));
         command.arg(binary).args(arguments).arg("--config").arg(self.config());
         Ok(command)
     }

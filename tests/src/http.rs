@@ -51,6 +51,8 @@ pub struct Reply {
     pub drip: Duration,
     /// Cut the connection after so many bytes of the body, though `Content-Length` promises all.
     pub cut_after: Option<usize>,
+    /// How many hops the packets of the reply may take; as many as is usual where it is `None`.
+    pub hop_limit: Option<u32>,
 }
 
 impl Reply {
@@ -80,6 +82,13 @@ impl Reply {
     #[must_use]
     pub fn delayed(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Lets the packets of the reply take so many hops and no more.
+    #[must_use]
+    pub fn within_hops(mut self, limit: u32) -> Self {
+        self.hop_limit = Some(limit);
         self
     }
 
@@ -201,6 +210,9 @@ fn converse(mut stream: TcpStream, state: &State) -> io::Result<()> {
     let reply = handler.map_or_else(|| Reply::new(404, "no such route"), |handler| handler(&request));
     lock(&state.requests).push(request);
     thread::sleep(reply.delay);
+    if let Some(limit) = reply.hop_limit {
+        stream.set_ttl(limit)?;
+    }
     write_reply(&mut stream, &reply)?;
     stream.shutdown(Shutdown::Both)
 }

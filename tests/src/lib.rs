@@ -5,12 +5,13 @@
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend; [`receiver`]: one that refuses whatever is not as it should be, and a webhook.
 //! - [`alertmanager`], [`s3`]: a real taker of alerts, and a server that refuses wrong signatures.
+//! - [`botocore`]: programs on a real SDK, which hold a role's credentials and sign; [`dialogue`]: how a test asks them.
 //! - [`takers`]: strict scripted takers of alerts, for those services that no lab can have.
 //! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set.
-//! - [`memory`]: the search for secrets in a process.
+//! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
 //! No program that the lab starts can set the machine's clock: each runs without `CAP_SYS_TIME`. A guest has a clock of
@@ -20,7 +21,9 @@
 
 pub mod agent;
 pub mod alertmanager;
+pub mod botocore;
 pub mod chrony;
+pub mod dialogue;
 pub mod hostile;
 pub mod http;
 pub mod manager;
@@ -38,3 +41,4 @@ pub mod tls;
 pub mod victoria;
 pub mod vm;
 pub mod wait;
+pub mod wire;

@@ -2,14 +2,33 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::wait::wait_for;
+
+/// How long a process may go on giving memory back while it is searched.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Which of the needles are anywhere in the memory of a process.
 ///
 /// # Errors
 /// When its memory cannot be read.
 pub fn found<'a>(pid: u32, needles: &[&'a str]) -> Result<Vec<&'a str>> {
+    // What a thread gives back meanwhile cannot be read any more; then the search begins again.
+    let mut last = None;
+    let searched = wait_for("memory that stays", DEADLINE, || match search(pid, needles) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            last = Some(error);
+            None
+        }
+    });
+    searched.map_err(|error| last.unwrap_or(error))
+}
+
+fn search<'a>(pid: u32, needles: &[&'a str]) -> Result<Vec<&'a str>> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let mut found: Vec<&str> = Vec::new();

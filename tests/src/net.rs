@@ -27,6 +27,9 @@ pub const AGENT: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 100, 2));
 /// An address for a further server; the next is `.125`. Call [`Net::add_address`] first.
 pub const SECOND_TIME_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 124));
 
+/// Lets a namespace be a router.
+const FORWARD: &str = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+
 /// One end of the cable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -41,6 +44,8 @@ pub enum Side {
 pub struct Net {
     agent: String,
     aws: String,
+    /// What stands between them, where the agent's host is a container.
+    router: Option<String>,
     has_ipv6: bool,
 }
 
@@ -50,17 +55,58 @@ impl Net {
     /// # Errors
     /// When the process may not create namespaces, or `ip` is missing.
     pub fn new() -> Result<Self> {
+        let net = Self::named();
+        net.lay_out()?;
+        Ok(net)
+    }
+
+    /// The same with the agent in a container: one hop further away from AWS than its host, which is a namespace between.
+    /// Over IPv4 only.
+    ///
+    /// # Errors
+    /// As [`Net::new`].
+    pub fn with_container() -> Result<Self> {
+        let mut net = Self::named();
+        net.has_ipv6 = false;
+        net.router = Some(format!("{}-host", net.agent));
+        net.lay_out_container()?;
+        Ok(net)
+    }
+
+    fn named() -> Self {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let process = process::id();
         let run = env::var("SKEWGUARD_LAB_RUN").unwrap_or_else(|_| process.to_string());
         let stem = format!("sg-{run}-{process}-{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-        let net = Self {
+        Self {
             agent: format!("{stem}-agent"),
             aws: format!("{stem}-aws"),
+            router: None,
             has_ipv6: Path::new("/proc/sys/net/ipv6").exists(),
-        };
-        net.lay_out()?;
-        Ok(net)
+        }
+    }
+
+    fn lay_out_container(&self) -> Result<()> {
+        let (agent, aws) = (self.agent.as_str(), self.aws.as_str());
+        let host = self.router.as_deref().context("there is no host between")?;
+        for namespace in [agent, aws, host] {
+            ip(&["netns", "add", namespace])?;
+            ip(&["-n", namespace, "link", "set", "lo", "up"])?;
+        }
+        ip(&["link", "add", "lab", "netns", agent, "type", "veth", "peer", "name", "pod", "netns", host])?;
+        ip(&["link", "add", "lab", "netns", host, "type", "veth", "peer", "name", "lab", "netns", aws])?;
+        for (namespace, link) in [(agent, "lab"), (host, "pod"), (host, "lab"), (aws, "lab")] {
+            ip(&["-n", namespace, "link", "set", link, "up"])?;
+        }
+        ip(&["-n", agent, "address", "add", "10.99.0.2/24", "dev", "lab"])?;
+        ip(&["-n", host, "address", "add", "10.99.0.1/24", "dev", "pod"])?;
+        ip(&["-n", host, "address", "add", &format!("{AGENT}/16"), "dev", "lab"])?;
+        ip(&["-n", aws, "address", "add", "169.254.100.1/16", "dev", "lab"])?;
+        ip(&["-n", agent, "route", "add", "default", "via", "10.99.0.1"])?;
+        ip(&["-n", aws, "route", "add", "10.99.0.0/24", "via", &AGENT.to_string()])?;
+        output(Command::new(tool("ip")?).args(["netns", "exec", host, "sh", "-c"]).arg(FORWARD))?;
+        self.add_address(TIME_SYNC)?;
+        self.add_address(IMDS)
     }
 
     fn lay_out(&self) -> Result<()> {
@@ -161,7 +207,7 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         // What cannot be removed here, `tests/run` removes.
-        for name in [&self.agent, &self.aws] {
+        for name in [&self.agent, &self.aws].into_iter().chain(&self.router) {
             let _ = ip(&["netns", "delete", name]);
         }
     }

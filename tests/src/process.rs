@@ -1,7 +1,7 @@
 //! Finding, starting and stopping programs.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -56,11 +56,29 @@ pub fn command(name: &str) -> Result<Command> {
     Ok(command)
 }
 
+/// The library that fakes the time of the program that preloads it.
+///
+/// # Errors
+/// When the lab has no libfaketime.
+pub fn libfaketime() -> Result<PathBuf> {
+    let library = format!("root/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH);
+    let library = lab_dir()?.join(library);
+    library.canonicalize().with_context(|| format!("{} is missing", library.display()))
+}
+
 /// Where the unpacked packages keep their shared libraries, as a search path, if `program` is one of theirs.
 pub(crate) fn unpacked_libraries(program: &Path) -> Option<OsString> {
     let root = lab_dir().ok()?.join("root");
     let folders = ["usr/lib", "lib"].map(|dir| root.join(format!("{dir}/{}-linux-gnu", env::consts::ARCH)));
     program.starts_with(&root).then(|| env::join_paths(folders).ok()).flatten()
+}
+
+/// A variable as `env` takes it: `NAME=value`.
+pub(crate) fn assignment(name: impl Into<OsString>, value: impl AsRef<OsStr>) -> OsString {
+    let mut assignment = name.into();
+    assignment.push("=");
+    assignment.push(value);
+    assignment
 }
 
 /// A temporary directory for this user alone; chronyd puts its command socket into no other.

@@ -1,6 +1,7 @@
-//! s3s-fs: an S3 server that verifies signatures, and refuses one that is more than 15 minutes off its clock.
+//! s3s: an S3 server that verifies signatures, and refuses one whose time is too far from its clock. `tests/s3` is its
+//! program.
 
-use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,12 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::agent::FakeClock;
 use crate::http;
 use crate::net::{Net, Side};
-use crate::process::{Server, lab_dir, private_dir};
+use crate::process::{Server, assignment, lab_dir, libfaketime, private_dir};
 use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// The window of S3 itself.
+pub const WINDOW: Duration = Duration::from_secs(900);
 /// The one key that it knows.
 pub const ACCESS_KEY: &str = "ASIALABKEYID";
 /// Its secret.
@@ -21,30 +25,43 @@ pub const SECRET_KEY: &str = "SecretPiece0001SecretPiece0002SecretPiece";
 /// The one bucket that it has.
 pub const BUCKET: &str = "lab";
 
-/// A running s3s-fs.
+/// A running server.
 pub struct S3 {
     server: Server,
     _dir: TempDir,
 }
 
 impl S3 {
-    /// Starts one on AWS's side whose clock is off by `offset`, such as `+2d` (libfaketime).
+    /// Starts one on AWS's side whose clock is off by `offset`, such as `+2d` (libfaketime), and whose window is S3's.
     ///
     /// # Errors
     /// When it does not answer, with its log.
     pub fn start(net: &Net, address: SocketAddr, offset: &str) -> Result<Self> {
+        let environment = [
+            ("LD_PRELOAD", libfaketime()?.into()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+            ("FAKETIME", offset.into()),
+        ];
+        Self::with(net, address, &environment, WINDOW)
+    }
+
+    /// Starts one on AWS's side that lives by `clock`, and refuses what is more than `window` off it.
+    ///
+    /// # Errors
+    /// As [`S3::start`].
+    pub fn with_clock(net: &Net, address: SocketAddr, clock: &FakeClock, window: Duration) -> Result<Self> {
+        Self::with(net, address, &clock.environment()?, window)
+    }
+
+    fn with(net: &Net, address: SocketAddr, environment: &[(&str, OsString)], window: Duration) -> Result<Self> {
         let dir = private_dir()?;
         let root = dir.path().join("root");
         fs::create_dir_all(root.join(BUCKET))?;
-        let lab = lab_dir()?;
-        let faketime = lab.join(format!("root/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH));
-        let faketime = faketime.canonicalize().with_context(|| format!("{} is missing", faketime.display()))?;
         let mut command = net.command(Side::Aws, "env")?;
-        command.arg(format!("LD_PRELOAD={}", faketime.display()));
-        command.args([format!("FAKETIME={offset}"), "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned()]);
-        command.arg(lab.join("s3s/bin/s3s-fs"));
-        command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
-        command.args(["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY]).arg(&root);
+        command.arg(format!("AWS_ACCESS_KEY_ID={ACCESS_KEY}")).arg(format!("AWS_SECRET_ACCESS_KEY={SECRET_KEY}"));
+        command.args(environment.iter().map(|(name, value)| assignment(*name, value)));
+        command.arg(lab_dir()?.join("s3s/bin/lab-s3")).arg(address.to_string()).arg(&root);
+        command.arg(window.as_secs().to_string());
         let server = Server::start(&mut command, &dir.path().join("log"))?;
         let mut s3 = Self { server, _dir: dir };
         s3.await_answer(net, address)?;
@@ -53,7 +70,7 @@ impl S3 {
 
     fn await_answer(&mut self, net: &Net, address: SocketAddr) -> Result<()> {
         let answered = net.within(Side::Agent, || {
-            wait_until("s3s-fs", START_DEADLINE, || {
+            wait_until("the S3 server", START_DEADLINE, || {
                 self.server.still_runs().is_err() || http::request(address, "GET", "/", &[], "").is_ok()
             })
         })?;
