@@ -500,7 +500,8 @@ fn an_expiration_in_the_past_is_critical() {
     let checked = host.check();
     checked.assert_the_clock_is_right();
     let credential = checked.credential();
-    assert_eq!((&credential["state"], &credential["code"]), (&"expired".into(), &"Success".into()));
+    // It is handed out all the same, as AWS does during an outage.
+    assert_eq!((&credential["state"], &credential["code"]), (&"expired-extended".into(), &"Success".into()));
     assert_near(&credential["remaining_seconds"], -100.0);
     let finding = checked.finding("credential-expiring").unwrap();
     assert_eq!(finding["severity"], "critical");
@@ -515,7 +516,7 @@ fn a_credential_that_is_not_rotated_in_its_last_quarter_of_an_hour_is_a_warning(
     imds.on(DOCUMENT, Reply::ok(document(800)));
     let checked = host.check();
     checked.assert_the_clock_is_right();
-    assert_eq!(checked.credential()["state"], "valid");
+    assert_eq!(checked.credential()["state"], "expiring");
     assert_eq!(checked.finding("credential-expiring").unwrap()["severity"], "warning");
     assert_eq!(checked.code, Some(1));
 }
@@ -548,7 +549,7 @@ fn on_a_slow_host_a_credential_lives_shorter_than_the_host_believes() {
     for (sdk, margin) in [("botocore", 600.0), ("js-v3", 300.0), ("cpp", 300.0), ("java-v2", 60.0), ("go-v2", 60.0)] {
         assert_near(&margins[sdk], margin - 400.0);
     }
-    assert_eq!(credential["state"], "valid");
+    assert_eq!(credential["state"], "expiring");
     let severity = |alert| checked.finding(alert).map(|finding| &finding["severity"]);
     assert_eq!(severity("clock-skew"), Some(&"critical".into()));
     assert_eq!(severity("credential-refresh-margin"), Some(&"critical".into()));
@@ -580,7 +581,7 @@ fn a_credential_that_has_expired_in_truth_is_expired_though_the_host_believes_ot
     let credential = checked.credential();
     assert_near(&credential["remaining_seconds"], -100.0);
     assert_near(&credential["remaining_local_seconds"], 300.0);
-    assert_eq!(credential["state"], "expired");
+    assert_eq!(credential["state"], "expired-extended");
     assert_eq!(checked.finding("credential-expiring").unwrap()["severity"], "critical");
 }
 
