@@ -4,6 +4,7 @@
 use super::chain::{Failure, How, Step};
 use super::ini::Profile;
 use super::link::{self, Found, ID, Link, SECRET, Selected};
+use super::processes::process::printable;
 use super::view::{Fault, File, View};
 
 const VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
@@ -52,11 +53,13 @@ fn no_session(name: &str, session: &str) -> Failure {
 fn refused(file: &File) -> Option<Failure> {
     let reason = match file.fault {
         Some(Fault::NotText) => "it is not UTF-8".to_owned(),
-        _ if file.profiles.malformed() > 0 => format!("lines that cannot be read: {}", file.profiles.malformed()),
+        _ if file.profiles.malformed_for_python() > 0 => {
+            format!("lines that cannot be read: {}", file.profiles.malformed_for_python())
+        }
         _ if file.profiles.repeated() > 0 => "a section or a key is written twice".to_owned(),
         _ => return None,
     };
-    Some(Failure::File { path: file.path.display().to_string(), reason })
+    Some(Failure::File { path: link::shown(&file.path), reason })
 }
 
 fn environment(view: &View) -> Found {
@@ -154,7 +157,7 @@ fn web_identity(view: &View, profile: &Profile, name: &str, with_variables: bool
         (None, true) => {
             let mut given = link::other(name, How::WebIdentity, link::place(view, name, TOKEN));
             if let Some(role) = by_variable("AWS_ROLE_ARN") {
-                given.evidence += &format!(", for the role of AWS_ROLE_ARN: {role}");
+                given.evidence += &format!(", for the role of AWS_ROLE_ARN: {}", printable(role));
             }
             Ok(Some(given))
         }

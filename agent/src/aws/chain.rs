@@ -590,6 +590,34 @@ mod tests {
         )
     }
 
+    #[test]
+    fn nothing_that_a_file_or_a_variable_says_writes_to_the_terminal() {
+        let odd = "a\u{1b}[2Jb";
+        let texts = [
+            format!("[{odd}]\nrole_arn = c\nsource_profile = \u{7}d\n"),
+            format!("[{odd}]\nrole_arn = c\ncredential_source = \u{7}d\n"),
+            format!("[{odd}]\nsso_session = \u{7}d\nsso_account_id = e\nsso_role_name = f\n"),
+            format!("[{odd}]\n{STATIC}"),
+            String::new(),
+        ];
+        let role = [("AWS_ROLE_ARN", "\u{1b}r"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/\u{1b}t"), ("AWS_PROFILE", odd)];
+        for text in texts {
+            for (variables, chain) in [&role[2..], &role].into_iter().flat_map(|some| Chain::ALL.map(|one| (some, one)))
+            {
+                let pick = pick(chain, &view(variables, &[], "", &text));
+                let shadows = pick.shadows.iter().map(|given| format!("{} {}", given.step, given.evidence));
+                let told = pick.given().map(|given| format!("{} {}", given.step, given.evidence)).into_iter();
+                let failures = pick.passed_over.iter().map(ToString::to_string);
+                for text in shadows.chain(told).chain(failures).chain([pick.outcome.to_string()]) {
+                    assert!(!text.contains(char::is_control), "{chain}: {text:?}");
+                }
+            }
+        }
+        let long = "x".repeat(10_000);
+        let pick = pick(Chain::Rust, &view(&[("AWS_PROFILE", &long)], &[], "", "[b]\n"));
+        assert!(pick.outcome.to_string().len() < 1_000, "{pick:?}");
+    }
+
     proptest! {
         #[test]
         fn every_search_ends_the_same_way_each_time_and_what_is_picked_shadows_others(view in any_view()) {

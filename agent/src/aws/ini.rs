@@ -2,7 +2,8 @@
 //!
 //! The grammar is that of the SDKs' own reference: `[default]` and `[profile NAME]` in the one file, `[NAME]` in the
 //! other, `[sso-session NAME]`, `key = value`, comments by `#` and `;`, and indented lines that go on with the value
-//! above. Values are kept of keys that are known to hold no secret; of keys that hold one only that they are there; all
+//! above. As in Python, and in JavaScript, a key may be indented where it is not below another one that is less so; the
+//! SDKs for Rust and Java refuse such a file, and the one for Go skips the line. Values are kept of keys that are known to hold no secret; of keys that hold one only that they are there; all
 //! other keys are forgotten.
 
 use std::collections::BTreeMap;
@@ -61,6 +62,7 @@ pub struct Profiles {
     profiles: BTreeMap<String, Profile>,
     sso_sessions: BTreeMap<String, Profile>,
     malformed: usize,
+    indented: usize,
     repeated: usize,
 }
 
@@ -86,18 +88,16 @@ impl Profiles {
     pub fn parse(kind: FileKind, text: &str) -> Self {
         let mut parser = Parser::default();
         for line in text.trim_start_matches('\u{feff}').lines() {
-            if line.trim_matches(BLANKS).is_empty() || line.trim_start_matches(BLANKS).starts_with(COMMENTS) {
+            let text = line.trim_start_matches(BLANKS);
+            let indent = line.len() - text.len();
+            // What is indented more than the key above goes on with its value, of which the first line is kept.
+            let goes_on = parser.key_indent.is_some_and(|key| indent > key);
+            if text.is_empty() || text.starts_with(COMMENTS) || goes_on {
                 continue;
             }
-            let is_right = if line.starts_with('[') {
-                parser.begin(kind, line)
-            } else if line.starts_with(BLANKS) {
-                // It goes on with the value above, of which the first line is kept.
-                parser.is_below_a_key
-            } else {
-                parser.take(line)
-            };
-            parser.read.malformed += usize::from(!is_right);
+            let is_right = if text.starts_with('[') { parser.begin(kind, text) } else { parser.take(text, indent) };
+            parser.read.malformed += usize::from(!is_right || indent > 0);
+            parser.read.indented += usize::from(is_right && indent > 0);
         }
         parser.finish()
     }
@@ -112,6 +112,7 @@ impl Profiles {
             self.sso_sessions.entry(name).or_default().0.extend(session.0);
         }
         self.malformed += later.malformed;
+        self.indented += later.indented;
         self.repeated += later.repeated;
         self
     }
@@ -137,6 +138,11 @@ impl Profiles {
         self.malformed
     }
 
+    /// How many of the lines Python cannot read, which takes keys and sections that are indented.
+    pub const fn malformed_for_python(&self) -> usize {
+        self.malformed.saturating_sub(self.indented)
+    }
+
     /// How many sections, and keys within a section, are written again: Python refuses the whole file for one, the
     /// others take the later.
     pub const fn repeated(&self) -> usize {
@@ -152,13 +158,14 @@ struct Parser<'a> {
     prefixed_default: Option<Profile>,
     headers: Vec<&'a str>,
     section: Section,
-    is_below_a_key: bool,
+    /// By how much the key above is indented; `None` where there is none in this section.
+    key_indent: Option<usize>,
 }
 
 impl<'a> Parser<'a> {
     /// Takes the line of a header; whether it is one.
     fn begin(&mut self, kind: FileKind, line: &'a str) -> bool {
-        self.is_below_a_key = false;
+        self.key_indent = None;
         let Some(header) = header(line) else {
             self.section = Section::None;
             return false;
@@ -172,9 +179,9 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes the line of a key; whether it is one.
-    fn take(&mut self, line: &str) -> bool {
+    fn take(&mut self, line: &str, indent: usize) -> bool {
         let read = key_and_value(line).filter(|_| !matches!(self.section, Section::None));
-        self.is_below_a_key = read.is_some();
+        self.key_indent = read.is_some().then_some(indent);
         let Some((key, value)) = read else { return false };
         if let Some(value) = kept(&key, value)
             && let Some(profile) = self.profile()
@@ -319,6 +326,29 @@ mod tests {
         assert_eq!(read.malformed(), 0);
     }
 
+    /// What `configparser` of Python 3.11 makes of the same texts.
+    #[test]
+    fn indented_keys_and_sections_are_read_as_python_does() {
+        for (text, region, role) in [
+            ("[default]\n  region = a\n  role_arn = b\n", Some("a"), Some("b")),
+            ("[default]\n  region = a\n    role_arn = b\n  sso_region = c\n", Some("a"), None),
+            ("[default]\n  region = a\nrole_arn = b\n    x\n", Some("a"), Some("b")),
+            ("[default]\n  s3 =\n    region = a\n  role_arn = b\n", None, Some("b")),
+            ("  [default]\nregion = a\n  [profile x]\nrole_arn = b\n", Some("a"), Some("b")),
+            ("[default]\n  region = a\n [profile x]\nrole_arn = b\n", Some("a"), None),
+            ("[default]\nregion = a\n\n  # c\n  role_arn = b\n", Some("a"), None),
+        ] {
+            let read = config(text);
+            let profile = read.get("default").unwrap();
+            assert_eq!((profile.value("region"), profile.value("role_arn")), (region, role), "{text}");
+            assert_eq!(read.malformed_for_python(), 0, "{text}");
+        }
+        assert_eq!(config("[default]\n  region = a\n  role_arn = b\n").malformed(), 2, "Rust and Java refuse it");
+        for text in ["[default]\n  x\n", "  region = a\n[default]\n", "[default]\n  region = a\n  x\n"] {
+            assert_eq!(config(text).malformed_for_python(), 1, "{text}");
+        }
+    }
+
     #[test]
     fn secrets_are_known_to_be_there_and_nothing_more() {
         const SECRET: &str = "wJalrXUtnFEMI";
@@ -385,6 +415,7 @@ mod tests {
                 for text in [&text, &lines] {
                     let once = Profiles::parse(kind, text);
                     prop_assert!(once.malformed() <= text.lines().count());
+                    prop_assert!(once.indented <= once.malformed());
                     prop_assert_eq!(once.iter().count(), once.clone().merge(once.clone()).iter().count());
                 }
             }

@@ -112,7 +112,7 @@ fn missing(selected: &Selected<'_>) -> Found {
 }
 
 fn refused(file: &File) -> Option<Failure> {
-    let path = file.path.display().to_string();
+    let path = link::shown(&file.path);
     if let Some(fault) = file.fault {
         return Some(Failure::File { path, reason: fault.to_string() });
     }

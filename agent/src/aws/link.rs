@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::chain::{Failure, Given, How, Life, Step};
 use super::ini::Profile;
+use super::processes::process::printable;
 use super::view::{Presence, View};
 
 /// The key of a profile that is static.
@@ -67,7 +68,7 @@ impl<'a> Selected<'a> {
 
     /// Why there is no such profile.
     pub(super) fn missing(&self) -> Failure {
-        Failure::ProfileMissing { name: self.name.to_owned(), by: self.by.unwrap_or("the SDK").to_owned() }
+        Failure::ProfileMissing { name: printable(self.name), by: self.by.unwrap_or("the SDK").to_owned() }
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) fn web_identity(view: &View) -> Found {
 pub(super) fn web_identity_of(token: Option<&str>, role: Option<&str>) -> Found {
     match (token, role) {
         (Some(path), Some(role)) => {
-            let evidence = format!("the web identity token {path} for the role {role}");
+            let evidence = format!("the web identity token {} for the role {}", printable(path), printable(role));
             Ok(Some(Given { step: Step::WebIdentity, base: None, life: Life::Refreshed, evidence }))
         }
         (Some(_), None) => Err(Failure::NoRoleArn),
@@ -128,7 +129,7 @@ pub(super) fn web_identity_of(token: Option<&str>, role: Option<&str>) -> Found 
 
 /// Keys that stand in a profile; a failure where one of the two is missing.
 pub(super) fn static_keys(profile: &Profile, name: &str, place: &Path) -> Found {
-    let place = format!("the profile {name:?} of {}", place.display());
+    let place = format!("the profile {:?} of {}", printable(name), shown(place));
     let partial = |there: &str, missing: &str| {
         Err(Failure::PartialKeys { place: place.clone(), there: there.to_owned(), missing: missing.to_owned() })
     };
@@ -147,7 +148,12 @@ pub(super) fn static_keys(profile: &Profile, name: &str, place: &Path) -> Found 
 
 /// What a profile gives in another way than by keys or a role that is assumed.
 pub(super) fn other(name: &str, how: How, place: &Path) -> Given {
-    given(name, how, Life::Refreshed, format!("{} in the profile {name:?} of {}", how.words(), place.display()))
+    given(
+        name,
+        how,
+        Life::Refreshed,
+        format!("{} in the profile {:?} of {}", how.words(), printable(name), shown(place)),
+    )
 }
 
 /// A role that a profile assumes with the credentials of another place.
@@ -161,12 +167,17 @@ pub(super) fn root(given: Given) -> Step {
 }
 
 fn given(name: &str, how: How, life: Life, evidence: String) -> Given {
-    Given { step: Step::Profile { name: name.to_owned(), how }, base: None, life, evidence }
+    Given { step: Step::Profile { name: printable(name), how }, base: None, life, evidence }
+}
+
+/// A path for output.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
 }
 
 /// Why a profile gives nothing.
 pub(super) fn invalid(name: &str, reason: impl Into<String>) -> Failure {
-    Failure::Profile { name: name.to_owned(), reason: reason.into() }
+    Failure::Profile { name: printable(name), reason: printable(&reason.into()) }
 }
 
 /// The file that a profile is shown to stand in, of the two that are taken together.
@@ -185,7 +196,7 @@ pub(super) fn container(view: &View) -> Found {
         Presence::No => Err(Failure::ContainerSilent { variable: variable.to_owned() }),
         Presence::Yes | Presence::Unknown => {
             let evidence = match view.value(variable) {
-                Some(origin) => format!("{variable} names {origin}"),
+                Some(origin) => format!("{variable} names {}", printable(origin)),
                 None => format!("{variable} is set"),
             };
             Ok(Some(Given { step: Step::Container, base: None, life: Life::Refreshed, evidence }))

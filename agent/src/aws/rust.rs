@@ -40,10 +40,8 @@ fn profile(view: &View) -> Found {
 /// A file of another grammar. One that cannot be read, or is no text, counts as empty.
 fn refused(file: &File) -> Option<Failure> {
     let lines = file.profiles.malformed();
-    (lines > 0).then(|| Failure::File {
-        path: file.path.display().to_string(),
-        reason: format!("lines that cannot be read: {lines}"),
-    })
+    (lines > 0)
+        .then(|| Failure::File { path: link::shown(&file.path), reason: format!("lines that cannot be read: {lines}") })
 }
 
 /// What a profile gives, or the one that it names as its source.

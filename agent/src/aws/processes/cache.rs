@@ -8,6 +8,8 @@ use super::process::Found;
 
 /// Larger files are not searched.
 const LARGEST: u64 = 256 * 1024 * 1024;
+/// More files are not remembered, and searched in each scan.
+const MOST_KNOWN: usize = 4_096;
 /// So much is read in one scan at most; what is left is read in the next.
 const MOST_IN_A_SCAN: u64 = 1024 * 1024 * 1024;
 
@@ -64,7 +66,9 @@ impl Cache {
         }
         self.spent += file.len();
         let found = look()?;
-        self.known.insert(key, Known { found: found.clone(), round: self.round });
+        if self.known.len() < MOST_KNOWN {
+            self.known.insert(key, Known { found: found.clone(), round: self.round });
+        }
         Some(found)
     }
 }
@@ -101,6 +105,20 @@ mod tests {
         cache.end();
         cache.begin();
         assert_eq!(get(&mut cache), 3, "nobody used it in the scan before");
+    }
+
+    #[test]
+    fn no_more_files_are_remembered_than_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut cache = Cache::default();
+        cache.begin();
+        for length in 0..=MOST_KNOWN {
+            fs::write(&path, "").unwrap();
+            File::options().write(true).open(&path).unwrap().set_len(length as u64).unwrap();
+            assert!(cache.get(&fs::metadata(&path).unwrap(), || Some(Vec::new())).is_some());
+        }
+        assert_eq!(cache.known.len(), MOST_KNOWN);
     }
 
     #[test]

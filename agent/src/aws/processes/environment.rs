@@ -8,6 +8,8 @@ use super::process::printable;
 
 /// More variables are not kept.
 const MOST: usize = 128;
+/// More folders of `PYTHONPATH` are not kept.
+const MOST_FOLDERS: usize = 1_024;
 /// The longest name.
 const LONGEST_NAME: usize = 64;
 
@@ -31,9 +33,12 @@ const OPEN: &[&str] = &[
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     HOME,
+    NODE_SWITCH,
 ];
 /// Where the shared files of AWS are.
 const HOME: &str = "HOME";
+/// Whether Node.js goes by the variables that name a proxy.
+const NODE_SWITCH: &str = "NODE_USE_ENV_PROXY";
 /// Variables that hold a URL, whose password and query are not kept.
 const URLS: &[&str] = &["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
 /// The last part of this path is known to one task alone, and whoever knows it gets its credentials.
@@ -61,6 +66,8 @@ pub struct Hints {
     pub python_path: Vec<PathBuf>,
     /// System properties in options for Java.
     pub properties: BTreeSet<&'static str>,
+    /// Whether there is more of either than is kept.
+    pub is_cut: bool,
 }
 
 impl Environment {
@@ -72,11 +79,18 @@ impl Environment {
             let Some((name, value)) = entry.split_once('=') else { continue };
             match name {
                 "VIRTUAL_ENV" => hints.virtual_env = Some(value.into()),
-                "PYTHONPATH" => hints.python_path = value.split(':').map(PathBuf::from).collect(),
+                "PYTHONPATH" => {
+                    hints.python_path = value.split(':').take(MOST_FOLDERS).map(PathBuf::from).collect();
+                    hints.is_cut |= value.split(':').nth(MOST_FOLDERS).is_some();
+                }
                 _ if JAVA_OPTIONS.contains(&name) => {
                     hints.properties.extend(java::properties(value.split_whitespace()));
                 }
-                _ if environment.variables.len() < MOST && is_told(name) => {
+                _ if is_told(name) => {
+                    if environment.variables.len() >= MOST {
+                        hints.is_cut = true;
+                        continue;
+                    }
                     if name == HOME {
                         hints.home = Some(value.into());
                     }
@@ -106,8 +120,13 @@ impl Environment {
 
 fn is_told(name: &str) -> bool {
     let is_aws = || name.starts_with("AWS_") && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    name.len() <= LONGEST_NAME
-        && (name == HOME || is_aws() || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)))
+    name.len() <= LONGEST_NAME && ([HOME, NODE_SWITCH].contains(&name) || is_aws() || is_proxy(name))
+}
+
+/// Whether a variable names a proxy. One in mixed case is read by nobody.
+fn is_proxy(name: &str) -> bool {
+    let is_of_one_case = || [str::to_ascii_uppercase, str::to_ascii_lowercase].iter().any(|cased| cased(name) == name);
+    PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)) && is_of_one_case()
 }
 
 /// The value where it is no secret, without what is one in it.
@@ -119,8 +138,7 @@ fn open_value(name: &str, value: &str) -> Option<String> {
         let kept = value.rsplit_once('/').map_or("", |(kept, _)| kept);
         return Some(printable(&format!("{}/…", without_password(kept))));
     }
-    let is_proxy = PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name));
-    (is_proxy || URLS.contains(&name)).then(|| printable(&without_password(value)))
+    (is_proxy(name) || URLS.contains(&name)).then(|| printable(&without_password(value)))
 }
 
 /// A URL without user, password, query and fragment. Whatever stands before the last `@` could be a password, wherever
@@ -196,6 +214,23 @@ mod tests {
         assert_eq!(hints.python_path, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(hints.properties, BTreeSet::from(["aws.accessKeyId"]));
         assert_eq!(environment, Environment::default());
+    }
+
+    #[test]
+    fn proxies_and_whether_node_goes_by_them_are_told() {
+        let (environment, _) = read(&["NODE_USE_ENV_PROXY=1", "https_proxy=a", "HTTP_PROXY=b", "Http_Proxy=c"]);
+        assert_eq!(environment.value("NODE_USE_ENV_PROXY"), Some("1"));
+        assert_eq!(environment.names().collect::<Vec<_>>(), ["HTTP_PROXY", "NODE_USE_ENV_PROXY", "https_proxy"]);
+    }
+
+    #[test]
+    fn what_is_too_much_is_cut_and_says_so() {
+        let variables = |count| (0..count).map(|number| format!("AWS_{number}=a\0")).collect::<String>();
+        let cut = |count| {
+            let (environment, hints) = Environment::read(variables(count).as_bytes());
+            (environment.names().count(), hints.is_cut)
+        };
+        assert_eq!((cut(MOST), cut(MOST + 1)), ((MOST, false), (MOST, true)));
     }
 
     proptest! {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::binary::{JAR, search};
 use super::cache::Cache;
 use super::process::{Found, Library, printable};
-use super::view::{View, absolute};
+use super::view::{View, absolute, is_path};
 
+/// More names on a class path, and jars that are open or mapped, are not looked at.
+const MOST_NAMES: usize = 1_024;
 /// More jars are not searched for others within.
 const MOST_SEARCHED: usize = 16;
 
@@ -50,25 +52,23 @@ pub fn properties<'a>(options: impl Iterator<Item = &'a str>) -> BTreeSet<&'stat
 pub fn find(
     view: &View,
     arguments: &[&str],
-    files: &[PathBuf],
+    files: impl Iterator<Item = PathBuf>,
     working_directory: Option<&Path>,
     cache: &mut Cache,
 ) -> (Vec<Found>, bool) {
-    let named = class_path(view, arguments, working_directory);
-    let mut found: Vec<Found> = named.iter().chain(files).filter_map(|jar| by_name(jar)).collect();
+    // A server holds thousands of files open that are no archives.
+    let mut names = class_path(view, arguments, working_directory).chain(files.filter(|file| is_archive(file)));
+    let jars: BTreeSet<PathBuf> = names.by_ref().take(MOST_NAMES).filter(|name| is_archive(name)).collect();
+    let are_all_named = names.next().is_none();
+    let mut found: Vec<Found> = jars.iter().filter_map(|jar| by_name(jar)).collect();
     found.sort();
     found.dedup_by(|one, other| one.library == other.library);
     if !found.is_empty() {
-        return (found, true);
+        return (found, are_all_named);
     }
     // The SDK may be within another jar, as Spring Boot and shading have it.
-    let jars: BTreeSet<&PathBuf> = named
-        .iter()
-        .chain(files)
-        .filter(|file| file.extension().is_some_and(|end| end == "jar" || end == "war"))
-        .collect();
-    let mut is_whole = jars.len() <= MOST_SEARCHED;
-    for jar in jars.into_iter().take(MOST_SEARCHED) {
+    let mut is_whole = are_all_named && jars.len() <= MOST_SEARCHED;
+    for jar in jars.iter().take(MOST_SEARCHED) {
         match within(view, jar, cache) {
             Some(more) => found.extend(more),
             None => is_whole = false,
@@ -83,28 +83,38 @@ fn within(view: &View, jar: &Path, cache: &mut Cache) -> Option<Vec<Found>> {
     cache.get(&metadata, || search(&file, JAR, &jar.to_string_lossy()).ok())
 }
 
-/// The jars that the command line names.
-fn class_path(view: &View, arguments: &[&str], working_directory: Option<&Path>) -> Vec<PathBuf> {
-    let mut jars = Vec::new();
-    let mut arguments = arguments.iter().skip(1);
+fn is_archive(file: &Path) -> bool {
+    is_path(file) && file.extension().is_some_and(|end| end == "jar" || end == "war")
+}
+
+/// What the command line names, one by one, with what is in the folders that it names by `*`.
+fn class_path(view: &View, arguments: &[&str], working_directory: Option<&Path>) -> impl Iterator<Item = PathBuf> {
+    let (paths, jar) = paths(arguments);
+    let jar = jar.and_then(|jar| absolute(Path::new(jar), working_directory));
+    let entries = paths.into_iter().flat_map(|path| path.split(':')).filter(|entry| !entry.is_empty());
+    let entries = entries.filter_map(move |entry| absolute(Path::new(entry), working_directory));
+    let names = entries.flat_map(|entry| {
+        let is_all = entry.file_name().is_some_and(|name| name == "*");
+        let folder = entry.parent().filter(|_| is_all).map(Path::to_owned);
+        let within = folder.map(|folder| view.list(&folder).map(move |name| folder.join(name)));
+        within.into_iter().flatten().chain((!is_all).then_some(entry))
+    });
+    jar.into_iter().chain(names)
+}
+
+/// The class paths and module paths of a command line, and the jar that it runs. What follows that is the program's own.
+fn paths<'a>(arguments: &[&'a str]) -> (Vec<&'a str>, Option<&'a str>) {
+    let mut paths = Vec::new();
+    let mut arguments = arguments.iter().skip(1).copied();
     while let Some(argument) = arguments.next() {
-        let path = match *argument {
-            "-cp" | "-classpath" | "--class-path" | "-p" | "--module-path" => arguments.next().copied(),
-            "-jar" => {
-                jars.extend(arguments.next().and_then(|jar| absolute(Path::new(jar), working_directory)));
-                break;
-            }
-            argument => argument.strip_prefix("--class-path=").or_else(|| argument.strip_prefix("--module-path=")),
-        };
-        for entry in path.unwrap_or_default().split(':').filter(|entry| !entry.is_empty()) {
-            let Some(entry) = absolute(Path::new(entry), working_directory) else { continue };
-            match entry.file_name().is_some_and(|name| name == "*").then(|| entry.parent()).flatten() {
-                Some(folder) => jars.extend(view.list(folder).into_iter().map(|name| folder.join(name))),
-                None => jars.push(entry),
-            }
+        match argument {
+            "-cp" | "-classpath" | "--class-path" | "-p" | "--module-path" => paths.extend(arguments.next()),
+            "-jar" => return (paths, arguments.next()),
+            argument => paths
+                .extend(["--class-path=", "--module-path="].iter().find_map(|option| argument.strip_prefix(option))),
         }
     }
-    jars
+    (paths, None)
 }
 
 fn by_name(jar: &Path) -> Option<Found> {
@@ -122,15 +132,15 @@ fn by_name(jar: &Path) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, iter};
 
     use super::*;
     use crate::assess::sdk::Sdk;
 
     fn libraries(root: &Path, arguments: &[&str], files: &[&str]) -> Vec<Library> {
-        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let files = files.iter().map(PathBuf::from);
         let view = View::new(root, 7);
-        let (found, is_whole) = find(&view, arguments, &files, Some(Path::new("/srv")), &mut Cache::default());
+        let (found, is_whole) = find(&view, arguments, files, Some(Path::new("/srv")), &mut Cache::default());
         assert!(is_whole);
         found.into_iter().map(|found| found.library).collect()
     }
@@ -168,11 +178,43 @@ mod tests {
             "the rest is the program's own"
         );
         let (found, is_whole) =
-            find(&View::new(root.path(), 7), &["java", "-jar", "gone.jar"], &[], None, &mut Cache::default());
+            find(&View::new(root.path(), 7), &["java", "-jar", "gone.jar"], iter::empty(), None, &mut Cache::default());
         assert_eq!((found, is_whole), (vec![], true), "without a working directory it is nowhere");
-        let (_, is_whole) =
-            find(&View::new(root.path(), 7), &["java", "-jar", "/gone.jar"], &[], None, &mut Cache::default());
+        let (_, is_whole) = find(
+            &View::new(root.path(), 7),
+            &["java", "-jar", "/gone.jar"],
+            iter::empty(),
+            None,
+            &mut Cache::default(),
+        );
         assert!(!is_whole);
+    }
+
+    #[test]
+    fn a_class_path_without_end_is_cut_and_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("srv/lib")).unwrap();
+        for number in 0..100 {
+            fs::write(root.path().join(format!("srv/lib/{number}.jar")), "").unwrap();
+        }
+        let view = View::new(root.path(), 7);
+        let names = |times: usize| {
+            let path = "lib/*:".repeat(times);
+            class_path(&view, &["java", "-cp", &path, "Main"], Some(Path::new("/srv"))).take(2_000).count()
+        };
+        assert_eq!((names(10), names(100)), (1_000, 2_000), "it is told one by one");
+        let is_whole = |times: usize, open: usize| {
+            let path = format!("/opt/sdk-core-2.44.1.jar:{}", "lib/*:".repeat(times));
+            let files = iter::repeat_n(PathBuf::from("/opt/x.jar"), open);
+            let files = files.chain(iter::repeat_n(PathBuf::from("socket:[1]"), 5_000));
+            let arguments = ["java", "-cp", &path, "Main"];
+            let (found, is_whole) = find(&view, &arguments, files, Some(Path::new("/srv")), &mut Cache::default());
+            assert_eq!(found.len(), 1);
+            is_whole
+        };
+        assert!(is_whole(10, 23));
+        assert!(!is_whole(10, 24));
+        assert!(!is_whole(11, 0));
     }
 
     #[test]

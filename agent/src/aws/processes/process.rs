@@ -91,8 +91,8 @@ impl Library {
     }
 }
 
-/// A text of another process for output: no control characters, and no longer than 256 characters.
-pub(super) fn printable(text: &str) -> String {
+/// A text of a process or of a file of a user, for output: no control characters, and no longer than 256 characters.
+pub(in crate::aws) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(LONGEST).collect()
 }
 

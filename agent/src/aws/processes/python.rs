@@ -8,6 +8,8 @@ use super::process::{Found, Library, printable};
 use super::view::{View, absolute};
 use crate::assess::sdk::Sdk;
 
+/// More versions of Python are not looked for below one prefix.
+const MOST_VERSIONS: usize = 64;
 /// A larger `pyvenv.cfg` is none.
 const LARGEST_SETTINGS: u64 = 64 * 1024;
 
@@ -69,11 +71,12 @@ pub fn find_cli(view: &View, executable: &Path) -> Option<Found> {
 fn botocore(view: &View, packages: &Path) -> Option<Found> {
     let folder = packages.join("botocore");
     view.is_dir(&folder).then(|| {
-        let versions = view.list(packages);
-        let version = versions.iter().find_map(|name| name.strip_prefix("botocore-")?.strip_suffix(".dist-info"));
+        let version = view
+            .list(packages)
+            .find_map(|name| Some(name.strip_prefix("botocore-")?.strip_suffix(".dist-info")?.to_owned()));
         Found {
             library: Library::Sdk(Sdk::Botocore),
-            version: version.map(printable),
+            version: version.as_deref().map(printable),
             evidence: printable(&folder.to_string_lossy()),
         }
     })
@@ -123,8 +126,8 @@ fn below(view: &View, prefix: &Path, executable: Option<&Path>) -> Vec<PathBuf> 
     let is_right = |folder: &str| name.is_none_or(|name| folder == name || folder == "python3");
     let mut folders = Vec::new();
     for library in ["lib", "lib64", "local/lib"].map(|library| prefix.join(library)) {
-        let versions = view.list(&library).into_iter();
-        for version in versions.filter(|folder| folder.starts_with("python") && is_right(folder)) {
+        let versions = view.list(&library).filter(|folder| folder.starts_with("python") && is_right(folder));
+        for version in versions.take(MOST_VERSIONS) {
             folders.extend(["site-packages", "dist-packages"].map(|packages| library.join(&version).join(packages)));
         }
     }

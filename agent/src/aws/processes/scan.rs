@@ -16,8 +16,14 @@ use crate::assess::sdk::Sdk;
 
 /// More processes are not looked at.
 const MOST: usize = 4_096;
-/// More of a command line, an environment or a list of mapped files is not read.
-const LONGEST: u64 = 4 * 1024 * 1024;
+/// More of a command line or an environment is not read: one argument is no longer, but for its last byte.
+const LONGEST: usize = 128 * 1024;
+/// More of a list of mapped files is not read.
+const LONGEST_MAPS: usize = 256 * 1024;
+/// More arguments are not looked at.
+const MOST_ARGUMENTS: usize = 4_096;
+/// More libraries of one process are not told.
+const MOST_FOUND: usize = 64;
 /// This program, which holds the marks of all SDKs and signs by what it reads for each request anew.
 const OURSELVES: &str = "skewguard";
 
@@ -41,13 +47,29 @@ pub enum ProcessError {
 /// All processes with a program, in the order of their numbers. `root` is `/` but in tests. What cannot be read is left out
 /// of a process, and what ends meanwhile is left out of the list. This reads files, and may take seconds the first time.
 pub fn scan(root: &Path, cache: &mut Cache) -> Vec<Process> {
+    let mut processes = Vec::new();
+    each(root, cache, |process| processes.push(process));
+    processes
+}
+
+/// Hands over what [`scan`] lists, holding one process at a time, and says whether those are all processes of this host: it
+/// may hide some, or have too many.
+pub fn each(root: &Path, cache: &mut Cache, mut take: impl FnMut(Process)) -> bool {
     cache.begin();
     let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
     let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
-    let processes = pids.into_iter().take(MOST).filter_map(|pid| look(root, pid, cache).ok()).collect();
+    // The first process never ends: only where those of others are hidden is there none.
+    let mut are_all = pids.first() == Some(&1) && pids.len() <= MOST;
+    for pid in pids.into_iter().take(MOST) {
+        match look(root, pid, cache) {
+            Ok(process) => take(process),
+            Err(ProcessError::Denied(_)) => are_all = false,
+            Err(ProcessError::NotFound(_) | ProcessError::NoProgram(_)) => {}
+        }
+    }
     cache.end();
-    processes
+    are_all
 }
 
 /// One process.
@@ -64,27 +86,37 @@ pub fn one(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessE
 
 fn look(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessError> {
     let view = View::new(root, pid);
-    let line = view.read("cmdline", LONGEST).map_err(|error| match error.kind() {
+    let (line, is_line_whole) = view.read("cmdline", LONGEST).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => ProcessError::Denied(pid),
         _ => ProcessError::NotFound(pid),
     })?;
     let line = String::from_utf8_lossy(&line);
-    let arguments: Vec<&str> = line.split_terminator('\0').collect();
+    let mut rest = line.split_terminator('\0');
+    let arguments: Vec<&str> = rest.by_ref().take(MOST_ARGUMENTS).collect();
+    let is_line_whole = is_line_whole && rest.next().is_none();
     if arguments.iter().all(|argument| argument.is_empty()) {
         return Err(ProcessError::NoProgram(pid));
     }
-    let (environment, hints) = view.read("environ", LONGEST).map(|bytes| Environment::read(&bytes)).ok().unzip();
+    let environ = view.read("environ", LONGEST).ok();
+    let is_environment_whole = environ.as_ref().is_some_and(|(_, is_whole)| *is_whole);
+    let (environment, hints) = environ.map(|(bytes, is_whole)| Environment::read(entries(&bytes, is_whole))).unzip();
     let hints = hints.unwrap_or_default();
     let mut properties = java::properties(arguments.iter().copied());
     properties.extend(&hints.properties);
     let (found, is_whole) = libraries(&view, &arguments, &hints, cache);
-    let is_partial = !is_whole || environment.is_none();
+    let is_partial = !(is_whole && is_line_whole && is_environment_whole) || hints.is_cut;
     Ok(Process { pid, command: command(&view, &arguments), found, environment, properties, is_partial })
+}
+
+/// The variables in what was read of an environment: where it was cut, the last one may be as well.
+fn entries(bytes: &[u8], is_whole: bool) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == 0).filter(|_| !is_whole).unwrap_or(bytes.len());
+    bytes.get(..end).unwrap_or_default()
 }
 
 /// The name that the kernel gives it, or else that of its executable.
 fn command(view: &View, arguments: &[&str]) -> String {
-    let given = view.read("comm", 64).ok().map(|name| String::from_utf8_lossy(&name).trim_end().to_owned());
+    let given = view.read("comm", 64).ok().map(|(name, _)| String::from_utf8_lossy(&name).trim_end().to_owned());
     let name = given.or_else(|| arguments.first().map(|program| file_name(Path::new(program)).to_owned()));
     printable(&name.unwrap_or_default())
 }
@@ -93,13 +125,12 @@ fn command(view: &View, arguments: &[&str]) -> String {
 fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) -> (Vec<Found>, bool) {
     let executable = view.link("exe").ok();
     let working_directory = view.link("cwd").ok();
-    let maps = view.read("maps", LONGEST).ok();
-    let mapped: Vec<PathBuf> = maps.iter().flat_map(|maps| mapped(maps)).collect();
-    let is_readable = executable.is_some() && maps.is_some();
+    let (mapped, are_all_mapped) = mapped(view);
+    let is_readable = executable.is_some() && are_all_mapped;
     let started = arguments.first().map_or(Path::new(""), Path::new);
     let program = file_name(executable.as_deref().unwrap_or(started));
     let has = |name: &str| mapped.iter().any(|file| file_name(file).starts_with(name));
-    let (found, is_whole) = if program == OURSELVES {
+    let (mut found, is_whole) = if program == OURSELVES {
         (Vec::new(), true)
     } else if python::is_interpreter(program) {
         let interpreter = Interpreter {
@@ -111,8 +142,8 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
         };
         (python::find(view, &interpreter).into_iter().collect(), true)
     } else if program == "java" || has("libjvm.so") {
-        let files: Vec<PathBuf> = mapped.iter().cloned().chain(view.open_files()).collect();
-        java::find(view, arguments, &files, working_directory.as_deref(), cache)
+        let files = mapped.into_iter().chain(view.open_files());
+        java::find(view, arguments, files, working_directory.as_deref(), cache)
     } else if matches!(program, "node" | "nodejs" | "bun") {
         node::find(view, arguments, working_directory.as_deref(), cache)
     } else {
@@ -121,7 +152,9 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
         let (native, is_whole) = native(view, executable.as_deref(), &mapped, cache);
         (cli.into_iter().chain(embedded).chain(native).collect(), is_whole)
     };
-    (found, is_whole && is_readable)
+    let are_all_kept = found.len() <= MOST_FOUND;
+    found.truncate(MOST_FOUND);
+    (found, is_whole && is_readable && are_all_kept)
 }
 
 /// What an executable holds, and the libraries of C++ that it has loaded.
@@ -143,12 +176,16 @@ fn native(view: &View, executable: Option<&Path>, mapped: &[PathBuf], cache: &mu
     (found, is_whole)
 }
 
-/// The files of `/proc/PID/maps`, each once.
-fn mapped(maps: &[u8]) -> BTreeSet<PathBuf> {
-    let lines = maps.split(|byte| *byte == b'\n');
-    // The path is the last of six columns, and the only one with a slash in front.
-    let paths = lines.filter_map(|line| line.get(line.windows(2).position(|pair| pair == b" /")? + 1..));
-    paths.map(|path| PathBuf::from(String::from_utf8_lossy(path).into_owned())).collect()
+/// The files of `/proc/PID/maps`, each once, and whether those are all.
+fn mapped(view: &View) -> (Vec<PathBuf>, bool) {
+    let mut files = BTreeSet::new();
+    let read = view.lines("maps", LONGEST_MAPS, |line| {
+        // The path is the last of six columns, and the only one with a slash in front.
+        let begin = line.windows(2).position(|pair| pair == b" /").map(|at| at + 1);
+        let path = begin.and_then(|begin| line.get(begin..));
+        files.extend(path.map(|path| PathBuf::from(String::from_utf8_lossy(path).into_owned())));
+    });
+    (files.into_iter().collect(), read.unwrap_or(false))
 }
 
 fn file_name(path: &Path) -> &str {
@@ -163,6 +200,7 @@ mod tests {
 
     use super::*;
     use crate::aws::processes::process::sdks_in_use;
+    use crate::aws::processes::watch::in_use;
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -302,6 +340,52 @@ mod tests {
         host.process(8, "/usr/bin/other", &["other"], &[]);
         let libraries = told(&host.scan());
         assert_eq!((libraries[0].1.len(), libraries[1].1.len()), (0, 2));
+    }
+
+    #[test]
+    fn what_a_process_has_without_end_is_cut_and_says_so() {
+        let host = Host::new();
+        host.file("usr/bin/app", "\u{7f}ELF");
+        let partial = |name: &str, content: &[u8]| {
+            let _ = fs::remove_dir_all(host.0.path().join("proc"));
+            host.process(7, "/usr/bin/app", &["app"], &[]);
+            host.file(&format!("proc/7/{name}"), content);
+            one(host.0.path(), 7, &mut Cache::default()).unwrap()
+        };
+        let (line, variables) = (b"app\0".to_vec(), b"AWS_REGION=a\0".to_vec());
+        let nulls = |count| vec![0; count];
+        for (name, fits, too_much) in [
+            ("cmdline", [line.clone(), nulls(MOST_ARGUMENTS - 1)], [line.clone(), nulls(MOST_ARGUMENTS)]),
+            ("cmdline", [line.clone(), vec![b'x'; LONGEST - 4]], [line, vec![b'x'; LONGEST]]),
+            ("environ", [variables.clone(), nulls(LONGEST - 13)], [variables.clone(), nulls(LONGEST)]),
+            ("maps", [b"\n".to_vec(), vec![b'\n'; LONGEST_MAPS - 1]], [vec![], vec![b'\n'; LONGEST_MAPS + 1]]),
+            ("environ", [b"PYTHONPATH=".to_vec(), vec![b':'; 1_023]], [b"PYTHONPATH=".to_vec(), vec![b':'; 1_024]]),
+        ] {
+            assert!(!partial(name, &fits.concat()).is_partial, "{name}");
+            assert!(partial(name, &too_much.concat()).is_partial, "{name}");
+        }
+        let cut = [variables, b"AWS_PROFILE=".to_vec(), vec![b'w'; LONGEST]].concat();
+        let environment = partial("environ", &cut).environment.unwrap();
+        assert_eq!((environment.value("AWS_REGION"), environment.has("AWS_PROFILE")), (Some("a"), false));
+    }
+
+    #[test]
+    fn which_sdks_run_is_known_for_certain_only_if_every_process_is_seen_in_full() {
+        let host = Host::new();
+        host.file("usr/bin/goapp", "\u{7f}ELF .. /github.com/aws/aws-sdk-go-v2@v1.30.3/aws/config.go ..");
+        let seen = || {
+            let seen = in_use(host.0.path(), &mut Cache::default());
+            (seen.sdks, seen.is_whole)
+        };
+        let go = || BTreeSet::from([Sdk::GoV2Legacy]);
+        host.process(7, "/usr/bin/goapp", &["goapp"], &[]);
+        assert_eq!(seen(), (go(), false), "the first process is hidden, and so are others");
+        host.process(1, "/usr/bin/goapp", &["init"], &[]);
+        host.process(2, "", &[], &[]);
+        host.process(std::process::id(), "/usr/bin/gone", &["skewguard"], &[]);
+        assert_eq!(seen(), (go(), true), "neither the kernel nor this agent counts");
+        host.process(8, "/usr/bin/gone", &["gone"], &[]);
+        assert_eq!(seen(), (go(), false));
     }
 
     #[test]

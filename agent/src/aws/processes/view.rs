@@ -1,12 +1,16 @@
 //! A process as `/proc` shows it, and the files that it sees.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 /// More of a folder is not listed.
 const MOST_ENTRIES: usize = 4_096;
+/// The longest path in bytes that the kernel takes, `PATH_MAX`: at a longer one there is nothing.
+const LONGEST_PATH: usize = 4_096;
+/// How much of a file is read at once.
+const BUFFER: usize = 8 * 1024;
 
 /// One process.
 pub struct View {
@@ -24,14 +28,35 @@ impl View {
         Self { folder, base }
     }
 
-    /// The first `limit` bytes of a file of its folder in `/proc`.
+    /// The first `limit` bytes of a file of its folder in `/proc`, and whether they are all.
     ///
     /// # Errors
     /// Those of opening and reading it, such as permission denied for what belongs to another user.
-    pub fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    pub fn read(&self, name: &str, limit: usize) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
-        File::open(self.folder.join(name))?.take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        File::open(self.folder.join(name))?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        let is_whole = bytes.len() <= limit;
+        bytes.truncate(limit);
+        Ok((bytes, is_whole))
+    }
+
+    /// Hands over the lines in the first `limit` bytes of a file of its folder in `/proc`, and says whether they are all.
+    /// One line is held at a time, and one that the limit cuts is left out.
+    ///
+    /// # Errors
+    /// Those of opening and reading it.
+    pub fn lines(&self, name: &str, limit: usize, mut take: impl FnMut(&[u8])) -> io::Result<bool> {
+        let file = File::open(self.folder.join(name))?;
+        let mut file = BufReader::with_capacity(BUFFER, file.take(limit as u64 + 1));
+        let (mut line, mut read) = (Vec::new(), 0);
+        loop {
+            line.clear();
+            read += file.read_until(b'\n', &mut line)?;
+            if line.is_empty() || read > limit {
+                return Ok(read <= limit);
+            }
+            take(line.strip_suffix(b"\n").unwrap_or(&line));
+        }
     }
 
     /// Where a link of its folder in `/proc` leads, as the process sees it.
@@ -45,10 +70,10 @@ impl View {
         Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(target))
     }
 
-    /// The files that it holds open.
-    pub fn open_files(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(self.folder.join("fd")) else { return Vec::new() };
-        entries.flatten().take(MOST_ENTRIES).filter_map(|entry| fs::read_link(entry.path()).ok()).collect()
+    /// The files that it holds open, one by one.
+    pub fn open_files(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let entries = fs::read_dir(self.folder.join("fd")).into_iter().flatten().flatten();
+        entries.take(MOST_ENTRIES).filter_map(|entry| fs::read_link(entry.path()).ok())
     }
 
     /// Where a path of the process is for us.
@@ -63,11 +88,10 @@ impl View {
         self.path(path).is_dir()
     }
 
-    /// The names in a folder of the process; none where it cannot be read.
-    pub fn list(&self, path: &Path) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path(path)) else { return Vec::new() };
-        let names = entries.flatten().take(MOST_ENTRIES).map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.collect()
+    /// The names in a folder of the process, one by one; none where it cannot be read.
+    pub fn list(&self, path: &Path) -> impl Iterator<Item = String> + use<> {
+        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
+        entries.take(MOST_ENTRIES).map(|entry| entry.file_name().to_string_lossy().into_owned())
     }
 
     /// Opens a regular file of the process.
@@ -84,8 +108,16 @@ impl View {
     }
 }
 
-/// The path without `.` and `..`, made absolute by the working directory.
+/// Whether the kernel takes a path of this length.
+pub fn is_path(path: &Path) -> bool {
+    path.as_os_str().len() < LONGEST_PATH
+}
+
+/// The path without `.` and `..`, made absolute by the working directory; `None` for one that is too long to be any.
 pub fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf> {
+    if !is_path(path) {
+        return None;
+    }
     let path = if path.is_absolute() { path.to_owned() } else { working_directory?.join(path) };
     let mut whole = PathBuf::from("/");
     for part in path.components() {
@@ -97,7 +129,7 @@ pub fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf
             Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
         }
     }
-    Some(whole)
+    is_path(&whole).then_some(whole)
 }
 
 #[cfg(test)]
@@ -136,5 +168,27 @@ mod tests {
         assert_eq!(at("../../../x", Some("/srv/app")), Some(PathBuf::from("/x")));
         assert_eq!(at("/opt/./x", None), Some(PathBuf::from("/opt/x")));
         assert_eq!(at("x", None), None);
+        let long = "x/".repeat(2_000);
+        assert!(at(&long, Some("/srv/app")).is_some());
+        assert_eq!(at(&long, Some(&format!("/{long}"))), None, "longer than any path");
+    }
+
+    #[test]
+    fn what_is_read_ends_at_the_limit_and_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("proc/7")).unwrap();
+        fs::write(root.path().join("proc/7/maps"), "one\ntwo\nthree").unwrap();
+        let view = View::new(root.path(), 7);
+        let lines = |limit| {
+            let mut lines = Vec::new();
+            let is_whole = view.lines("maps", limit, |line| lines.push(String::from_utf8_lossy(line).into_owned()));
+            (lines.join(" "), is_whole.unwrap())
+        };
+        assert_eq!(lines(100), ("one two three".to_owned(), true));
+        assert_eq!(lines(13), ("one two three".to_owned(), true));
+        assert_eq!(lines(12), ("one two".to_owned(), false));
+        assert_eq!(lines(8), ("one two".to_owned(), false));
+        assert_eq!(view.read("maps", 13).unwrap(), (b"one\ntwo\nthree".to_vec(), true));
+        assert_eq!(view.read("maps", 3).unwrap(), (b"one".to_vec(), false));
     }
 }
