@@ -182,11 +182,13 @@ impl Machine {
 
     /// Takes note that the host slept for `by`: that does not count for alerts that pend, and much of what findings rest on
     /// is worth nothing until it is measured again.
-    pub fn slept(&mut self, by: Span) {
+    ///
+    /// A process that was killed right after the sleep has counted it as its own absence: no time lies ahead of `now`.
+    pub fn slept(&mut self, by: Span, now: BootTime) {
         for alert in self.alerts.values_mut() {
             alert.carried = true;
             if let State::Pending { since } = &mut alert.state {
-                *since = since.plus(by);
+                *since = since.plus(by).min(now);
             }
         }
     }
@@ -400,7 +402,7 @@ mod tests {
         let found = [finding(Some(Severity::Warning), Severity::Warning, 10)];
         let mut before = Machine::new(Duration::from_secs(1_000));
         before.step(&found, moment(0.0), settled);
-        before.slept(Span::from_seconds(100.0));
+        before.slept(Span::from_seconds(100.0), BootTime::from_seconds(106.0));
         assert_eq!(before.step(&found, moment(106.0), settled), []);
         let now = BootTime::from_seconds(206.0);
         let resume = |away| Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
@@ -408,5 +410,9 @@ mod tests {
         assert_eq!(after.step(&found, moment(209.9), settled), []);
         assert_eq!(told(&after.step(&found, moment(210.0), settled)), [(Change::Firing, Severity::Warning)]);
         assert_eq!(resume(None).alerts().count(), 0, "after another boot it begins again");
+        // The absence was a sleep, of which the next process learns as well: it does not count twice.
+        let mut twice = resume(Some(Span::from_seconds(100.0)));
+        twice.slept(Span::from_seconds(100.0), now);
+        assert_eq!(told(&twice.step(&found, moment(216.0), settled)), [(Change::Firing, Severity::Warning)]);
     }
 }

@@ -217,7 +217,8 @@ pub const fn renew(provider: Provider) -> &'static str {
 /// read is no outage for anybody else.
 fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
     let outage = facts.failure.as_ref().filter(|outage| rule.enabled && outage.failures >= FAILURES)?;
-    let is_of_agent = outage.reason.concerns_reader_alone();
+    // SDKs know nothing of the keys by which tools say when a profile expires.
+    let is_of_agent = outage.reason.concerns_reader_alone() || facts.provider == Provider::SharedFile;
     let critical = !is_of_agent && rule.critical.is_some_and(|level| outage.lasting >= Span::from_duration(level));
     let severity = if critical { Severity::Critical } else { Severity::Warning };
     let effect = match (is_of_agent, facts.provider) {

@@ -45,10 +45,11 @@ impl Rotation {
         if self.intervals.len() < HABIT { None } else { self.intervals.iter().max().copied() }
     }
 
-    /// Whether a credential that was replaced `age` ago should have been replaced again: after twice the longest interval
-    /// of late.
-    pub fn is_overdue(&self, age: Span) -> bool {
-        self.habit().is_some_and(|habit| age > habit.plus(habit).plus(SLACK))
+    /// Whether a credential that was replaced `age` ago, and lives for `whole` where that is known, should have been replaced
+    /// again: after twice the longest interval of late, and half of its life.
+    pub fn is_overdue(&self, age: Span, whole: Option<Span>) -> bool {
+        let is_young = whole.is_some_and(|whole| age < whole.half());
+        !is_young && self.habit().is_some_and(|habit| age > habit.plus(habit).plus(SLACK))
     }
 }
 
@@ -85,10 +86,12 @@ mod tests {
     #[test]
     fn twice_the_habit_is_overdue_and_without_a_habit_nothing_is() {
         let hourly = rotated_at(&[0, 1, 2, 3]);
-        assert!(!hourly.is_overdue(hours(2)));
-        assert!(!hourly.is_overdue(hours(2).plus(SLACK)));
-        assert!(hourly.is_overdue(hours(3)));
-        assert!(!rotated_at(&[0, 1]).is_overdue(hours(100)));
+        assert!(!hourly.is_overdue(hours(2), None));
+        assert!(!hourly.is_overdue(hours(2).plus(SLACK), None));
+        assert!(hourly.is_overdue(hours(3), None));
+        assert!(hourly.is_overdue(hours(3), Some(hours(6))));
+        assert!(!hourly.is_overdue(hours(3), Some(hours(12))), "an instance that was often given another role");
+        assert!(!rotated_at(&[0, 1]).is_overdue(hours(100), None));
     }
 
     proptest! {
@@ -105,7 +108,7 @@ mod tests {
                 rotation.observe(now);
             }
             let slowest = intervals.iter().rev().take(REMEMBERED).max().copied().unwrap() as f64;
-            prop_assert!(!rotation.is_overdue(Span::from_seconds(slowest * part)));
+            prop_assert!(!rotation.is_overdue(Span::from_seconds(slowest * part), None));
         }
 
         #[test]

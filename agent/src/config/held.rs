@@ -9,6 +9,7 @@ use super::locate::Path;
 use super::period::Period;
 use super::raw_credentials as written;
 use super::{default, raw};
+use crate::credentials::named_file::{Pointer, PointerError};
 use crate::credentials::timestamp::Basis;
 
 /// How often files are read: they are small, and near.
@@ -101,10 +102,9 @@ fn file(given: &written::File, at: &Path) -> Result<NamedFile, Fault> {
         (Some(json), None) => {
             let at = at.key("json");
             let pointer = json.pointer.clone();
-            if !pointer.starts_with('/') {
-                let message = "a pointer begins with a slash, such as /Credentials/Expiration (RFC 6901)";
-                return Err(Fault::at(at.key("pointer"), message));
-            }
+            // An empty one is the whole document, which is no expiration.
+            let parsed = if pointer.is_empty() { Err(PointerError::Start) } else { Pointer::parse(&pointer) };
+            parsed.map_err(|error| Fault::at(at.key("pointer"), error.to_string()))?;
             let basis = json.basis.as_ref().map_or(Basis::Server, |basis| basis.0);
             (NamedKind::Json { path: absolute(&json.path, &at.key("path"))?, pointer, basis }, Levels::default())
         }

@@ -6,42 +6,37 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::provider::{Polled, Read};
+use super::provider::{Polled, Provider, Read};
 use crate::vitals::Pulse;
 
 /// Files are near, and each request has its own end. What takes longer hangs, as the home of a user on a server that is
 /// gone.
-const LONGEST: Duration = Duration::from_secs(60);
-/// How long the task may go without a sign of life while it reads.
-const ROUND: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads every `poll`, and whenever `wake` says so, until the mailbox closes.
 pub async fn run<E: From<Polled>>(
+    reader: Box<dyn Read>,
+    poll: Duration,
+    mailbox: mpsc::Sender<E>,
+    wake: Arc<Notify>,
+    pulse: Pulse,
+) {
+    run_within(PATIENCE, reader, poll, mailbox, wake, pulse).await;
+}
+
+async fn run_within<E: From<Polled>>(
+    patience: Duration,
     mut reader: Box<dyn Read>,
     poll: Duration,
     mailbox: mpsc::Sender<E>,
     wake: Arc<Notify>,
     pulse: Pulse,
 ) {
-    let mut hangs = false;
+    let provider = reader.provider();
     loop {
-        pulse.expect(ROUND);
-        match timeout(LONGEST, once(reader.as_mut())).await {
-            Ok(polled) => {
-                hangs = false;
-                if mailbox.send(polled.into()).await.is_err() {
-                    return;
-                }
-            }
-            // What was known before holds.
-            Err(_) if !hangs => {
-                hangs = true;
-                tracing::warn!(
-                    provider = reader.provider().name(),
-                    "credentials cannot be read: their file system hangs"
-                );
-            }
-            Err(_) => {}
+        let polled = patiently(patience, provider, once(reader.as_mut()), &pulse).await;
+        if mailbox.send(polled.into()).await.is_err() {
+            return;
         }
         pulse.expect(poll);
         tokio::select! {
@@ -52,7 +47,78 @@ pub async fn run<E: From<Polled>>(
     }
 }
 
+/// Waits for a reading for as long as it takes, and says once that it hangs. To begin another would only hang as well,
+/// and keep one more thread from its work. What was known before holds meanwhile.
+async fn patiently(
+    patience: Duration,
+    provider: Provider,
+    read: impl Future<Output = Polled>,
+    pulse: &Pulse,
+) -> Polled {
+    let mut hangs = false;
+    tokio::pin!(read);
+    loop {
+        pulse.expect(patience);
+        if let Ok(polled) = timeout(patience, &mut read).await {
+            return polled;
+        }
+        if !hangs {
+            tracing::warn!(provider = provider.name(), "credentials cannot be read: their file system hangs");
+        }
+        hangs = true;
+    }
+}
+
 /// Reads once.
 pub async fn once(reader: &mut dyn Read) -> Polled {
     Polled { provider: reader.provider(), round: reader.read().await }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::super::provider::Round;
+    use super::*;
+    use crate::vitals::Task;
+
+    /// A reader that hangs at its first reading until it is let go.
+    struct Hanging {
+        calls: Arc<AtomicUsize>,
+        go: Arc<Notify>,
+    }
+
+    #[async_trait]
+    impl Read for Hanging {
+        fn provider(&self) -> Provider {
+            Provider::SharedFile
+        }
+
+        async fn read(&mut self) -> Round {
+            if self.calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.go.notified().await;
+            }
+            Round::of(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_hangs_is_waited_for_and_no_other_is_begun() {
+        let (calls, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let reader = Box::new(Hanging { calls: Arc::clone(&calls), go: Arc::clone(&go) });
+        let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
+        let millis = Duration::from_millis;
+        let task =
+            Task::spawn("test", |pulse| run_within(millis(5), reader, millis(1), mailbox, Arc::default(), pulse));
+        // Many times its patience.
+        tokio::time::sleep(millis(100)).await;
+        assert_eq!((calls.load(Ordering::Relaxed), inbox.len()), (1, 0));
+        go.notify_one();
+        for _ in 0..2 {
+            assert_eq!(inbox.recv().await.unwrap().provider, Provider::SharedFile);
+        }
+        task.abort();
+    }
 }

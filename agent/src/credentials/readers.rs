@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::cli_cache::CliCache;
 use super::container::{Container, SetupError};
 use super::environment::Environment;
+use super::lease::Unavailable;
 use super::login_cache::LoginCache;
 use super::named_file::{self, NamedFiles, Pointer};
-use super::provider::{Provider, Read};
+use super::provider::{Provider, Read, Round};
 use super::shared_file::SharedFile;
 use super::sso_cache::SsoCache;
 use super::web_identity::WebIdentity;
@@ -17,10 +20,7 @@ use crate::config::checked::{Config, NamedFile, NamedKind};
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Who reads what the configuration names, in the environment `env`.
-///
-/// # Errors
-/// The environment names an endpoint for containers that cannot be asked.
-pub fn readers(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Box<dyn Read>>, SetupError> {
+pub fn readers(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Vec<Box<dyn Read>> {
     let asked = config.providers();
     let others = &config.other_credentials;
     let homes = || others.homes.clone();
@@ -34,11 +34,11 @@ pub fn readers(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<
     for provider in asked {
         match provider {
             Provider::Imds => {}
-            Provider::Container => {
-                if let Some(container) = Container::from_env(&env, TIMEOUT).transpose()? {
-                    readers.push(Box::new(container));
-                }
-            }
+            Provider::Container => match Container::from_env(&env, TIMEOUT) {
+                Some(Ok(container)) => readers.push(Box::new(container)),
+                Some(Err(error)) => readers.push(Box::new(Nowhere(error))),
+                None => {}
+            },
             Provider::WebIdentity => {
                 if let Some(token) = WebIdentity::from_env(&env) {
                     readers.push(Box::new(token));
@@ -52,7 +52,29 @@ pub fn readers(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<
             Provider::File => readers.push(Box::new(NamedFiles::new(others.files.iter().filter_map(named).collect()))),
         }
     }
-    Ok(readers)
+    readers
+}
+
+/// An endpoint for containers that cannot be asked, which is a finding as any other: SDKs do not ask it either.
+struct Nowhere(SetupError);
+
+#[async_trait]
+impl Read for Nowhere {
+    fn provider(&self) -> Provider {
+        Provider::Container
+    }
+
+    async fn read(&mut self) -> Round {
+        let reason = match self.0 {
+            SetupError::Path => "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not a path",
+            SetupError::Url => "AWS_CONTAINER_CREDENTIALS_FULL_URI is not a url",
+            SetupError::Host => {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI names a host to which no keys may travel by plain http"
+            }
+            SetupError::Http(_) => "no http client can be made",
+        };
+        Round::one(Err(Unavailable::Malformed(reason)), Vec::new())
+    }
 }
 
 /// The file of the configuration, whose pointer was checked there.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Before, Known};
-use crate::clock::time::{BootTime, Span};
+use crate::clock::time::{BootTime, Span, TrueTime};
 use crate::config::checked::Config;
-use crate::credentials::provider::{Polled, Provider};
+use crate::credentials::lease::Unavailable;
+use crate::credentials::provider::{Polled, Provider, Reading};
 
 /// All that expires, by provider and slot.
 pub(super) struct Credentials {
@@ -39,8 +40,10 @@ impl Credentials {
         &self.imds_requests
     }
 
-    /// Takes a round. What a provider does not hand out any more is forgotten: whoever took it away knows.
-    pub(super) fn take(&mut self, Polled { provider, round }: Polled, now: BootTime) {
+    /// Takes a round that was read at `now`, which in truth is `truth` as far as anybody knows. What a provider does not
+    /// hand out any more is forgotten: whoever took it away knows. What stands in a file or a folder that cannot be read is
+    /// not gone, and cannot be read either.
+    pub(super) fn take(&mut self, Polled { provider, mut round }: Polled, now: BootTime, truth: TrueTime) {
         if !self.asked.contains(&provider) {
             return;
         }
@@ -50,6 +53,17 @@ impl Credentials {
                 *count = count.saturating_add(1);
             }
         }
+        let mut within = Vec::new();
+        round.readings.retain(|reading| {
+            let Err(reason) = &reading.result else { return true };
+            let inside = |known: &&Known| known.provider() == provider && is_within(known.slot(), &reading.slot);
+            let before = within.len();
+            within.extend(self.known.iter().filter(inside).map(|known| (known.slot().to_owned(), reason.clone())));
+            before == within.len()
+        });
+        let lost = |(slot, reason): (String, Unavailable)| Reading { slot, result: Err(reason) };
+        let read: BTreeSet<String> = round.readings.iter().map(|reading| reading.slot.clone()).collect();
+        round.readings.extend(within.into_iter().filter(|(slot, _)| !read.contains(slot)).map(lost));
         let slots: BTreeSet<String> = round.readings.iter().map(|reading| reading.slot.clone()).collect();
         self.known.retain(|known| known.provider() != provider || slots.contains(known.slot()));
         for reading in round.readings {
@@ -63,7 +77,7 @@ impl Credentials {
                 self.known.len().saturating_sub(1)
             });
             if let Some(known) = self.known.get_mut(index) {
-                known.take(reading.result, now);
+                known.take(reading.result, now, truth);
             }
         }
         self.known.sort_by(|one, other| one.key().cmp(&other.key()));
@@ -72,9 +86,9 @@ impl Credentials {
     }
 
     /// Takes note that the host slept for `by`, in which nobody could read anything.
-    pub(super) fn slept(&mut self, by: Span) {
-        self.known.iter_mut().for_each(|known| known.slept(by));
-        self.remembered.values_mut().for_each(|before| before.slept(by));
+    pub(super) fn slept(&mut self, by: Span, now: BootTime) {
+        self.known.iter_mut().for_each(|known| known.slept(by, now));
+        self.remembered.values_mut().for_each(|before| before.slept(by, now));
     }
 
     /// Goes on with another configuration, in which `is_kept` says whether what is known of a provider holds.
@@ -112,7 +126,58 @@ impl Credentials {
     }
 }
 
+/// Whether a slot is something in the file or the folder of another: the only home's has no name, and those of further homes
+/// stand before a colon.
+fn is_within(slot: &str, container: &str) -> bool {
+    slot != container
+        && (container.is_empty() || slot.strip_prefix(container).is_some_and(|rest| rest.starts_with(':')))
+}
+
 /// Whether `subject` is something that `provider` hands out.
 fn is_about(subject: &str, provider: Provider) -> bool {
     subject.split('/').next() == Some(provider.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::time::SystemTime;
+    use crate::config::load::parse;
+    use crate::credentials::lease::Lease;
+    use crate::credentials::provider::Round;
+    use crate::credentials::timestamp::Timestamp;
+
+    fn credentials() -> Credentials {
+        let text = "credentials: { homes: [/home/a, /home/b] }";
+        Credentials::new(&parse(text, std::path::Path::new("credentials.yaml"), &|_| None).unwrap())
+    }
+
+    fn reading(slot: &str) -> Reading {
+        let expiration = Some(Timestamp::Local(SystemTime::from_seconds(1e9)));
+        let lease = Lease { identity: slot.to_owned(), code: None, kind: None, last_updated: None, expiration };
+        Reading { slot: slot.to_owned(), result: Ok(lease) }
+    }
+
+    fn round(credentials: &mut Credentials, readings: Vec<Reading>) -> Vec<(String, bool)> {
+        let polled = Polled { provider: Provider::SharedFile, round: Round::of(readings) };
+        credentials.take(polled, BootTime::ZERO, TrueTime::ZERO);
+        credentials.iter().map(|known| (known.subject(), known.is_read())).collect()
+    }
+
+    fn told(slots: &[(&str, bool)]) -> Vec<(String, bool)> {
+        slots.iter().map(|(slot, is_read)| ((*slot).to_owned(), *is_read)).collect()
+    }
+
+    #[test]
+    fn what_stands_in_a_file_that_cannot_be_read_is_not_gone() {
+        let mut credentials = credentials();
+        let denied = |slot: &str| Reading { slot: slot.to_owned(), result: Err(Unavailable::Denied) };
+        let all = [("shared-file/b:night", true), ("shared-file/day", true)];
+        assert_eq!(round(&mut credentials, vec![reading("day"), reading("b:night")]), told(&all));
+        assert_eq!(round(&mut credentials, vec![denied(""), reading("b:night")]), told(&all), "the lease holds");
+        assert_eq!(round(&mut credentials, vec![reading("day"), denied("b")]), told(&all));
+        assert_eq!(round(&mut credentials, vec![reading("day")]), told(&all[1..]), "somebody took it away");
+        assert_eq!(round(&mut credentials, vec![]), []);
+        assert_eq!(round(&mut credentials, vec![denied("")]), told(&[("shared-file", false)]));
+    }
 }

@@ -1,5 +1,7 @@
 //! What goes into the engine, and what comes out beside the snapshot.
 
+use std::collections::BTreeSet;
+
 use crate::alert::machine::Transition;
 use crate::assess::sdk::Sdk;
 use crate::aws::processes::watch::InUse;
@@ -23,8 +25,13 @@ pub enum Event {
     Ntp(Polled),
     /// Credentials were read, or could not be.
     Credential(provider::Polled),
-    /// The SDKs that run on this host, as far as can be told; empty where nothing can.
-    Sdks(Vec<Sdk>),
+    /// The SDKs that run on this host, as far as can be told.
+    Sdks {
+        /// Those that were found.
+        sdks: BTreeSet<Sdk>,
+        /// Whether no other can be there.
+        is_whole: bool,
+    },
     /// The instance metadata service said what host this is.
     Host(HostIdentity),
     /// The state of a destination changed.
@@ -44,8 +51,8 @@ impl From<provider::Polled> for Event {
 }
 
 impl From<InUse> for Event {
-    fn from(InUse(sdks): InUse) -> Self {
-        Self::Sdks(sdks.into_iter().collect())
+    fn from(InUse { sdks, is_whole }: InUse) -> Self {
+        Self::Sdks { sdks, is_whole }
     }
 }
 

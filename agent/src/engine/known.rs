@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::assess::credential_findings::{CredentialFacts, Outage};
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
-use crate::assess::rotation::Rotation;
+use crate::assess::rotation::{PROMISE, Rotation};
 use crate::assess::sdk::Sdk;
 use crate::clock::time::{BootTime, Reading, Span, TrueTime, rfc3339};
 use crate::config::checked::Levels;
 use crate::credentials::lease::{Lease, Unavailable};
 use crate::credentials::provider::{Provider, Renewal};
-use crate::credentials::timestamp::Timestamp;
+use crate::credentials::timestamp::{Basis, Timestamp};
 use crate::snapshot;
 
 /// What had expired for longer than this when it was first seen is not in use any more.
@@ -26,6 +26,8 @@ pub(super) struct Known {
     lease: Option<Lease>,
     /// When the expiration of the lease was first seen.
     seen: BootTime,
+    /// Whether it had expired so long ago by then that nobody uses it any more.
+    is_abandoned: bool,
     /// Whether the host slept since the lease was read, so that it may well have been rotated.
     is_stale: bool,
     failure: Option<Failure>,
@@ -50,6 +52,9 @@ pub(super) struct Before {
     /// How often it was replaced.
     #[serde(default)]
     rotation: Rotation,
+    /// The expiration that it had while somebody used it, in nanoseconds since the Unix epoch.
+    #[serde(default)]
+    used_until: Option<i64>,
 }
 
 impl Before {
@@ -61,16 +66,16 @@ impl Before {
     }
 
     /// Takes note that the host slept for `by`.
-    pub(super) fn slept(&mut self, by: Span) {
+    pub(super) fn slept(&mut self, by: Span, now: BootTime) {
         if let Some((since, _)) = &mut self.outage {
-            *since = since.plus(by);
+            *since = since.plus(by).min(now);
         }
     }
 
     /// The same without an outage: another boot of the host, or nobody was told of it.
     #[must_use]
     pub(super) fn without_outage(self) -> Self {
-        Self { had_role: false, outage: None, rotation: self.rotation }
+        Self { had_role: false, outage: None, ..self }
     }
 }
 
@@ -82,8 +87,9 @@ pub(super) struct Assessed {
     pub(super) lifetime: Option<Lifetime>,
     offset: Option<Span>,
     is_overdue: bool,
-    is_abandoned: bool,
     age: Option<Span>,
+    /// What passed since it was replaced, as far as anybody knows.
+    unchanged: Option<Span>,
 }
 
 impl Known {
@@ -93,6 +99,7 @@ impl Known {
             slot,
             lease: None,
             seen: BootTime::ZERO,
+            is_abandoned: false,
             is_stale: false,
             failure: None,
             before: Before::default(),
@@ -131,6 +138,7 @@ impl Known {
             had_role: self.had_role(),
             outage: outage.map(|failure| (failure.since, failure.count)).or(self.before.outage),
             rotation: self.rotation.clone(),
+            used_until: self.expiration().filter(|_| !self.is_abandoned).or(self.before.used_until),
         }
     }
 
@@ -146,22 +154,28 @@ impl Known {
     }
 
     /// Takes note that the host slept for `by`, in which nobody could read anything.
-    pub(super) fn slept(&mut self, by: Span) {
+    pub(super) fn slept(&mut self, by: Span, now: BootTime) {
         self.is_stale = true;
         if let Some(failure) = &mut self.failure {
-            failure.since = failure.since.plus(by);
+            failure.since = failure.since.plus(by).min(now);
         }
-        self.before.slept(by);
+        self.before.slept(by, now);
     }
 
-    pub(super) fn take(&mut self, result: Result<Lease, Unavailable>, now: BootTime) {
+    /// Takes what was read at `now`, which in truth is `truth` as far as anybody knows.
+    pub(super) fn take(&mut self, result: Result<Lease, Unavailable>, now: BootTime, truth: TrueTime) {
         match result {
             Ok(lease) => {
-                if let Some(Timestamp::Server(updated)) = lease.last_updated {
+                // Where nobody says when it was issued, a later end tells that it was replaced.
+                if let Some(updated) = lease.last_updated.filter(|at| at.basis() == Basis::Server).or(lease.expiration)
+                {
                     self.rotation.observe(updated.nanos());
                 }
                 if self.lease.as_ref().is_none_or(|known| known.expiration != lease.expiration) {
                     self.seen = now;
+                    let end = lease.expiration.map(Timestamp::nanos).filter(|end| self.before.used_until != Some(*end));
+                    let is_long_past = |end: i64| TrueTime::from_nanos(end).since(truth) < ABANDONED;
+                    self.is_abandoned = self.provider == Provider::SharedFile && end.is_some_and(is_long_past);
                 }
                 self.lease = Some(lease);
                 self.is_stale = false;
@@ -170,6 +184,8 @@ impl Known {
             }
             Err(reason) => {
                 let (since, count) = match &self.failure {
+                    // A host without a role had nothing to lose until now.
+                    Some(_) if self.has_no_role() => (now, 0),
                     Some(failure) => (failure.since, failure.count),
                     None => self.before.outage.unwrap_or((now, 0)),
                 };
@@ -190,22 +206,28 @@ impl Known {
         let sdks = if self.provider.is_refreshed_by_sdks() { sdks } else { &[] };
         let lifetime = expiration.map(|end| Lifetime::of((issued, end), now, true_now, skew, sdks));
         let age = issued.and_then(|issued| issued.remaining(now, true_now)).map(|left| Span::ZERO.minus(left));
-        let remaining = lifetime.as_ref().map(|lifetime| lifetime.remaining.unwrap_or(lifetime.remaining_local));
-        // What was left of it when it was first seen.
-        let at_first = remaining.map(|remaining| remaining.plus(now.boot.since(self.seen)));
+        let whole = lifetime.as_ref().and_then(|lifetime| lifetime.whole);
+        let unchanged = age.or_else(|| self.lease.as_ref().map(|_| now.boot.since(self.seen)));
+        let is_overdue = |unchanged| self.rotation.is_overdue(unchanged, whole);
         Assessed {
             offset: skew.map(|skew| skew.offset.span()),
+            // What cannot be read may well have been rotated.
             is_overdue: self.provider.renewal() == Renewal::Platform
-                && age.is_some_and(|age| self.rotation.is_overdue(age)),
-            is_abandoned: self.provider == Provider::SharedFile && at_first.is_some_and(|left| left < ABANDONED),
+                && self.failure.is_none()
+                && unchanged.is_some_and(is_overdue),
             lifetime,
             age,
+            unchanged,
         }
     }
 
     /// What findings rest on. `levels` are those that the configuration has for this one alone.
     pub(super) fn facts<'a>(&'a self, assessed: &'a Assessed, levels: Levels, now: BootTime) -> CredentialFacts<'a> {
-        let is_watched = !assessed.is_abandoned && self.provider.renewal() != Renewal::OnUse;
+        let is_renewed_at_use = self.provider.renewal() == Renewal::OnUse;
+        let is_watched = !self.is_abandoned && !is_renewed_at_use;
+        // What its tool writes there is its own business, as long as the agent may look.
+        let is_told =
+            |failure: &&Failure| !self.has_no_role() && (!is_renewed_at_use || failure.reason.concerns_reader_alone());
         CredentialFacts {
             provider: self.provider,
             subject: self.subject(),
@@ -213,8 +235,8 @@ impl Known {
             lifetime: assessed.lifetime.as_ref().filter(|_| !self.is_stale && is_watched),
             levels,
             offset: assessed.offset.unwrap_or(Span::ZERO),
-            overdue: assessed.age.filter(|_| assessed.is_overdue && !self.is_stale).zip(self.rotation.habit()),
-            failure: self.failure.as_ref().filter(|_| !self.has_no_role()).map(|failure| Outage {
+            overdue: assessed.unchanged.filter(|_| assessed.is_overdue && !self.is_stale).zip(self.rotation.habit()),
+            failure: self.failure.as_ref().filter(is_told).map(|failure| Outage {
                 failures: failure.count,
                 lasting: now.since(failure.since),
                 reason: &failure.reason,
@@ -260,6 +282,9 @@ impl Known {
             (None, Some(lifetime)) => Ok(lifetime.clone()),
             (None, None) => return None,
         };
+        if self.is_abandoned {
+            return None;
+        }
         Some((self.provider, self.identity().to_owned(), life))
     }
 
@@ -273,6 +298,7 @@ impl Known {
                 "expired-extended"
             }
             (None, Some(left)) if left <= Span::ZERO => "expired",
+            (None, Some(left)) if left < PROMISE && self.provider.renewal() == Renewal::Platform => "rotation-overdue",
             (None, Some(left)) if self.is_expiring(left, assessed) => "expiring",
             (None, _) if assessed.is_overdue => "rotation-overdue",
             (None, _) => "valid",
@@ -287,6 +313,10 @@ impl Known {
             (Renewal::Kubelet, Some(whole)) => left < SHORTLY.min(whole.scaled(0.15)),
             _ => left < SHORTLY,
         }
+    }
+
+    fn expiration(&self) -> Option<i64> {
+        self.lease.as_ref()?.expiration.map(Timestamp::nanos)
     }
 
     fn identity(&self) -> &str {
@@ -332,7 +362,7 @@ mod tests {
 
     fn read(provider: Provider, lease: Lease, seconds: f64) -> Known {
         let mut known = Known::new(provider, String::new());
-        known.take(Ok(lease), now(seconds).boot);
+        known.take(Ok(lease), now(seconds).boot, truth(seconds));
         known
     }
 
@@ -346,14 +376,23 @@ mod tests {
         let imds = |expires| read(Provider::Imds, lease(Some(0.0), expires), 10.0);
         assert_eq!(state(&imds(6.0 * HOUR), 10.0), "valid");
         assert_eq!(state(&imds(800.0), 10.0), "expiring");
+        assert_eq!(state(&imds(300.0), 10.0), "rotation-overdue", "AWS promises five minutes");
         assert_eq!(state(&imds(5.0), 10.0), "expired-extended");
         assert_eq!(state(&read(Provider::SharedFile, lease(None, 5.0), 10.0), 10.0), "expired");
         let mut gone = imds(6.0 * HOUR);
-        gone.take(Err(Unavailable::NoRole), now(20.0).boot);
+        gone.take(Err(Unavailable::NoRole), now(20.0).boot, truth(20.0));
         assert_eq!(state(&gone, 20.0), "unavailable");
         let mut never = Known::new(Provider::Imds, String::new());
-        never.take(Err(Unavailable::NoRole), now(20.0).boot);
+        for day in 0..3 {
+            never.take(Err(Unavailable::NoRole), now(20.0 + f64::from(day) * 86_400.0).boot, truth(20.0));
+        }
         assert_eq!(state(&never, 20.0), "no-role");
+        // Days without a role are no outage of days.
+        let later = 3.0 * 86_400.0;
+        never.take(Err(Unavailable::Timeout), now(later).boot, truth(later));
+        let assessed = never.assess(now(later), None, None, &[]);
+        let outage = never.facts(&assessed, Levels::default(), now(later).boot).failure.unwrap();
+        assert_eq!((outage.failures, outage.lasting), (1, Span::ZERO));
     }
 
     #[test]
@@ -361,14 +400,15 @@ mod tests {
         let mut known = Known::new(Provider::Imds, String::new());
         for hour in 0..5 {
             let at = f64::from(hour) * HOUR;
-            known.take(Ok(lease(Some(at), at + 6.0 * HOUR)), now(at + 10.0).boot);
+            known.take(Ok(lease(Some(at), at + 6.0 * HOUR)), now(at + 10.0).boot, truth(at + 10.0));
         }
         assert_eq!(state(&known, 5.0 * HOUR), "valid");
-        assert_eq!(state(&known, 6.5 * HOUR), "rotation-overdue");
+        assert_eq!(state(&known, 6.5 * HOUR), "valid", "half of its life is not over");
+        assert_eq!(state(&known, 7.5 * HOUR), "rotation-overdue");
         let mut next = Known::new(Provider::Imds, String::new());
         next.resume(known.memory());
-        next.take(Ok(lease(Some(4.0 * HOUR), 10.0 * HOUR)), now(6.5 * HOUR).boot);
-        assert_eq!(state(&next, 6.5 * HOUR), "rotation-overdue");
+        next.take(Ok(lease(Some(4.0 * HOUR), 10.0 * HOUR)), now(7.5 * HOUR).boot, truth(7.5 * HOUR));
+        assert_eq!(state(&next, 7.5 * HOUR), "rotation-overdue");
     }
 
     #[test]
@@ -379,6 +419,11 @@ mod tests {
         // One that expired while it was watched stays somebody's.
         assert!(is_judged(&read(Provider::SharedFile, lease(None, HOUR), 0.0), 3.0 * day));
         assert!(is_judged(&read(Provider::File, lease(None, -2.0 * day), 0.0), 0.0), "the configuration names it");
+        // So does one that another process watches from then on.
+        let mut next = Known::new(Provider::SharedFile, String::new());
+        next.resume(read(Provider::SharedFile, lease(None, HOUR), 0.0).memory());
+        next.take(Ok(lease(None, HOUR)), now(3.0 * day).boot, truth(3.0 * day));
+        assert!(is_judged(&next, 3.0 * day));
     }
 
     #[test]

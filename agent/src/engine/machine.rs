@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::credentials::Credentials;
 use super::event::{Event, Reaction};
+use super::judged::Judged;
 use crate::alert::machine::{Machine, Moment, Transition};
 use crate::assess::clock_findings::{self, ClockFacts};
 use crate::assess::finding::Finding;
 use crate::assess::limit::{self, Skew, Standing};
-use crate::assess::sdk::Sdk;
 use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::{ClockState, Estimator};
 use crate::clock::filter::Offered;
@@ -37,8 +37,8 @@ pub struct Engine {
     pub(super) estimator: Estimator,
     pub(super) sources: Vec<SourceLog>,
     pub(super) credentials: Credentials,
-    /// The SDKs that run on this host, as far as can be told.
-    pub(super) sdks_in_use: Vec<Sdk>,
+    /// The SDKs that are judged.
+    pub(super) sdks: Judged,
     pub(super) kernel: Option<KernelClock>,
     pub(super) steps: Steps,
     pub(super) alerts: Machine,
@@ -99,7 +99,7 @@ impl Engine {
             estimator: Estimator::new(config.sources.iter().map(witness), now.boot),
             sources: (0..config.sources.len()).map(SourceLog::new).collect(),
             credentials: Credentials::new(&config),
-            sdks_in_use: Vec::new(),
+            sdks: Judged::new(&config),
             kernel: None,
             steps: Steps::default(),
             alerts: Machine::new(config.alerts.repeat),
@@ -130,8 +130,12 @@ impl Engine {
                 self.wants_burst |= slept.is_some();
             }
             Event::Ntp(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
-            Event::Credential(event) => self.credentials.take(event, now.boot),
-            Event::Sdks(sdks) => self.sdks_in_use = sdks,
+            Event::Credential(event) => {
+                let truth = self.estimator.estimate(now.boot).map(|estimate| estimate.anchor.at(now.boot));
+                let truth = truth.unwrap_or(TrueTime::from_nanos(now.system.nanos()));
+                self.credentials.take(event, now.boot, truth);
+            }
+            Event::Sdks { sdks, is_whole } => self.sdks.found(sdks, is_whole, now.boot),
             Event::Host(host) => self.host = Some(host),
             Event::Delivery(delivery) => {
                 let before = self.delivery.get(&delivery.destination).map_or(0, |before| before.delivered);
@@ -204,19 +208,12 @@ impl Engine {
             findings.extend(source_findings::find(&facts, &self.config.alerts));
         }
         for known in self.credentials.iter() {
-            let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks());
+            let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks.all());
             let levels = self.config.levels(known.provider(), known.slot());
             let facts = known.facts(&assessed, levels, now.reading.boot);
             findings.extend(credential_findings::find(&facts, &self.config.alerts));
         }
         findings
-    }
-
-    /// The SDKs whose margin is judged: those that the configuration names, or else those that run here, or else the usual
-    /// ones.
-    pub(super) fn sdks(&self) -> &[Sdk] {
-        let found = self.config.sdks_auto && !self.sdks_in_use.is_empty();
-        if found { &self.sdks_in_use } else { &self.config.sdks }
     }
 
     /// Between two readings of both clocks, system minus boot time changes when, and only when, somebody sets the
@@ -249,8 +246,8 @@ impl Engine {
             return None;
         }
         self.estimator.slept(by, now);
-        self.alerts.slept(by);
-        self.credentials.slept(by);
+        self.alerts.slept(by, now);
+        self.credentials.slept(by, now);
         Some(by)
     }
 

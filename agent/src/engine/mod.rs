@@ -4,6 +4,7 @@
 mod credentials;
 mod event;
 mod image;
+mod judged;
 mod known;
 mod machine;
 mod publish;

@@ -27,7 +27,8 @@ impl Engine {
     /// How far the clock is off, and what is known of the life of all that expires, for those who reason about it.
     pub fn holdings(&self, reading: Reading) -> (Option<Skew>, Vec<Holding>) {
         let now = self.at(reading);
-        let holding = |known: &Known| known.holding(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks()));
+        let holding =
+            |known: &Known| known.holding(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks.all()));
         (now.skew, self.credentials.iter().filter_map(holding).collect())
     }
 
@@ -52,7 +53,9 @@ impl Engine {
             credentials: self
                 .credentials
                 .iter()
-                .filter_map(|known| known.publish(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks())))
+                .filter_map(|known| {
+                    known.publish(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks.all()))
+                })
                 .collect(),
             findings,
             alerts: Vec::new(),

@@ -38,9 +38,19 @@ impl Engine {
         }
         let endpoint = |config: &Config| config.imds.as_ref().map(|imds| imds.endpoint.clone());
         let is_same_imds = endpoint(&before) == endpoint(&self.config);
-        let is_same = before.other_credentials == self.config.other_credentials;
-        let is_kept = |provider| if provider == Provider::Imds { is_same_imds } else { is_same };
+        let (earlier, now) = (&before.other_credentials, &self.config.other_credentials);
+        let is_kept = |provider| match provider {
+            Provider::Imds => is_same_imds,
+            // Their endpoint and their end stand in the environment.
+            Provider::Container | Provider::Environment => true,
+            Provider::WebIdentity => earlier.web_identity == now.web_identity,
+            Provider::SharedFile => (&earlier.homes, &earlier.shared_file) == (&now.homes, &now.shared_file),
+            Provider::SsoCache | Provider::CliCache | Provider::LoginCache => earlier.homes == now.homes,
+            // Each has a name of its own, by which it is known in the next round.
+            Provider::File => true,
+        };
         self.credentials.reload(&self.config, is_kept);
+        self.sdks.reload(&self.config);
         self.alerts.reload(self.config.alerts.repeat);
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartError> {
-        Ok(Self { imds: config.imds.as_ref().map(ImdsClient::new).transpose()?, readers: readers(config, env)? })
+        Ok(Self { imds: config.imds.as_ref().map(ImdsClient::new).transpose()?, readers: readers(config, env) })
     }
 }
 

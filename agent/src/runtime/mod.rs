@@ -62,11 +62,6 @@ pub enum StartError {
     /// The client of the instance metadata service cannot be set up.
     #[error("the client of the instance metadata service cannot be set up: {0}")]
     Imds(#[from] imds::client::SetupError),
-    /// The endpoint for containers cannot be asked.
-    #[error(
-        "the credentials of the container cannot be watched: {0}: mend the variable, or disable credentials.container"
-    )]
-    Container(#[from] crate::credentials::container::SetupError),
     /// The exporters cannot be set up.
     #[error("OTLP cannot be set up: {0}")]
     Otlp(#[from] opentelemetry_otlp::ExporterBuildError),

@@ -94,6 +94,8 @@ struct Run {
     watched: f64,
     /// When the boot grace began, in seconds of `watched`.
     graced: f64,
+    /// When this process began, in seconds of `watched`.
+    begun: f64,
     burst: bool,
     /// Whether the credentials are read before their time.
     reads: bool,
@@ -123,6 +125,7 @@ impl Run {
             last_seen: Causes::new(),
             watched: 0.0,
             graced: 0.0,
+            begun: 0.0,
             burst: false,
             reads: false,
             tick: TICK,
@@ -350,6 +353,7 @@ impl Run {
 
     /// All who are asked are asked again, and causes need their time again to become alerts.
     fn begin_again(&mut self) {
+        self.begun = self.watched;
         (self.burst, self.reads) = (true, true);
         self.causes.clear();
     }
@@ -458,6 +462,7 @@ impl Run {
         is_there("imds out", host.imds_out);
         is_there("expiring", host.remaining() < 900.0 && !host.imds_out);
         is_there("nearly expiring", host.remaining() < 1_100.0);
+        is_there("old", host.remaining() < 3.0 * 3_600.0);
 
         let lasted = |name| self.causes.get(name).copied().unwrap_or(0.0);
         let lately = |name, within: f64| self.last_seen.get(name).is_some_and(|last| watched - last <= within);
@@ -479,7 +484,9 @@ impl Run {
         assert!(
             !knows || lasted("expiring") < IMDS_POLL + PATIENCE || !grace || fires(Kind::CredentialExpiring).is_some()
         );
-        assert!(lasted("sources out") < 900.0 + PATIENCE || fires(Kind::ClockUnverified).is_some());
+        // After a restart each source is asked eight times before it counts as silent.
+        let anew = watched - self.begun < 900.0 + 2.0 * PATIENCE;
+        assert!(lasted("sources out") < 900.0 + PATIENCE || anew || fires(Kind::ClockUnverified).is_some());
 
         let is_blind = !host.is_known();
         let rules = &self.config.alerts;
@@ -499,7 +506,9 @@ impl Run {
                     lately("nearly expiring", IMDS_POLL + PATIENCE) || lately("imds out", IMDS_POLL) || is_blind
                 }
                 Kind::ClockSkewForecast => lately("a limit ahead", PATIENCE + 8.0 * POLL) || is_blind,
-                Kind::CredentialRefreshMargin | Kind::CredentialRotationOverdue | Kind::Test => false,
+                // Half of its life has passed without a rotation.
+                Kind::CredentialRotationOverdue => lately("old", IMDS_POLL + PATIENCE) || is_blind,
+                Kind::CredentialRefreshMargin | Kind::Test => false,
             };
             assert!(has_cause, "{} {subject} fires without a cause (offset {offset} s)", kind.name());
         }
