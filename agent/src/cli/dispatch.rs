@@ -63,9 +63,17 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
     }
 }
 
+/// Threads that resolve names, and that read and write files: one for each provider of files that may hang, and some for
+/// the others. The systemd unit allows more.
+const MOST_THREADS: usize = 12;
+
 /// One thread serves all: the agent waits far more than it works.
 fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MOST_THREADS)
+        .build()
+        .context("no runtime")?;
     let result = runtime.block_on(future);
     // A resolver that hangs must not keep the process alive.
     runtime.shutdown_background();

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::report::{Area, Check, Verdict};
 use super::seen::Seen;
 use crate::assess::finding::{Kind, Severity};
-use crate::aws::chain::{How, Life, Outcome, Pick, Step};
+use crate::aws::chain::{Life, Outcome, Pick, Step};
 use crate::clock::time::{Span, humane};
-use crate::snapshot::{Credential, Finding, Snapshot};
+use crate::credentials::timestamp::parse;
+use crate::snapshot::{Finding, Snapshot};
 
 const AREA: Area = Area::Credentials;
 /// Keys by their usual names.
@@ -25,11 +26,12 @@ pub struct Facts<'a> {
 
 /// All that is to be said of credentials.
 pub fn check(facts: &Facts<'_>) -> Vec<Check> {
-    let shadows: Vec<Shadow<'_>> = facts.seen.iter().filter_map(|seen| shadow(seen, facts.snapshot)).collect();
-    let blamed: Vec<&Credential> = shadows.iter().filter_map(|shadow| shadow.credential).collect();
+    let truth = parse(&facts.snapshot.time.truth);
+    let shadows: Vec<Shadow<'_>> = facts.seen.iter().filter_map(|seen| shadow(seen, truth)).collect();
+    let blamed: Vec<String> = shadows.iter().filter_map(Shadow::subject).collect();
     let mut checks = vec![picked(facts.seen), shadowed(&shadows), broken(facts.seen)];
     let findings = facts.snapshot.findings.iter();
-    let told = findings.filter(|finding| !blamed.iter().any(|credential| is_about(finding, credential)));
+    let told = findings.filter(|finding| !blamed.contains(&finding.subject));
     checks.extend(told.filter_map(|finding| of_finding(finding, facts)));
     checks
 }
@@ -59,20 +61,33 @@ struct Shadow<'a> {
     step: &'a Step,
     chains: Vec<&'static str>,
     evidence: &'a str,
-    /// What is known of when they expire.
-    credential: Option<&'a Credential>,
+    /// What is left of them in seconds, as far as they say so.
+    left: Option<f64>,
     verdict: Verdict,
     /// The role that would be used otherwise.
     role: Option<&'static str>,
 }
 
-fn shadow<'a>(seen: &'a Seen, snapshot: &'a Snapshot) -> Option<Shadow<'a>> {
-    let mut worst: Option<Shadow<'a>> = None;
+impl Shadow<'_> {
+    /// What findings about the same keys are about.
+    fn subject(&self) -> Option<String> {
+        match self.step {
+            // The agent reads what the shell sees, and nothing of what other processes do.
+            _ if self.seen.process.is_some() => None,
+            Step::Environment => Some("environment".to_owned()),
+            Step::Profile { name, .. } => Some(format!("shared-file/{name}")),
+            _ => None,
+        }
+    }
+}
+
+fn shadow(seen: &Seen, truth: Option<i64>) -> Option<Shadow<'_>> {
+    let mut worst: Option<Shadow<'_>> = None;
     for pick in &seen.picks {
         let Some(given) = pick.given() else { continue };
-        let credential = known(seen, &given.step, snapshot);
         let role = role(pick);
-        let left = credential.and_then(|credential| credential.remaining_seconds);
+        let ends = seen.expiration(&given.step).zip(truth);
+        let left = ends.map(|(end, truth)| Span::from_nanos(end.saturating_sub(truth)).seconds());
         let verdict = match (given.life, left, role) {
             (Life::Refreshed, ..) => continue,
             (Life::Unrenewed, Some(left), _) if left > 0.0 => continue,
@@ -88,24 +103,11 @@ fn shadow<'a>(seen: &'a Seen, snapshot: &'a Snapshot) -> Option<Shadow<'a>> {
             }
             _ => {
                 let (step, evidence, chains) = (&given.step, given.evidence.as_str(), vec![pick.chain.name()]);
-                worst = Some(Shadow { seen, step, chains, evidence, credential, verdict, role });
+                worst = Some(Shadow { seen, step, chains, evidence, left, verdict, role });
             }
         }
     }
     worst
-}
-
-/// What was read of the same keys, for the shell alone: nobody reads the files of a process but the process.
-fn known<'a>(seen: &Seen, step: &Step, snapshot: &'a Snapshot) -> Option<&'a Credential> {
-    let (provider, identity) = match step {
-        Step::Environment if seen.process.is_none() => ("environment", None),
-        Step::Profile { name, how: How::Static } => ("shared-file", Some(name)),
-        _ => return None,
-    };
-    let is_it = |credential: &&Credential| {
-        credential.provider == provider && identity.is_none_or(|name| credential.identity == *name)
-    };
-    snapshot.credentials.iter().find(is_it)
 }
 
 fn role(pick: &Pick) -> Option<&'static str> {
@@ -123,10 +125,9 @@ fn shadowed(shadows: &[Shadow<'_>]) -> Check {
     let Some(worst) = shadows.iter().max_by_key(|shadow| shadow.verdict) else {
         return Check::ok(AREA, NAME, "no keys that nobody renews stand before a role");
     };
-    let Shadow { seen, step, credential, role, .. } = worst;
+    let Shadow { seen, step, left, role, .. } = worst;
     let instead = role.map_or_else(String::new, |role| format!(", and keep it from using {role}"));
-    let left = credential.and_then(|credential| credential.remaining_seconds);
-    let life = match (left, worst.verdict) {
+    let life = match (*left, worst.verdict) {
         (Some(left), _) => format!("which expired {} ago", humane(Span::from_seconds(left))),
         (None, Verdict::Problem) => "which are temporary, and which nobody renews".to_owned(),
         (None, _) if role.is_some() => "which never expire".to_owned(),
@@ -215,9 +216,4 @@ fn of_finding(finding: &Finding, facts: &Facts<'_>) -> Option<Check> {
         Severity::Critical => Check::problem(AREA, name, summary, effect, remedy),
         Severity::Warning => Check::warning(AREA, name, summary, effect, remedy),
     })
-}
-
-fn is_about(finding: &Finding, credential: &Credential) -> bool {
-    finding.subject.split('/').next() == Some(credential.provider.as_str())
-        && (finding.subject == credential.provider || finding.subject.ends_with(&credential.identity))
 }

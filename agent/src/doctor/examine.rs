@@ -28,7 +28,7 @@ use crate::engine::Engine;
 use crate::status;
 
 /// How long each of the looks may take. They go on at the same time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(14);
 
 /// What is to be looked at.
 pub struct Order<'a> {
@@ -144,7 +144,8 @@ fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet
     let asked_for =
         |process: &&Process| order.pid.is_some() || !process.found.is_empty() || !process.properties.is_empty();
     seen.extend(processes.iter().filter(asked_for).filter_map(|process| {
-        let one = Seen::process(process, root, profile, role)?;
+        // A profile that somebody asks about is one of the shell, or of the one process that is asked about.
+        let one = Seen::process(process, root, profile.filter(|_| order.pid.is_some()), role)?;
         Some(if one.picks.is_empty() && order.pid.is_some() { one.by_all() } else { one })
     }));
     seen
@@ -168,23 +169,47 @@ fn of_imds(
     let around =
         imds::Surroundings { whose, env: &variable, profile: Some(&key), sdks: &sdks, elsewhere: elsewhere.as_deref() };
     match facts {
-        Some(facts) => imds::check(facts, &around),
+        Some(facts) => {
+            let mut checks = imds::check(facts, &around);
+            // What variables say to a process may be worse than what they say to the shell.
+            for process in processes {
+                let Some(environment) = &process.environment else { continue };
+                let whose = format!("process {} ({})", process.pid, process.command);
+                let env = |name: &str| environment.value(name).map(str::to_owned);
+                let mut sdks: Vec<Sdk> = process.found.iter().filter_map(|found| found.library.sdk()).collect();
+                sdks.dedup();
+                if !sdks.is_empty() {
+                    let around = imds::Surroundings { whose: &whose, env: &env, sdks: &sdks, ..around };
+                    let others = imds::check(facts, &around);
+                    checks.iter_mut().zip(others).for_each(|(one, other)| worse_by_variables(one, other));
+                }
+            }
+            checks
+        }
         None => vec![Check::skipped(Area::Imds, "imds-enabled", "the configuration of skewguard disables it")],
+    }
+}
+
+fn worse_by_variables(one: &mut Check, other: Check) {
+    const BY_VARIABLES: [&str; 3] = ["imds-enabled", "imds-endpoint", "imds-proxy"];
+    if BY_VARIABLES.contains(&other.name.as_str()) && one.name == other.name && other.verdict > one.verdict {
+        *one = other;
     }
 }
 
 /// What an error is explained by.
 fn host(engine: &Engine, checks: &[Check]) -> HostFacts {
-    let problem = |name: &str| {
-        let is_it = |check: &&Check| check.name == name && check.verdict == Verdict::Problem;
-        checks.iter().find(is_it).map(|check| check.summary.clone())
-    };
+    let wrong = |name: &str| checks.iter().find(|check| check.name == name && check.verdict >= Verdict::Warning);
+    let shadow = wrong("credentials-shadow");
     let (skew, holdings) = engine.holdings(local::read());
     let holding = |(provider, identity, life)| Holding { provider, identity, life };
     HostFacts {
         skew,
         holdings: holdings.into_iter().map(holding).collect(),
-        shadow: problem("credentials-shadow"),
-        proxy: problem("imds-proxy"),
+        shadow: shadow.map(|check| check.summary.clone()),
+        shadow_remedy: shadow.and_then(|check| check.remedy.clone()),
+        // What never expires is a warning, and all else a problem.
+        is_shadow_lasting: shadow.is_some_and(|check| check.verdict == Verdict::Warning),
+        proxy: wrong("imds-proxy").map(|check| check.summary.clone()),
     }
 }

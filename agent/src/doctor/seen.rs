@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::assess::sdk::Sdk;
-use crate::aws::chain::{Chain, Pick, Step, pick};
+use crate::aws::chain::{Chain, Given, How, Life, Pick, Step, pick};
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::processes::view::View as Place;
 use crate::aws::view::{Presence, View, load};
+use crate::credentials::timestamp::parse;
 
 /// Properties by which Java is given keys.
 const KEYS: [&str; 4] = ["aws.accessKeyId", "aws.secretAccessKey", "aws.secretKey", "aws.sessionToken"];
@@ -88,10 +89,23 @@ impl Seen {
         self.view.profiles.get(profile)?.value(key).map(str::to_owned)
     }
 
-    /// Where all of its SDKs find credentials before they would ask the metadata service; `None` where one would ask it.
+    /// When the keys at `step` expire, in nanoseconds since the Unix epoch, as far as they say so.
+    pub fn expiration(&self, step: &Step) -> Option<i64> {
+        match step {
+            Step::Environment => parse(self.view.value("AWS_CREDENTIAL_EXPIRATION")?),
+            Step::Profile { name, how: How::Static } => {
+                let says = |(key, value): (&str, Option<&str>)| parse(value.filter(|_| key.contains("expir"))?);
+                self.view.profiles.get(name)?.iter().find_map(says)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where all of its SDKs find credentials that they refresh, before they would ask the metadata service; `None` where one
+    /// would ask it. Keys that somebody has put there are no reason not to look: other processes do not have them.
     pub fn elsewhere(&self) -> Option<String> {
-        let step =
-            |pick: &Pick| pick.given().map(|given| &given.step).filter(|step| **step != Step::InstanceRole).cloned();
+        let is_elsewhere = |given: &&Given| given.step != Step::InstanceRole && given.life == Life::Refreshed;
+        let step = |pick: &Pick| pick.given().filter(is_elsewhere).map(|given| given.step.clone());
         let steps: Option<Vec<Step>> = self.picks.iter().map(step).collect();
         steps?.first().map(ToString::to_string)
     }

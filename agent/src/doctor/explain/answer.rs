@@ -163,16 +163,52 @@ mod tests {
         assert_eq!(explain(sso, &with(holding(Provider::SsoCache, -60.0, -60.0))).verdict, Verdict::Problem);
     }
 
+    const UNKNOWN_KEY: &str =
+        "An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation: …";
+
+    fn shadowed_by(sentence: &str, is_lasting: bool) -> HostFacts {
+        HostFacts {
+            shadow: Some(sentence.to_owned()),
+            shadow_remedy: Some("unset AWS_ACCESS_KEY_ID".to_owned()),
+            is_shadow_lasting: is_lasting,
+            ..HostFacts::default()
+        }
+    }
+
     #[test]
-    fn keys_that_hide_the_role_are_named() {
-        let host =
-            HostFacts { shadow: Some("AWS_ACCESS_KEY_ID in the environment".to_owned()), ..HostFacts::default() };
-        let unknown_key = "An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation: …";
-        for text in [EXPIRED, unknown_key, "UnrecognizedClientException", "AuthFailure"] {
+    fn keys_that_hide_the_role_are_named_by_a_sentence_of_their_own_and_its_remedy() {
+        let sentence = "this shell signs with the keys in the environment, which nobody renews";
+        let host = shadowed_by(sentence, false);
+        for text in [EXPIRED, UNKNOWN_KEY, "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch"] {
             let check = explain(text, &host);
             assert_eq!(check.verdict, Verdict::Problem, "{text}");
-            assert!(remedy(&check).starts_with("remove AWS_ACCESS_KEY_ID in the environment"), "{check:?}");
+            assert!(check.summary.ends_with(&format!("; {sentence}")), "{}", check.summary);
+            assert_eq!(remedy(&check), "unset AWS_ACCESS_KEY_ID");
             assert_eq!(explain(text, &off(0.0)).verdict, Verdict::Warning, "{text}");
+        }
+        let bare = HostFacts { shadow_remedy: None, ..host };
+        assert!(remedy(&explain(EXPIRED, &bare)).starts_with("restart the process"), "the remedy of the error itself");
+    }
+
+    #[test]
+    fn keys_that_never_expire_are_the_cause_where_aws_does_not_know_them_and_not_where_something_ran_out() {
+        let sentence = "this shell signs with the keys in the environment, which never expire";
+        let host = shadowed_by(sentence, true);
+        for (text, suspicion) in [
+            (UNKNOWN_KEY, "the key was deleted or deactivated"),
+            ("UnrecognizedClientException", "the key was deleted or deactivated"),
+            ("InvalidAccessKeyId", "the key was deleted or deactivated"),
+            ("AuthFailure", "the key was deleted or deactivated"),
+            ("SignatureDoesNotMatch", "the secret key is not the one of this access key"),
+        ] {
+            let check = explain(text, &host);
+            assert_eq!((check.verdict, remedy(&check)), (Verdict::Problem, "unset AWS_ACCESS_KEY_ID"), "{text}");
+            assert!(check.summary.ends_with(&format!("; {sentence}: most likely {suspicion}")), "{check:?}");
+        }
+        for text in [EXPIRED, "RequestExpired", "InvalidToken"] {
+            let check = explain(text, &host);
+            assert_eq!(check.verdict, Verdict::Warning, "{text}");
+            assert!(!check.summary.contains(sentence), "{}", check.summary);
         }
     }
 
@@ -232,8 +268,11 @@ mod tests {
         assert!(remedy(&container).contains("--http-put-response-hop-limit 2"));
         let nothing = explain("Unable to locate credentials", &with(missing(Provider::Imds, Unavailable::Timeout)));
         assert_eq!(nothing.verdict, Verdict::Problem);
-        let host = HostFacts { proxy: Some("HTTP_PROXY".to_owned()), ..HostFacts::default() };
-        assert!(remedy(&explain(timeout, &host)).contains("NO_PROXY=169.254.169.254"));
+        let proxy = "the proxy variables of this shell send the requests of botocore through a proxy";
+        let host = HostFacts { proxy: Some(proxy.to_owned()), ..HostFacts::default() };
+        let proxied = explain(timeout, &host);
+        assert!(proxied.summary.ends_with(&format!("; {proxy}")), "{}", proxied.summary);
+        assert!(remedy(&proxied).contains("NO_PROXY=169.254.169.254"));
         assert!(remedy(&explain("NoCredentialProviders", &host)).contains("NO_PROXY=169.254.169.254"));
     }
 

@@ -18,6 +18,11 @@ const SIGNATURE: Span = Span::from_nanos(300 * NANOS_PER_SECOND);
 const LARGEST: Span = Span::from_nanos(900 * NANOS_PER_SECOND);
 /// A clock that lags by this is suspected of ending a URL that does not say how late it came.
 const TELLING: Span = Span::from_nanos(60 * NANOS_PER_SECOND);
+/// Why AWS does not know an access key that it knew once.
+const NO_MORE: &str = "the key was deleted or deactivated";
+/// Why AWS calculates another signature with an access key that it knows.
+const ANOTHER_SECRET: &str = "the secret key is not the one of this access key";
+const NOTHING_HIDDEN: &str = "nothing is known here that hides the role of the instance";
 
 /// What this host has to do with an error.
 pub struct Here {
@@ -48,10 +53,12 @@ impl Here {
             Kind::PresignedExpired => presigned(times, host),
             Kind::RequestExpired => past(host, LARGEST)
                 .or_else(|| expired(host))
-                .or_else(|| shadowed(host))
+                .or_else(|| outlived(host))
                 .unwrap_or_else(|| in_order(host)),
-            Kind::AuthFailure => past(host, SIGNATURE).or_else(|| shadowed(host)).unwrap_or_else(|| in_order(host)),
-            Kind::ExpiredToken => expired(host).or_else(|| shadowed(host)).unwrap_or_else(|| in_order(host)),
+            Kind::AuthFailure => {
+                past(host, SIGNATURE).or_else(|| shadowed(host, NO_MORE)).unwrap_or_else(|| in_order(host))
+            }
+            Kind::ExpiredToken => expired(host).or_else(|| outlived(host)).unwrap_or_else(|| in_order(host)),
             Kind::StillExpired => fast(host).or_else(|| expired(host)).unwrap_or_else(|| in_order(host)),
             Kind::WebIdentityExpired | Kind::InvalidIdentityToken => of_provider(host, Provider::WebIdentity),
             Kind::SsoExpired => of_provider(host, Provider::SsoCache),
@@ -59,12 +66,13 @@ impl Here {
             Kind::Imds(symptom) => imds(host, symptom),
             Kind::NoCredentials => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Imds)),
             Kind::SignatureMismatch => past(host, SIGNATURE)
-                .or_else(|| shadowed(host))
+                .or_else(|| shadowed(host, ANOTHER_SECRET))
                 .unwrap_or_else(|| Self::absent("nothing on this host tells which")),
-            Kind::InvalidClientTokenId | Kind::UnrecognizedClient | Kind::InvalidAccessKeyId | Kind::InvalidToken => {
-                shadowed(host)
-                    .unwrap_or_else(|| Self::absent("nothing is known here that hides the role of the instance"))
+            Kind::InvalidClientTokenId | Kind::UnrecognizedClient | Kind::InvalidAccessKeyId => {
+                shadowed(host, NO_MORE).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN))
             }
+            // Keys that never expire have no session token.
+            Kind::InvalidToken => outlived(host).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN)),
             Kind::IncompleteSignature | Kind::MissingAuthenticationToken => {
                 Self::absent("neither the clock nor the credentials of this host are part of it")
             }
@@ -168,22 +176,26 @@ fn fast(host: &HostFacts) -> Option<Here> {
     })
 }
 
-/// Keys that an SDK takes instead of the role.
-fn shadowed(host: &HostFacts) -> Option<Here> {
+/// Keys that an SDK signs with and nobody renews. Of those that never expire, `suspicion` is what is most likely wrong.
+fn shadowed(host: &HostFacts, suspicion: &str) -> Option<Here> {
     let shadow = host.shadow.as_ref()?;
-    Some(Here::present(
-        format!("{shadow} comes before the role of the instance in the chain of SDKs, and nobody renews it"),
-        format!("remove {shadow} and restart the process, so that the role is used"),
-    ))
+    let text = if host.is_shadow_lasting { format!("{shadow}: most likely {suspicion}") } else { shadow.clone() };
+    Some(Here { is_present: true, text, remedy: host.shadow_remedy.clone() })
+}
+
+/// Keys that an SDK signs with and nobody renews, where they can run out.
+fn outlived(host: &HostFacts) -> Option<Here> {
+    let shadow = host.shadow.as_ref().filter(|_| !host.is_shadow_lasting)?;
+    Some(Here { is_present: true, text: shadow.clone(), remedy: host.shadow_remedy.clone() })
 }
 
 /// Requests for the metadata service that go to a proxy.
 fn proxied(host: &HostFacts) -> Option<Here> {
     let proxy = host.proxy.as_ref()?;
     Some(Here::present(
-        format!("{proxy} sends requests for the metadata service to a proxy, which cannot reach it"),
-        "export NO_PROXY=169.254.169.254,169.254.170.2,169.254.170.23,[fd00:ec2::254],[fd00:ec2::23] beside it, and restart \
-         the process",
+        proxy.as_str(),
+        "export NO_PROXY=169.254.169.254,169.254.170.2,169.254.170.23,[fd00:ec2::254],[fd00:ec2::23] where the proxy is set, \
+         and restart the process",
     ))
 }
 

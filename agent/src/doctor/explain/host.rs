@@ -12,10 +12,14 @@ pub struct HostFacts {
     pub skew: Option<Skew>,
     /// What was read of each provider.
     pub holdings: Vec<Holding>,
-    /// Where SDKs find keys before they ask for the role of the instance, such as `AWS_ACCESS_KEY_ID in the environment`;
-    /// `None` where nothing shadows it.
+    /// Who signs with keys that nobody renews, as a sentence without its full stop such as `this shell signs with the keys
+    /// in the environment, which never expire`; `None` where nobody does.
     pub shadow: Option<String>,
-    /// The proxy variable by which an SDK sends requests for the metadata service elsewhere, such as `HTTP_PROXY`.
+    /// What takes those keys away.
+    pub shadow_remedy: Option<String>,
+    /// Whether those keys never expire, so that nothing that has run out comes from them.
+    pub is_shadow_lasting: bool,
+    /// Who sends requests for the metadata service to a proxy, as a sentence without its full stop; `None` where nobody does.
     pub proxy: Option<String>,
 }
 

@@ -24,7 +24,8 @@ const PATIENT: f64 = 5.0;
 
 /// Judges what was found out of the metadata service, in the order in which people should look at it.
 ///
-/// A problem is none where SDKs find credentials before they would ask the service; then it is told as skipped.
+/// Nothing is wrong with it for SDKs that find credentials, which somebody renews, before they would ask the service; what
+/// is found then is told as skipped.
 pub fn check(facts: &Facts, around: &Surroundings<'_>) -> Vec<Check> {
     let case = Case::new(facts, around);
     let checks = [
@@ -43,7 +44,7 @@ pub fn check(facts: &Facts, around: &Surroundings<'_>) -> Vec<Check> {
 
 fn unless_elsewhere(check: Check, elsewhere: Option<&str>) -> Check {
     match elsewhere {
-        Some(elsewhere) if check.verdict == Verdict::Problem => {
+        Some(elsewhere) if check.verdict >= Verdict::Warning => {
             let summary = format!("{}; SDKs find credentials before that: {elsewhere}", check.summary);
             Check::skipped(check.area, &check.name, summary).with_evidence(check.evidence)
         }

@@ -438,3 +438,21 @@ async fn what_nobody_needs_is_no_problem() {
     assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
     assert!(named(&checks, "imds-hop-limit").summary.ends_with("credentials before that: the web identity token"));
 }
+
+#[tokio::test]
+async fn what_nobody_needs_is_no_warning_either() {
+    let info = PROFILE.replace("Success", "InstanceProfileNotFound");
+    let fake = service([(INFO, vec![Reply::ok(info)])]).await;
+    let held = facts(&fake).await;
+    let away = Facts { reach: Reach::NoRoute, is_ec2: None, answerer: None, requests: Vec::new(), ..held.clone() };
+    let mut relayed = held.clone();
+    relayed.answerer.as_mut().unwrap().server = Some("squid".to_owned());
+    for (name, facts) in [("imds-reachable", away), ("imds-role", held), ("imds-server", relayed)] {
+        assert_eq!(named(&judged(&facts), name).verdict, Verdict::Warning, "{name}");
+        let checks = judged_with(&facts, &[], &[], Some("the role of the container"));
+        assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
+        let excused = named(&checks, name);
+        assert!(excused.summary.ends_with("before that: the role of the container"), "{excused:?}");
+        assert_eq!((&excused.effect, &excused.remedy), (&None, &None), "{name}");
+    }
+}

@@ -48,7 +48,8 @@ pub struct Surroundings<'a> {
     pub profile: Option<Lookup<'a>>,
     /// The SDKs that are in use; empty where they are not known.
     pub sdks: &'a [Sdk],
-    /// Where SDKs find credentials before they would ask the metadata service, such as `the web identity token`.
+    /// Where SDKs find credentials before they would ask the metadata service, such as `the web identity token`. It must be
+    /// a place where they are renewed: keys that somebody exported do not tell what services on this host use.
     pub elsewhere: Option<&'a str>,
 }
 
