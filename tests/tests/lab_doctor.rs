@@ -7,7 +7,7 @@
 
 use std::env;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,6 +21,7 @@ use tests::ntp::{self, NtpServer, ahead_by};
 use tests::process::private_dir;
 
 const TOKEN: &str = "PUT /latest/api/token";
+const ROOT: &str = "GET /latest/meta-data/";
 const ROLES: &str = "GET /latest/meta-data/iam/security-credentials/";
 const SECRETS: [&str; 3] = ["AKIALABKEYID", "SecretPiece0001", "TokenPiece0001"];
 const HOUR: i64 = 3_600;
@@ -262,6 +263,24 @@ fn rows() -> Vec<Row> {
             &[],
         ),
         row(
+            "an instance profile with a stale role",
+            Patient::new().with(|patient| patient.imds.on(&format!("{ROLES}{ROLE}"), Reply::new(404, ""))),
+            "imds-role",
+            "--role-name web",
+            &[],
+        ),
+        row(
+            "the metadata service turned off for the instance",
+            Patient::new().with(|patient| {
+                for route in [TOKEN, ROOT, ROLES] {
+                    patient.imds.on(route, Reply::new(403, ""));
+                }
+            }),
+            "imds-enabled",
+            "--http-endpoint enabled",
+            &[],
+        ),
+        row(
             "the metadata service disabled by variable",
             Patient::new().env("AWS_EC2_METADATA_DISABLED", "true"),
             "imds-enabled",
@@ -277,10 +296,9 @@ fn hop_limit() -> Patient {
     let token = Reply::ok("token").header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
     patient.imds.on(TOKEN, token.within_hops(1));
     let answers = |request: &tests::http::Request| request.headers.contains_key("x-aws-ec2-metadata-token");
-    let root = "GET /latest/meta-data/";
     patient
         .imds
-        .on_each(root, move |request| if answers(request) { Reply::ok(INSTANCE_ID) } else { Reply::new(401, "") });
+        .on_each(ROOT, move |request| if answers(request) { Reply::ok(INSTANCE_ID) } else { Reply::new(401, "") });
     patient
 }
 
@@ -325,6 +343,46 @@ fn on_a_host_that_is_well_it_finds_nothing() {
     for name in ["clock-offset", "imds-reachable", "imds-role", "credentials-pick", "agent-config"] {
         assert!(well.contains(&name), "{name} is missing in {well:?}");
     }
+}
+
+/// Hides the firmware and the hypervisor, by which a host tells whether it is an EC2 instance.
+const HIDE_FIRMWARE: &str = "for place in /sys/class/dmi /sys/hypervisor; do\n\
+                             [ ! -d $place ] || mount -t tmpfs none $place || exit 9\ndone";
+
+/// A container without a way to the metadata service, as a task of Fargate is one.
+fn task() -> Patient {
+    Patient::new().beside(HIDE_FIRMWARE).with(|patient| {
+        let mut ip = patient.net.command(Side::Agent, "ip").unwrap();
+        assert!(ip.args(["route", "add", "unreachable", &IMDS.to_string()]).status().unwrap().success());
+    })
+}
+
+#[test]
+fn in_a_container_with_a_role_of_its_own_it_finds_nothing() {
+    const AUTHORIZATION: &str = "TokenOfTaskPart1";
+    let patient = task().with(|patient| patient.file("authorization", AUTHORIZATION));
+    let endpoint =
+        HttpServer::start(&patient.net, Side::Agent, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).unwrap();
+    let role = document(6 * HOUR);
+    endpoint.on_each("GET /v1/credentials", move |request| {
+        let is_allowed = request.headers.get("authorization").is_some_and(|value| value == AUTHORIZATION);
+        if is_allowed { Reply::ok(role.clone()) } else { Reply::new(401, "") }
+    });
+    let authorization = patient.home.path().join(".aws/authorization");
+    let examined = patient
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/v1/credentials", endpoint.url()))
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", authorization.to_str().unwrap())
+        .examine();
+    assert_eq!(examined.names("problem"), [""; 0], "{:#}", examined.report);
+    assert_eq!(examined.names("warning"), [""; 0], "{:#}", examined.report);
+    assert_eq!(examined.code, Some(0));
+    assert!(endpoint.count("GET /v1/credentials") > 0, "nobody asked for the role");
+    assert!(!examined.report.to_string().contains(AUTHORIZATION));
+    let skipped = examined.checks("skipped").into_iter().find(|check| check["name"] == "imds-reachable").unwrap();
+    assert!(skipped["summary"].to_string().contains("find credentials before that"), "{skipped:#}");
+
+    let without = task().examine();
+    assert_eq!(without.names("warning"), ["imds-reachable"], "{:#}", without.report);
 }
 
 #[test]
