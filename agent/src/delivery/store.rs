@@ -7,12 +7,15 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::item::{Corrupt, Item, MOST_BYTES};
 use super::queue::{Found, Ticket};
+use super::spool::lock;
+use crate::clock::local;
+use crate::clock::time::Span;
 use crate::files::{UNFINISHED, replace};
 
 /// What the files of items are called after their number.
@@ -34,23 +37,37 @@ pub const HANGS: Duration = Duration::from_secs(30);
 #[error("the disk does not answer")]
 pub struct Hangs;
 
+/// On a disk that is just full something fits in at times. Only one that has worked for so long since is told of again.
+const SOUND: Span = Span::from_nanos(60 * 1_000_000_000);
+
 /// Whether the state directory can be written, as one of those sees it who write there. They share what has been told, so
 /// that a disk which fails is told once, and that it works again once nobody fails any more.
 #[derive(Debug, Default)]
 pub struct Health {
     is_failing: bool,
-    failing: Arc<AtomicUsize>,
+    shared: Arc<Told>,
+}
+
+/// What those who write there share.
+#[derive(Debug, Default)]
+struct Told {
+    /// How many of them cannot.
+    failing: AtomicUsize,
+    /// Since when nobody fails any more, as [`local::awake`] counts; `None` before the first failure.
+    sound_since: Mutex<Option<Span>>,
 }
 
 impl Health {
     /// For another one who writes there.
     pub fn share(&self) -> Self {
-        Self { is_failing: false, failing: Arc::clone(&self.failing) }
+        Self { is_failing: false, shared: Arc::clone(&self.shared) }
     }
 
     /// This one cannot write to `folder`.
     pub fn fails(&mut self, folder: &Path, error: &dyn std::fmt::Display) {
-        if !std::mem::replace(&mut self.is_failing, true) && self.failing.fetch_add(1, Ordering::Relaxed) == 0 {
+        let begins =
+            !std::mem::replace(&mut self.is_failing, true) && self.shared.failing.fetch_add(1, Ordering::Relaxed) == 0;
+        if begins && lock(&self.shared.sound_since).take().is_none_or(|since| local::awake().minus(since) >= SOUND) {
             tracing::warn!(
                 folder = %folder.display(),
                 %error,
@@ -62,7 +79,8 @@ impl Health {
 
     /// This one could write all that it has.
     pub fn works(&mut self) {
-        if std::mem::take(&mut self.is_failing) && self.failing.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if std::mem::take(&mut self.is_failing) && self.shared.failing.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *lock(&self.shared.sound_since) = Some(local::awake());
             tracing::info!("the state directory can be written again");
         }
     }
