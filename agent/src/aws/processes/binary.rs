@@ -156,7 +156,7 @@ mod tests {
             ("dep\tgithub.com/aws/aws-sdk-go-v2\tv1.30.3\th1:", Library::Sdk(Sdk::GoV2Legacy), Some("1.30.3")),
             ("/root/go/pkg/mod/github.com/aws/aws-sdk-go-v2@v1.42.0/aws/", Library::Sdk(Sdk::GoV2), Some("1.42.0")),
             ("dep\tgithub.com/aws/aws-sdk-go\tv1.55.5\th1:", Library::GoV1, Some("1.55.5")),
-            ("/registry/src/index.crates.io-1/aws-config-1.8.0/src/lib.rs", Library::Sdk(Sdk::Rust), Some("1.8.0")),
+            ("/registry/src/index-1/aws-config-1.8.0/src/lib.rs", Library::Sdk(Sdk::Rust), Some("1.8.0")),
             ("aws-sdk-cpp/%s", Library::Sdk(Sdk::Cpp), None),
         ] {
             assert_eq!(found(text.as_bytes(), NATIVE), [(library, version.map(str::to_owned))], "{text}");
