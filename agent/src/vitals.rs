@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::clock::local;
 use crate::clock::time::Span;
@@ -32,6 +33,22 @@ impl Pulse {
     pub fn expect(&self, time: Duration) {
         let due = local::awake().plus(Span::from_duration(time)).plus(GRACE);
         self.0.store(due.nanos().min(RESTING - 1), Ordering::Relaxed);
+    }
+
+    /// Waits for `work` for as long as it takes, with a sign of life at every `patience`, and says once, by `tell`, that it
+    /// hangs. To begin another would only hang as well, and keep one more thread from its work.
+    pub async fn patiently<T>(&self, patience: Duration, work: impl Future<Output = T>, tell: impl FnOnce()) -> T {
+        let mut tell = Some(tell);
+        tokio::pin!(work);
+        loop {
+            self.expect(patience);
+            if let Ok(done) = timeout(patience, &mut work).await {
+                return done;
+            }
+            if let Some(tell) = tell.take() {
+                tell();
+            }
+        }
     }
 
     /// The task waits for something that may never come.

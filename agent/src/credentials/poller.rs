@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
 
-use super::provider::{Polled, Provider, Read};
+use super::provider::{Polled, Read};
 use crate::vitals::Pulse;
 
 /// Files are near, and each request has its own end. What takes longer hangs, as the home of a user on a server that is
@@ -34,7 +33,9 @@ async fn run_within<E: From<Polled>>(
 ) {
     let provider = reader.provider();
     loop {
-        let polled = patiently(patience, provider, once(reader.as_mut()), &pulse).await;
+        let tell = || tracing::warn!(provider = provider.name(), "credentials cannot be read: their file system hangs");
+        // What was known before holds meanwhile.
+        let polled = pulse.patiently(patience, once(reader.as_mut()), tell).await;
         if mailbox.send(polled.into()).await.is_err() {
             return;
         }
@@ -44,28 +45,6 @@ async fn run_within<E: From<Polled>>(
             () = wake.notified() => {}
             () = mailbox.closed() => return,
         }
-    }
-}
-
-/// Waits for a reading for as long as it takes, and says once that it hangs. To begin another would only hang as well,
-/// and keep one more thread from its work. What was known before holds meanwhile.
-async fn patiently(
-    patience: Duration,
-    provider: Provider,
-    read: impl Future<Output = Polled>,
-    pulse: &Pulse,
-) -> Polled {
-    let mut hangs = false;
-    tokio::pin!(read);
-    loop {
-        pulse.expect(patience);
-        if let Ok(polled) = timeout(patience, &mut read).await {
-            return polled;
-        }
-        if !hangs {
-            tracing::warn!(provider = provider.name(), "credentials cannot be read: their file system hangs");
-        }
-        hangs = true;
     }
 }
 
@@ -80,7 +59,7 @@ mod tests {
 
     use async_trait::async_trait;
 
-    use super::super::provider::Round;
+    use super::super::provider::{Provider, Round};
     use super::*;
     use crate::vitals::Task;
 

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinError;
-use tokio::time::timeout;
 
 use super::cache::Cache;
 use super::scan::each;
@@ -57,7 +55,9 @@ async fn run_within<E: From<InUse>>(
         let look = look.clone();
         let looking = tokio::task::spawn_blocking(move || look(cache));
         // A look that broke off is made again, from the beginning.
-        let (in_use, kept) = patiently(patience, looking, &pulse).await.unwrap_or_default();
+        let tell =
+            || tracing::warn!("the SDKs of running processes cannot be looked for: the file system of one hangs");
+        let (in_use, kept) = pulse.patiently(patience, looking, tell).await.unwrap_or_default();
         cache = kept;
         if mailbox.send(in_use.into()).await.is_err() {
             return;
@@ -67,27 +67,6 @@ async fn run_within<E: From<InUse>>(
             () = tokio::time::sleep(every) => {}
             () = mailbox.closed() => return,
         }
-    }
-}
-
-/// Waits for a look for as long as it takes, and says once that it hangs. To begin another would only hang as well, and
-/// keep one more thread from its work. What was known before holds meanwhile.
-async fn patiently<T>(
-    patience: Duration,
-    look: impl Future<Output = Result<T, JoinError>>,
-    pulse: &Pulse,
-) -> Result<T, JoinError> {
-    let mut hangs = false;
-    tokio::pin!(look);
-    loop {
-        pulse.expect(patience);
-        if let Ok(seen) = timeout(patience, &mut look).await {
-            return seen;
-        }
-        if !hangs {
-            tracing::warn!("the SDKs of running processes cannot be looked for: the file system of one hangs");
-        }
-        hangs = true;
     }
 }
 
