@@ -8,6 +8,7 @@
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
 //!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
+//! - [`host`] says which host this is.
 //! - [`state`] lets what is known outlive the process, [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts
 //!   it, and [`demo`] shows it.
 //!
@@ -25,6 +26,7 @@ pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod files;
+pub mod host;
 pub mod notify;
 pub mod ntp;
 pub mod runtime;

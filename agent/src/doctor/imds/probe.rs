@@ -15,6 +15,7 @@ use crate::config::checked::Imds;
 use crate::credentials::imds::client::{Answerer, ImdsClient, Request};
 use crate::credentials::imds::inspect::{Profile, Role};
 use crate::credentials::lease::Unavailable;
+use crate::host::firmware;
 
 /// All of it takes no longer.
 const BUDGET: Duration = Duration::from_secs(8);
@@ -90,11 +91,11 @@ pub async fn probe(config: &Imds, root: &Path, env: &dyn Fn(&str) -> Option<Stri
         token: None,
         role: None,
         profile: None,
-        instance_id: place::instance_id(root),
+        instance_id: firmware::instance_id(root),
         answerer: None,
         offset: None,
         requests: Vec::new(),
-        is_ec2: place::is_ec2(root),
+        is_ec2: firmware::is_ec2(root),
         container: place::container_signs(root, env),
     };
     let client = ImdsClient::new(&Imds { timeout: patience, attempts: ATTEMPTS, ..config.clone() });

@@ -1,0 +1,4 @@
+//! Which host this is, as far as its files tell. `root` is the folder in which they stand: `/`, or a test's own.
+
+pub mod firmware;
+pub(crate) mod small_file;
