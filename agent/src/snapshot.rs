@@ -283,9 +283,9 @@ pub struct AlertMessage {
     pub summary: String,
     /// What mends it.
     pub remedy: String,
-    /// Whose alert it is.
+    /// Whose alert it is: the name that the host had when the alert began to fire.
     pub host: String,
-    /// What the instance metadata service says of this host.
+    /// What the instance metadata service had said of the host when the alert began to fire.
     pub attributes: BTreeMap<String, String>,
     /// When it began to fire, in true time.
     pub since: String,

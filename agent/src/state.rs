@@ -8,7 +8,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::machine::Transition;
-use crate::engine::Image;
+use crate::engine::{Image, Part, Room};
 use crate::files::replace;
 use crate::snapshot::AlertMessage;
 
@@ -20,8 +20,8 @@ pub const UNREADABLE: &str = "state.json.unreadable";
 const FORMAT: &str = "skewguard-state";
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
-/// A larger file is none of this agent's.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// A larger file is none of this agent's: whatever would make it larger is left out. Ten thousand alerts that fire fit in.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// What stands between the content and its check sum, which is the last member of the object.
 const CHECK: &str = ",\"sha256\":\"";
 const END: &str = "\"}\n";
@@ -45,6 +45,17 @@ pub struct Untold {
     pub transition: Transition,
     /// What is said of it.
     pub message: AlertMessage,
+}
+
+/// What was left out of a state because the file would have been too large to be read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Alerts, those that fire and those that pend.
+    pub alerts: usize,
+    /// What is to be told.
+    pub untold: usize,
+    /// What is remembered of credentials.
+    pub credentials: usize,
 }
 
 /// Why what was read is no state of this agent.
@@ -80,6 +91,11 @@ pub struct FileError {
 }
 
 impl FileError {
+    /// The file cannot be written.
+    pub fn unwritable(path: &Path, source: io::Error) -> Self {
+        Self::new("write", path)(source)
+    }
+
     fn new(verb: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self { verb, path: path.to_owned(), source }
     }
@@ -123,6 +139,32 @@ pub fn encode(state: &State) -> Result<Vec<u8>, serde_json::Error> {
     Ok(text)
 }
 
+/// The same with what the next process needs most, so that it takes no more than `most` bytes: alerts that fire, the newest
+/// of what is to be told, alerts that pend, and what is remembered of credentials, in this order.
+fn fitting(state: &State, most: usize) -> Result<(State, LeftOut), serde_json::Error> {
+    let State { boot_id, image, untold } = state;
+    let mut small = State { boot_id: boot_id.clone(), image: image.bare(), untold: Vec::new() };
+    let mut room = Room(most.saturating_sub(encode(&small)?.len()));
+    let firing = small.image.add(image, Part::Firing, &mut room);
+    let left_untold = room.fill(&mut small.untold, untold.iter().rev());
+    small.untold.reverse();
+    let pending = small.image.add(image, Part::Pending, &mut room);
+    let credentials = small.image.add(image, Part::Credentials, &mut room);
+    let left_out = LeftOut { alerts: firing.saturating_add(pending), untold: left_untold, credentials };
+    Ok((small, left_out))
+}
+
+/// The text of a file that [`load`] reads, and what had to be left out for that.
+fn encode_bounded(state: &State) -> Result<(Vec<u8>, LeftOut), serde_json::Error> {
+    let text = encode(state)?;
+    if text.len() <= MOST_BYTES {
+        return Ok((text, LeftOut::default()));
+    }
+    drop(text);
+    let (state, left_out) = fitting(state, MOST_BYTES)?;
+    Ok((encode(&state)?, left_out))
+}
+
 /// Reads what [`encode`] wrote.
 ///
 /// # Errors
@@ -154,26 +196,33 @@ pub fn decode(text: &[u8]) -> Result<State, DecodeError> {
 /// The file is there and cannot be read at all.
 pub fn load(folder: &Path) -> Result<Option<State>, FileError> {
     let path = folder.join(FILE);
-    let failed = FileError::new("read", &path);
-    let kind = match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(&failed)?.file_type(),
-    };
-    let decoded = if kind.is_file() {
-        let mut text = Vec::new();
-        let file = File::open(&path).map_err(&failed)?;
-        file.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(&failed)?;
-        if text.len() as u64 > MOST_BYTES { Err(DecodeError::TooLarge) } else { decode(&text) }
-    } else {
-        Err(DecodeError::NoFile)
-    };
-    match decoded {
-        Ok(state) => Ok(Some(state)),
-        Err(reason) => {
+    match read(&path).map_err(FileError::new("read", &path))? {
+        None => Ok(None),
+        Some(Ok(state)) => Ok(Some(state)),
+        Some(Err(reason)) => {
             set_aside(&path, &folder.join(UNREADABLE), &reason);
             Ok(None)
         }
     }
+}
+
+/// Looks at the state, and leaves it as it is; `None` where there is none that can be understood.
+pub fn peek(folder: &Path) -> Option<State> {
+    read(&folder.join(FILE)).ok()??.ok()
+}
+
+/// What is in the file; `None` where there is none.
+fn read(path: &Path) -> io::Result<Option<Result<State, DecodeError>>> {
+    match fs::symlink_metadata(path) {
+        Ok(kind) if kind.is_file() => {}
+        Ok(_) => return Ok(Some(Err(DecodeError::NoFile))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mut text = Vec::new();
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut text)?;
+    Ok(Some(if text.len() > MOST_BYTES { Err(DecodeError::TooLarge) } else { decode(&text) }))
 }
 
 fn set_aside(path: &Path, aside: &Path, reason: &DecodeError) {
@@ -186,13 +235,15 @@ fn set_aside(path: &Path, aside: &Path, reason: &DecodeError) {
     }
 }
 
-/// Replaces the state as a whole: whoever reads it, now or after a crash, finds the old one or the new one.
+/// Replaces the state as a whole: whoever reads it, now or after a crash, finds the old one or the new one. Returns what
+/// there was no room for.
 ///
 /// # Errors
 /// The directory cannot be written to, or its disk is full; the old state is still there.
-pub fn save(folder: &Path, state: &State) -> Result<(), FileError> {
+pub fn save(folder: &Path, state: &State) -> Result<LeftOut, FileError> {
     let path = folder.join(FILE);
-    let written = encode(state).map_err(io::Error::from).and_then(|text| replace(&path, &text));
+    let encoded = encode_bounded(state).map_err(io::Error::from);
+    let written = encoded.and_then(|(text, left_out)| replace(&path, &text).map(|()| left_out));
     written.map_err(FileError::new("write", &path))
 }
 
@@ -213,6 +264,7 @@ mod tests {
     use crate::clock::time::{BootTime, Reading, Span, SystemTime};
     use crate::config::checked::Config;
     use crate::config::load::parse;
+    use crate::credentials::imds::host::HostIdentity;
     use crate::credentials::lease::Unavailable;
     use crate::credentials::provider::{self, Provider, Round};
     use crate::engine::{Engine, Event};
@@ -253,9 +305,11 @@ mod tests {
 
     fn state() -> State {
         let mut engine = Engine::new(config(), now(0.0));
+        engine.name_host("web-1".to_owned());
+        let host = HostIdentity { instance_id: Some("i-1".to_owned()), ..HostIdentity::default() };
+        engine.handle(Event::Host(host), now(0.0));
         let untold = live(&mut engine, 0).into_iter().map(|transition| {
-            let attributes = [("host.id".to_owned(), "i-1".to_owned())].into();
-            let message = message(&transition, "host", &attributes, SystemTime::ZERO);
+            let message = message(&transition, SystemTime::ZERO);
             Untold { transition, message }
         });
         let untold: Vec<_> = untold.collect();
@@ -278,7 +332,7 @@ mod tests {
         fs::write(folder.path().join("state.json.unfinished"), "half of a").unwrap();
         let (first, second) = (state(), State { untold: Vec::new(), ..state() });
         for state in [first, second] {
-            save(folder.path(), &state).unwrap();
+            assert_eq!(save(folder.path(), &state).unwrap(), LeftOut::default());
             assert_eq!(load(folder.path()).unwrap().as_ref(), Some(&state));
             assert_eq!(files(folder.path()), [FILE]);
         }
@@ -292,7 +346,7 @@ mod tests {
         let text = String::from_utf8(good.clone()).unwrap();
         let newer = text.replace("\"version\":1", "\"version\":2");
         let changed = text.replace("2222", "2223");
-        let large = " ".repeat(usize::try_from(MOST_BYTES).unwrap() + 1);
+        let large = " ".repeat(MOST_BYTES + 1);
         let cases = [
             ("", "cut off or changed"),
             ("{\"format\":\"something\",\"version\":1}", "not written by skewguard"),
@@ -300,7 +354,7 @@ mod tests {
             (&newer, "version 2"),
             (&changed, "cut off or changed"),
             (&text[..text.len() / 2], "cut off or changed"),
-            (&large, "4 MiB"),
+            (&large, "16 MiB"),
         ];
         let folder = tempfile::tempdir().unwrap();
         for (bad, _) in cases {
@@ -327,6 +381,41 @@ mod tests {
         assert_eq!(load(&missing).unwrap(), None);
         let error = save(&missing, &state()).unwrap_err().to_string();
         assert!(error.contains("missing/state.json") && error.contains("state directory"), "{error}");
+    }
+
+    /// The same with `count` alerts that fire and as many that pend, all with a long story.
+    fn crowded(count: usize) -> State {
+        let mut json = serde_json::to_value(state().image).unwrap();
+        let alerts = json["alerts"].as_array().unwrap();
+        let firing = alerts.iter().find(|alert| alert["state"].get("firing").is_some()).unwrap().clone();
+        let mut pending = firing.clone();
+        pending["state"] = serde_json::json!({ "pending": { "since": 0 } });
+        let many = [firing, pending].into_iter().flat_map(|alert| {
+            (0..count).map(move |number| {
+                let mut alert = alert.clone();
+                alert["subject"] = format!("profile-{number}").into();
+                alert["summary"] = "é\u{1f}".repeat(500).into();
+                alert
+            })
+        });
+        json["alerts"] = many.collect();
+        State { image: serde_json::from_value(json).unwrap(), ..state() }
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_is_written_without_what_matters_least_and_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = crowded(3_000);
+        assert!(encode(&state).unwrap().len() > MOST_BYTES);
+        let left_out = save(folder.path(), &state).unwrap();
+        let read = load(folder.path()).unwrap().expect("it is read again");
+        assert_eq!(files(folder.path()), [FILE]);
+        assert_eq!((read.image.firing(), left_out.untold, &read.untold), (3_000, 0, &state.untold));
+        assert!((1..3_000).contains(&left_out.alerts), "{left_out:?}");
+        assert!(
+            fs::metadata(folder.path().join(FILE)).unwrap().len() > 15 * 1024 * 1024,
+            "no more is left out than must"
+        );
     }
 
     #[test]
@@ -358,6 +447,23 @@ mod tests {
             let mut bad = good.clone();
             bad[at.index(good.len())] = byte;
             prop_assert_eq!(decode(&bad).is_ok(), bad == good);
+        }
+
+        #[test]
+        fn what_is_left_out_is_counted_and_the_rest_takes_no_more_room_than_there_is(percent in 0_usize..120) {
+            let state = crowded(3);
+            let (whole, least) = (encode(&state).unwrap().len(), encode(&fitting(&state, 0).unwrap().0).unwrap().len());
+            let most = least + (whole - least) * percent / 100;
+            let (small, left_out) = fitting(&state, most).unwrap();
+            prop_assert!(encode(&small).unwrap().len() <= most);
+            prop_assert_eq!(decode(&encode(&small).unwrap()).unwrap(), small.clone());
+            prop_assert_eq!(small.untold.len() + left_out.untold, state.untold.len());
+            prop_assert!(left_out.alerts + small.image.firing() <= 6);
+            // The last of each list is counted with a comma that it does not have.
+            let (is_short, is_ample) = (most < whole, most >= whole + 3);
+            let is_whole = left_out == LeftOut::default();
+            prop_assert!((is_whole || !is_ample) && !(is_whole && is_short), "{:?}", left_out);
+            prop_assert!(small.untold.iter().all(|one| state.untold.contains(one)));
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! The state machine of alerts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::assess::finding::{Finding, Kind, Severity};
 use crate::clock::time::{BootTime, Span};
 use crate::clock::true_clock::Stamp;
+use crate::host::identity::Speaker;
 
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,9 @@ pub struct Transition {
     pub summary: String,
     /// What mends it.
     pub remedy: String,
+    /// Who told it when it began to fire, and speaks for it to its end: receivers know an alert by that.
+    #[serde(default)]
+    pub speaker: Speaker,
 }
 
 /// Where an alert is in its life.
@@ -86,6 +91,8 @@ pub struct Alert {
     pub remedy: String,
     /// Whether it comes from before a restart, a reload or a sleep, and its finding was not seen since.
     pub carried: bool,
+    /// Who told it when it began to fire; means nothing before that.
+    pub speaker: Arc<Speaker>,
 }
 
 /// An alert as it outlives the process.
@@ -97,12 +104,20 @@ pub struct Kept {
     state: State,
     summary: String,
     remedy: String,
+    /// `None` for one that does not fire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    speaker: Option<Speaker>,
 }
 
 impl Kept {
     /// Whether it is a firing alert of this kind and subject.
     pub fn fires(&self, kind: Kind, subject: &str) -> bool {
-        self.kind == kind && self.subject == subject && matches!(self.state, State::Firing { .. })
+        self.kind == kind && self.subject == subject && self.is_firing()
+    }
+
+    /// Whether it was told and is not over.
+    pub const fn is_firing(&self) -> bool {
+        matches!(self.state, State::Firing { .. })
     }
 }
 
@@ -122,12 +137,19 @@ pub struct Moment {
 pub struct Machine {
     repeat: Duration,
     alerts: BTreeMap<(Kind, String), Alert>,
+    /// Who tells what begins to fire.
+    speaker: Arc<Speaker>,
 }
 
 impl Machine {
     /// Begins without alerts; a firing one is told again every `repeat`.
-    pub const fn new(repeat: Duration) -> Self {
-        Self { repeat, alerts: BTreeMap::new() }
+    pub fn new(repeat: Duration) -> Self {
+        Self { repeat, alerts: BTreeMap::new(), speaker: Arc::default() }
+    }
+
+    /// From now on this one tells what begins to fire. What fires already keeps its own.
+    pub fn speak_as(&mut self, speaker: Speaker) {
+        self.speaker = Arc::new(speaker);
     }
 
     /// The alerts that are not over.
@@ -154,6 +176,7 @@ impl Machine {
                 state: alert.state,
                 summary: alert.summary.clone(),
                 remedy: alert.remedy.clone(),
+                speaker: matches!(alert.state, State::Firing { .. }).then(|| Speaker::clone(&alert.speaker)),
             })
             .collect()
     }
@@ -168,10 +191,11 @@ impl Machine {
             (State::Firing { since, .. }, None) => Some(State::Firing { since, told: now }),
         };
         let alerts = kept.into_iter().filter_map(|one| {
-            let Kept { kind, subject, severity, state, summary, remedy } = one;
-            Some(((kind, subject), Alert { severity, state: resume(state)?, summary, remedy, carried: true }))
+            let Kept { kind, subject, severity, state, summary, remedy, speaker } = one;
+            let (state, speaker) = (resume(state)?, Arc::new(speaker.unwrap_or_default()));
+            Some(((kind, subject), Alert { severity, state, summary, remedy, carried: true, speaker }))
         });
-        Self { repeat, alerts: alerts.collect() }
+        Self { repeat, alerts: alerts.collect(), speaker: Arc::default() }
     }
 
     /// Goes on after a reload, in which much of what findings rest on may have been lost.
@@ -234,7 +258,8 @@ impl Machine {
                 let severity = finding.raised?;
                 let (summary, remedy) = (finding.summary.clone(), finding.remedy.clone());
                 let state = State::Pending { since: now.boot };
-                let alert = Alert { severity, state, summary, remedy, carried: false };
+                let speaker = Arc::clone(&self.speaker);
+                let alert = Alert { severity, state, summary, remedy, carried: false, speaker };
                 self.alerts.insert(key.clone(), alert);
                 self.fire(&key, finding, now)
             }
@@ -273,6 +298,7 @@ impl Machine {
             return None;
         }
         alert.state = State::Firing { since: now.stamp, told: now.boot };
+        alert.speaker = Arc::clone(&self.speaker);
         Some(transition(key.0, &key.1, alert, None, Change::Firing, now.stamp, now))
     }
 }
@@ -296,6 +322,7 @@ fn transition(
         at: now.stamp,
         summary: alert.summary.clone(),
         remedy: alert.remedy.clone(),
+        speaker: Speaker::clone(&alert.speaker),
     }
 }
 
@@ -414,5 +441,33 @@ mod tests {
         let mut twice = resume(Some(Span::from_seconds(100.0)));
         twice.slept(Span::from_seconds(100.0), now);
         assert_eq!(told(&twice.step(&found, moment(216.0), settled)), [(Change::Firing, Severity::Warning)]);
+    }
+
+    #[test]
+    fn an_alert_is_told_to_its_end_by_who_told_it_first_and_over_a_restart_as_well() {
+        let called = |host: &str| Speaker { host: host.to_owned(), ..Speaker::default() };
+        let hosts = |told: Vec<Transition>| told.into_iter().map(|one| one.speaker.host).collect::<Vec<_>>();
+        let (warning, critical) = (Severity::Warning, Severity::Critical);
+        let found = |raised, hold| [finding(Some(raised), raised, hold)];
+        let mut before = Machine::new(Duration::from_secs(100));
+        before.speak_as(called("a"));
+        assert_eq!(hosts(before.step(&found(warning, 10), moment(0.0), settled)), [""; 0]);
+        before.speak_as(called("b"));
+        // It began to pend under another name, of which nobody was told.
+        assert_eq!(hosts(before.step(&found(warning, 10), moment(10.0), settled)), ["b"]);
+        before.speak_as(called("c"));
+        let now = BootTime::from_seconds(20.0);
+        let kept: Vec<Kept> = serde_json::from_str(&serde_json::to_string(&before.keep()).unwrap()).unwrap();
+        assert_eq!(kept, before.keep());
+        let mut after = Machine::resumed(Duration::from_secs(100), kept, None, now);
+        after.speak_as(called("d"));
+        for machine in [&mut before, &mut after] {
+            assert_eq!(machine.firing(moment(21.0).stamp).map(|one| one.speaker.host).collect::<Vec<_>>(), ["b"]);
+            assert_eq!(hosts(machine.step(&found(critical, 0), moment(22.0), settled)), ["b"]);
+            assert_eq!(hosts(machine.step(&found(critical, 0), moment(122.0), settled)), ["b"]);
+            assert_eq!(hosts(machine.step(&[], moment(123.0), settled)), ["b"]);
+        }
+        assert_eq!(hosts(before.step(&found(critical, 0), moment(124.0), settled)), ["c"]);
+        assert_eq!(hosts(after.step(&found(critical, 0), moment(124.0), settled)), ["d"]);
     }
 }

@@ -1,6 +1,5 @@
 //! `alert test`: sends a test to the channels, and says what came back.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +15,9 @@ use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::config::checked::{Channel, Config};
 use crate::delivery::client::Clients;
 use crate::delivery::request::{Answer, Endpoint, Failure};
+use crate::host::identity::{Speaker, name};
 use crate::notify::channel::{address, endpoint};
 use crate::notify::message::{item, message};
-use crate::telemetry::resource::hostname;
 
 /// How long the measuring of true time may take.
 const MEASURING: Duration = Duration::from_secs(5);
@@ -94,7 +93,7 @@ async fn tell(name: &str, endpoint: &dyn Endpoint, clock: &TrueClock) -> anyhow:
 }
 
 fn test_message(since: Stamp, change: Change, clock: &TrueClock) -> crate::snapshot::AlertMessage {
-    let (host, reading) = (hostname(), local::read());
+    let (speaker, reading) = (Speaker { host: name(), ..Speaker::default() }, local::read());
     let transition = Transition {
         kind: Kind::Test,
         subject: String::new(),
@@ -103,10 +102,11 @@ fn test_message(since: Stamp, change: Change, clock: &TrueClock) -> crate::snaps
         change,
         since,
         at: clock.at(reading),
-        summary: format!("This is a test of skewguard on {host}: nothing is wrong"),
+        summary: format!("This is a test of skewguard on {}: nothing is wrong", speaker.host),
         remedy: "Nothing is to be done".to_owned(),
+        speaker,
     };
-    message(&transition, &host, &BTreeMap::new(), reading.system)
+    message(&transition, reading.system)
 }
 
 fn outcome(change: Change, result: &Result<Answer, Failure>) -> String {

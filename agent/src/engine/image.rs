@@ -11,8 +11,10 @@ use crate::assess::finding::Kind;
 use crate::clock::estimate::Memory;
 use crate::clock::time::{BootTime, Reading, Span};
 use crate::config::checked::{Config, Source};
+use crate::credentials::imds::host::HostIdentity;
 
-/// What of the engine outlives the process. All but the alerts means something only while the host is not booted again.
+/// What of the engine outlives the process. All but the alerts and what is known of the host means something only while the
+/// host is not booted again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Image {
     alerts: Vec<Kept>,
@@ -26,6 +28,69 @@ pub struct Image {
     /// The sources that contradicted the majority, by name and server.
     condemned: Vec<(String, String)>,
     credentials: Vec<(String, Before)>,
+    /// What the instance metadata service said of this host.
+    #[serde(default)]
+    host: Option<HostIdentity>,
+}
+
+/// What of an image there may be more of than a file has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The alerts that fire.
+    Firing,
+    /// The alerts that pend.
+    Pending,
+    /// What is remembered of credentials.
+    Credentials,
+}
+
+impl Image {
+    /// How many alerts fire.
+    pub fn firing(&self) -> usize {
+        self.alerts.iter().filter(|alert| alert.is_firing()).count()
+    }
+
+    /// The same without any [`Part`].
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { alerts: Vec::new(), credentials: Vec::new(), ..self.clone() }
+    }
+
+    /// Adds a part of `whole`, as far as there is room for it; returns how many did not fit in.
+    pub fn add(&mut self, whole: &Self, part: Part, room: &mut Room) -> usize {
+        match part {
+            Part::Firing => room.fill(&mut self.alerts, whole.alerts.iter().filter(|alert| alert.is_firing())),
+            Part::Pending => room.fill(&mut self.alerts, whole.alerts.iter().filter(|alert| !alert.is_firing())),
+            Part::Credentials => room.fill(&mut self.credentials, &whole.credentials),
+        }
+    }
+}
+
+/// So many bytes are left for the elements of lists, as JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Room(pub usize);
+
+impl Room {
+    /// Adds what fits in to `list`, one after the other; returns how many did not.
+    pub fn fill<'a, T: Serialize + Clone + 'a>(
+        &mut self,
+        list: &mut Vec<T>,
+        from: impl IntoIterator<Item = &'a T>,
+    ) -> usize {
+        let mut left_out = 0_usize;
+        for one in from {
+            // With the comma behind it.
+            let length = serde_json::to_vec(one).map_or(usize::MAX, |text| text.len().saturating_add(1));
+            match self.0.checked_sub(length) {
+                Some(left) => {
+                    self.0 = left;
+                    list.push(one.clone());
+                }
+                None => left_out = left_out.saturating_add(1),
+            }
+        }
+        left_out
+    }
 }
 
 impl Engine {
@@ -44,11 +109,12 @@ impl Engine {
                 .map(|(_, configured)| (configured.name.clone(), configured.server.to_string()))
                 .collect(),
             credentials: self.credentials.memory(),
+            host: self.host.clone(),
         }
     }
 
     /// Goes on where another process left off. In the same boot of the host the estimate holds, and a step of the system
-    /// clock since then is noticed with the first event; after another boot only alerts and outages go on.
+    /// clock since then is noticed with the first event; after another boot only alerts, outages and what is known of the host go on.
     pub fn restore(config: Arc<Config>, image: Image, now: Reading, same_boot: bool) -> Self {
         let mut engine = Self::new(config, now);
         // A boot clock that stands before what was read of it is another one, whatever its name.
@@ -61,6 +127,8 @@ impl Engine {
             engine.credentials.remember(subject, before.after(image.last.boot, now.boot));
         }
         engine.alerts = Machine::resumed(engine.config.alerts.repeat, image.alerts, away, now.boot);
+        engine.host = image.host;
+        engine.introduce();
         if !same_boot {
             return engine;
         }
@@ -76,5 +144,44 @@ impl Engine {
             }
         }
         engine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::time::SystemTime;
+    use crate::config::load::parse;
+    use crate::engine::Event;
+
+    fn now(seconds: f64) -> Reading {
+        Reading { boot: BootTime::from_seconds(seconds), system: SystemTime::from_seconds(1e9 + seconds) }
+    }
+
+    #[test]
+    fn what_is_known_of_the_host_is_known_to_the_next_process_as_well_even_after_another_boot() {
+        let text = "sources: [{name: a, ntp: 10.0.0.1}]\nalerts: { boot_grace: 0s, clock-unverified: { for: 1s } }";
+        let config = Arc::new(parse(text, std::path::Path::new("image.yaml"), &|_| None).unwrap());
+        let mut before = Engine::new(Arc::clone(&config), now(0.0));
+        let host = HostIdentity { instance_id: Some("i-1".to_owned()), ..HostIdentity::default() };
+        before.handle(Event::Host(host), now(1.0));
+        let image = serde_json::to_string(&before.image()).unwrap();
+        for same_boot in [true, false] {
+            let image: Image = serde_json::from_str(&image).unwrap();
+            let mut after = Engine::restore(Arc::clone(&config), image, now(2.0), same_boot);
+            after.name_host("web-1".to_owned());
+            assert_eq!(after.snapshot(now(2.0)).host["host.id"], "i-1");
+            let tick = |seconds| (Event::Tick { kernel: None, asleep: Span::ZERO }, now(seconds));
+            let told: Vec<_> = (3..1_000)
+                .flat_map(|second| {
+                    let (event, now) = tick(f64::from(second));
+                    after.handle(event, now).transitions
+                })
+                .collect();
+            assert!(!told.is_empty());
+            for one in told {
+                assert_eq!((one.speaker.host.as_str(), one.speaker.attributes["host.id"].as_str()), ("web-1", "i-1"));
+            }
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::{Config, Source};
 use crate::credentials::imds::host::HostIdentity;
+use crate::host::identity::Speaker;
 use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Delivery, Steps};
@@ -45,7 +46,10 @@ pub struct Engine {
     pub(super) delivery: BTreeMap<String, Delivery>,
     /// When an item arrived last, by destination.
     pub(super) arrivals: BTreeMap<String, BootTime>,
+    /// What the instance metadata service said of this host.
     pub(super) host: Option<HostIdentity>,
+    /// The name of this host.
+    host_name: String,
     /// Since when this process measures.
     pub(super) begun: BootTime,
     /// Since when the boot grace runs.
@@ -106,6 +110,7 @@ impl Engine {
             delivery: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             host: None,
+            host_name: String::new(),
             begun: now.boot,
             started: now.boot,
             last: now,
@@ -136,7 +141,10 @@ impl Engine {
                 self.credentials.take(event, now.boot, truth);
             }
             Event::Sdks { sdks, is_whole } => self.sdks.found(sdks, is_whole, now.boot),
-            Event::Host(host) => self.host = Some(host),
+            Event::Host(host) => {
+                self.host = Some(host);
+                self.introduce();
+            }
             Event::Delivery(delivery) => {
                 let before = self.delivery.get(&delivery.destination).map_or(0, |before| before.delivered);
                 if delivery.delivered > before {
@@ -154,6 +162,25 @@ impl Engine {
         let transitions = alerts.step(&findings, moment, |kind, subject| self.is_settled(kind, subject, &known));
         self.alerts = alerts;
         Reaction { transitions, burst: self.bursts(now.boot), slept }
+    }
+
+    /// The host is called so from now on. Alerts that fire go on under the name of before.
+    pub fn name_host(&mut self, name: String) {
+        if self.host_name != name {
+            self.host_name = name;
+            self.introduce();
+        }
+    }
+
+    /// Lets what begins to fire from now on be told by this host as it is known now.
+    pub(super) fn introduce(&mut self) {
+        self.alerts.speak_as(Speaker { host: self.host_name.clone(), attributes: self.attributes() });
+    }
+
+    /// What is known of the host beside its name.
+    pub(super) fn attributes(&self) -> BTreeMap<String, String> {
+        let attributes = self.host.iter().flat_map(HostIdentity::attributes);
+        attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     /// True time minus boot time, once there is an estimate.

@@ -14,6 +14,6 @@ mod scenarios;
 mod settled;
 
 pub use event::{Event, Reaction};
-pub use image::Image;
+pub use image::{Image, Part, Room};
 pub use known::Holding;
 pub use machine::Engine;

@@ -1,7 +1,5 @@
 //! From the state of the engine to the snapshot.
 
-use std::collections::BTreeMap;
-
 use super::known::{Holding, Known};
 use super::machine::{Engine, Now};
 use crate::alert::machine::State;
@@ -68,9 +66,7 @@ impl Engine {
                     Delivery { last_delivered, ..delivery.clone() }
                 })
                 .collect(),
-            host: self.host.as_ref().map_or_else(BTreeMap::new, |host| {
-                host.attributes().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-            }),
+            host: self.attributes(),
         }
     }
 

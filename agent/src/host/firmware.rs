@@ -26,8 +26,10 @@ pub fn is_ec2(root: &Path) -> Option<bool> {
 
 /// The identifier of the instance as the firmware of Nitro says it, such as `i-0123456789abcdef0`.
 pub fn instance_id(root: &Path) -> Option<String> {
+    // Others write into this field whatever they like.
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let is_id = |tag: &String| {
-        tag.strip_prefix("i-").is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()))
+        tag.strip_prefix("i-").is_some_and(|id| (8..=17).contains(&id.len()) && id.bytes().all(is_digit))
     };
     firmware(root, "board_asset_tag").filter(is_id)
 }
@@ -68,7 +70,9 @@ mod tests {
     fn the_firmware_names_the_instance() {
         let root = host(&[("sys/class/dmi/id/board_asset_tag", "i-0123456789abcdef0\n")]);
         assert_eq!(instance_id(root.path()).as_deref(), Some("i-0123456789abcdef0"));
-        let root = host(&[("sys/class/dmi/id/board_asset_tag", "i-1;reboot")]);
-        assert_eq!(instance_id(root.path()), None);
+        for other in ["i-1;reboot", "i-", "i-1234567", "i-0123456789abcdef01", "i-inventory", "I-0123456789abcdef0"] {
+            let root = host(&[("sys/class/dmi/id/board_asset_tag", other)]);
+            assert_eq!(instance_id(root.path()), None, "{other}");
+        }
     }
 }

@@ -1,22 +1,17 @@
 //! The JSON body of one transition of an alert, the same for every channel.
 
-use std::collections::BTreeMap;
-
 use crate::alert::machine::Transition;
 use crate::clock::time::{SystemTime, rfc3339};
 use crate::clock::true_clock::Stamp;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::request::Failure;
+use crate::host::identity::Speaker;
 use crate::snapshot::AlertMessage;
 use crate::telemetry::logs::EVENT;
 
 /// Writes the message of a transition that happened at `system` by the system clock.
-pub fn message(
-    transition: &Transition,
-    host: &str,
-    attributes: &BTreeMap<String, String>,
-    system: SystemTime,
-) -> AlertMessage {
+pub fn message(transition: &Transition, system: SystemTime) -> AlertMessage {
+    let Speaker { host, attributes } = &transition.speaker;
     let since = rfc3339(transition.since.time.nanos());
     AlertMessage {
         event: EVENT.to_owned(),
@@ -29,7 +24,7 @@ pub fn message(
         change: transition.change,
         summary: transition.summary.clone(),
         remedy: transition.remedy.clone(),
-        host: host.to_owned(),
+        host: host.clone(),
         attributes: attributes.clone(),
         since,
         since_verified: transition.since.verified,
@@ -58,6 +53,8 @@ pub(super) fn carried(item: &Item) -> Result<AlertMessage, Failure> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,5 +1,6 @@
 //! The running agent: tasks that measure send events, one loop feeds them to the engine, and what follows is told.
 
+mod folder;
 mod measuring;
 mod recorder;
 mod reporters;
@@ -13,8 +14,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::folder::{Folder, QUEUE};
 use self::measuring::Measuring;
-use self::recorder::{Folder, Recorder};
+use self::recorder::Recorder;
 use self::reporters::{Reporters, Sources, budget};
 use crate::alert::machine::Transition;
 use crate::clock::local;
@@ -27,6 +29,9 @@ use crate::delivery::client::ClientError;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
 use crate::engine::{Engine, Event};
+use crate::host::identity;
+use crate::host::mark::Mark;
+use crate::notify::message::message;
 use crate::snapshot::Snapshot;
 use crate::state::{State, Untold};
 use crate::status;
@@ -42,7 +47,7 @@ const MAILBOX: usize = 256;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the agent waits for its disk before it goes on.
 const DISK: Duration = Duration::from_millis(250);
-/// In ticks, how often the state is written although nothing has happened, and what has waited for too long is given up.
+/// In ticks, how often the state is written although nothing has happened, the name of the host read, and what has waited for too long is given up.
 const KEEP_HOUSE: u32 = 60;
 
 /// Why the agent does not start.
@@ -120,10 +125,10 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
-    let folder = Folder::open(config.state_dir.as_ref());
-    let store = folder.as_ref().map(|folder| (Store::new(folder.path.join("queue")), folder.health.share()));
+    let folder = Folder::open(config.state_dir.as_ref(), &Mark::of_this_host(Path::new("/")));
+    let store = folder.as_ref().map(|folder| (Store::new(folder.path.join(QUEUE)), folder.health.share()));
     let (mut recorder, left) = Recorder::open(folder);
-    let (engine, untold) = match left {
+    let (mut engine, untold) = match left {
         Some(left) => {
             let is_same_boot = recorder.is_of_this_boot(&left);
             let State { image, untold, .. } = left;
@@ -131,6 +136,7 @@ pub async fn run(
         }
         None => (Engine::new(Arc::clone(&config), local::read()), Vec::new()),
     };
+    engine.name_host(identity::name());
     let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
     let clock = Arc::new(TrueClock::default());
 
@@ -276,15 +282,15 @@ impl Flow {
             self.measuring.wake();
         }
         if !reaction.transitions.is_empty() {
-            self.tell(reaction.transitions, &snapshot, now.system).await;
+            self.tell(reaction.transitions, now.system).await;
         }
     }
 
     /// Tells transitions so that a crash at any moment neither loses one nor tells it under another key: they are part of
     /// the state until each of them waits in its queues, which the disk keeps as well.
-    async fn tell(&mut self, transitions: Vec<Transition>, snapshot: &Snapshot, system: SystemTime) {
+    async fn tell(&mut self, transitions: Vec<Transition>, system: SystemTime) {
         let untold = transitions.into_iter().map(|transition| {
-            let message = self.reporters.message(&transition, snapshot, system);
+            let message = message(&transition, system);
             Untold { transition, message }
         });
         let untold: Vec<_> = untold.collect();
@@ -330,10 +336,11 @@ impl Flow {
     async fn look_around(&mut self, options: &Options<'_>) -> Result<(), Ailment> {
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(KEEP_HOUSE) {
+            self.engine.name_host(identity::name());
             self.reporters.keep_house();
             self.recorder.record(self.engine.image(), Duration::ZERO).await;
         }
-        self.reporters.repost(&self.engine, &self.published.load(), local::read());
+        self.reporters.repost(&self.engine, local::read());
         let ailment = self.ailment(local::awake());
         if ailment != self.last_ailment
             && let Some(ailment) = &ailment

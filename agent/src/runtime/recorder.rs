@@ -1,65 +1,17 @@
 //! Keeps on disk what outlives the process.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
+use super::folder::Folder;
 use super::reporters::Told;
-use crate::config::checked::StateDir;
-use crate::delivery::store::{HANGS, Hangs, Health};
+use crate::delivery::store::{HANGS, Hangs};
 use crate::engine::Image;
-use crate::state::{self, FileError, State, Untold};
+use crate::host::mark;
+use crate::state::{self, FileError, LeftOut, State, Untold};
 use crate::sys;
-
-/// Shows which process a state directory belongs to.
-const LOCK: &str = "lock";
-
-/// A state directory that this process alone writes to.
-pub(super) struct Folder {
-    pub(super) path: PathBuf,
-    pub(super) health: Health,
-    _lock: Option<File>,
-}
-
-impl Folder {
-    /// Takes possession of the directory; `None` where there is none, or where it is another agent's.
-    pub(super) fn open(configured: Option<&StateDir>) -> Option<Self> {
-        const EFFECT: &str = "a restart forgets what fires and what waits for delivery";
-        let StateDir { path, is_given } = configured?;
-        let folder = path.display();
-        if !path.is_dir() {
-            if *is_given {
-                tracing::warn!(state_dir = %folder, "the state directory does not exist: create it for the agent's user, else {EFFECT}");
-            } else {
-                tracing::info!(state_dir = %folder, "there is no state directory: {EFFECT}");
-            }
-            return None;
-        }
-        let lock = match OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK)) {
-            Ok(lock) => lock,
-            // What can be read may still be of use, and the disk may become writable again.
-            Err(error) => {
-                let mut health = Health::default();
-                health.fails(path, &error);
-                return Some(Self { path: path.clone(), health, _lock: None });
-            }
-        };
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                tracing::warn!(state_dir = %folder, "the state directory belongs to another agent that runs: give each its own, else {EFFECT}");
-                None
-            }
-            // Some file systems know no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => {
-                Some(Self { path: path.clone(), health: Health::default(), _lock: Some(lock) })
-            }
-        }
-    }
-}
 
 /// Writes the state of the engine, and what it has decided to tell until that is on its way.
 pub(super) struct Recorder {
@@ -68,11 +20,13 @@ pub(super) struct Recorder {
     writing: Option<Writing>,
     /// What is to be told, and is neither on disk in its queues nor delivered.
     untold: Vec<OnItsWay>,
+    /// Whether the last state was too large to be written whole.
+    is_too_large: bool,
 }
 
 /// A write of the state that is under way.
 struct Writing {
-    write: JoinHandle<Result<(), FileError>>,
+    write: JoinHandle<Result<LeftOut, FileError>>,
     since: Instant,
 }
 
@@ -95,7 +49,7 @@ impl Recorder {
                 None
             })
         });
-        (Self { folder, boot_id, writing: None, untold: Vec::new() }, left)
+        (Self { folder, boot_id, writing: None, untold: Vec::new(), is_too_large: false }, left)
     }
 
     /// Whether `state` was written in the present boot of the host, so that its boot clock is ours.
@@ -140,14 +94,22 @@ impl Recorder {
         let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
         let untold = self.untold.iter().map(|one| one.untold.clone()).collect();
         let state = State { boot_id: self.boot_id.clone(), image, untold };
-        let write = spawn_blocking(move || state::save(&folder, &state));
+        let mark = self.folder.as_ref().and_then(Folder::unwritten_mark);
+        let write = spawn_blocking(move || {
+            // What has no mark would be taken for anybody's.
+            if let Some(mark) = mark {
+                mark.write(&folder).map_err(|error| FileError::unwritable(&folder.join(mark::FILE), error))?;
+            }
+            state::save(&folder, &state)
+        });
         self.writing = Some(Writing { write, since: Instant::now() });
         self.settle(patience).await;
     }
 
     /// Waits for the write that is under way; returns whether there is none any more.
     async fn settle(&mut self, patience: Duration) -> bool {
-        let (Some(Writing { write, since }), Some(Folder { path, health, .. })) = (&mut self.writing, &mut self.folder)
+        let (Some(Writing { write, since }), Some(Folder { path, health, is_marked, .. })) =
+            (&mut self.writing, &mut self.folder)
         else {
             return true;
         };
@@ -159,7 +121,22 @@ impl Recorder {
         };
         self.writing = None;
         match written {
-            Ok(Ok(())) => health.works(),
+            Ok(Ok(left_out)) => {
+                health.works();
+                *is_marked = true;
+                let was_too_large = std::mem::replace(&mut self.is_too_large, left_out != LeftOut::default());
+                if self.is_too_large && !was_too_large {
+                    let LeftOut { alerts, untold, credentials } = left_out;
+                    tracing::warn!(
+                        alerts,
+                        untold,
+                        credentials,
+                        "the state is too large to be kept whole: after a restart the alerts that were left out are told anew, \
+                         and what was learnt of these credentials is learnt again: fewer credentials that fail at once make it \
+                         smaller"
+                    );
+                }
+            }
             Ok(Err(error)) => health.fails(path, &error),
             Err(error) => health.fails(path, &error),
         }
@@ -169,7 +146,6 @@ impl Recorder {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::Arc;
 
@@ -178,13 +154,15 @@ pub(super) mod tests {
     use super::*;
     use crate::clock::local;
     use crate::clock::time::{Reading, Span};
+    use crate::config::checked::StateDir;
     use crate::config::load::parse;
     use crate::delivery::item::Item;
     use crate::delivery::queue::Budget;
     use crate::delivery::request::{Answer, Endpoint, Failure};
     use crate::delivery::spool::Spool;
-    use crate::delivery::store::Store;
+    use crate::delivery::store::{Health, Store};
     use crate::engine::{Engine, Event};
+    use crate::host::mark::Mark;
     use crate::notify::message::{item, message};
 
     struct Down;
@@ -209,7 +187,7 @@ pub(super) mod tests {
         });
         let transition = transitions.next().unwrap();
         drop(transitions);
-        let message = message(&transition, "host", &BTreeMap::new(), start.system);
+        let message = message(&transition, start.system);
         (engine.image(), Untold { transition, message })
     }
 
@@ -217,7 +195,8 @@ pub(super) mod tests {
     async fn what_is_neither_on_disk_nor_delivered_stays_part_of_the_state() {
         const PATIENCE: Duration = Duration::from_secs(10);
         let dir = tempfile::tempdir().unwrap();
-        let folder = || Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true })).unwrap();
+        let folder =
+            || Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true }), &Mark::default()).unwrap();
         let (path, health) = (dir.path().join("queue"), Health::default());
         std::fs::write(&path, b"a file is in the way").unwrap();
         let budget = Budget { size: 1_000_000, age: PATIENCE };

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::StartError;
 use crate::alert::machine::Transition;
-use crate::clock::time::{BootTime, Reading, Span, SystemTime};
+use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Channel, Config, Otlp, Target, Tls};
 use crate::delivery::client::Clients;
@@ -27,7 +27,6 @@ use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
 use crate::telemetry::logs::Logged;
-use crate::telemetry::resource::hostname;
 use crate::vitals::Ailment;
 
 /// The destinations of OTLP, by the name that output has for them.
@@ -52,7 +51,6 @@ pub(super) struct Reporters {
     listeners: Vec<Listener>,
     telemetry: Option<(Otlp, Telemetry)>,
     pub(super) to_stderr: bool,
-    host: String,
 }
 
 /// A channel, and the way to it.
@@ -127,8 +125,8 @@ impl Reporters {
         to_stderr: bool,
     ) -> Result<Self, StartError> {
         let instruments = Instruments::new(Arc::clone(&sources.published), Arc::clone(&sources.clock));
-        let (listeners, telemetry, host) = (Vec::new(), None, hostname());
-        let mut reporters = Self { spool, sources, instruments, listeners, telemetry, to_stderr, host };
+        let (listeners, telemetry) = (Vec::new(), None);
+        let mut reporters = Self { spool, sources, instruments, listeners, telemetry, to_stderr };
         let prepared = reporters.prepare(config, env)?;
         reporters.adopt(prepared);
         Ok(reporters)
@@ -218,11 +216,6 @@ impl Reporters {
         self.instruments.imds_duration.record(outcome, duration);
     }
 
-    /// The message of a transition that happened at `system` by the system clock.
-    pub(super) fn message(&self, transition: &Transition, snapshot: &Snapshot, system: SystemTime) -> AlertMessage {
-        message(transition, &self.host, &snapshot.host, system)
-    }
-
     /// Tells transitions to all, and returns at once.
     pub(super) fn tell(&mut self, untold: &[Untold]) -> Vec<Told> {
         let tell = |Untold { transition, message }: &Untold| {
@@ -252,13 +245,13 @@ impl Reporters {
     }
 
     /// Tells what fires again to those who would take it for resolved otherwise, where it is time.
-    pub(super) fn repost(&mut self, engine: &Engine, snapshot: &Snapshot, now: Reading) {
+    pub(super) fn repost(&mut self, engine: &Engine, now: Reading) {
         let stamp = self.sources.clock.at(now);
         for Listener { channel, outbox, repost } in &mut self.listeners {
             let Some(repost) = repost.as_mut().filter(|repost| repost.due <= now.boot) else { continue };
             repost.due = now.boot.plus(Span::from_duration(repost.period));
             let firing = engine.firing(stamp).filter_map(|transition| told(channel, &transition));
-            let firing: Vec<_> = firing.map(|seen| message(&seen, &self.host, &snapshot.host, now.system)).collect();
+            let firing: Vec<_> = firing.map(|seen| message(&seen, now.system)).collect();
             outbox.push_latest(alertmanager::repost(&firing, stamp));
         }
     }

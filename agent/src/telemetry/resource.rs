@@ -7,6 +7,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::{common, resource::v1::Resource as Encoded};
 use opentelemetry_sdk::Resource;
 
+use crate::host::identity::name;
+
 /// `false` where nothing vouches for the times, and absent where something does.
 pub(super) const VERIFIED: &str = "time.verified";
 
@@ -15,7 +17,7 @@ pub fn resource() -> Resource {
     let own = [
         KeyValue::new("service.name", "skewguard"),
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        KeyValue::new("host.name", hostname()),
+        KeyValue::new("host.name", name()),
     ];
     // The SDK calls a service that nobody named by a name of its own; that must not win.
     let is_given = |key: &str, value: &Value| key != "service.name" || !value.as_str().starts_with("unknown_service");
@@ -25,11 +27,6 @@ pub fn resource() -> Resource {
         .filter(|(key, value)| is_given(key.as_str(), value))
         .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     Resource::builder_empty().with_attributes(own).with_attributes(given).build()
-}
-
-/// The name of this host, as the kernel knows it.
-pub fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |name| name.trim().to_owned())
 }
 
 /// Adds what was learnt later to an encoded resource; what is there already wins.

@@ -1,6 +1,6 @@
 //! What the instance is, for the resource attributes of telemetry.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::ImdsClient;
 use crate::credentials::lease::Unavailable;
@@ -13,7 +13,7 @@ const LONGEST: usize = 128;
 
 /// What the instance is. Each text is a word of 128 characters at most, and `None` where the service does not
 /// say it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostIdentity {
     /// Such as `i-0123456789abcdef0`.
     pub instance_id: Option<String>,

@@ -134,7 +134,7 @@ impl Post {
     pub(super) fn tell(&mut self, transitions: &[Transition], image: &Image, now: Reading) -> Telling {
         let untold: Vec<_> = transitions
             .iter()
-            .map(|one| Untold { transition: one.clone(), message: message(one, "host", &BTreeMap::new(), now.system) })
+            .map(|one| Untold { transition: one.clone(), message: message(one, now.system) })
             .collect();
         assert!(untold.len() <= MOST_UNTOLD, "{} are to be told at once", untold.len());
         // A disk that keeps nothing lets a crash forget; without a crash nothing is lost even so.

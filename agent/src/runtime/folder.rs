@@ -1,0 +1,251 @@
+//! The state directory: that of one process, and of one host.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::checked::StateDir;
+use crate::delivery::store::Health;
+use crate::files::UNFINISHED;
+use crate::host::mark::{self, Mark};
+use crate::state;
+
+/// Shows which process a state directory belongs to.
+const LOCK: &str = "lock";
+/// What waits for delivery.
+pub(super) const QUEUE: &str = "queue";
+/// Where that is put which another host has left. Only the last one is kept.
+const ASIDE: &str = "another-host";
+/// All that a host leaves, in the order in which it is put aside: as long as the mark is there, it is known whose it is.
+const LEFT: [&str; 4] = [QUEUE, state::FILE, state::UNREADABLE, mark::FILE];
+
+/// A state directory that this process alone writes to, and in which nothing is of another host.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) health: Health,
+    /// Whether the mark of this host is there.
+    pub(super) is_marked: bool,
+    here: Mark,
+    _lock: Option<File>,
+}
+
+impl Folder {
+    /// Takes possession of the directory for the host of this mark; `None` where there is none, or where it is another
+    /// agent's.
+    pub(super) fn open(configured: Option<&StateDir>, here: &Mark) -> Option<Self> {
+        const EFFECT: &str = "a restart forgets what fires and what waits for delivery";
+        let StateDir { path, is_given } = configured?;
+        let folder = path.display();
+        if !path.is_dir() {
+            if *is_given {
+                tracing::warn!(state_dir = %folder, "the state directory does not exist: create it for the agent's user, else {EFFECT}");
+            } else {
+                tracing::info!(state_dir = %folder, "there is no state directory: {EFFECT}");
+            }
+            return None;
+        }
+        let mut health = Health::default();
+        let lock = match OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK)) {
+            Ok(lock) => Some(lock),
+            // What can be read may still be of use, and the disk may become writable again.
+            Err(error) => {
+                health.fails(path, &error);
+                None
+            }
+        };
+        // Some file systems know no locks.
+        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
+            tracing::warn!(state_dir = %folder, "the state directory belongs to another agent that runs: give each its own, else {EFFECT}");
+            return None;
+        }
+        let is_marked = match claim(path, here) {
+            Ok(is_marked) => is_marked,
+            Err(error) => {
+                tracing::warn!(
+                    state_dir = %folder,
+                    %error,
+                    "the state directory may hold what another host has left, and that cannot be put aside: nothing there is \
+                     read, written or sent, and {EFFECT}: let the agent's user write there, or give it another one"
+                );
+                return None;
+            }
+        };
+        let mut opened = Self { path: path.clone(), health, is_marked, here: here.clone(), _lock: lock };
+        if let Some(mark) = opened.unwritten_mark() {
+            match mark.write(path) {
+                Ok(()) => opened.is_marked = true,
+                Err(error) => opened.health.fails(path, &error),
+            }
+        }
+        Some(opened)
+    }
+
+    /// What is to be written there before anything else is.
+    pub(super) fn unwritten_mark(&self) -> Option<Mark> {
+        (!self.is_marked).then(|| self.here.clone())
+    }
+}
+
+/// Puts aside what another host has left in `folder`; returns whether the mark of this one is there already. Where there
+/// is no mark nobody has ever written anything.
+fn claim(folder: &Path, here: &Mark) -> io::Result<bool> {
+    match Mark::read(folder)? {
+        None => Ok(false),
+        Some(found) if found.is_of(here) => Ok(found == *here),
+        Some(found) => set_aside(folder, &found, here).map(|()| false),
+    }
+}
+
+fn set_aside(folder: &Path, found: &Mark, here: &Mark) -> io::Result<()> {
+    let (alerts, items) = (state::peek(folder).map(|state| state.image.firing()), items(&folder.join(QUEUE)));
+    let (aside, unfinished) = (folder.join(ASIDE), folder.join(format!("{ASIDE}{UNFINISHED}")));
+    // A process that was killed meanwhile may have begun.
+    if !unfinished.is_dir() {
+        let is_left = |name: &str| name != mark::FILE && folder.join(name).symlink_metadata().is_ok();
+        if !LEFT.into_iter().any(is_left) {
+            return Ok(());
+        }
+        DirBuilder::new().mode(0o700).create(&unfinished)?;
+    }
+    for name in LEFT {
+        match fs::rename(folder.join(name), unfinished.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::rename(&unfinished, &aside)?;
+    File::open(folder)?.sync_all()?;
+    let name =
+        |mark: &Mark| mark.host.as_ref().map_or_else(|| "a host without an identity".to_owned(), ToString::to_string);
+    tracing::warn!(
+        state_dir = %folder.display(),
+        left_by = name(found),
+        this_host = name(here),
+        alerts,
+        items,
+        kept_as = %aside.display(),
+        "the state directory is that of another host, as where an image was made of one that ran: nothing of it is told or \
+         sent, and what fires here is told anew: remove what was put aside once nobody wants to look at it"
+    );
+    Ok(())
+}
+
+/// How many items wait in a queue.
+fn items(queue: &Path) -> usize {
+    let lanes = fs::read_dir(queue).into_iter().flatten().flatten();
+    let files = lanes.flat_map(|lane| fs::read_dir(lane.path()).into_iter().flatten().flatten());
+    files.filter(|file| file.path().extension().is_some_and(|end| end == "item")).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::delivery::spool::tests::{count, log};
+    use crate::host::identity::HostId;
+
+    fn host(id: &str) -> Mark {
+        let host: HostId = serde_json::from_str(&format!("\"{id}\"")).unwrap();
+        Mark { boot_id: format!("boot of {id}"), host: Some(host) }
+    }
+
+    fn open(folder: &Path, here: &Mark) -> Option<Folder> {
+        Folder::open(Some(&StateDir { path: folder.to_owned(), is_given: true }), here)
+    }
+
+    /// What is there, but for the lock.
+    fn names(folder: &Path) -> Vec<String> {
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = files.filter(|name| name != LOCK).collect();
+        names.sort();
+        names
+    }
+
+    /// Leaves a state that cannot be read, and two items.
+    fn live(folder: &Path, words: &str) {
+        fs::create_dir_all(folder.join("queue/ops")).unwrap();
+        for file in [state::FILE, state::UNREADABLE, "queue/ops/1.item", "queue/ops/2.item"] {
+            fs::write(folder.join(file), words).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_host_left_is_its_own_after_another_boot_and_is_put_aside_by_every_other_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let (log, _guard) = log();
+        open(folder, &host("i-1")).unwrap();
+        live(folder, "of one");
+        let own = names(folder);
+        assert_eq!(own, [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
+        let booted = Mark { boot_id: "another".to_owned(), ..host("i-1") };
+        assert!(open(folder, &booted).unwrap().is_marked);
+        assert_eq!((names(folder), Mark::read(folder).unwrap()), (own, Some(booted)));
+        assert_eq!(count(&log, "another host"), 0);
+
+        for (id, before) in [("i-2", "of one"), ("i-3", "of i-2")] {
+            assert!(open(folder, &host(id)).unwrap().is_marked);
+            assert_eq!(
+                (names(folder), Mark::read(folder).unwrap()),
+                (vec![ASIDE.into(), mark::FILE.into()], Some(host(id)))
+            );
+            let aside = folder.join(ASIDE);
+            assert_eq!(fs::metadata(&aside).unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(names(&aside), [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
+            for file in [state::FILE, state::UNREADABLE, "queue/ops/2.item"] {
+                assert_eq!(fs::read_to_string(aside.join(file)).unwrap(), before);
+            }
+            live(folder, &format!("of {id}"));
+        }
+        assert_eq!(count(&log, "another host"), 2);
+        assert_eq!(count(&log, "items=2"), 2);
+    }
+
+    #[test]
+    fn a_process_that_was_killed_while_it_put_things_aside_has_lost_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        open(folder, &host("i-1")).unwrap();
+        live(folder, "of one");
+        let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
+        fs::create_dir(&unfinished).unwrap();
+        fs::rename(folder.join(QUEUE), unfinished.join(QUEUE)).unwrap();
+        open(folder, &host("i-2")).unwrap();
+        assert_eq!(names(folder), [ASIDE, mark::FILE]);
+        assert_eq!(names(&folder.join(ASIDE)), [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
+        assert_eq!(items(&folder.join(ASIDE).join(QUEUE)), 2);
+    }
+
+    #[test]
+    fn what_another_host_left_and_cannot_be_put_aside_is_used_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        open(folder, &host("i-1")).unwrap();
+        live(folder, "of one");
+        // A folder cannot take the place of a file.
+        fs::write(folder.join(format!("{ASIDE}{UNFINISHED}")), "in the way").unwrap();
+        let (log, _guard) = log();
+        assert!(open(folder, &host("i-2")).is_none());
+        assert_eq!(count(&log, "cannot be put aside"), 1);
+        assert_eq!(Mark::read(folder).unwrap(), Some(host("i-1")));
+        assert_eq!(fs::read_to_string(folder.join(state::FILE)).unwrap(), "of one");
+        assert_eq!(items(&folder.join(QUEUE)), 2);
+        assert!(open(folder, &host("i-1")).is_some(), "its own host goes on");
+    }
+
+    #[test]
+    fn a_mark_without_anything_else_is_written_over_and_nothing_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), &host("i-1")).unwrap();
+        let (log, _guard) = log();
+        assert!(open(dir.path(), &host("i-2")).unwrap().is_marked);
+        assert_eq!((names(dir.path()), Mark::read(dir.path()).unwrap()), (vec![mark::FILE.into()], Some(host("i-2"))));
+        assert_eq!(count(&log, "another host"), 0);
+    }
+}
