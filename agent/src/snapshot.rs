@@ -177,10 +177,13 @@ pub struct Limit {
 pub struct Credential {
     /// Who hands it out.
     pub provider: String,
-    /// The role, the profile or the file.
+    /// The role, the profile or the file; before it the user whose home it is in, if that is not the first one.
     pub identity: String,
+    /// What findings about it are about, which no other has.
+    #[serde(default)]
+    pub subject: String,
     /// `valid`, `expiring`, `rotation-overdue`, `expired`, `expired-extended` (past its end, and handed out all the same),
-    /// `no-role` or `unavailable`.
+    /// `unverified` (true time is not known), `no-role`, `unavailable`, or `absent` (never there, and not missed).
     pub state: String,
     /// `Success`, another code of the provider, or why it could not be read.
     pub code: String,

@@ -46,7 +46,12 @@ pub struct Skewguard<'net> {
     dir: TempDir,
     environment: Vec<(OsString, OsString)>,
     preparation: Option<String>,
+    firmware: String,
 }
+
+/// Lets the firmware and the hypervisor of whoever runs the lab say nothing. The mounts are those of one command alone.
+const NO_FIRMWARE: &str = "for place in /sys/class/dmi /sys/hypervisor; do\n\
+                           [ ! -d $place ] || mount -t tmpfs none $place || exit 9\ndone";
 
 /// A system clock that only the programs of a test read, and that the test sets while they run (libfaketime).
 pub struct FakeClock {
@@ -99,7 +104,13 @@ impl<'net> Skewguard<'net> {
     /// # Errors
     /// When the file cannot be written.
     pub fn new(net: &'net Net, yaml: &str) -> Result<Self> {
-        let skewguard = Self { net, dir: private_dir()?, environment: Vec::new(), preparation: None };
+        let skewguard = Self {
+            net,
+            dir: private_dir()?,
+            environment: Vec::new(),
+            preparation: None,
+            firmware: NO_FIRMWARE.to_owned(),
+        };
         skewguard.configure(yaml)?;
         Ok(skewguard)
     }
@@ -157,6 +168,16 @@ impl<'net> Skewguard<'net> {
         self
     }
 
+    /// Lets the firmware name the vendor of the machine, such as `Amazon EC2`. Otherwise it says nothing.
+    #[must_use]
+    pub fn on_machine_of(mut self, vendor: &str) -> Self {
+        self.firmware = format!(
+            "{NO_FIRMWARE}\nmount -t tmpfs none /sys/class\nmkdir -p /sys/class/dmi/id\n\
+             echo '{vendor}' > /sys/class/dmi/id/sys_vendor"
+        );
+        self
+    }
+
     /// The directory that holds the configuration and the socket.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -201,14 +222,9 @@ impl<'net> Skewguard<'net> {
     fn command(&self, arguments: &[&str], preparation: Option<&str>) -> Result<Command> {
         let binary = env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?;
         // Only the program itself gets the environment, not the tools that put it into the namespace.
-        let mut command = match preparation {
-            Some(script) => {
-                let mut shell = self.net.command(Side::Agent, "sh")?;
-                shell.args(["-ec", &format!("{script}\nexec \"$@\""), "sh", "env"]);
-                shell
-            }
-            None => self.net.command(Side::Agent, "env")?,
-        };
+        let script = format!("{}\n{}\nexec \"$@\"", self.firmware, preparation.unwrap_or_default());
+        let mut command = self.net.command(Side::Agent, "sh")?;
+        command.args(["-ec", &script, "sh", "env"]);
         // The home of whoever runs the lab is no part of it.
         command.arg("HOME=/");
         command.args(self.environment.iter().map(|(name, value)| assignment(name, value)));

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,7 @@ use tests::memory;
 use tests::moto::{self, Moto};
 use tests::net::{IMDS, IMDS_V6, Net, Side, TIME_SYNC};
 use tests::ntp::{self, NtpServer, ahead_by};
-use tests::process::output;
+use tests::process::{output, private_dir};
 use tests::wait::wait_until;
 
 const TOKEN: &str = "PUT /latest/api/token";
@@ -272,6 +273,39 @@ fn await_fetches(running: &mut Running<'_>, imds: &HttpServer, count: usize) -> 
 fn a_metadata_service_that_refuses_connections_is_unavailable() {
     let host = Host::new();
     host.check().assert_unavailable("refused", "connection refused");
+}
+
+#[test]
+fn a_metadata_service_that_never_answered_is_missed_on_an_instance_and_by_no_other_machine() {
+    let host = Host::new();
+    let check = |vendor: &str| Checked::new(&host.skewguard().on_machine_of(vendor).check().unwrap());
+    check("Amazon EC2").assert_unavailable("refused", "connection refused");
+    let elsewhere = check("Example Machines");
+    elsewhere.assert_the_clock_is_right();
+    assert_eq!((&elsewhere.credential()["state"], elsewhere.code), (&"absent".into(), Some(0)), "{elsewhere:#?}");
+    assert_eq!(elsewhere.snapshot["findings"], Value::Array(Vec::new()));
+    // One that answers there is watched as any other.
+    let _imds = host.imds(IMDS);
+    check("Example Machines").assert_healthy();
+}
+
+#[test]
+fn without_a_time_source_no_credential_is_called_valid() {
+    let net = Net::new().unwrap();
+    let home = private_dir().unwrap();
+    fs::create_dir(home.path().join(".aws")).unwrap();
+    let profile = format!("[night]\nx_security_token_expires = {}\n", time_in(-21 * 24 * HOUR));
+    fs::write(home.path().join(".aws/credentials"), profile).unwrap();
+    let yaml = format!(
+        "sources: [{{ name: amazon-time-sync, ntp: 169.254.169.123, poll: 1s }}]\ncredentials:\n  \
+         imds: {{ enabled: false }}\n  homes: ['{}']\n",
+        home.path().display()
+    );
+    let skewguard = Skewguard::new(&net, &yaml).unwrap();
+    let checked = Checked::new(&skewguard.answer(&["check", "--format", "json", "--timeout", "3s"]).unwrap());
+    assert_eq!((&checked.credential()["state"], checked.code), (&"unverified".into(), Some(3)), "{checked:#?}");
+    let text = skewguard.answer(&["check", "--timeout", "3s"]).unwrap().stdout;
+    assert!(text.contains("night: unverified, by the system clock it expired 21.0 days ago"), "{text}");
 }
 
 #[test]

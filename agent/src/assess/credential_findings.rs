@@ -12,6 +12,8 @@ use crate::credentials::provider::{Provider, Renewal};
 
 /// Expirations have whole seconds, so that a shorter lag is never judged.
 const RESOLUTION: Span = Span::from_nanos(1_000_000_000);
+/// A lag that comes and goes around the resolution does not clear an alert until it is shorter than this.
+const CLEARED: Span = Span::from_nanos(800_000_000);
 /// One failed read proves nothing.
 const FAILURES: u32 = 2;
 
@@ -43,8 +45,8 @@ pub struct CredentialFacts<'a> {
 pub struct Outage<'a> {
     /// Reads that failed in a row.
     pub failures: u32,
-    /// For how long.
-    pub lasting: Span,
+    /// For how long; `None` where they were never read, so that nobody can have lost them.
+    pub lasting: Option<Span>,
     /// Why.
     pub reason: &'a Unavailable,
 }
@@ -63,8 +65,11 @@ pub fn find(facts: &CredentialFacts<'_>, alerts: &Alerts) -> Vec<Finding> {
 }
 
 fn refresh_margin(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let lifetime = facts.lifetime.filter(|_| rule.enabled && facts.offset.abs() >= RESOLUTION)?;
-    if facts.offset > Span::ZERO { too_late(facts, lifetime, rule) } else { too_early(facts, lifetime, rule) }
+    let lifetime = facts.lifetime.filter(|_| rule.enabled && facts.offset.abs() >= CLEARED)?;
+    let slow = facts.offset > Span::ZERO;
+    let finding = if slow { too_late(facts, lifetime, rule) } else { too_early(facts, lifetime, rule) }?;
+    let is_judged = facts.offset.abs() >= RESOLUTION;
+    Some(Finding { raised: finding.raised.filter(|_| is_judged), ..finding })
 }
 
 /// One finding for all SDKs: the worst of them gives the severity, and the text names each.
@@ -102,22 +107,34 @@ fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> O
     let whole = lifetime.whole?;
     // What a host believes to be left of a new credential.
     let believed = whole.plus(facts.offset);
-    let judged: Vec<(Sdk, Severity)> = lifetime
+    let judged: Vec<(Sdk, Graded)> = lifetime
         .refresh_margins
         .iter()
-        .filter_map(|(sdk, _)| match believed {
-            _ if believed <= Span::ZERO => Some((*sdk, Severity::Critical)),
-            _ if believed <= Span::from_duration(sdk.refresh_margin()) => Some((*sdk, Severity::Warning)),
-            _ => None,
+        .filter_map(|(sdk, _)| {
+            let margin = Span::from_duration(sdk.refresh_margin());
+            let grade = |expired: Span, short: Span| match believed {
+                _ if believed <= expired => Some(Severity::Critical),
+                _ if believed <= short => Some(Severity::Warning),
+                _ => None,
+            };
+            // As far as this from a level an alert that fires is cleared.
+            let room = margin.scaled(0.2).max(CLEARED);
+            let (raised, held) = (grade(Span::ZERO, margin), grade(room, margin.plus(room))?);
+            Some((*sdk, Graded { raised, held }))
         })
         .collect();
-    let severity = judged.iter().map(|(_, severity)| *severity).max()?;
-    let names: Vec<&str> = judged.iter().map(|(sdk, _)| sdk.name()).collect();
-    let effect = match severity {
-        Severity::Critical => {
+    let held = judged.iter().map(|(_, graded)| graded.held).max()?;
+    let raised = judged.iter().filter_map(|(_, graded)| graded.raised).max();
+    let names: Vec<&str> = judged
+        .iter()
+        .filter(|(_, graded)| raised.is_none() || graded.raised.is_some())
+        .map(|(sdk, _)| sdk.name())
+        .collect();
+    let effect = match raised {
+        Some(Severity::Critical) => {
             "find every new one expired, and refuse to sign (`refreshed credentials are still expired`)"
         }
-        Severity::Warning => "fetch new ones for every call, until the metadata service throttles them",
+        Some(Severity::Warning) | None => "fetch new ones for every call, until the metadata service throttles them",
     };
     let summary = format!(
         "the clock is {} fast, and {} lives for {}, so that {} {effect}",
@@ -126,7 +143,7 @@ fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> O
         humane(whole),
         names.join(", ")
     );
-    Some(finding(Kind::CredentialRefreshMargin, facts, rule.hold, Graded::at(severity), summary, LEAD))
+    Some(finding(Kind::CredentialRefreshMargin, facts, rule.hold, Graded { raised, held }, summary, LEAD))
 }
 
 fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
@@ -219,11 +236,15 @@ fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
     let outage = facts.failure.as_ref().filter(|outage| rule.enabled && outage.failures >= FAILURES)?;
     // SDKs know nothing of the keys by which tools say when a profile expires.
     let is_of_agent = outage.reason.concerns_reader_alone() || facts.provider == Provider::SharedFile;
-    let critical = !is_of_agent && rule.critical.is_some_and(|level| outage.lasting >= Span::from_duration(level));
+    let lasts = |level| outage.lasting.is_some_and(|lasting| lasting >= Span::from_duration(level));
+    let critical = !is_of_agent && rule.critical.is_some_and(lasts);
     let severity = if critical { Severity::Critical } else { Severity::Warning };
     let effect = match (is_of_agent, facts.provider) {
         (true, _) => "Nobody watches when it expires",
         (false, Provider::File) => "Whoever uses it may be refused",
+        (false, Provider::Imds) if outage.lasting.is_none() => {
+            "It was never heard: SDKs on this host that count on the role of the instance get no credentials"
+        }
         (false, _) => "SDKs that start or refresh now get no credentials",
     };
     let summary = format!("{} cannot be read: {}. {effect}", name(facts), outage.reason);
@@ -294,7 +315,8 @@ mod tests {
     fn a_clock_ahead_by_nearly_a_lifetime_is_a_warning_and_by_a_whole_one_is_critical() {
         let life = life(HOUR, HOUR, &[(Sdk::Botocore, 600.0), (Sdk::JavaV2, 60.0)]);
         let at = |ahead: f64| found(&facts(Provider::Imds, &life, -ahead));
-        assert_eq!(at(HOUR - 601.0), []);
+        assert_eq!(at(HOUR - 721.0), []);
+        assert_eq!(at(HOUR - 601.0), [(Kind::CredentialRefreshMargin, None)], "it is held until a fifth more is left");
         assert_eq!(at(HOUR - 599.0), [(Kind::CredentialRefreshMargin, Some(Severity::Warning))]);
         assert_eq!(at(HOUR + 1.0), [(Kind::CredentialRefreshMargin, Some(Severity::Critical))]);
         let told = find(&facts(Provider::Imds, &life, -(HOUR - 300.0)), &alerts());
@@ -338,7 +360,7 @@ mod tests {
     fn a_file_that_the_agent_may_not_read_never_becomes_critical() {
         let lasting = Span::from_seconds(86_400.0);
         let outage = |provider, reason| {
-            let failure = Some(Outage { failures: 9, lasting, reason });
+            let failure = Some(Outage { failures: 9, lasting: Some(lasting), reason });
             let nothing = Lifetime::default();
             let facts = CredentialFacts { failure, lifetime: None, ..facts(provider, &nothing, 0.0) };
             let [finding] = find(&facts, &alerts()).try_into().unwrap();

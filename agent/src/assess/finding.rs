@@ -152,6 +152,8 @@ impl Finding {
 /// An alert is cleared when its value has come back from the level by this share of it, so that noise around the level
 /// does not make it flap.
 const HYSTERESIS: f64 = 0.2;
+/// In seconds, the least by which what is bad below a level comes back from it: a level of zero has no share.
+const LEAST_CLEARANCE: f64 = 0.2;
 
 /// The severities of a value by the levels of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +183,7 @@ pub fn grade_above(
 
 /// Grades a value (in seconds) that is bad **below** the levels; `None` where it is above the level of clearing.
 pub fn grade_below(value: f64, warning: Option<Duration>, critical: Option<Duration>) -> Option<Graded> {
-    grade(warning, critical, |level| value < level, |level| value < level * (1.0 + HYSTERESIS))
+    grade(warning, critical, |level| value < level, |level| value < level + (level * HYSTERESIS).max(LEAST_CLEARANCE))
 }
 
 fn grade(
@@ -234,5 +236,9 @@ mod tests {
         assert_eq!(levels(1_080.0), None);
         assert_eq!(levels(1_000.0), Some(Graded { raised: None, held: Severity::Warning }));
         assert_eq!(levels(299.0), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));
+        let zero = |value| grade_below(value, None, Some(Duration::ZERO));
+        assert_eq!(zero(0.21), None);
+        assert_eq!(zero(0.19), Some(Graded { raised: None, held: Severity::Critical }));
+        assert_eq!(zero(-0.01), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));
     }
 }

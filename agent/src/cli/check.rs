@@ -1,6 +1,7 @@
 //! `check`: measures once.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::credentials::poller as poller_of_all;
 use crate::credentials::provider::{Polled, Provider, Round};
 use crate::credentials::readers::readers;
 use crate::engine::{Engine, Event};
+use crate::host::firmware;
 use crate::ntp::poller;
 use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Snapshot, Status};
@@ -41,6 +43,7 @@ pub(super) async fn check(config: Config, arguments: &Check) -> anyhow::Result<u
 pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration) -> anyhow::Result<Engine> {
     let deadline = Instant::now() + timeout;
     let mut engine = Engine::new(Arc::clone(&config), local::read());
+    engine.stand_on(firmware::is_ec2(Path::new("/")));
     engine.handle(Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() }, local::read());
     let mut credential_reads = 0;
     let look = |engine: &Engine| engine.snapshot_of_one_look(local::read());

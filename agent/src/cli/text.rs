@@ -196,6 +196,12 @@ fn credential(credential: &Credential) -> String {
             false => write!(text, ", expired {} ago", seconds(remaining)),
         };
     }
+    if let (Some(local), None) = (credential.remaining_local_seconds, credential.remaining_seconds) {
+        let _ = match local > 0.0 {
+            true => write!(text, ", by the system clock it expires in {}", seconds(local)),
+            false => write!(text, ", by the system clock it expired {} ago", seconds(local)),
+        };
+    }
     if let (Some(local), Some(remaining)) = (credential.remaining_local_seconds, credential.remaining_seconds)
         && (local - remaining).abs() >= 1.0
     {

@@ -65,7 +65,7 @@ impl Cache {
             Err(Unavailable::NotFound) => return None,
             Err(reason) => Err(reason),
         };
-        Some(Reading { slot: home.slot(&name), result })
+        Some(Reading { slot: home.slot(&name), result: result.map(|lease| home.own(lease)) })
     }
 }
 

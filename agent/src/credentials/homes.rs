@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::identity::file_name;
+use super::lease::Lease;
 
 /// The homes whose files are read. What is found in the first has its own name, and what is found in each further one the
 /// home's name before it: `alice:default`.
@@ -39,6 +40,11 @@ impl Homes {
 }
 
 impl Home {
+    /// The same lease, named after this home as well.
+    pub(super) fn own(&self, lease: Lease) -> Lease {
+        Lease { identity: self.slot(&lease.identity), ..lease }
+    }
+
     /// What tells `name` in this home from the same in another.
     pub(super) fn slot(&self, name: &str) -> String {
         match &self.prefix {
@@ -49,11 +55,11 @@ impl Home {
     }
 }
 
-/// The last part of the path, or all of it where another home has that already.
+/// The last part of the path, or all of it where another home has that already, as it can be shown.
 fn prefix(path: &Path, homes: &[Home]) -> String {
     let short = file_name(path.file_name().unwrap_or(path.as_os_str()));
     let is_taken = homes.iter().any(|home| home.prefix.as_ref() == Some(&short));
-    if is_taken { path.to_string_lossy().into_owned() } else { short }
+    if is_taken { file_name(path.as_os_str()) } else { short }
 }
 
 #[cfg(test)]

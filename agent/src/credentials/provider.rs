@@ -1,5 +1,7 @@
 //! Who hands out what expires, and what a reading of it yields.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::imds::client::Request;
@@ -93,8 +95,18 @@ pub struct Round {
 }
 
 impl Round {
-    /// A round that took no request.
-    pub const fn of(readings: Vec<Reading>) -> Self {
+    /// A round that took no request. Slots that cannot be told apart, because what tells them apart cannot be shown, are
+    /// numbered in their order.
+    pub fn of(mut readings: Vec<Reading>) -> Self {
+        let mut taken = BTreeSet::new();
+        for reading in &mut readings {
+            let name = reading.slot.clone();
+            let mut number = 1_u32;
+            while !taken.insert(reading.slot.clone()) {
+                number = number.saturating_add(1);
+                reading.slot = format!("{name} ({number})");
+            }
+        }
         Self { readings, requests: Vec::new() }
     }
 

@@ -69,7 +69,9 @@ impl Read for SharedFile {
 fn readings(home: &Home, path: &Path, is_named: bool) -> Vec<Reading> {
     match file::read(path, LARGE) {
         Ok(content) => {
-            leases(&content.bytes).map(|(name, result)| Reading { slot: home.slot(&name), result }).collect()
+            let own = |lease| home.own(lease);
+            let profiles = leases(&content.bytes);
+            profiles.map(|(name, result)| Reading { slot: home.slot(&name), result: result.map(own) }).collect()
         }
         Err(Unavailable::NotFound) if !is_named => Vec::new(),
         Err(reason) => vec![Reading { slot: home.slot(""), result: Err(reason) }],

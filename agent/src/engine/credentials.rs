@@ -6,7 +6,7 @@ use super::known::{Before, Known};
 use crate::clock::time::{BootTime, Span, TrueTime};
 use crate::config::checked::Config;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::{Polled, Provider, Reading};
+use crate::credentials::provider::{Polled, Provider, Reading, Renewal};
 
 /// All that expires, by provider and slot.
 pub(super) struct Credentials {
@@ -17,6 +17,8 @@ pub(super) struct Credentials {
     heard: BTreeSet<Provider>,
     /// What an earlier process knew of what was not read since.
     remembered: BTreeMap<String, Before>,
+    /// Whether this is an EC2 instance; `None` where nothing tells.
+    is_ec2: Option<bool>,
     /// Outcomes of requests to the instance metadata service.
     imds_requests: BTreeMap<String, u64>,
 }
@@ -28,6 +30,7 @@ impl Credentials {
             asked: config.providers(),
             heard: BTreeSet::new(),
             remembered: BTreeMap::new(),
+            is_ec2: None,
             imds_requests: BTreeMap::new(),
         }
     }
@@ -40,10 +43,9 @@ impl Credentials {
         &self.imds_requests
     }
 
-    /// Takes a round that was read at `now`, which in truth is `truth` as far as anybody knows. What a provider does not
-    /// hand out any more is forgotten: whoever took it away knows. What stands in a file or a folder that cannot be read is
-    /// not gone, and cannot be read either.
-    pub(super) fn take(&mut self, Polled { provider, mut round }: Polled, now: BootTime, truth: TrueTime) {
+    /// Takes a round that was read at `now`. What a provider does not hand out any more is forgotten: whoever took it away
+    /// knows. What stands in a file or a folder that cannot be read is not gone, and cannot be read either.
+    pub(super) fn take(&mut self, Polled { provider, mut round }: Polled, now: BootTime) {
         if !self.asked.contains(&provider) {
             return;
         }
@@ -77,7 +79,7 @@ impl Credentials {
                 self.known.len().saturating_sub(1)
             });
             if let Some(known) = self.known.get_mut(index) {
-                known.take(reading.result, now, truth);
+                known.take(reading.result, now);
             }
         }
         self.known.sort_by(|one, other| one.key().cmp(&other.key()));
@@ -100,9 +102,9 @@ impl Credentials {
         self.heard.retain(|provider| holds(*provider));
     }
 
-    /// What is to outlive the process, by subject.
-    pub(super) fn memory(&self) -> Vec<(String, Before)> {
-        let known = self.known.iter().map(|known| (known.subject(), known.memory()));
+    /// What is to outlive the process at `now`, which in truth is `truth`, by subject.
+    pub(super) fn memory(&self, now: BootTime, truth: Option<TrueTime>) -> Vec<(String, Before)> {
+        let known = self.known.iter().map(|known| (known.subject(), known.memory(now, truth)));
         let remembered = self.remembered.iter().map(|(subject, before)| (subject.clone(), before.clone()));
         known.chain(remembered).collect()
     }
@@ -112,10 +114,25 @@ impl Credentials {
         self.remembered.insert(subject, before);
     }
 
-    /// Whether what `subject` is about was read, or nobody is to read it, so that a finding that is missing is over.
+    /// Takes what the firmware says: whether this is an EC2 instance.
+    pub(super) const fn stand_on(&mut self, is_ec2: Option<bool>) {
+        self.is_ec2 = is_ec2;
+    }
+
+    /// Whether anybody counts on `known`. A metadata service that never answered is missed by nobody where there can be none,
+    /// nor where SDKs find a role before they would ask it.
+    pub(super) fn is_missed(&self, known: &Known) -> bool {
+        let is_role = |one: &&Known| matches!(one.provider().renewal(), Renewal::Platform | Renewal::Kubelet);
+        known.provider() != Provider::Imds
+            || !known.was_never_had()
+            || (self.is_ec2 != Some(false) && !self.known.iter().filter(is_role).any(Known::is_held))
+    }
+
+    /// Whether what `subject` is about was read, or nobody is to read it or counts on it, so that a finding that is missing is
+    /// over.
     pub(super) fn is_read(&self, subject: &str) -> bool {
         match self.known.iter().find(|known| known.subject() == subject) {
-            Some(known) => known.is_read(),
+            Some(known) => known.is_read() || !self.is_missed(known),
             None => {
                 let mut asked = self.asked.iter();
                 asked
@@ -160,7 +177,7 @@ mod tests {
 
     fn round(credentials: &mut Credentials, readings: Vec<Reading>) -> Vec<(String, bool)> {
         let polled = Polled { provider: Provider::SharedFile, round: Round::of(readings) };
-        credentials.take(polled, BootTime::ZERO, TrueTime::ZERO);
+        credentials.take(polled, BootTime::ZERO);
         credentials.iter().map(|known| (known.subject(), known.is_read())).collect()
     }
 

@@ -108,7 +108,7 @@ impl Engine {
                 .filter(|(source, _)| source.is_condemned())
                 .map(|(_, configured)| (configured.name.clone(), configured.server.to_string()))
                 .collect(),
-            credentials: self.credentials.memory(),
+            credentials: self.credentials.memory(self.last.boot, self.at(self.last).truth),
             host: self.host.clone(),
         }
     }
@@ -123,7 +123,7 @@ impl Engine {
         for (subject, before) in image.credentials {
             // After another boot, what was told goes on; a role that was taken away meanwhile is no outage.
             let is_told = image.alerts.iter().any(|kept| kept.fires(Kind::CredentialUnavailable, &subject));
-            let before = if same_boot || is_told { before } else { before.without_outage() };
+            let before = if same_boot { before } else { before.booted(is_told) };
             engine.credentials.remember(subject, before.after(image.last.boot, now.boot));
         }
         engine.alerts = Machine::resumed(engine.config.alerts.repeat, image.alerts, away, now.boot);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::possession::Possession;
 use crate::assess::credential_findings::{CredentialFacts, Outage};
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
@@ -24,36 +25,42 @@ pub(super) struct Known {
     provider: Provider,
     slot: String,
     lease: Option<Lease>,
-    /// When the expiration of the lease was first seen.
-    seen: BootTime,
-    /// Whether it had expired so long ago by then that nobody uses it any more.
-    is_abandoned: bool,
+    /// When the expiration of the lease was first seen, within this boot of the host.
+    seen: Option<Sighting>,
+    /// The expiration that it had in an earlier boot of the host while somebody used it.
+    used_until: Option<i64>,
     /// Whether the host slept since the lease was read, so that it may well have been rotated.
     is_stale: bool,
-    failure: Option<Failure>,
-    /// What was known before a restart, until the first read that says otherwise.
-    before: Before,
+    possession: Possession,
+    /// Why the last read failed; `None` where it did not.
+    reason: Option<Unavailable>,
+    /// Whether it was read in an earlier boot of the host alone.
+    is_of_earlier_boot: bool,
     rotation: Rotation,
 }
 
-struct Failure {
-    since: BootTime,
-    count: u32,
-    reason: Unavailable,
+/// The first look at an expiration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Sighting {
+    /// In nanoseconds since the Unix epoch; `None` where nobody says when it ends.
+    end: Option<i64>,
+    at: BootTime,
 }
 
 /// What outlives the process of one thing that expires. Its lifetime is read again at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Before {
-    /// Whether there was a role, so that it is an outage where there is none.
-    had_role: bool,
-    /// Since when they could not be read, and how many times in a row.
-    outage: Option<(BootTime, u32)>,
+    possession: Possession,
+    /// Whether that is of an earlier boot of the host.
+    is_of_earlier_boot: bool,
     /// How often it was replaced.
-    #[serde(default)]
     rotation: Rotation,
-    /// The expiration that it had while somebody used it, in nanoseconds since the Unix epoch.
-    #[serde(default)]
+    /// When its expiration was first seen, within the boot in which this is written.
+    seen: Option<Sighting>,
+    /// Whether that one was in use, as far as the time was known.
+    is_used: bool,
+    /// The expiration that it had in an earlier boot while somebody used it, in nanoseconds since the Unix epoch.
     used_until: Option<i64>,
 }
 
@@ -61,21 +68,32 @@ impl Before {
     /// Takes note that nobody looked for `away`, at the end of which it is `now`: that time does not count for an outage.
     #[must_use]
     pub(super) fn after(self, last: BootTime, now: BootTime) -> Self {
-        let since = |since: BootTime| now.minus(last.since(since).max(Span::ZERO));
-        Self { outage: self.outage.map(|(at, count)| (since(at), count)), ..self }
+        let possession = match self.possession {
+            Possession::Lost { since, count } => {
+                Possession::Lost { since: now.minus(last.since(since).max(Span::ZERO)), count }
+            }
+            other => other,
+        };
+        Self { possession, ..self }
     }
 
     /// Takes note that the host slept for `by`.
     pub(super) fn slept(&mut self, by: Span, now: BootTime) {
-        if let Some((since, _)) = &mut self.outage {
-            *since = since.plus(by).min(now);
-        }
+        self.possession = self.possession.without(by, now);
     }
 
-    /// The same without an outage: another boot of the host, or nobody was told of it.
+    /// The same in another boot of the host, where `is_told` says that somebody was told of an outage, which goes on then.
     #[must_use]
-    pub(super) fn without_outage(self) -> Self {
-        Self { had_role: false, outage: None, ..self }
+    pub(super) fn booted(self, is_told: bool) -> Self {
+        let end = self.seen.filter(|_| self.is_used).and_then(|seen| seen.end);
+        Self {
+            possession: if is_told { self.possession } else { self.possession.booted() },
+            is_of_earlier_boot: !is_told,
+            rotation: self.rotation,
+            seen: None,
+            is_used: false,
+            used_until: end.or(self.used_until),
+        }
     }
 }
 
@@ -85,6 +103,8 @@ pub type Holding = (Provider, String, Result<Lifetime, Unavailable>);
 /// The lifetime of what is known, at one moment.
 pub(super) struct Assessed {
     pub(super) lifetime: Option<Lifetime>,
+    /// Whether it had expired so long before it was first seen that nobody uses it any more.
+    is_abandoned: bool,
     offset: Option<Span>,
     is_overdue: bool,
     age: Option<Span>,
@@ -98,11 +118,12 @@ impl Known {
             provider,
             slot,
             lease: None,
-            seen: BootTime::ZERO,
-            is_abandoned: false,
+            seen: None,
+            used_until: None,
             is_stale: false,
-            failure: None,
-            before: Before::default(),
+            possession: Possession::NONE,
+            reason: None,
+            is_of_earlier_boot: false,
             rotation: Rotation::default(),
         }
     }
@@ -131,21 +152,24 @@ impl Known {
         }
     }
 
-    /// What is to outlive the process.
-    pub(super) fn memory(&self) -> Before {
-        let outage = self.failure.as_ref().filter(|_| !self.has_no_role());
+    /// What is to outlive the process at `now`, which in truth is `truth`.
+    pub(super) fn memory(&self, now: BootTime, truth: Option<TrueTime>) -> Before {
+        let is_known = self.expiration().is_some() && truth.is_some();
         Before {
-            had_role: self.had_role(),
-            outage: outage.map(|failure| (failure.since, failure.count)).or(self.before.outage),
+            possession: self.possession,
+            is_of_earlier_boot: self.is_of_earlier_boot,
             rotation: self.rotation.clone(),
-            used_until: self.expiration().filter(|_| !self.is_abandoned).or(self.before.used_until),
+            seen: self.seen,
+            is_used: is_known && !self.is_abandoned(now, truth),
+            used_until: self.used_until,
         }
     }
 
     /// Goes on with what was known before a restart.
     pub(super) fn resume(&mut self, before: Before) {
-        self.rotation = before.rotation.clone();
-        self.before = before;
+        let Before { possession, is_of_earlier_boot, rotation, seen, is_used: _, used_until } = before;
+        (self.possession, self.is_of_earlier_boot) = (possession, is_of_earlier_boot);
+        (self.rotation, self.seen, self.used_until) = (rotation, seen, used_until);
     }
 
     /// Whether what it hands out was read, or is known not to be there.
@@ -156,14 +180,11 @@ impl Known {
     /// Takes note that the host slept for `by`, in which nobody could read anything.
     pub(super) fn slept(&mut self, by: Span, now: BootTime) {
         self.is_stale = true;
-        if let Some(failure) = &mut self.failure {
-            failure.since = failure.since.plus(by).min(now);
-        }
-        self.before.slept(by, now);
+        self.possession = self.possession.without(by, now);
     }
 
-    /// Takes what was read at `now`, which in truth is `truth` as far as anybody knows.
-    pub(super) fn take(&mut self, result: Result<Lease, Unavailable>, now: BootTime, truth: TrueTime) {
+    /// Takes what was read at `now`.
+    pub(super) fn take(&mut self, result: Result<Lease, Unavailable>, now: BootTime) {
         match result {
             Ok(lease) => {
                 // Where nobody says when it was issued, a later end tells that it was replaced.
@@ -171,27 +192,34 @@ impl Known {
                 {
                     self.rotation.observe(updated.nanos());
                 }
-                if self.lease.as_ref().is_none_or(|known| known.expiration != lease.expiration) {
-                    self.seen = now;
-                    let end = lease.expiration.map(Timestamp::nanos).filter(|end| self.before.used_until != Some(*end));
-                    let is_long_past = |end: i64| TrueTime::from_nanos(end).since(truth) < ABANDONED;
-                    self.is_abandoned = self.provider == Provider::SharedFile && end.is_some_and(is_long_past);
-                }
+                let end = lease.expiration.map(Timestamp::nanos);
+                // No look lies ahead of the boot clock.
+                let seen = self.seen.filter(|seen| seen.end == end && seen.at <= now);
+                self.seen = Some(seen.unwrap_or(Sighting { end, at: now }));
                 self.lease = Some(lease);
                 self.is_stale = false;
-                self.failure = None;
-                self.before = Before::default();
+                self.possession = Possession::Held;
+                self.reason = None;
             }
             Err(reason) => {
-                let (since, count) = match &self.failure {
-                    // A host without a role had nothing to lose until now.
-                    Some(_) if self.has_no_role() => (now, 0),
-                    Some(failure) => (failure.since, failure.count),
-                    None => self.before.outage.unwrap_or((now, 0)),
-                };
-                self.failure = Some(Failure { since, count: count.saturating_add(1), reason });
+                // A host without a role has nothing to lose; one that was booted since may be without for that reason.
+                let has_no_role = reason == Unavailable::NoRole
+                    && (self.is_of_earlier_boot || matches!(self.possession, Possession::NeverHad { .. }));
+                self.possession = if has_no_role { Possession::NONE } else { self.possession.failed(now) };
+                self.reason = Some(reason);
             }
         }
+        self.is_of_earlier_boot = false;
+    }
+
+    /// Whether it had expired for a day when it was first seen, so that nobody uses it. Nothing is known of that before true
+    /// time is, and another true time tells another story.
+    fn is_abandoned(&self, now: BootTime, truth: Option<TrueTime>) -> bool {
+        let (Some(end), Some(seen), Some(truth)) = (self.expiration(), self.seen, truth) else { return false };
+        let then = truth.minus(now.since(seen.at));
+        self.provider == Provider::SharedFile
+            && self.used_until != Some(end)
+            && TrueTime::from_nanos(end).since(then) < ABANDONED
     }
 
     pub(super) fn assess(
@@ -207,27 +235,36 @@ impl Known {
         let lifetime = expiration.map(|end| Lifetime::of((issued, end), now, true_now, skew, sdks));
         let age = issued.and_then(|issued| issued.remaining(now, true_now)).map(|left| Span::ZERO.minus(left));
         let whole = lifetime.as_ref().and_then(|lifetime| lifetime.whole);
-        let unchanged = age.or_else(|| self.lease.as_ref().map(|_| now.boot.since(self.seen)));
+        let unchanged = age.or_else(|| self.seen.filter(|_| self.lease.is_some()).map(|seen| now.boot.since(seen.at)));
         let is_overdue = |unchanged| self.rotation.is_overdue(unchanged, whole);
         Assessed {
             offset: skew.map(|skew| skew.offset.span()),
             // What cannot be read may well have been rotated.
             is_overdue: self.provider.renewal() == Renewal::Platform
-                && self.failure.is_none()
+                && self.reason.is_none()
                 && unchanged.is_some_and(is_overdue),
+            is_abandoned: self.is_abandoned(now.boot, true_now),
             lifetime,
             age,
             unchanged,
         }
     }
 
-    /// What findings rest on. `levels` are those that the configuration has for this one alone.
-    pub(super) fn facts<'a>(&'a self, assessed: &'a Assessed, levels: Levels, now: BootTime) -> CredentialFacts<'a> {
+    /// What findings rest on. `levels` are those that the configuration has for this one alone, and `is_missed` says whether
+    /// anybody counts on it.
+    pub(super) fn facts<'a>(
+        &'a self,
+        assessed: &'a Assessed,
+        levels: Levels,
+        is_missed: bool,
+        now: BootTime,
+    ) -> CredentialFacts<'a> {
         let is_renewed_at_use = self.provider.renewal() == Renewal::OnUse;
-        let is_watched = !self.is_abandoned && !is_renewed_at_use;
+        let is_watched = !assessed.is_abandoned && !is_renewed_at_use;
         // What its tool writes there is its own business, as long as the agent may look.
-        let is_told =
-            |failure: &&Failure| !self.has_no_role() && (!is_renewed_at_use || failure.reason.concerns_reader_alone());
+        let is_told = |reason: &&Unavailable| {
+            is_missed && !self.has_no_role() && (!is_renewed_at_use || reason.concerns_reader_alone())
+        };
         CredentialFacts {
             provider: self.provider,
             subject: self.subject(),
@@ -236,23 +273,23 @@ impl Known {
             levels,
             offset: assessed.offset.unwrap_or(Span::ZERO),
             overdue: assessed.unchanged.filter(|_| assessed.is_overdue && !self.is_stale).zip(self.rotation.habit()),
-            failure: self.failure.as_ref().filter(is_told).map(|failure| Outage {
-                failures: failure.count,
-                lasting: now.since(failure.since),
-                reason: &failure.reason,
+            failure: self.reason.as_ref().filter(is_told).map(|reason| Outage {
+                failures: self.possession.failures(),
+                lasting: self.possession.lost_for(now),
+                reason,
             }),
         }
     }
 
-    pub(super) fn publish(&self, assessed: &Assessed) -> Option<snapshot::Credential> {
-        if self.lease.is_none() && self.failure.is_none() {
+    pub(super) fn publish(&self, assessed: &Assessed, is_missed: bool) -> Option<snapshot::Credential> {
+        if self.lease.is_none() && self.reason.is_none() {
             return None;
         }
         let lease = self.lease.as_ref();
         let lifetime = assessed.lifetime.as_ref();
-        let code = match &self.failure {
-            Some(Failure { reason: Unavailable::Rejected { code }, .. }) => code.clone(),
-            Some(failure) => failure.reason.code().into_owned(),
+        let code = match &self.reason {
+            Some(Unavailable::Rejected { code }) => code.clone(),
+            Some(reason) => reason.code().into_owned(),
             None => lease.and_then(|lease| lease.code.clone()).unwrap_or_else(|| "Success".to_owned()),
         };
         let text = |time: Timestamp| rfc3339(time.nanos());
@@ -260,7 +297,8 @@ impl Known {
         Some(snapshot::Credential {
             provider: self.provider.name().to_owned(),
             identity: self.identity().to_owned(),
-            state: self.state(assessed).to_owned(),
+            subject: self.subject(),
+            state: self.state(assessed, is_missed).to_owned(),
             code,
             basis: expiration.map(|time| time.basis().name().to_owned()),
             expiration: expiration.map(text),
@@ -277,22 +315,25 @@ impl Known {
 
     /// What is known of its life; `None` where it is not said when it ends.
     pub(super) fn holding(&self, assessed: &Assessed) -> Option<Holding> {
-        let life = match (&self.failure, &assessed.lifetime) {
-            (Some(failure), _) => Err(failure.reason.clone()),
+        let life = match (&self.reason, &assessed.lifetime) {
+            (Some(reason), _) => Err(reason.clone()),
             (None, Some(lifetime)) => Ok(lifetime.clone()),
             (None, None) => return None,
         };
-        if self.is_abandoned {
+        if assessed.is_abandoned {
             return None;
         }
         Some((self.provider, self.identity().to_owned(), life))
     }
 
-    fn state(&self, assessed: &Assessed) -> &'static str {
+    fn state(&self, assessed: &Assessed, is_missed: bool) -> &'static str {
         let remaining = assessed.lifetime.as_ref().and_then(|lifetime| lifetime.remaining);
-        match (&self.failure, remaining) {
+        match (&self.reason, remaining) {
             (Some(_), _) if self.has_no_role() => "no-role",
+            (Some(_), _) if !is_missed => "absent",
             (Some(_), _) => "unavailable",
+            // It says when it ends, and nobody knows what time it is.
+            (None, None) if assessed.lifetime.is_some() => "unverified",
             // It is handed out all the same: AWS may have extended its life (static stability).
             (None, Some(left)) if left <= Span::ZERO && self.provider.renewal() == Renewal::Platform => {
                 "expired-extended"
@@ -323,13 +364,19 @@ impl Known {
         self.lease.as_ref().map_or(&self.slot, |lease| &lease.identity)
     }
 
-    const fn had_role(&self) -> bool {
-        self.lease.is_some() || self.before.had_role
+    /// Whether nobody ever had it.
+    pub(super) const fn was_never_had(&self) -> bool {
+        matches!(self.possession, Possession::NeverHad { .. })
+    }
+
+    /// Whether it was read the last time that somebody looked.
+    pub(super) fn is_held(&self) -> bool {
+        self.possession == Possession::Held
     }
 
     /// A host that never had a role has no credentials to lose.
     fn has_no_role(&self) -> bool {
-        !self.had_role() && matches!(self.failure.as_ref().map(|failure| &failure.reason), Some(Unavailable::NoRole))
+        self.was_never_had() && self.reason == Some(Unavailable::NoRole)
     }
 }
 
@@ -357,18 +404,18 @@ mod tests {
 
     fn state(known: &Known, seconds: f64) -> String {
         let assessed = known.assess(now(seconds), Some(truth(seconds)), None, &[]);
-        known.publish(&assessed).unwrap().state
+        known.publish(&assessed, true).unwrap().state
     }
 
     fn read(provider: Provider, lease: Lease, seconds: f64) -> Known {
         let mut known = Known::new(provider, String::new());
-        known.take(Ok(lease), now(seconds).boot, truth(seconds));
+        known.take(Ok(lease), now(seconds).boot);
         known
     }
 
     fn is_judged(known: &Known, seconds: f64) -> bool {
         let assessed = known.assess(now(seconds), Some(truth(seconds)), None, &[]);
-        known.facts(&assessed, Levels::default(), now(seconds).boot).lifetime.is_some()
+        known.facts(&assessed, Levels::default(), true, now(seconds).boot).lifetime.is_some()
     }
 
     #[test]
@@ -380,19 +427,19 @@ mod tests {
         assert_eq!(state(&imds(5.0), 10.0), "expired-extended");
         assert_eq!(state(&read(Provider::SharedFile, lease(None, 5.0), 10.0), 10.0), "expired");
         let mut gone = imds(6.0 * HOUR);
-        gone.take(Err(Unavailable::NoRole), now(20.0).boot, truth(20.0));
+        gone.take(Err(Unavailable::NoRole), now(20.0).boot);
         assert_eq!(state(&gone, 20.0), "unavailable");
         let mut never = Known::new(Provider::Imds, String::new());
         for day in 0..3 {
-            never.take(Err(Unavailable::NoRole), now(20.0 + f64::from(day) * 86_400.0).boot, truth(20.0));
+            never.take(Err(Unavailable::NoRole), now(20.0 + f64::from(day) * 86_400.0).boot);
         }
         assert_eq!(state(&never, 20.0), "no-role");
         // Days without a role are no outage of days.
         let later = 3.0 * 86_400.0;
-        never.take(Err(Unavailable::Timeout), now(later).boot, truth(later));
+        never.take(Err(Unavailable::Timeout), now(later).boot);
         let assessed = never.assess(now(later), None, None, &[]);
-        let outage = never.facts(&assessed, Levels::default(), now(later).boot).failure.unwrap();
-        assert_eq!((outage.failures, outage.lasting), (1, Span::ZERO));
+        let outage = never.facts(&assessed, Levels::default(), true, now(later).boot).failure.unwrap();
+        assert_eq!((outage.failures, outage.lasting), (1, None));
     }
 
     #[test]
@@ -400,14 +447,14 @@ mod tests {
         let mut known = Known::new(Provider::Imds, String::new());
         for hour in 0..5 {
             let at = f64::from(hour) * HOUR;
-            known.take(Ok(lease(Some(at), at + 6.0 * HOUR)), now(at + 10.0).boot, truth(at + 10.0));
+            known.take(Ok(lease(Some(at), at + 6.0 * HOUR)), now(at + 10.0).boot);
         }
         assert_eq!(state(&known, 5.0 * HOUR), "valid");
         assert_eq!(state(&known, 6.5 * HOUR), "valid", "half of its life is not over");
         assert_eq!(state(&known, 7.5 * HOUR), "rotation-overdue");
         let mut next = Known::new(Provider::Imds, String::new());
-        next.resume(known.memory());
-        next.take(Ok(lease(Some(4.0 * HOUR), 10.0 * HOUR)), now(7.5 * HOUR).boot, truth(7.5 * HOUR));
+        next.resume(known.memory(now(7.0 * HOUR).boot, Some(truth(7.0 * HOUR))));
+        next.take(Ok(lease(Some(4.0 * HOUR), 10.0 * HOUR)), now(7.5 * HOUR).boot);
         assert_eq!(state(&next, 7.5 * HOUR), "rotation-overdue");
     }
 
@@ -419,10 +466,12 @@ mod tests {
         // One that expired while it was watched stays somebody's.
         assert!(is_judged(&read(Provider::SharedFile, lease(None, HOUR), 0.0), 3.0 * day));
         assert!(is_judged(&read(Provider::File, lease(None, -2.0 * day), 0.0), 0.0), "the configuration names it");
-        // So does one that another process watches from then on.
+        // So does one that another process watches from then on, in the same boot of the host or another.
         let mut next = Known::new(Provider::SharedFile, String::new());
-        next.resume(read(Provider::SharedFile, lease(None, HOUR), 0.0).memory());
-        next.take(Ok(lease(None, HOUR)), now(3.0 * day).boot, truth(3.0 * day));
+        next.resume(
+            read(Provider::SharedFile, lease(None, HOUR), 0.0).memory(now(3.0 * day).boot, Some(truth(3.0 * day))),
+        );
+        next.take(Ok(lease(None, HOUR)), now(3.0 * day).boot);
         assert!(is_judged(&next, 3.0 * day));
     }
 

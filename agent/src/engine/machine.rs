@@ -135,11 +135,7 @@ impl Engine {
                 self.wants_burst |= slept.is_some();
             }
             Event::Ntp(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
-            Event::Credential(event) => {
-                let truth = self.estimator.estimate(now.boot).map(|estimate| estimate.anchor.at(now.boot));
-                let truth = truth.unwrap_or(TrueTime::from_nanos(now.system.nanos()));
-                self.credentials.take(event, now.boot, truth);
-            }
+            Event::Credential(event) => self.credentials.take(event, now.boot),
             Event::Sdks { sdks, is_whole } => self.sdks.found(sdks, is_whole, now.boot),
             Event::Host(host) => {
                 self.host = Some(host);
@@ -181,6 +177,11 @@ impl Engine {
     pub(super) fn attributes(&self) -> BTreeMap<String, String> {
         let attributes = self.host.iter().flat_map(HostIdentity::attributes);
         attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Takes what the firmware says of this host: whether it is an EC2 instance; `None` where nothing tells.
+    pub const fn stand_on(&mut self, is_ec2: Option<bool>) {
+        self.credentials.stand_on(is_ec2);
     }
 
     /// True time minus boot time, once there is an estimate.
@@ -237,7 +238,7 @@ impl Engine {
         for known in self.credentials.iter() {
             let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks.all());
             let levels = self.config.levels(known.provider(), known.slot());
-            let facts = known.facts(&assessed, levels, now.reading.boot);
+            let facts = known.facts(&assessed, levels, self.credentials.is_missed(known), now.reading.boot);
             findings.extend(credential_findings::find(&facts, &self.config.alerts));
         }
         findings

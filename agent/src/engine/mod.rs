@@ -7,10 +7,13 @@ mod image;
 mod judged;
 mod known;
 mod machine;
+mod possession;
 mod publish;
 mod reload;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod scenes;
 mod settled;
 
 pub use event::{Event, Reaction};

@@ -52,7 +52,8 @@ impl Engine {
                 .credentials
                 .iter()
                 .filter_map(|known| {
-                    known.publish(&known.assess(reading, now.truth, now.skew.as_ref(), self.sdks.all()))
+                    let assessed = known.assess(reading, now.truth, now.skew.as_ref(), self.sdks.all());
+                    known.publish(&assessed, self.credentials.is_missed(known))
                 })
                 .collect(),
             findings,

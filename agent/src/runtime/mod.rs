@@ -29,8 +29,8 @@ use crate::delivery::client::ClientError;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
 use crate::engine::{Engine, Event};
-use crate::host::identity;
 use crate::host::mark::Mark;
+use crate::host::{firmware, identity};
 use crate::notify::message::message;
 use crate::snapshot::Snapshot;
 use crate::state::{State, Untold};
@@ -137,6 +137,7 @@ pub async fn run(
         None => (Engine::new(Arc::clone(&config), local::read()), Vec::new()),
     };
     engine.name_host(identity::name());
+    engine.stand_on(firmware::is_ec2(Path::new("/")));
     let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
     let clock = Arc::new(TrueClock::default());
 

@@ -260,6 +260,8 @@ fn credential_attributes(credential: &Credential) -> Vec<KeyValue> {
     vec![
         KeyValue::new("aws.credential.provider", credential.provider.clone()),
         KeyValue::new("aws.credential.identity", credential.identity.clone()),
+        // As that of alerts: what two files call the same is told apart by it.
+        KeyValue::new("subject", credential.subject.clone()),
     ]
 }
 
@@ -267,4 +269,56 @@ fn of_destinations(snapshot: &Snapshot, value: fn(&Delivery) -> u64) -> Vec<Poin
     let point =
         |delivery: &Delivery| (value(delivery), vec![KeyValue::new("destination", delivery.destination.clone())]);
     snapshot.delivery.iter().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock::time::{BootTime, Reading, SystemTime};
+    use crate::config::load::parse;
+    use crate::credentials::cli_cache::CliCache;
+    use crate::credentials::poller::once;
+    use crate::credentials::provider::Read;
+    use crate::credentials::shared_file::SharedFile;
+    use crate::engine::{Engine, Event};
+
+    #[tokio::test]
+    async fn what_two_homes_or_two_files_call_the_same_are_two_series() {
+        let root = tempfile::tempdir().unwrap();
+        let homes = ["alice", "bob"].map(|name| root.path().join(name));
+        let role = r#"{"Credentials": {"Expiration": "2026-12-01T16:00:00Z"}, "AssumedRoleUser":
+            {"Arn": "arn:aws:sts::123456789012:assumed-role/web/botocore-session-1"}}"#;
+        for home in &homes {
+            fs::create_dir_all(home.join(".aws/cli/cache")).unwrap();
+            // A name that cannot be shown is told by its place among those of its kind.
+            let profiles = "[default]\nexpiration = 2026-12-01 16:00:00\n[\u{e4}]\nexpiration = 2026-12-01 16:00:00\n\
+                            [\u{f6}]\nexpiration = 2026-12-01 16:00:00\n[bob:default]\nexpiration = 2026-12-01 16:00:00\n";
+            fs::write(home.join(".aws/credentials"), profiles).unwrap();
+            for name in ["1.json", "2.json"] {
+                fs::write(home.join(".aws/cli/cache").join(name), role).unwrap();
+            }
+        }
+        let text = format!("credentials: {{ homes: ['{}', '{}'] }}", homes[0].display(), homes[1].display());
+        let config = Arc::new(parse(&text, Path::new("homes.yaml"), &|_| None).unwrap());
+        let now = Reading { boot: BootTime::ZERO, system: SystemTime::from_seconds(1_796_000_000.0) };
+        let mut engine = Engine::new(config, now);
+        let mut readers: [Box<dyn Read>; 2] =
+            [Box::new(SharedFile::new(homes.to_vec(), &|_| None)), Box::new(CliCache::new(homes.to_vec()))];
+        for reader in &mut readers {
+            engine.handle(Event::from(once(reader.as_mut()).await), now);
+        }
+        let points = of_credentials(&engine.snapshot(now), |credential| credential.expiration_seconds);
+        let text = |attributes: &[KeyValue]| {
+            attributes.iter().map(|one| format!("{}={} ", one.key, one.value)).collect::<String>()
+        };
+        let series: BTreeSet<String> = points.iter().map(|(_, attributes)| text(attributes)).collect();
+        assert_eq!((points.len(), series.len()), (12, 12), "{series:#?}");
+        // Whose it is shows, and where the home is does not.
+        assert!(series.iter().any(|one| one.contains("identity=bob:default ")), "{series:#?}");
+        assert!(!series.iter().any(|one| one.contains(root.path().to_str().unwrap())), "{series:#?}");
+    }
 }

@@ -41,6 +41,8 @@ pub(super) struct Host {
     /// Which sources are in the configuration, in its order.
     pub(super) configured: Vec<usize>,
     pub(super) imds_out: bool,
+    /// Whether nobody has ever heard of the metadata service.
+    pub(super) imds_never: bool,
     pub(super) rotated: f64,
     pub(super) rotates: bool,
 }
@@ -65,6 +67,7 @@ impl Host {
             phases: (0..sources).map(|_| random.f64() * POLL).collect(),
             configured: (0..sources).collect(),
             imds_out: false,
+            imds_never: seed % 7 == 3,
             rotated: 0.0,
             rotates: true,
             random,
@@ -168,7 +171,7 @@ impl Host {
     }
 
     pub(super) fn repair(&mut self) {
-        (self.drift, self.imds_out, self.liar) = (0.0, false, None);
+        (self.drift, self.imds_out, self.imds_never, self.liar) = (0.0, false, false, None);
         self.step(self.gained - self.stepped);
         self.lost.fill(false);
         (self.rotates, self.rotated) = (true, self.elapsed);
@@ -237,8 +240,12 @@ impl Host {
             last_updated: at(self.rotated),
             expiration: at(self.rotated + 6.0 * 3_600.0),
         };
-        let result = if self.imds_out { Err(Unavailable::Timeout) } else { Ok(lease) };
+        let result = if self.is_imds_silent() { Err(Unavailable::Timeout) } else { Ok(lease) };
         provider::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) }
+    }
+
+    pub(super) const fn is_imds_silent(&self) -> bool {
+        self.imds_out || self.imds_never
     }
 
     /// Whether a majority of all sources is honest and answers, or the one that is trusted.
@@ -257,14 +264,14 @@ impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "[offset {:.3} boot {:.0} asleep {:.0} drift {:.1e} sources {:?} lost {:?} imds out {} rotates {}]",
+            "[offset {:.3} boot {:.0} asleep {:.0} drift {:.1e} sources {:?} lost {:?} imds silent {} rotates {}]",
             self.offset(),
             self.boot(),
             self.asleep,
             self.drift,
             self.configured,
             self.lost,
-            self.imds_out,
+            self.is_imds_silent(),
             self.rotates
         )
     }

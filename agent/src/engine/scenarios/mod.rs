@@ -378,6 +378,9 @@ impl Run {
             if transition.kind == Kind::ClockSkew && transition.change == Change::Firing {
                 self.check_skew(&transition, now);
             }
+            if transition.kind == Kind::CredentialUnavailable && transition.severity == Severity::Critical {
+                assert!(!self.host.imds_never, "what was never there is told as lost");
+            }
             match transition.change {
                 Change::Firing => {
                     let before = self.firing.insert(key, transition.severity);
@@ -459,8 +462,8 @@ impl Run {
         is_there("a source out", host.configured.iter().any(|source| host.lost[*source]));
         is_there("sources out", host.configured.iter().all(|source| host.lost[*source]));
         is_there("a step", host.boot() - host.last_step <= 300.0);
-        is_there("imds out", host.imds_out);
-        is_there("expiring", host.remaining() < 900.0 && !host.imds_out);
+        is_there("imds out", host.is_imds_silent());
+        is_there("expiring", host.remaining() < 900.0 && !host.is_imds_silent());
         is_there("nearly expiring", host.remaining() < 1_100.0);
         is_there("old", host.remaining() < 3.0 * 3_600.0);
 
