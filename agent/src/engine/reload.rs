@@ -76,7 +76,7 @@ mod tests {
     use crate::assess::finding::Kind;
     use crate::clock::time::{BootTime, Span, SystemTime};
     use crate::config::load::parse;
-    use crate::credentials::lease::Unavailable;
+    use crate::credentials::lease::{Lease, Unavailable};
     use crate::credentials::provider::{self, Round};
     use crate::engine::{Event, Reaction};
     use crate::ntp::poller::Polled;
@@ -124,11 +124,11 @@ mod tests {
     fn alerts_resolve_with_their_rule_their_subject_or_their_provider_and_not_before() {
         let all = "sources: [{name: a, ntp: 10.0.0.1}, {name: b, ntp: 10.0.0.2}]";
         let mut engine = Engine::new(config(all), now(0.0));
-        let outage = || {
-            let round = Round::one(Err(Unavailable::Timeout), Vec::new());
-            provider::Polled { provider: Provider::Imds, round }
-        };
-        let mut fired = Vec::new();
+        let read = |result| provider::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) };
+        let outage = || read(Err(Unavailable::Timeout));
+        // Only what was there can be lost.
+        let lease = Lease { identity: "web".to_owned(), code: None, kind: None, last_updated: None, expiration: None };
+        let mut fired = engine.handle(Event::Credential(read(Ok(lease))), now(0.0)).transitions;
         for second in 0..1_000 {
             let seconds = f64::from(second);
             for source in [0, 1] {

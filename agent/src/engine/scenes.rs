@@ -151,7 +151,7 @@ fn who_is_in_use_is_judged_anew_when_the_time_turns_out_to_be_another_one() {
     scene.read(Provider::SharedFile, Ok(until("old", -10.0 * DAY)));
     assert_eq!(scene.findings(), []);
     scene.at += 3.0 * DAY;
-    for lie in [-7.5 * DAY, 0.0] {
+    for lie in [-9.5 * DAY, 0.0] {
         for _ in 0..16 {
             scene.at += 16.0;
             scene.hear(lie);
