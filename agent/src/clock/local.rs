@@ -36,6 +36,27 @@ pub fn asleep() -> Span {
     Span::from_nanos(boot.nanos().saturating_sub(awake.nanos()))
 }
 
+/// What the kernel has added to its clocks since it was booted by running them faster or slower than the oscillator ticks
+/// ([`super::steering`]); `None` where it has no clock that it does not steer. The value itself may have another zero.
+///
+/// As in [`read`], the tightest of five attempts is taken.
+pub fn steered() -> Option<Span> {
+    let mut best: Option<(i64, Span)> = None;
+    for _ in 0..5 {
+        let before = sys::monotonic_raw().ok()?;
+        let steered = awake();
+        let width = sys::monotonic_raw().ok()?.since(before);
+        let unsteered = before.plus(width.half());
+        if best.is_none_or(|(best, _)| width.nanos() < best) {
+            best = Some((width.nanos(), Span::from_nanos(steered.nanos().saturating_sub(unsteered.nanos()))));
+        }
+        if width.nanos() <= TIGHT {
+            break;
+        }
+    }
+    best.map(|(_, steered)| steered)
+}
+
 /// For how long this host has been awake since it was booted: as tokio's timers count, which stand still while it sleeps.
 pub fn awake() -> Span {
     Span::from_nanos(sys::monotonic().expect("CLOCK_MONOTONIC exists on every kernel").nanos())
@@ -56,6 +77,17 @@ mod tests {
         assert!(first.boot < second.boot);
         let moved = second.system_minus_boot().nanos() - first.system_minus_boot().nanos();
         assert!(moved.abs() < 1_000_000, "{moved} ns");
+    }
+
+    #[test]
+    fn what_the_kernel_adds_is_no_more_than_it_can() {
+        let (before, first) = (boot(), steered().unwrap());
+        let mut readings = Vec::new();
+        while boot().since(before) < Span::from_seconds(0.05) {
+            readings.push(steered().unwrap().nanos() - first.nanos());
+        }
+        let most = readings.iter().map(|added| added.abs()).max().unwrap();
+        assert!(readings.len() > 10 && most < 5_000_000 + 1_000_000, "a tenth of 50 ms at most: {most} ns");
     }
 
     #[test]

@@ -7,5 +7,6 @@ pub mod intersection;
 pub mod local;
 pub mod sample;
 pub mod source;
+pub mod steering;
 pub mod time;
 pub mod true_clock;
