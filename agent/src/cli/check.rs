@@ -44,7 +44,7 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
     let deadline = Instant::now() + timeout;
     let mut engine = Engine::new(Arc::clone(&config), local::read());
     engine.stand_on(firmware::is_ec2(Path::new("/")));
-    engine.handle(Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() }, local::read());
+    hand_over(&mut engine, Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() });
     let mut credential_reads = 0;
     let look = |engine: &Engine| engine.snapshot_of_one_look(local::read());
     for round in 1..=CONFIRMATIONS.max(samples) {
@@ -74,7 +74,7 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         while let Ok(Some(ended)) = timeout_at(deadline, tasks.join_next()).await {
             let (asked, event) = ended??;
             open.remove(&asked);
-            engine.handle(event, local::read());
+            hand_over(&mut engine, event);
         }
         if Instant::now() >= deadline {
             give_up(&mut engine, &open);
@@ -120,9 +120,18 @@ fn give_up(engine: &mut Engine, open: &BTreeSet<Asked>) {
                     Event::from(Polled { provider, round })
                 }
             };
-            engine.handle(event, local::read());
+            hand_over(engine, event);
         }
     }
+}
+
+/// Hands over what happened, with both clocks and what the kernel makes of them.
+fn hand_over(engine: &mut Engine, event: Event) {
+    let now = local::read();
+    if let Some(steered) = local::steered() {
+        engine.steered(steered, now.boot);
+    }
+    engine.handle(event, now);
 }
 
 impl Format {

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::aging::Aging;
+use super::decision::{Belief, Hearing, Veto, decide};
 use super::drift::{self, Drift, History};
 use super::filter::Offered;
-use super::intersection::{Agreement, Candidate, intersect};
+use super::intersection::Agreement;
 use super::sample::{FREQUENCY_TOLERANCE, Failure, Sample};
-use super::source::{Source, Verdict, Witness};
+use super::source::{Source, Verdict, Witness, Word};
+use super::steering::{self, Steering};
 use super::time::{Anchor, BootTime, ErrorBound, Offset, Reading, Span};
 
 /// Without a first answer for this long, the state is not `starting` any more.
@@ -24,7 +27,7 @@ const SECOND_OPINION: Span = Span::from_nanos(20 * 1_000_000_000);
 /// While a host sleeps, a clock counts that tells whole seconds.
 const ASLEEP_RESOLUTION: Span = Span::from_nanos(1_000_000_000);
 /// By how much that clock may be wrong, in seconds a second.
-const ASLEEP_FREQUENCY: f64 = 100e-6;
+const ASLEEP_FREQUENCY: f64 = 100e-6 + FREQUENCY_TOLERANCE;
 /// By how much a smeared source may differ from an unsmeared one.
 const SMEAR: Span = Span::from_nanos(500_000_000);
 
@@ -76,15 +79,20 @@ impl Estimate {
 }
 
 /// The whole estimate.
+///
+/// All anchors in it, those of the sources included, are kept without what the kernel has added to the boot clock
+/// ([`Steering`]), because a clock that is slewed makes what was measured neither wrong nor old. What it is asked for is
+/// true minus boot time.
 #[derive(Clone, Debug)]
 pub struct Estimator {
     started: BootTime,
     /// Since when sources that were not asked yet are waited for.
     round: BootTime,
     sources: Vec<Source>,
-    agreed: Option<(BootTime, Estimate)>,
+    agreed: Option<Agreed>,
     is_vouched: bool,
     state: ClockState,
+    steering: Steering,
     history: History,
     leap_until: Option<BootTime>,
     /// When true time was last found to have moved against the boot clock, by whichever source.
@@ -96,6 +104,7 @@ pub struct Estimator {
 pub struct Memory {
     agreed: Option<Agreed>,
     is_vouched: bool,
+    steering: Option<steering::Memory>,
     history: drift::Memory,
     leap_until: Option<BootTime>,
 }
@@ -106,6 +115,8 @@ struct Agreed {
     at: BootTime,
     anchor: Anchor,
     bound: Span,
+    /// For how long the host has slept since: what that may have done is in the bound.
+    asleep: Span,
 }
 
 impl Estimator {
@@ -118,6 +129,7 @@ impl Estimator {
             agreed: None,
             is_vouched: false,
             state: ClockState::Starting,
+            steering: Steering::default(),
             history: History::default(),
             leap_until: None,
             jump: None,
@@ -127,8 +139,9 @@ impl Estimator {
     /// What is to outlive the process.
     pub fn memory(&self) -> Memory {
         Memory {
-            agreed: self.agreed.map(|(at, held)| Agreed { at, anchor: held.anchor, bound: held.bound.span() }),
+            agreed: self.agreed,
             is_vouched: self.is_vouched,
+            steering: self.steering.memory(),
             history: self.history.memory(),
             leap_until: self.leap_until,
         }
@@ -136,10 +149,8 @@ impl Estimator {
 
     /// Goes on with what was remembered: the last estimate holds, until the sources are heard.
     pub fn resume(&mut self, memory: &Memory, now: BootTime) {
-        self.agreed = memory.agreed.map(|held| {
-            let estimate = Estimate { anchor: held.anchor, bound: ErrorBound::new(held.bound) };
-            (held.at.min(now), estimate)
-        });
+        self.agreed = memory.agreed.map(|held| Agreed { at: held.at.min(now), ..held });
+        self.steering = Steering::resumed(memory.steering);
         if self.agreed.is_some() {
             self.state = ClockState::Holdover;
             self.is_vouched = memory.is_vouched;
@@ -151,7 +162,7 @@ impl Estimator {
     /// Holds the source with this index for one that contradicts the majority, until it agrees with one.
     pub fn condemn(&mut self, source: usize) {
         if let Some(source) = self.sources.get_mut(source) {
-            source.condemned = true;
+            source.condemn();
         }
     }
 
@@ -165,23 +176,29 @@ impl Estimator {
             .collect();
         self.round = now;
         if self.state == ClockState::Synchronized
-            && !self.sources.iter().any(|source| source.verdict == Verdict::Truechimer)
+            && !self.sources.iter().any(|source| source.verdict() == Verdict::Truechimer)
         {
             self.state = ClockState::Holdover;
         }
     }
 
+    /// Takes note of what the kernel has added to its clocks by `now` ([`super::local::steered`]). Who never tells it is
+    /// taken to have a kernel that adds nothing.
+    pub fn steered(&mut self, added: Span, now: BootTime) {
+        self.steering.take(added, now);
+    }
+
     /// Takes an answer of the source with this index.
     pub fn answered(&mut self, source: usize, sample: Sample, now: BootTime) -> Offered {
+        let sample = Sample { anchor: self.steering.removed(sample.anchor, sample.at), ..sample };
         if sample.leap_announced {
             self.leap_until = Some(now.plus(LEAP));
         }
-        let held = self.estimate(now);
         // One that comes back to what is held brings no news.
-        let is_news = held.is_some_and(|held| contradicts(&held, sample.anchor, sample.error_bound(now, 0.0)));
+        let is_news =
+            self.held(now).is_some_and(|held| contradicts(&held, sample.anchor, sample.error_bound(now, 0.0)));
         let Some(source) = self.sources.get_mut(source) else { return Offered::Suspected };
-        source.polled(true, now);
-        source.last_failure = Failure::Unanswered;
+        source.answered(now);
         let offered = source.filter.offer(sample, is_news);
         if let Offered::Jumped { since } = offered
             && is_news
@@ -195,8 +212,7 @@ impl Estimator {
     /// Takes note of a poll of the source with this index that gave no answer.
     pub fn failed(&mut self, source: usize, failure: Failure, now: BootTime) {
         let Some(source) = self.sources.get_mut(source) else { return };
-        source.polled(false, now);
-        source.last_failure = failure;
+        source.failed(failure, now);
         self.agree(now);
     }
 
@@ -209,11 +225,12 @@ impl Estimator {
     /// before is worth that much less.
     pub fn slept(&mut self, by: Span, now: BootTime) {
         let doubt = ASLEEP_RESOLUTION.plus(by.abs().scaled(ASLEEP_FREQUENCY));
-        if let Some((_, estimate)) = &mut self.agreed {
-            estimate.bound = ErrorBound::new(estimate.bound.span().plus(doubt));
+        if let Some(agreed) = &mut self.agreed {
+            agreed.asleep = agreed.asleep.plus(by);
+            agreed.bound = agreed.bound.plus(doubt);
         }
         for source in &mut self.sources {
-            source.filter.doubt(doubt);
+            source.filter.slept(by, doubt);
         }
         self.history.reset();
         // What was said before is no quorum now, and the first answer is not believed before the others were asked.
@@ -227,27 +244,39 @@ impl Estimator {
     pub fn state(&self, now: BootTime) -> ClockState {
         match (self.state, self.estimate(now)) {
             (ClockState::Starting, _) if now.since(self.started) > STARTING => ClockState::Unknown,
-            (ClockState::Holdover, Some(estimate)) if estimate.bound.span() > WORTHLESS => ClockState::Unknown,
+            (ClockState::Holdover, Some(estimate)) if is_worthless(estimate.bound) => ClockState::Unknown,
             (state, _) => state,
         }
     }
 
-    /// The last agreed estimate, with the bound that it has grown to at `now`.
+    /// The last agreed estimate as it is at `now`, with the bound that it has grown to.
     pub fn estimate(&self, now: BootTime) -> Option<Estimate> {
-        self.agreed.map(|(at, estimate)| {
-            let age = now.since(at).abs().scaled(self.aging());
-            Estimate { bound: ErrorBound::new(estimate.bound.span().plus(age)), ..estimate }
-        })
+        self.held(now).map(|held| Estimate { anchor: self.steering.applied(held.anchor, now), ..held })
     }
 
-    /// The trend of the offset.
-    pub const fn drift(&self) -> Option<Drift> {
-        self.history.drift()
+    /// The offset of the system clock, as this source alone has it.
+    pub fn claimed(&self, source: &Source, reading: Reading) -> Option<Offset> {
+        let sample = source.latest()?;
+        let anchor = self.aging().moved(sample.anchor, reading.boot.since(sample.at));
+        Some(reading.offset(self.steering.applied(anchor, reading.boot)))
+    }
+
+    /// The trend of the offset, as long as the kernel steers as it does now.
+    pub fn drift(&self) -> Option<Drift> {
+        let trend = self.history.drift()?;
+        Some(match self.steering.rate() {
+            Some(now) => Drift {
+                rate: trend.rate - now.rate,
+                low: trend.low - now.rate - now.error,
+                high: trend.high - now.rate + now.error,
+            },
+            None => trend,
+        })
     }
 
     /// Whether the estimate rests on more than a single answer of a single source.
     pub fn is_confirmed(&self) -> bool {
-        let honest = || self.sources.iter().filter(|source| source.verdict == Verdict::Truechimer);
+        let honest = || self.sources.iter().filter(|source| source.verdict() == Verdict::Truechimer);
         honest().count() > 1 || honest().any(|source| source.filter.is_confirmed())
     }
 
@@ -262,113 +291,82 @@ impl Estimator {
         &self.sources
     }
 
-    /// What the local clock may gain, in seconds a second: the tolerance of RFC 5905, and the drift that was measured.
-    fn aging(&self) -> f64 {
-        FREQUENCY_TOLERANCE
-            + self.history.drift().filter(Drift::is_significant).map_or(0.0, |drift| drift.pessimistic().abs())
+    /// What is held at `now`, without what the kernel has added.
+    fn held(&self, now: BootTime) -> Option<Estimate> {
+        let aging = self.aging();
+        self.agreed.map(|agreed| {
+            let age = now.minus(agreed.asleep).since(agreed.at);
+            let bound = ErrorBound::new(aging.grown(agreed.bound, age));
+            Estimate { anchor: aging.moved(agreed.anchor, age), bound }
+        })
+    }
+
+    fn aging(&self) -> Aging {
+        Aging::new(self.history.drift(), self.steering.rate())
     }
 
     fn agree(&mut self, now: BootTime) {
-        if self.must_wait(now) {
+        let held = self.held(now);
+        let (mut words, mut decision) = self.hear(held, now);
+        // What was just agreed and what is held cannot both be true, so that the trend is over by which all has aged.
+        if let (Some(held), Ok(belief)) = (held, decision)
+            && self.history.drift().is_some()
+            && excludes(&held, &belief.agreement)
+        {
+            self.history.reset();
+            (words, decision) = self.hear(self.held(now), now);
+        }
+        if matches!(decision, Err(Veto::FirstRound | Veto::SecondOpinion)) {
             return;
         }
-        let (aging, grace) = (self.aging(), self.leap_grace(now));
-        let held = self.estimate(now);
-        let jump = self.jump;
-        let of = |source: &Source| source.candidate(now, aging, grace).filter(|_| !source.is_outdated(jump));
-        let candidates: Vec<_> = self.sources.iter().map(of).collect();
-        let heard = self.heard(&candidates, held);
-        let agreement = intersect(&heard).filter(|agreement| self.may_overturn(held, agreement, &heard, now));
-        for (source, candidate) in self.sources.iter_mut().zip(&candidates) {
-            source.verdict = match (candidate, &agreement) {
-                // Asked since the jump, and not heard: what it said before says nothing now.
-                (None, _) if source.is_reachable() && source.is_outdated(jump) => Verdict::Undecided,
-                (None, _) => source.silent_verdict(),
-                (Some(candidate), Some(agreement)) if candidate.agrees_with(agreement) => Verdict::Truechimer,
-                (Some(_), Some(_)) => Verdict::Falseticker,
-                (Some(_), None) if source.condemned => Verdict::Falseticker,
-                (Some(_), None) => Verdict::Undecided,
-            };
-            match source.verdict {
-                Verdict::Truechimer => source.condemned = false,
-                Verdict::Falseticker => source.condemned = true,
-                _ => {}
-            }
+        for (source, word) in self.sources.iter_mut().zip(words) {
+            source.judge(verdict(source, word, decision.ok()));
         }
-        self.state = match agreement {
-            Some(agreement) => {
-                self.is_vouched = is_vouched(&agreement, &heard);
-                self.adopt(&agreement, now, aging);
+        self.state = match decision {
+            Ok(Belief { agreement, is_vouched }) => {
+                self.is_vouched = is_vouched;
+                self.adopt(&agreement, now);
                 ClockState::Synchronized
             }
-            None if !heard.is_empty() => ClockState::Disagreement,
-            None if self.agreed.is_some() => ClockState::Holdover,
-            None if self.sources.iter().all(|source| source.verdict != Verdict::WarmingUp) => ClockState::Unknown,
-            None => self.state,
+            Err(Veto::NoMajority | Veto::Overturns) => ClockState::Disagreement,
+            Err(_) if self.agreed.is_some() => ClockState::Holdover,
+            Err(_) if self.sources.iter().all(|source| source.verdict() != Verdict::WarmingUp) => ClockState::Unknown,
+            Err(_) => self.state,
         };
     }
 
-    /// Whether to judge now would be to believe whoever happens to answer first: at the start, and after a jump.
-    fn must_wait(&self, now: BootTime) -> bool {
-        let is_first = now.since(self.round) < FIRST_ROUND;
-        let is_unasked = |source: &Source| source.polls == 0;
-        let has_jumped = self.jump.is_some_and(|jump| now.since(jump) < SECOND_OPINION);
-        let is_unasked_since =
-            |source: &Source| source.is_reachable() && source.is_outdated(self.jump) && source.last_poll < self.jump;
-        (is_first && self.sources.iter().any(is_unasked)) || (has_jumped && self.sources.iter().any(is_unasked_since))
+    /// What every source has to say at `now`, and whom to believe.
+    fn hear(&self, held: Option<Estimate>, now: BootTime) -> (Vec<Word>, Result<Belief, Veto>) {
+        let (aging, grace) = (self.aging(), self.leap_grace(now));
+        let words: Vec<_> = self.sources.iter().map(|source| source.word(now, &aging, grace, self.jump)).collect();
+        let decision = decide(&Hearing {
+            words: &words,
+            held,
+            electorate: self.sources.iter().filter(|source| source.has_a_vote(now)).count(),
+            awaits_first_round: now.since(self.round) < FIRST_ROUND,
+            awaits_second_opinion: self.jump.is_some_and(|jump| now.since(jump) < SECOND_OPINION),
+        });
+        (words, decision)
     }
 
-    /// The candidates that count. A falseticker does not become right because the others fell silent: one that
-    /// contradicts what is held counts only if another, who is no falseticker, says the same, or if it is trusted and
-    /// there is nobody else to ask.
-    fn heard(&self, candidates: &[Option<Candidate>], held: Option<Estimate>) -> Vec<Candidate> {
-        let is_accepted = |source: &Source, candidate: &Candidate| {
-            !source.condemned || held.is_none_or(|held| !contradicts(&held, candidate.anchor, candidate.bound))
-        };
-        let all: Vec<(&Source, Candidate)> = self
-            .sources
-            .iter()
-            .zip(candidates)
-            .filter_map(|(source, candidate)| Some((source, (*candidate)?)))
-            .collect();
-        let accepted: Vec<Candidate> =
-            all.iter().filter(|(source, one)| is_accepted(source, one)).map(|(_, one)| *one).collect();
-        let is_heard = |source: &Source, candidate: &Candidate| {
-            is_accepted(source, candidate)
-                || accepted.iter().any(|other| candidate.overlaps(other))
-                || (candidate.trusted && accepted.is_empty())
-        };
-        all.iter().filter(|(source, one)| is_heard(source, one)).map(|(_, one)| *one).collect()
-    }
-
-    /// What contradicts the estimate that is held needs more than the majority of those who happen to answer: a
-    /// majority of all that have answered lately, or a trusted source.
-    fn may_overturn(&self, held: Option<Estimate>, agreement: &Agreement, heard: &[Candidate], now: BootTime) -> bool {
-        if held.is_none_or(|held| !contradicts(&held, agreement.anchor, agreement.bound)) {
-            return true;
-        }
-        let electorate = self.sources.iter().filter(|source| source.has_a_vote(now)).count();
-        let supporters = || heard.iter().filter(|candidate| candidate.agrees_with(agreement));
-        supporters().any(|candidate| candidate.trusted) || supporters().count() > electorate / 2
-    }
-
-    fn adopt(&mut self, agreement: &Agreement, now: BootTime, aging: f64) {
-        let estimate = Estimate { anchor: agreement.anchor, bound: agreement.bound };
+    fn adopt(&mut self, agreement: &Agreement, now: BootTime) {
         // True time jumped against the boot clock, and the trend ended there.
-        if self.estimate(now).is_some_and(|held| contradicts(&held, estimate.anchor, estimate.bound)) {
+        if self.held(now).is_some_and(|held| contradicts(&held, agreement.anchor, agreement.bound)) {
             self.history.reset();
         }
         // The trend is drawn through the measurements themselves, not through what was made of them later.
+        let aging = self.aging();
         let measured = self
             .sources
             .iter()
-            .filter(|source| source.verdict == Verdict::Truechimer)
-            .filter_map(|source| source.filter.best(now, aging))
-            .min_by_key(|sample| (sample.anchor.since(agreement.anchor).abs(), sample.root_distance()));
-        if let Some(sample) = measured {
-            self.history.push(sample.at, sample.anchor);
+            .filter(|source| source.verdict() == Verdict::Truechimer)
+            .filter_map(|source| source.filter.best(now, &aging))
+            .min_by_key(|claim| (claim.anchor.since(agreement.anchor).abs(), claim.sample.root_distance()));
+        if let Some(claim) = measured {
+            self.history.push(claim.sample.at, claim.sample.anchor);
         }
-        self.agreed = Some((now, estimate));
+        let (anchor, bound) = (agreement.anchor, agreement.bound.span());
+        self.agreed = Some(Agreed { at: now, anchor, bound, asleep: Span::ZERO });
     }
 
     /// Smeared and unsmeared sources differ by up to half a second around a leap second, and neither lies.
@@ -379,15 +377,32 @@ impl Estimator {
     }
 }
 
-/// Whether a claim lies further from what is held than both bounds explain.
-fn contradicts(held: &Estimate, anchor: Anchor, bound: ErrorBound) -> bool {
+/// The verdict on a source that said this, where this is believed or nobody is.
+fn verdict(source: &Source, word: Word, belief: Option<Belief>) -> Verdict {
+    match (word, belief) {
+        (Word::Unasked | Word::Silent, _) => source.silent_verdict(),
+        (Word::Outdated { .. }, _) | (Word::Accepted(_), None) => Verdict::Undecided,
+        (Word::Condemned(_), None) => Verdict::Falseticker,
+        (Word::Accepted(candidate) | Word::Condemned(candidate), Some(Belief { agreement, .. })) => {
+            if candidate.agrees_with(&agreement) { Verdict::Truechimer } else { Verdict::Falseticker }
+        }
+    }
+}
+
+/// Whether a claim lies further from what is held than both bounds and a jump that nobody cares for explain.
+pub(super) fn contradicts(held: &Estimate, anchor: Anchor, bound: ErrorBound) -> bool {
     anchor.since(held.anchor).abs() > bound.span().plus(held.bound.span()).plus(JUMP)
 }
 
-/// An agreement that says nothing is vouched for by nobody.
-fn is_vouched(agreement: &Agreement, heard: &[Candidate]) -> bool {
-    let supporters = || heard.iter().filter(|candidate| candidate.agrees_with(agreement));
-    agreement.bound.span() <= WORTHLESS && (supporters().any(|one| one.trusted) || supporters().count() > 1)
+/// Whether what is held and what was agreed cannot both be true.
+const fn excludes(held: &Estimate, agreement: &Agreement) -> bool {
+    let (low, high) = (held.anchor.minus(held.bound.span()), held.anchor.plus(held.bound.span()));
+    agreement.high.nanos() < low.nanos() || high.nanos() < agreement.low.nanos()
+}
+
+/// Whether a bound is so wide that it says nothing about a limit of minutes.
+pub(super) fn is_worthless(bound: ErrorBound) -> bool {
+    bound.span() > WORTHLESS
 }
 
 #[cfg(test)]
@@ -415,7 +430,8 @@ mod tests {
         assert_eq!(estimator.state(at(5.0)), ClockState::Holdover);
         assert_eq!(estimator.sources()[0].verdict(), Verdict::Unreachable);
         let bound = |seconds| estimator.estimate(at(seconds)).unwrap().bound.seconds();
-        assert!((bound(1_005.0) - bound(5.0) - 0.015).abs() < 1e-9);
+        // Nobody knows how wrong the oscillator is: 500 ppm, and the 15 of any clock.
+        assert!((bound(1_005.0) - bound(5.0) - 0.515).abs() < 1e-9);
         assert_eq!(estimator.state(at(3e6)), ClockState::Unknown);
     }
 

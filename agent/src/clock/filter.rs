@@ -2,14 +2,12 @@
 
 use std::collections::VecDeque;
 
+use super::aging::{Aging, WORST_FREQUENCY};
 use super::sample::{FREQUENCY_TOLERANCE, Sample};
-use super::time::{BootTime, Span};
+use super::time::{Anchor, BootTime, Span};
 
 /// How many answers are kept.
 const DEPTH: usize = 8;
-
-/// No oscillator of a running host is off by more than this (the kernel's own limit of correction), in seconds a second.
-const WORST_FREQUENCY: f64 = 500e-6;
 
 /// A second answer confirms a first that contradicted all before it even if the clock runs away as fast as this.
 const RUNAWAY: f64 = 1e-2;
@@ -24,9 +22,28 @@ const MOST_CONTRADICTIONS: u32 = 4;
 /// The last answers of one source.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    samples: VecDeque<Sample>,
-    suspect: Option<Sample>,
+    samples: VecDeque<Kept>,
+    suspect: Option<Kept>,
     contradictions: u32,
+}
+
+/// An answer that is kept.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    sample: Sample,
+    /// For how long the host has slept since: what that may have done is in the sample's dispersion.
+    asleep: Span,
+}
+
+/// What an answer says of a moment after it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Claim {
+    /// The answer.
+    pub sample: Sample,
+    /// Where the answer's anchor is by then.
+    pub anchor: Anchor,
+    /// How far that can be wrong.
+    pub bound: Span,
 }
 
 /// What became of an answer.
@@ -46,34 +63,42 @@ pub enum Offered {
 impl Filter {
     /// Offers an answer. Where there is none to compare it with, `is_surprising` says whether it contradicts what is held.
     pub fn offer(&mut self, sample: Sample, is_surprising: bool) -> Offered {
+        let new = Kept { sample, asleep: Span::ZERO };
         let suspect = self.suspect.take();
-        let best = self.best(sample.at, FREQUENCY_TOLERANCE);
-        if best.map_or(!is_surprising, |best| agree(&best, &sample, WORST_FREQUENCY)) {
+        let bound = |kept: &&Kept| kept.claim(sample.at, &Aging::within(FREQUENCY_TOLERANCE)).bound;
+        let best = self.samples.iter().min_by_key(bound);
+        let oscillator = Aging::within(WORST_FREQUENCY);
+        if best.map_or(!is_surprising, |best| best.explains(&new, &oscillator, NOISE)) {
             self.contradictions = 0;
-            self.take(sample);
+            self.take(new);
             return Offered::Taken;
         }
         self.contradictions += 1;
-        let confirmed = suspect.filter(|suspect| agree(suspect, &sample, RUNAWAY));
+        let confirmed = suspect.filter(|suspect| suspect.explains(&new, &Aging::within(RUNAWAY), NOISE));
         if confirmed.is_some() || self.contradictions >= MOST_CONTRADICTIONS {
             self.samples.clear();
             self.contradictions = 0;
             confirmed.into_iter().for_each(|first| self.take(first));
-            self.take(sample);
-            return Offered::Jumped { since: confirmed.unwrap_or(sample).at };
+            self.take(new);
+            return Offered::Jumped { since: confirmed.unwrap_or(new).sample.at };
         }
-        self.suspect = Some(sample);
+        self.suspect = Some(new);
         Offered::Suspected
     }
 
-    /// The answer with the least possible error at `now`, where the local clock gains at most `aging` s/s.
-    pub fn best(&self, now: BootTime, aging: f64) -> Option<Sample> {
-        self.samples.iter().min_by_key(|sample| sample.error_bound(now, aging)).copied()
+    /// What the answer says with the least possible error at `now`. One that a later answer contradicts says nothing any
+    /// more, however short its way was.
+    pub fn best(&self, now: BootTime, aging: &Aging) -> Option<Claim> {
+        let is_current = |index: usize, kept: &Kept| {
+            self.samples.iter().skip(index + 1).all(|later| kept.explains(later, aging, Span::ZERO))
+        };
+        let current = self.samples.iter().enumerate().filter(|(index, kept)| is_current(*index, kept));
+        current.map(|(_, kept)| kept.claim(now, aging)).min_by_key(|claim| claim.bound)
     }
 
     /// The answer that came last.
     pub fn latest(&self) -> Option<&Sample> {
-        self.samples.back()
+        self.samples.back().map(|kept| &kept.sample)
     }
 
     /// Whether more than one answer says what the best one says.
@@ -81,33 +106,51 @@ impl Filter {
         self.samples.len() > 1
     }
 
-    /// Takes note that all that was said so far may be wrong by `doubt` more.
-    pub fn doubt(&mut self, doubt: Span) {
-        for sample in self.samples.iter_mut().chain(&mut self.suspect) {
+    /// Takes note that the host slept for `by`, so that all that was said so far may be wrong by `doubt` more.
+    pub fn slept(&mut self, by: Span, doubt: Span) {
+        for Kept { sample, asleep } in self.samples.iter_mut().chain(&mut self.suspect) {
+            *asleep = asleep.plus(by);
             sample.root_dispersion = sample.root_dispersion.plus(doubt);
         }
     }
 
-    fn take(&mut self, sample: Sample) {
+    fn take(&mut self, kept: Kept) {
         if self.samples.len() == DEPTH {
             self.samples.pop_front();
         }
-        self.samples.push_back(sample);
+        self.samples.push_back(kept);
     }
 }
 
-/// Whether two answers can both be true, if the local clock gains at most `worst_frequency` s/s between them.
-fn agree(earlier: &Sample, later: &Sample, worst_frequency: f64) -> bool {
-    let apart = later.anchor.since(earlier.anchor).abs();
-    let explained = earlier.error_bound(later.at, worst_frequency).span().plus(later.root_distance()).plus(NOISE);
-    apart <= explained
+impl Kept {
+    fn claim(&self, now: BootTime, aging: &Aging) -> Claim {
+        self.aged(now.minus(self.asleep).since(self.sample.at), aging)
+    }
+
+    /// What it says after so long an age, without the time that the host has slept.
+    fn aged(&self, age: Span, aging: &Aging) -> Claim {
+        Claim {
+            sample: self.sample,
+            anchor: aging.moved(self.sample.anchor, age),
+            bound: aging.grown(self.sample.root_distance(), age),
+        }
+    }
+
+    /// Whether this and a `later` answer can both be true, `noise` aside.
+    fn explains(&self, later: &Self, aging: &Aging, noise: Span) -> bool {
+        let asleep = Span::from_nanos(self.asleep.nanos().saturating_sub(later.asleep.nanos()));
+        let claim = self.aged(later.sample.at.minus(asleep).since(self.sample.at), aging);
+        let apart = later.sample.anchor.since(claim.anchor).abs();
+        apart <= claim.bound.plus(later.sample.root_distance()).plus(noise)
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::clock::sample::Timestamps;
-    use crate::clock::time::Anchor;
+
+    const PHI: Aging = Aging::within(FREQUENCY_TOLERANCE);
 
     /// A sample at `at` s whose anchor is `anchor` s and whose round trip took `delay` s.
     pub(crate) fn sample(at: f64, anchor: f64, delay: f64) -> Sample {
@@ -130,9 +173,12 @@ pub(crate) mod tests {
         for (at, delay) in [(0.0, 0.010), (16.0, 0.001), (32.0, 0.020)] {
             assert_eq!(filter.offer(sample(at, 1_000.0, delay), false), Offered::Taken);
         }
-        let best = |seconds| filter.best(BootTime::from_seconds(seconds), FREQUENCY_TOLERANCE).unwrap();
+        let best = |seconds| filter.best(BootTime::from_seconds(seconds), &PHI).unwrap().sample;
         assert_eq!(best(32.0).delay, Span::from_seconds(0.001));
-        assert_eq!(filter.best(BootTime::from_seconds(32.0), 1e-2).unwrap().delay, Span::from_seconds(0.020));
+        assert_eq!(
+            filter.best(BootTime::from_seconds(32.0), &Aging::within(1e-2)).unwrap().sample.delay,
+            Span::from_seconds(0.020)
+        );
     }
 
     #[test]
@@ -142,16 +188,16 @@ pub(crate) mod tests {
         assert_eq!(filter.offer(sample(16.0, 1_030.0, 0.001), false), Offered::Suspected);
         assert_eq!(filter.offer(sample(17.0, 1_000.0, 0.001), false), Offered::Taken);
         assert_eq!(filter.offer(sample(33.0, 1_030.0, 0.001), false), Offered::Suspected);
-        assert_eq!(filter.best(BootTime::from_seconds(33.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_000.0));
+        assert_eq!(filter.best(BootTime::from_seconds(33.0), &PHI).unwrap().anchor, Anchor::from_seconds(1_000.0));
     }
 
     #[test]
     fn what_is_doubted_contradicts_nothing_within_the_doubt_and_yields_to_the_next_answer() {
         let mut filter = Filter::default();
         filter.offer(sample(0.0, 1_000.0, 0.001), false);
-        filter.doubt(Span::from_seconds(1.0));
+        filter.slept(Span::ZERO, Span::from_seconds(1.0));
         assert_eq!(filter.offer(sample(16.0, 1_000.9, 0.010), false), Offered::Taken);
-        assert_eq!(filter.best(BootTime::from_seconds(16.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_000.9));
+        assert_eq!(filter.best(BootTime::from_seconds(16.0), &PHI).unwrap().anchor, Anchor::from_seconds(1_000.9));
         assert_eq!(filter.offer(sample(32.0, 1_001.9, 0.010), false), Offered::Suspected);
     }
 
@@ -161,7 +207,7 @@ pub(crate) mod tests {
         for second in 0..61 {
             filter.offer(sample(f64::from(second), 1_000.0 + f64::from(second) * 5e-3, 1e-5), false);
         }
-        let followed = filter.best(BootTime::from_seconds(60.0), 15e-6).unwrap().anchor;
+        let followed = filter.best(BootTime::from_seconds(60.0), &PHI).unwrap().anchor;
         assert!(followed.since(Anchor::from_seconds(1_000.3)).abs() <= Span::from_seconds(0.011), "{followed:?}");
         let wild = [5.0, -70.0, 900.0, -4_000.0].map(|far| filter.offer(sample(70.0, far, 1e-5), false));
         let believed = Offered::Jumped { since: BootTime::from_seconds(70.0) };
@@ -172,9 +218,27 @@ pub(crate) mod tests {
     fn a_first_answer_that_contradicts_what_is_held_is_believed_once_it_is_confirmed() {
         let mut filter = Filter::default();
         assert_eq!(filter.offer(sample(0.0, 1_400.0, 0.001), true), Offered::Suspected);
-        assert_eq!(filter.best(BootTime::ZERO, 15e-6), None);
+        assert_eq!(filter.best(BootTime::ZERO, &PHI), None);
         assert_eq!(filter.offer(sample(1.0, 1_400.0, 0.001), true), Offered::Jumped { since: BootTime::ZERO });
         assert!(filter.is_confirmed());
+    }
+
+    #[test]
+    fn an_answer_that_a_later_one_contradicts_is_not_the_best_however_short_its_way_was() {
+        let mut filter = Filter::default();
+        filter.offer(sample(0.0, 1_000.0, 1e-5), false);
+        assert_eq!(filter.offer(sample(16.0, 1_000.0 + 16.0 * 100e-6, 1e-3), false), Offered::Taken);
+        let best = |doubt: f64| filter.best(BootTime::from_seconds(16.0), &Aging::within(doubt)).unwrap().sample.delay;
+        assert_eq!(best(15e-6), Span::from_seconds(1e-3), "true time moved on by 100 ppm");
+        assert_eq!(best(30e-6), Span::from_seconds(1e-3));
+        assert_eq!(best(100e-6), Span::from_seconds(1e-3), "it has aged by more than the other is wrong");
+        assert_eq!(filter.offer(sample(16.001, 1_000.0 + 16.0 * 100e-6, 5e-3), false), Offered::Taken);
+        let best = filter.best(BootTime::from_seconds(16.001), &PHI).unwrap();
+        assert_eq!(
+            best.sample.delay,
+            Span::from_seconds(1e-3),
+            "the longer way of a third one does not make it right again"
+        );
     }
 
     #[test]
@@ -184,6 +248,6 @@ pub(crate) mod tests {
         filter.offer(sample(16.0, 1_400.0, 0.001), false);
         let since = BootTime::from_seconds(16.0);
         assert_eq!(filter.offer(sample(17.0, 1_400.0, 0.002), false), Offered::Jumped { since });
-        assert_eq!(filter.best(BootTime::from_seconds(17.0), 15e-6).unwrap().anchor, Anchor::from_seconds(1_400.0));
+        assert_eq!(filter.best(BootTime::from_seconds(17.0), &PHI).unwrap().anchor, Anchor::from_seconds(1_400.0));
     }
 }

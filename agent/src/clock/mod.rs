@@ -1,5 +1,9 @@
 //! What time it is: the types of time, the local clocks, and the estimate of true time from what was measured.
 
+pub mod aging;
+#[cfg(test)]
+mod coverage;
+mod decision;
 pub mod drift;
 pub mod estimate;
 pub mod filter;

@@ -1,9 +1,10 @@
 //! One source of time: what it said lately, whether it answers, and what is held of it.
 
+use super::aging::Aging;
 use super::filter::Filter;
 use super::intersection::Candidate;
 use super::sample::{Failure, Sample};
-use super::time::{BootTime, ErrorBound, Offset, Reading, Span};
+use super::time::{BootTime, ErrorBound, Span};
 
 /// A source that left this many polls in a row without a usable answer is unreachable.
 const LOST_AFTER: u32 = 3;
@@ -64,19 +65,50 @@ pub struct Witness {
     pub leap_smear: bool,
 }
 
+/// What a source has to say when it is decided whom to believe.
+///
+/// ```text
+///  Unasked ──first poll──▶ Silent ◀────── three polls lost, or denied ──────┐
+///                            │                                              │
+///                            └─answers─▶ Accepted ──contradicts─▶ Condemned ┤
+///                                          ▲  │   ◀──agrees─────   ▲  │    │
+///                                 answers │  │ another jumps      │  │     │
+///                                          │  ▼                    │  ▼     │
+///                                        Outdated (the condemned stay so) ──┘
+/// ```
+///
+/// *Contradicts* and *agrees* are meant of what a majority has agreed on. Neither silence nor a jump makes up for having
+/// contradicted one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Word {
+    /// It was not asked yet.
+    Unasked,
+    /// It has said nothing, or does not answer any more.
+    Silent,
+    /// All that it said is older than a jump of true time of which another has told: it neither supports nor contradicts.
+    Outdated {
+        /// Whether it was asked since, in vain.
+        is_asked: bool,
+    },
+    /// It contradicted a majority, and has not agreed with one since.
+    Condemned(Candidate),
+    /// It is as good as any other.
+    Accepted(Candidate),
+}
+
 /// The state of one source.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub(super) witness: Witness,
     pub(super) filter: Filter,
     reach: u8,
-    pub(super) polls: u32,
-    pub(super) last_poll: Option<BootTime>,
+    polls: u32,
+    last_poll: Option<BootTime>,
     failures: u32,
-    pub(super) last_failure: Failure,
-    pub(super) verdict: Verdict,
-    /// It contradicted a majority, and has not agreed with one since.
-    pub(super) condemned: bool,
+    last_failure: Failure,
+    verdict: Verdict,
+    /// See [`Word::Condemned`].
+    condemned: bool,
 }
 
 impl Source {
@@ -109,39 +141,61 @@ impl Source {
         (self.polls > 0).then(|| f64::from(self.reach.count_ones()) / f64::from(self.polls.min(8)))
     }
 
-    /// The answer that came last, while the source is reachable.
+    /// The answer that came last, while the source is reachable. Its anchor is kept as the estimator keeps all
+    /// ([`super::steering`]): what it says of the system clock is told by [`super::estimate::Estimator::claimed`].
     pub fn latest(&self) -> Option<&Sample> {
         self.is_reachable().then(|| self.filter.latest()).flatten()
     }
 
-    /// The offset of the system clock, as this source alone has it.
-    pub fn claimed(&self, reading: Reading) -> Option<Offset> {
-        self.latest().map(|sample| reading.offset(sample.anchor))
+    /// Holds it for one that contradicts the majority, until it agrees with one.
+    pub(super) const fn condemn(&mut self) {
+        self.condemned = true;
     }
 
-    pub(super) fn polled(&mut self, answered: bool, now: BootTime) {
+    pub(super) const fn judge(&mut self, verdict: Verdict) {
+        self.verdict = verdict;
+        match verdict {
+            Verdict::Truechimer => self.condemned = false,
+            Verdict::Falseticker => self.condemned = true,
+            _ => {}
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: BootTime) {
+        self.polled(true, now);
+        self.failures = 0;
+        self.last_failure = Failure::Unanswered;
+    }
+
+    pub(super) fn failed(&mut self, failure: Failure, now: BootTime) {
+        self.polled(false, now);
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = failure;
+    }
+
+    fn polled(&mut self, answered: bool, now: BootTime) {
         self.last_poll = Some(now);
         self.polls = self.polls.saturating_add(1);
         self.reach = self.reach << 1 | u8::from(answered);
-        self.failures = if answered { 0 } else { self.failures.saturating_add(1) };
     }
 
-    pub(super) fn is_reachable(&self) -> bool {
+    fn is_reachable(&self) -> bool {
         self.failures < LOST_AFTER && self.last_failure != Failure::Denied
     }
 
-    pub(super) fn candidate(&self, now: BootTime, aging: f64, grace: Span) -> Option<Candidate> {
-        if !self.is_reachable() {
-            return None;
+    /// What it has to say at `now`, where another told last of a `jump`, and neither side of a leap second lies within
+    /// `grace`.
+    pub(super) fn word(&self, now: BootTime, aging: &Aging, grace: Span, jump: Option<BootTime>) -> Word {
+        if self.polls == 0 {
+            return Word::Unasked;
         }
-        let best = self.filter.best(now, aging)?;
-        let bound = best.error_bound(now, aging).span().plus(grace);
-        Some(Candidate { anchor: best.anchor, bound: ErrorBound::new(bound), trusted: self.witness.trusted })
-    }
-
-    /// Whether all that is known of it is older than a jump that another source has told since.
-    pub(super) fn is_outdated(&self, jump: Option<BootTime>) -> bool {
-        jump.is_some_and(|jump| self.filter.latest().is_some_and(|sample| sample.at < jump))
+        let (true, Some(best)) = (self.is_reachable(), self.filter.best(now, aging)) else { return Word::Silent };
+        if jump.is_some_and(|jump| self.filter.latest().is_some_and(|sample| sample.at < jump)) {
+            return Word::Outdated { is_asked: self.last_poll >= jump };
+        }
+        let bound = ErrorBound::new(best.bound.plus(grace));
+        let candidate = Candidate { anchor: best.anchor, bound, trusted: self.witness.trusted };
+        if self.condemned { Word::Condemned(candidate) } else { Word::Accepted(candidate) }
     }
 
     /// Whether its word still counts when the estimate is to be overturned, although it may be silent now.
@@ -149,6 +203,7 @@ impl Source {
         !self.condemned && self.filter.latest().is_some_and(|sample| now.since(sample.at) < VOTE)
     }
 
+    /// The verdict on one that has nothing to say.
     pub(super) const fn silent_verdict(&self) -> Verdict {
         match self.last_failure {
             Failure::Denied => Verdict::Denied,

@@ -124,6 +124,12 @@ impl Engine {
         }
     }
 
+    /// Takes note of what the kernel has added to its clocks by `now`, without which what is known of time is only as
+    /// good as the kernel leaves its clocks alone ([`crate::clock::local::steered`]).
+    pub fn steered(&mut self, added: Span, now: BootTime) {
+        self.estimator.steered(added, now);
+    }
+
     /// Takes an event, and says what follows.
     pub fn handle(&mut self, event: Event, now: Reading) -> Reaction {
         self.wants_burst |= self.notice_step(now);
@@ -230,7 +236,7 @@ impl Engine {
                 name: &configured.name,
                 server: configured.server.to_string(),
                 verdict: source.verdict(),
-                offset: source.claimed(now.reading),
+                offset: self.estimator.claimed(source, now.reading),
                 refusal: log.refusal.map(|refusal| refusal.to_string()),
             };
             findings.extend(source_findings::find(&facts, &self.config.alerts));

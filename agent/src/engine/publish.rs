@@ -97,7 +97,7 @@ impl Engine {
                     address: log.address.map_or_else(|| configured.server.to_string(), |address| address.to_string()),
                     server: configured.server.to_string(),
                     verdict: source.verdict().name().to_owned(),
-                    offset_seconds: source.claimed(reading).map(Offset::seconds),
+                    offset_seconds: self.estimator.claimed(source, reading).map(Offset::seconds),
                     delay_seconds: sample.map(|sample| sample.delay.seconds()),
                     root_distance_seconds: sample.map(|sample| sample.root_distance().seconds()),
                     stratum: sample.map(|sample| sample.stratum),

@@ -20,7 +20,7 @@ use self::recorder::Recorder;
 use self::reporters::{Reporters, Sources, budget};
 use crate::alert::machine::Transition;
 use crate::clock::local;
-use crate::clock::time::{Span, SystemTime};
+use crate::clock::time::{Reading, Span, SystemTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, StateDir};
 use crate::credentials::imds;
@@ -138,7 +138,8 @@ pub async fn run(
     };
     engine.name_host(identity::name());
     engine.stand_on(firmware::is_ec2(Path::new("/")));
-    let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
+    let now = read(&mut engine);
+    let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
     let clock = Arc::new(TrueClock::default());
 
     let told = mailbox.clone();
@@ -178,6 +179,15 @@ pub async fn run(
     // Some of what was still to be told may have been delivered.
     flow.recorder.record(image, DISK).await;
     ended.map_err(RunError::Ailing)
+}
+
+/// Reads both clocks, and lets the engine know what the kernel has done to them.
+fn read(engine: &mut Engine) -> Reading {
+    let now = local::read();
+    if let Some(steered) = local::steered() {
+        engine.steered(steered, now.boot);
+    }
+    now
 }
 
 /// The socket for `status`.
@@ -267,7 +277,7 @@ impl Flow {
                 self.reporters.record_request(&request.outcome, request.duration);
             }
         }
-        let now = local::read();
+        let now = read(&mut self.engine);
         let reaction = self.engine.handle(event, now);
         if let Some(anchor) = self.engine.anchor() {
             self.clock.set(anchor, self.engine.is_vouched());
