@@ -243,7 +243,7 @@ pub struct Delivery {
     pub destination: String,
     /// Items that wait.
     pub queued: u64,
-    /// Their size.
+    /// What they take on disk, or will.
     pub bytes: u64,
     /// Items that arrived.
     pub delivered: u64,
@@ -251,6 +251,10 @@ pub struct Delivery {
     pub dropped: u64,
     /// Attempts that failed.
     pub failures: u64,
+    /// Attempts among these that the destination refused: for the item's sake, or because its address, its credentials or
+    /// a proxy are wrong.
+    #[serde(default)]
+    pub refusals: u64,
     /// Why the last attempt failed; absent where it did not.
     pub error: Option<String>,
     /// When an item arrived last, since the agent was started.

@@ -35,8 +35,9 @@ pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
 
 /// What outlives a restart; systemd makes it.
 pub(super) const STATE_DIR: &str = "/var/lib/skewguard";
-/// What may wait for delivery: three days of metrics every minute are about 12 MB.
-pub(super) const QUEUE: Queue = Queue { size: 16 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };
+/// What may wait for delivery: three days of metrics every minute take less than 40 MiB, and ten thousand alerts at once for
+/// four channels and a collector 200 MiB.
+pub(super) const QUEUE: Queue = Queue { size: 256 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };
 /// How often Alertmanager is told again; it forgets after five minutes by default.
 pub(super) const REPOST: Duration = Duration::from_secs(60);
 /// Where PagerDuty takes events, outside Europe.

@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(config.socket, Path::new("/run/skewguard/skewguard.sock"));
         let state_dir = config.state_dir.expect("a folder");
         assert_eq!((state_dir.path.as_path(), state_dir.is_given), (Path::new("/var/lib/skewguard"), false));
-        assert_eq!(config.queue, Queue { size: 16_777_216, age: Duration::from_secs(259_200) });
+        assert_eq!(config.queue, Queue { size: 268_435_456, age: Duration::from_secs(259_200) });
     }
 
     #[test]

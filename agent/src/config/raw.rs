@@ -317,7 +317,7 @@ pub struct Tls {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct Queue {
-    /// How many bytes may wait on disk: a whole number of KiB, MiB or GiB, 256KiB to 1GiB. Default: 16MiB.
+    /// How many bytes may wait on disk: a whole number of KiB, MiB or GiB, 256KiB to 1GiB. Default: 256MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
     /// How old what waits may become, 1m to 720h. Default: 72h.

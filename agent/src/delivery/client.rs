@@ -33,8 +33,16 @@ impl From<TlsError> for ClientError {
     }
 }
 
+/// A client, and the clock by which dates in answers are understood.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) http: reqwest::Client,
+    pub(super) clock: Arc<TrueClock>,
+}
+
 /// Makes clients. Destinations with equal needs share one.
 pub struct Clients {
+    clock: Arc<TrueClock>,
     tls: tls::Setup,
     proxies: Proxies,
     made: HashMap<Needs, reqwest::Client>,
@@ -53,7 +61,7 @@ impl Clients {
     /// Judges certificates by `clock`, and reads the proxy variables of the process.
     pub fn new(clock: Arc<TrueClock>) -> Self {
         let proxies = Proxies::new(&|name| std::env::var(name).ok());
-        Self { tls: tls::Setup::new(clock), proxies, made: HashMap::new() }
+        Self { tls: tls::Setup::new(Arc::clone(&clock)), clock, proxies, made: HashMap::new() }
     }
 
     /// The client for `url`; `None` stands for a URL that is a secret, and is taken for an `https://` one. The files
@@ -61,10 +69,11 @@ impl Clients {
     ///
     /// # Errors
     /// A file of `tls` is not there or not what it should be, or the system has no roots of trust.
-    pub fn client(&mut self, url: Option<&str>, tls: &Tls) -> Result<reqwest::Client, ClientError> {
+    pub fn client(&mut self, url: Option<&str>, tls: &Tls) -> Result<Client, ClientError> {
         let needs = needs(self.proxies, url, tls);
-        if let Some(client) = self.made.get(&needs) {
-            return Ok(client.clone());
+        let clock = Arc::clone(&self.clock);
+        if let Some(http) = self.made.get(&needs) {
+            return Ok(Client { http: http.clone(), clock });
         }
         let tls = match &needs.tls {
             Some(tls) => self.tls.config(tls)?,
@@ -82,9 +91,9 @@ impl Clients {
             .pool_idle_timeout(IDLE)
             .http1_only();
         let builder = if needs.is_proxied { builder } else { builder.no_proxy() };
-        let client = builder.build()?;
-        self.made.insert(needs, client.clone());
-        Ok(client)
+        let http = builder.build()?;
+        self.made.insert(needs, http.clone());
+        Ok(Client { http, clock })
     }
 }
 
@@ -109,7 +118,7 @@ pub(crate) mod tests {
     use crate::delivery::tls::tests::{DAY, authority, server_named, set_slow_by};
 
     /// A client for servers on loopback.
-    pub(crate) fn plain() -> reqwest::Client {
+    pub(crate) fn plain() -> Client {
         Clients::new(Arc::default()).client(Some("http://127.0.0.1"), &Tls::default()).unwrap()
     }
 
@@ -159,15 +168,15 @@ pub(crate) mod tests {
         let url = format!("https://{}/", https(server_named("127.0.0.1", &authority, -DAY, DAY)));
         let tls = Tls { ca: Some(ca), identity: None };
         let client = Clients::new(Arc::clone(&clock)).client(Some(&url), &tls).unwrap();
-        assert_eq!(client.get(&url).send().await.unwrap().status(), 200, "by the system clock");
+        assert_eq!(client.http.get(&url).send().await.unwrap().status(), 200, "by the system clock");
         set_slow_by(&clock, 2 * DAY, true);
-        assert!(client.get(&url).send().await.is_err(), "by true time it has expired");
+        assert!(client.http.get(&url).send().await.is_err(), "by true time it has expired");
     }
 
     #[test]
     fn destinations_with_equal_needs_share_a_client_and_tls_is_left_alone_without_https() {
         let tls = tls::Setup::new(Arc::default());
-        let mut clients = Clients { tls, proxies: Proxies::default(), made: HashMap::new() };
+        let mut clients = Clients { clock: Arc::default(), tls, proxies: Proxies::default(), made: HashMap::new() };
         let missing = Tls { ca: Some("/nowhere/ca.pem".into()), identity: None };
         clients.client(Some("http://a"), &Tls::default()).unwrap();
         clients.client(Some("http://b"), &missing).unwrap();

@@ -8,12 +8,10 @@ use tokio::time::timeout;
 
 use super::item::{Class, Item};
 use super::queue::{Chore, Ticket};
+use super::room::BLOCK;
 use super::spool::{Shared, lock};
 use super::store::{Hangs, Health, Store};
 use crate::vitals::Pulse;
-
-/// What else a file takes on disk beside the body, roughly.
-const BLOCK: u64 = 4_096;
 
 /// The task that keeps the queue on disk. What there is to do the queue knows, so that a disk which fails piles nothing up.
 pub(super) struct Keeper {
@@ -71,22 +69,26 @@ impl Keeper {
                 result = self.attempt(&ticket, &item).await;
             }
         }
-        let mut queue = lock(&self.shared.queue);
-        match result {
-            Ok(()) => {
-                queue.stored(&ticket);
-                if self.writes_fail {
-                    // What was refused while the disk failed is tried again before it is said to work.
-                    queue.retry();
-                    self.writes_fail = !queue.all_in_memory().is_empty();
+        let states = {
+            let mut queue = lock(&self.shared.queue);
+            match result {
+                Ok(()) => {
+                    queue.stored(&ticket);
+                    if self.writes_fail {
+                        // What was refused while the disk failed is tried again before it is said to work.
+                        queue.retry();
+                        self.writes_fail = !queue.is_all_stored();
+                    }
+                }
+                Err(error) => {
+                    queue.refused(&ticket);
+                    self.writes_fail = true;
+                    self.health.fails(self.store.root(), &error);
                 }
             }
-            Err(error) => {
-                queue.refused(&ticket);
-                self.writes_fail = true;
-                self.health.fails(self.store.root(), &error);
-            }
-        }
+            self.shared.changed(&mut queue)
+        };
+        self.shared.tell_all(states);
     }
 
     async fn attempt(&mut self, ticket: &Ticket, item: &Item) -> io::Result<()> {
@@ -105,7 +107,10 @@ impl Keeper {
         self.pulse.rest();
         self.health.fails(self.store.root(), &Hangs);
         self.shared.set_on_disk(false);
-        working.await.map_err(io::Error::other)
+        self.shared.set_disk_answers(false);
+        let done = working.await;
+        self.shared.set_disk_answers(true);
+        done.map_err(io::Error::other)
     }
 
     async fn remove(&mut self, tickets: Vec<Ticket>) {

@@ -1,11 +1,20 @@
 //! How telemetry and alerts leave the agent: a queue and a sender for each destination.
 
 pub mod client;
+pub mod fate;
 pub mod item;
 mod keeper;
+mod lane;
+mod pace;
+pub mod policy;
 pub mod proxy;
 pub mod queue;
 pub mod request;
+mod room;
+mod sender;
 pub mod spool;
 pub mod store;
 pub mod tls;
+
+#[cfg(test)]
+mod fleet;

@@ -1,42 +1,28 @@
 //! What waits for delivery, and which of it is sent next: without I/O and without a clock, so that it can be played in
 //! invented time.
 //!
-//! Each destination has a lane, in which the oldest item comes first. All lanes share one budget: where there is no room
-//! for all, the oldest telemetry goes first, wherever it waits, and an alert only where no telemetry is left: then the
-//! oldest, for the sake of the newest.
+//! Each destination has a lane, in which the oldest item comes first. [`room`](super::room) says what is given up where
+//! there is no room for all, [`pace`](super::pace) when a lane goes on, [`policy`](super::policy) what a failure means, and
+//! [`fate`](super::fate) what those are told who remember an alert until it is safe.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::fate::{Fate, Mark};
 use super::item::{Class, Item};
+use super::lane::{Entry, Lane};
+use super::policy::Again;
 use super::request::{Answer, Failure};
+use super::room::{Id, Place, Room, Weight};
 use crate::clock::time::{BootTime, Span};
 use crate::clock::true_clock::Stamp;
 use crate::snapshot::Delivery;
 
-/// What may wait in memory while there is no disk to keep it.
-const MEMORY: u64 = 512 * 1024;
-/// Neither on disk nor in memory may more items wait.
-const MOST_ITEMS: usize = 20_000;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A destination that asks for more patience than this is asked again all the same.
-const LONGEST_WISH: Duration = Duration::from_secs(3_600);
-/// A fleet that was told the same does not come back at the same moment: up to this part of it is added.
-const WISH_SPREAD: f64 = 0.1;
+pub use super::pace::Rhythm;
+pub use super::room::Budget;
+
 /// An item that cannot be read is tried so often, which takes two minutes: what the host is short of may be there again.
 const MOST_READS: u32 = 8;
-/// The distance between items that have waited, so that a fleet which comes back does not trample its collector.
-const PACE: Duration = Duration::from_millis(100);
-
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Bytes, on disk.
-    pub size: u64,
-    /// How old an item may become.
-    pub age: Duration,
-}
 
 /// An item, by its place in the order of all that were accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +44,7 @@ pub struct Found {
     pub key: String,
     /// When it was made.
     pub at: Stamp,
-    /// Its size.
+    /// The length of its body.
     pub bytes: u64,
 }
 
@@ -93,56 +79,19 @@ pub enum Chore {
     Write(Ticket, Item),
 }
 
-/// Whether an alert outlives the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeping {
-    /// It is on disk, or does not wait any more.
-    Safe,
-    /// It waits in memory until the disk has it.
-    Pending,
-    /// It waits in memory, and the disk has refused it.
-    Refused,
-}
-
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    class: Class,
-    /// The idempotency key of an alert, by which a second push of the same is known.
-    key: Option<Box<str>>,
-    at: Stamp,
-    /// Since when this process has had it; `None` for what was found on disk, until the first look at its age.
-    since: Option<BootTime>,
-    bytes: u64,
-    /// The item itself, until it is on disk.
-    item: Option<Item>,
-    /// The disk has refused it, and is not asked again before it is time to.
-    is_refused: bool,
-    /// How often it could not be read from disk.
-    failed_reads: u32,
-}
-
-/// One destination.
-#[derive(Debug, Default)]
-struct Lane {
-    entries: VecDeque<Entry>,
-    /// What is worth sending only while nothing newer is there: it neither waits in line nor outlives the process.
-    latest: Option<Item>,
-    pause: Option<Duration>,
-    not_before: Option<BootTime>,
-    /// The destination itself has asked to wait.
-    is_asked_to_wait: bool,
-    /// What is in the lane has waited: it is sent at a pace.
-    is_backlog: bool,
-    /// The configuration does not name it any more.
-    is_abandoned: bool,
-    state: Delivery,
+/// How many items of a lane were given up for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Transitions of alerts.
+    pub alerts: u64,
+    /// Exports.
+    pub telemetry: u64,
 }
 
 /// All that waits.
 #[derive(Debug)]
 pub struct Queue {
-    budget: Budget,
+    room: Room,
     lanes: BTreeMap<String, Lane>,
     next_number: u64,
     is_on_disk: bool,
@@ -150,30 +99,30 @@ pub struct Queue {
     discarded: Vec<Ticket>,
     /// The same, which the disk has refused to remove.
     unremoved: Vec<Ticket>,
+    /// What was given up for want of room since the last look, by lane.
+    losses: BTreeMap<String, Losses>,
 }
 
 impl Queue {
-    /// A queue with what was found on disk, and nothing else.
+    /// A queue with what was found on disk, and nothing else. Until [`Queue::set_disk_answers`] says otherwise there is no
+    /// disk.
     pub fn new(budget: Budget, found: impl IntoIterator<Item = Found>) -> Self {
         let mut queue = Self {
-            budget,
+            room: Room::new(budget),
             lanes: BTreeMap::new(),
             next_number: 1,
             is_on_disk: false,
             discarded: Vec::new(),
             unremoved: Vec::new(),
+            losses: BTreeMap::new(),
         };
         for Found { ticket: Ticket { lane, number }, class, key, at, bytes } in found {
-            queue.next_number = queue.next_number.max(number.saturating_add(1));
-            let lane = queue.lane(&lane);
-            let key = (class == Class::Alert).then(|| key.into());
-            let (since, item, is_refused, failed_reads) = (None, None, false, 0);
-            lane.entries.push_back(Entry { number, class, key, at, since, bytes, item, is_refused, failed_reads });
-            lane.is_backlog = true;
-        }
-        for lane in queue.lanes.values_mut() {
-            lane.entries.make_contiguous().sort_by_key(|entry| entry.number);
-            lane.count();
+            queue.number_after(number);
+            let weight = Weight::new(bytes, length(key.len()));
+            let (since, item, place, failed_reads, mark) = (None, None, Place::Stored, 0, None);
+            let key = (class == Class::Alert).then(|| Arc::from(key));
+            queue.add(&lane, number, Entry { class, key, at, since, place, weight, item, failed_reads, mark });
+            queue.lane(&lane).pace.found();
         }
         queue.keep_to_budget();
         queue
@@ -186,38 +135,39 @@ impl Queue {
 
     /// Changes how much may wait.
     pub fn set_budget(&mut self, budget: Budget) {
-        self.budget = budget;
+        self.room.set_budget(budget);
+        self.keep_to_budget();
+    }
+
+    /// Takes note of whether there is a disk that answers, be it by refusing. Without one only little may wait.
+    pub fn set_disk_answers(&mut self, answers: bool) {
+        self.room.set_has_disk(answers);
         self.keep_to_budget();
     }
 
     fn lane(&mut self, name: &str) -> &mut Lane {
-        let make =
-            || Lane { state: Delivery { destination: name.to_owned(), ..Delivery::default() }, ..Lane::default() };
-        self.lanes.entry(name.to_owned()).or_insert_with(make)
+        self.lanes.entry(name.to_owned()).or_insert_with(|| Lane::new(name))
     }
 
     /// Takes an item. Until [`Queue::stored`] says otherwise it waits in memory.
     pub fn push(&mut self, lane: &str, item: Item, now: BootTime) -> Pushed {
         let number = self.next_number;
-        let name = lane.to_owned();
-        let lane = self.lane(lane);
         let is_alert = item.class == Class::Alert;
-        if is_alert && lane.entries.iter().any(|entry| entry.key.as_deref() == Some(item.key.as_str())) {
-            return Pushed::Known;
+        let served = self.lane(lane);
+        if is_alert {
+            if served.keys.contains_key(item.key.as_str()) {
+                return Pushed::Known;
+            }
+            served.pace.alert(now);
         }
-        // An alert does not sit out a pause that began long before it.
-        if is_alert && !lane.is_asked_to_wait {
-            lane.not_before = lane.not_before.map(|then| then.min(now.plus(Span::from_duration(FIRST_PAUSE))));
-        }
-        let key = is_alert.then(|| item.key.as_str().into());
-        let bytes = length(item.body.len());
-        let (class, at, since, is_refused, failed_reads) = (item.class, item.at, Some(now), false, 0);
+        let key = is_alert.then(|| Arc::from(item.key.as_str()));
+        let weight = Weight::new(length(item.body.len()), length(item.key.len()));
+        let (class, at, since, place, failed_reads, mark) = (item.class, item.at, Some(now), Place::Pending, 0, None);
         let item = Some(item);
-        lane.entries.push_back(Entry { number, class, key, at, since, bytes, item, is_refused, failed_reads });
+        self.add(lane, number, Entry { class, key, at, since, place, weight, item, failed_reads, mark });
         self.next_number = number.saturating_add(1);
         self.keep_to_budget();
-        self.lane(&name).count();
-        Pushed::Waits(Ticket { lane: name, number })
+        Pushed::Waits(Ticket { lane: lane.to_owned(), number })
     }
 
     /// Puts `item` in the place of an earlier one like it: sent while nothing else waits, and forgotten with the process.
@@ -227,24 +177,23 @@ impl Queue {
 
     /// Takes note that an item is on disk; returns whether it still waits. If not, it is to be removed there.
     pub fn stored(&mut self, ticket: &Ticket) -> bool {
-        let Some(entry) = self.entry(ticket) else {
+        let waits = self.relocate(ticket, Place::Stored);
+        if !waits {
             self.discarded.push(ticket.clone());
-            return false;
-        };
-        (entry.item, entry.is_refused) = (None, false);
-        true
+        }
+        waits
     }
 
     /// Takes note that the disk has refused an item.
     pub fn refused(&mut self, ticket: &Ticket) {
-        if let Some(entry) = self.entry(ticket) {
-            entry.is_refused = true;
-        }
+        self.relocate(ticket, Place::Refused);
+        self.keep_to_budget();
     }
 
     /// Takes note that an item could not be read from disk; returns whether it never will be, as far as anybody can know.
     pub fn unreadable(&mut self, ticket: &Ticket) -> bool {
-        self.entry(ticket).is_some_and(|entry| {
+        let lane = self.lanes.get_mut(&ticket.lane);
+        lane.and_then(|lane| lane.entries.get_mut(&ticket.number)).is_some_and(|entry| {
             entry.failed_reads = entry.failed_reads.saturating_add(1);
             entry.failed_reads >= MOST_READS
         })
@@ -258,8 +207,9 @@ impl Queue {
     /// Lets the disk be asked again for all that it has refused.
     pub fn retry(&mut self) {
         self.discarded.append(&mut self.unremoved);
-        for entry in self.lanes.values_mut().flat_map(|lane| &mut lane.entries) {
-            entry.is_refused = false;
+        let refused: Vec<_> = self.room.all_in(Place::Refused).map(ticket).collect();
+        for ticket in refused {
+            self.relocate(&ticket, Place::Pending);
         }
     }
 
@@ -268,14 +218,14 @@ impl Queue {
         if !self.discarded.is_empty() {
             return Some(Chore::Remove(self.take_discarded()));
         }
-        let ticket = self.unwritten()?;
+        let ticket = ticket(self.room.oldest_in(Place::Pending)?);
         let item = self.in_memory(&ticket)?.clone();
         Some(Chore::Write(ticket, item))
     }
 
     /// Whether the disk has anything to do.
     pub fn has_chores(&self) -> bool {
-        self.has_removals() || self.unwritten().is_some()
+        self.has_removals() || !self.room.is_empty(Place::Pending)
     }
 
     /// Whether there is something to be removed from disk.
@@ -283,34 +233,31 @@ impl Queue {
         !self.discarded.is_empty()
     }
 
-    fn unwritten(&self) -> Option<Ticket> {
-        self.oldest(|entry| entry.item.is_some() && !entry.is_refused)
-    }
-
-    /// Whether the alert of this key outlives the process. In a lane that is abandoned it waits for nobody.
-    pub fn keeping(&self, lane: &str, key: &str) -> Keeping {
-        let lane = self.lanes.get(lane).filter(|lane| !lane.is_abandoned);
-        let entry = lane.and_then(|lane| lane.entries.iter().find(|entry| entry.key.as_deref() == Some(key)));
-        match entry {
-            Some(Entry { item: Some(_), is_refused: false, .. }) => Keeping::Pending,
-            Some(Entry { item: Some(_), is_refused: true, .. }) => Keeping::Refused,
-            Some(Entry { item: None, .. }) | None => Keeping::Safe,
-        }
+    /// Where it stands what becomes of the alert of this key; `None` where none waits.
+    pub(super) fn mark(&mut self, lane: &str, key: &str) -> Option<Mark> {
+        let has_disk = self.room.has_disk();
+        let lane = self.lanes.get_mut(lane)?;
+        let entry = lane.entries.get_mut(lane.keys.get(key)?)?;
+        let fate = if lane.is_abandoned { Fate::Settled } else { fate(entry.place, has_disk) };
+        Some(entry.mark.get_or_insert_with(|| Mark::new(fate)).clone())
     }
 
     /// An item that waits in memory.
     pub fn in_memory(&self, ticket: &Ticket) -> Option<&Item> {
-        let lane = self.lanes.get(&ticket.lane)?;
-        lane.entries.iter().find(|entry| entry.number == ticket.number)?.item.as_ref()
+        self.lanes.get(&ticket.lane)?.entries.get(&ticket.number)?.item.as_ref()
+    }
+
+    /// Whether all that waits is on disk.
+    pub fn is_all_stored(&self) -> bool {
+        self.room.is_empty(Place::Pending) && self.room.is_empty(Place::Refused)
     }
 
     /// All items that wait in memory.
     pub fn all_in_memory(&self) -> Vec<Ticket> {
-        let of = |(name, lane): (&String, &Lane)| {
-            let memory = lane.entries.iter().filter(|entry| entry.item.is_some());
-            memory.map(|entry| Ticket { lane: name.clone(), number: entry.number }).collect::<Vec<_>>()
-        };
-        self.lanes.iter().flat_map(of).collect()
+        let mut all: Vec<_> =
+            [Place::Pending, Place::Refused].iter().flat_map(|place| self.room.all_in(*place)).map(ticket).collect();
+        all.sort();
+        all
     }
 
     /// What is to be sent next in a lane.
@@ -319,12 +266,12 @@ impl Queue {
         if lane.entries.is_empty() && lane.latest.is_none() {
             return Next::Nothing;
         }
-        if let Some(then) = lane.not_before.filter(|then| *then > now) {
+        if let Some(then) = lane.pace.until(now) {
             return Next::Wait(then);
         }
-        match (lane.entries.front(), &lane.latest) {
-            (Some(entry), _) => {
-                let ticket = Ticket { lane: name.to_owned(), number: entry.number };
+        match (lane.entries.first_key_value(), &lane.latest) {
+            (Some((number, entry)), _) => {
+                let ticket = Ticket { lane: name.to_owned(), number: *number };
                 match &entry.item {
                     Some(item) => Next::Item(Some(ticket), item.clone()),
                     None => Next::Stored(ticket),
@@ -337,12 +284,12 @@ impl Queue {
 
     /// Ends the pause of a lane.
     pub fn hurry(&mut self, name: &str) {
-        let lane = self.lane(name);
-        (lane.pause, lane.not_before, lane.is_asked_to_wait) = (None, None, false);
+        self.lane(name).pace.hurry();
     }
 
     /// Notes how an attempt at `ticket` ended, or at the latest item where there is none; `luck` of 0 to 1 spreads the
-    /// next one. Returns whether the destination broke down or recovered with it.
+    /// next one. Returns whether that is news: the destination broke down, recovered, or was only out of reach before and
+    /// refuses now.
     pub fn settle(
         &mut self,
         name: &str,
@@ -352,88 +299,62 @@ impl Queue {
         luck: f64,
     ) -> bool {
         let lane = self.lane(name);
-        let was_broken = lane.state.error.is_some();
-        let spread = |pause: Duration| Span::from_duration(pause.mul_f64(0.5 + luck));
-        lane.is_asked_to_wait = false;
-        let is_final = match result {
-            Ok(_) => {
-                lane.state.error = None;
-                true
-            }
-            Err(failure) => {
-                lane.state.failures = lane.state.failures.saturating_add(1);
-                lane.state.error = Some(failure.reason.clone());
-                !failure.retry
-            }
-        };
+        let is_news = lane.note(result);
         match result {
-            Err(Failure { retry: true, retry_after, .. }) => {
-                let pause = lane.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE));
-                let wish = retry_after.unwrap_or_default().min(LONGEST_WISH);
-                let wish = Span::from_duration(wish.mul_f64(1.0 + WISH_SPREAD * luck));
-                lane.pause = Some(pause);
-                lane.is_asked_to_wait = retry_after.is_some();
-                lane.is_backlog = true;
-                lane.not_before = Some(now.plus(spread(pause).max(wish)));
+            Err(Failure { again: again @ (Again::Soon | Again::Slowly), retry_after, .. }) => {
+                lane.pace.fails(*again, *retry_after, now, luck);
             }
-            _ => {
-                lane.pause = None;
-                lane.not_before = lane.is_backlog.then(|| now.plus(spread(PACE)));
-            }
-        }
-        if is_final {
-            match ticket {
-                Some(ticket) => {
+            Ok(_) | Err(Failure { again: Again::Never, .. }) => {
+                lane.pace.goes_on(now, luck);
+                match ticket {
                     // What was given up on its way is counted as such.
-                    if self.remove(ticket) {
-                        let state = &mut self.lane(name).state;
-                        let count = if result.is_ok() { &mut state.delivered } else { &mut state.dropped };
-                        *count = count.saturating_add(1);
+                    Some(ticket) => {
+                        if self.remove(ticket, Fate::Settled) {
+                            let state = &mut self.lane(name).state;
+                            let count = if result.is_ok() { &mut state.delivered } else { &mut state.dropped };
+                            *count = count.saturating_add(1);
+                        }
                     }
+                    None => lane.latest = None,
                 }
-                None => lane.latest = None,
             }
         }
         let lane = self.lane(name);
-        lane.is_backlog &= !lane.entries.is_empty();
-        lane.count();
-        was_broken != lane.state.error.is_some()
+        if lane.entries.is_empty() {
+            lane.pace.is_empty();
+        }
+        is_news
     }
 
-    /// Gives up an item.
+    /// Gives up an item that cannot be read.
     pub fn lose(&mut self, ticket: &Ticket) {
-        if self.remove(ticket) {
-            let lane = self.lane(&ticket.lane);
-            lane.state.dropped = lane.state.dropped.saturating_add(1);
-            lane.count();
+        if self.remove(ticket, Fate::Lost) {
+            let state = &mut self.lane(&ticket.lane).state;
+            state.dropped = state.dropped.saturating_add(1);
         }
     }
 
     /// Gives up what is older than the budget allows at `now`, which is `boot` by the boot clock. Only what is known to be
     /// old is: by two stamps neither of which rests on the system clock alone, or because it has waited here for so long.
     pub fn expire(&mut self, now: Stamp, boot: BootTime) -> u64 {
-        let age = Span::from_duration(self.budget.age);
+        let age = Span::from_duration(self.room.budget().age);
         let is_old = |at: Stamp, since: BootTime| {
             boot.since(since) > age || at.verified && now.verified && now.time.since(at.time) > age
         };
-        let mut expired = 0_u64;
+        let mut expired = Vec::new();
         for (name, lane) in &mut self.lanes {
-            let discarded = &mut self.discarded;
-            let before = expired;
-            lane.entries.retain_mut(|entry| {
-                let is_old = is_old(entry.at, *entry.since.get_or_insert(boot));
-                if is_old {
-                    if entry.item.is_none() {
-                        discarded.push(Ticket { lane: name.clone(), number: entry.number });
-                    }
-                    expired = expired.saturating_add(1);
+            for (number, entry) in &mut lane.entries {
+                if is_old(entry.at, *entry.since.get_or_insert(boot)) {
+                    expired.push(Ticket { lane: name.clone(), number: *number });
                 }
-                !is_old
-            });
-            lane.state.dropped = lane.state.dropped.saturating_add(expired.saturating_sub(before));
-            lane.count();
+            }
         }
-        expired
+        for ticket in &expired {
+            self.remove(ticket, Fate::Settled);
+            let state = &mut self.lane(&ticket.lane).state;
+            state.dropped = state.dropped.saturating_add(1);
+        }
+        length(expired.len())
     }
 
     /// Makes room on a full disk: gives up the oldest telemetry that is stored there, up to `bytes`. Returns whether
@@ -441,10 +362,10 @@ impl Queue {
     pub fn make_room(&mut self, bytes: u64) -> bool {
         let mut room = 0_u64;
         while room < bytes {
-            let is_stored_telemetry = |entry: &Entry| entry.class == Class::Telemetry && entry.item.is_none();
-            let Some(ticket) = self.oldest(is_stored_telemetry) else { break };
-            room = room.saturating_add(self.entry(&ticket).map_or(0, |entry| entry.bytes));
-            self.lose(&ticket);
+            let Some(id) = self.room.oldest_stored_telemetry().cloned() else { break };
+            let weight = self.lanes.get(&*id.1).and_then(|lane| Some(lane.entries.get(&id.0)?.weight.disk));
+            room = room.saturating_add(weight.unwrap_or(bytes));
+            self.give_way(&id);
         }
         room > 0
     }
@@ -454,22 +375,32 @@ impl Queue {
         std::mem::take(&mut self.discarded)
     }
 
+    /// What was given up for want of room since the last call, by lane.
+    pub fn take_losses(&mut self) -> BTreeMap<String, Losses> {
+        std::mem::take(&mut self.losses)
+    }
+
     /// The state of a lane.
     pub fn state(&self, name: &str) -> Option<Delivery> {
         self.lanes.get(name).map(|lane| Delivery { on_disk: self.is_on_disk, ..lane.state.clone() })
     }
 
-    /// Makes sure that there is a lane of this name, and returns its state.
-    pub fn open(&mut self, name: &str) -> Delivery {
-        let is_on_disk = self.is_on_disk;
+    /// Makes sure that there is a lane of this name, which is served from now on, and returns its state; `luck` of 0 to 1
+    /// spreads the first attempt at what was found there.
+    pub fn open(&mut self, name: &str, rhythm: Rhythm, now: BootTime, luck: f64) -> Delivery {
+        let (is_on_disk, has_disk) = (self.is_on_disk, self.room.has_disk());
         let lane = self.lane(name);
         lane.is_abandoned = false;
+        lane.entries.values().for_each(|entry| entry.become_of(fate(entry.place, has_disk)));
+        lane.pace.open(rhythm, now, luck);
         Delivery { on_disk: is_on_disk, ..lane.state.clone() }
     }
 
-    /// Takes note that nothing is sent any more from the lane of this name.
+    /// Takes note that nothing is sent any more from the lane of this name: what waits there waits for nobody.
     pub fn abandon(&mut self, name: &str) {
-        self.lane(name).is_abandoned = true;
+        let lane = self.lane(name);
+        lane.is_abandoned = true;
+        lane.entries.values().for_each(|entry| entry.become_of(Fate::Settled));
     }
 
     /// Takes note of whether there is a disk that keeps what waits; returns whether that is news.
@@ -487,57 +418,79 @@ impl Queue {
 
     /// Whether all that waits in a lane is on disk.
     pub fn is_safe(&self, name: &str) -> bool {
-        self.lanes.get(name).is_none_or(|lane| lane.entries.iter().all(|entry| entry.item.is_none()))
+        self.lanes.get(name).is_none_or(|lane| lane.entries.values().all(|entry| entry.place == Place::Stored))
     }
 
-    fn entry(&mut self, ticket: &Ticket) -> Option<&mut Entry> {
-        self.lanes.get_mut(&ticket.lane)?.entries.iter_mut().find(|entry| entry.number == ticket.number)
+    /// Puts an entry into a lane.
+    fn add(&mut self, lane: &str, number: u64, entry: Entry) {
+        let lane = self.lane(lane);
+        let id = (number, Arc::clone(&lane.name));
+        let (class, place, weight) = (entry.class, entry.place, entry.weight);
+        if lane.insert(number, entry) {
+            self.room.put(class, place, id, weight);
+        }
     }
 
     /// Takes an item out of its lane; returns whether it was there.
-    fn remove(&mut self, ticket: &Ticket) -> bool {
+    fn remove(&mut self, ticket: &Ticket, fate: Fate) -> bool {
         let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return false };
-        let place = lane.entries.iter().position(|entry| entry.number == ticket.number);
-        let Some(entry) = place.and_then(|place| lane.entries.remove(place)) else { return false };
-        if entry.item.is_none() {
+        let Some(entry) = lane.remove(ticket.number) else { return false };
+        entry.become_of(fate);
+        let id = (ticket.number, Arc::clone(&lane.name));
+        self.room.take(entry.class, entry.place, &id, entry.weight);
+        if entry.place == Place::Stored {
             self.discarded.push(ticket.clone());
         }
         true
     }
 
-    /// The oldest item of all lanes that is one of those.
-    fn oldest(&self, is_one: impl Fn(&Entry) -> bool) -> Option<Ticket> {
-        let first = |(name, lane): (&String, &Lane)| {
-            let entry = lane.entries.iter().find(|entry| is_one(entry))?;
-            Some(Ticket { lane: name.clone(), number: entry.number })
-        };
-        self.lanes.iter().filter_map(first).min_by_key(|ticket| ticket.number)
+    /// Takes note that an item is somewhere else now; returns whether it waits at all.
+    fn relocate(&mut self, ticket: &Ticket, place: Place) -> bool {
+        let Some(lane) = self.lanes.get_mut(&ticket.lane) else { return false };
+        let Some(entry) = lane.entries.get_mut(&ticket.number) else { return false };
+        let id = (ticket.number, Arc::clone(&lane.name));
+        self.room.take(entry.class, entry.place, &id, entry.weight);
+        self.room.put(entry.class, place, id, entry.weight);
+        entry.place = place;
+        if place == Place::Stored {
+            entry.item = None;
+        }
+        if !lane.is_abandoned {
+            entry.become_of(fate(place, self.room.has_disk()));
+        }
+        true
+    }
+
+    /// Gives up an item for want of room.
+    fn give_way(&mut self, id: &Id) {
+        let lane = self.lanes.get(&*id.1);
+        let class = lane.and_then(|lane| lane.entries.get(&id.0)).map(|entry| entry.class);
+        let losses = self.losses.entry(id.1.to_string()).or_default();
+        match class {
+            Some(Class::Alert) => losses.alerts = losses.alerts.saturating_add(1),
+            Some(Class::Telemetry) | None => losses.telemetry = losses.telemetry.saturating_add(1),
+        }
+        self.lose(&ticket(id));
     }
 
     fn keep_to_budget(&mut self) {
-        loop {
-            let all = || self.lanes.values().flat_map(|lane| &lane.entries);
-            let sum = |entries: &mut dyn Iterator<Item = &Entry>| entries.map(|entry| entry.bytes).sum::<u64>();
-            let in_memory = |entry: &Entry| entry.item.is_some();
-            let memory = sum(&mut all().filter(|entry| in_memory(entry)));
-            let is_over = sum(&mut all()) > self.budget.size || all().count() > MOST_ITEMS;
-            let is_candidate = |entry: &Entry| is_over || in_memory(entry);
-            if !is_over && memory <= MEMORY || all().nth(1).is_none() {
-                return;
-            }
-            let newest = self.next_number.saturating_sub(1);
-            let telemetry = self.oldest(|entry| entry.class == Class::Telemetry && is_candidate(entry));
-            let alert = || self.oldest(|entry| entry.number != newest && is_candidate(entry));
-            let Some(ticket) = telemetry.or_else(alert) else { return };
-            self.lose(&ticket);
+        let newest = self.next_number.saturating_sub(1);
+        while let Some(id) = self.room.first_to_go(newest).cloned() {
+            self.give_way(&id);
         }
     }
 }
 
-impl Lane {
-    fn count(&mut self) {
-        self.state.queued = length(self.entries.len());
-        self.state.bytes = self.entries.iter().map(|entry| entry.bytes).sum();
+fn ticket((number, lane): &Id) -> Ticket {
+    Ticket { lane: lane.to_string(), number: *number }
+}
+
+/// What is to be known of an alert that waits in a place.
+const fn fate(place: Place, has_disk: bool) -> Fate {
+    match place {
+        Place::Pending if has_disk => Fate::Pending,
+        Place::Pending | Place::Refused => Fate::Exposed,
+        Place::Stored => Fate::Stored,
     }
 }
 
@@ -548,14 +501,17 @@ fn length(of: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::clock::time::TrueTime;
     use crate::delivery::item::tests::item;
+    use crate::delivery::room::{BLOCK, DESCRIPTION};
 
-    const BUDGET: Budget = Budget { size: 100, age: Duration::from_secs(100) };
+    /// Room for a hundred blocks.
+    const BUDGET: Budget = Budget { size: 100 * BLOCK, age: Duration::from_secs(100) };
 
     fn at(seconds: f64) -> BootTime {
         BootTime::from_seconds(seconds)
@@ -566,11 +522,18 @@ mod tests {
         if status == 200 { Ok(answer) } else { Err(Failure::transient(format!("status {status}"))) }
     }
 
-    fn push(queue: &mut Queue, lane: &str, class: Class, key: &str, size: usize) -> Ticket {
-        match queue.push(lane, item(class, key, &vec![0; size]), at(0.0)) {
+    /// Pushes an item of so many blocks.
+    fn push(queue: &mut Queue, lane: &str, class: Class, key: &str, blocks: u64) -> Ticket {
+        let length = blocks * BLOCK - DESCRIPTION - key.len() as u64;
+        let body = vec![0; usize::try_from(length).unwrap()];
+        match queue.push(lane, item(class, key, &body), at(0.0)) {
             Pushed::Waits(ticket) => ticket,
             Pushed::Known => panic!("{key} is known"),
         }
+    }
+
+    fn fate_of(queue: &mut Queue, lane: &str, key: &str) -> Option<Fate> {
+        Some(queue.mark(lane, key)?.get())
     }
 
     fn keys(queue: &Queue) -> Vec<String> {
@@ -612,6 +575,7 @@ mod tests {
     #[test]
     fn the_disk_is_given_one_thing_to_do_after_the_other_and_what_it_refused_only_once() {
         let mut queue = Queue::new(BUDGET, []);
+        queue.set_disk_answers(true);
         let tickets = [("b", "1"), ("a", "2")].map(|(lane, key)| push(&mut queue, lane, Class::Alert, key, 1));
         let [first, second] = &tickets;
         let mut written = Vec::new();
@@ -620,13 +584,14 @@ mod tests {
             written.push((ticket, item.key));
         }
         assert_eq!(written, [(first.clone(), "1".to_owned()), (second.clone(), "2".to_owned())]);
-        assert_eq!(queue.keeping("b", "1"), Keeping::Refused);
+        assert_eq!(fate_of(&mut queue, "b", "1"), Some(Fate::Exposed));
         assert!(!queue.has_chores());
 
         queue.retry();
-        assert_eq!(queue.keeping("b", "1"), Keeping::Pending);
+        assert_eq!(fate_of(&mut queue, "b", "1"), Some(Fate::Pending));
+        let mark = queue.mark("b", "1").unwrap();
         assert!(queue.stored(first));
-        assert_eq!(queue.keeping("b", "1"), Keeping::Safe);
+        assert_eq!(mark.get(), Fate::Stored);
         queue.settle("b", Some(first), &answered(200), at(0.0), 0.5);
         let removal = Some(Chore::Remove(vec![first.clone()]));
         assert_eq!(queue.chore(), removal);
@@ -634,9 +599,10 @@ mod tests {
         assert!(matches!(queue.chore(), Some(Chore::Write(ticket, _)) if ticket == *second));
         queue.retry();
         assert_eq!(queue.chore(), removal);
+        let other = queue.mark("a", "2").unwrap();
         queue.settle("a", Some(second), &answered(200), at(0.0), 0.5);
         assert_eq!(queue.chore(), None, "what was never on disk need not be removed");
-        assert_eq!(queue.keeping("a", "2"), Keeping::Safe);
+        assert_eq!((mark.get(), other.get()), (Fate::Settled, Fate::Settled));
     }
 
     #[test]
@@ -727,8 +693,12 @@ mod tests {
         assert!(matches!(queue.next("t", at(0.0)), Next::Item(..)));
         queue.settle("t", Some(&tickets[1]), &answered(503), at(0.0), 0.5);
         queue.settle("t", Some(&tickets[1]), &answered(200), at(10.0), 0.5);
-        assert!(matches!(queue.next("t", at(10.0)), Next::Wait(then) if then == at(10.1)));
-        queue.settle("t", Some(&tickets[2]), &answered(200), at(10.1), 0.5);
+        let wait = |queue: &Queue, now| match queue.next("t", at(now)) {
+            Next::Wait(then) => then,
+            next => panic!("{next:?}"),
+        };
+        assert_eq!(wait(&queue, 10.0), at(11.0), "slowly at first");
+        queue.settle("t", Some(&tickets[2]), &answered(200), at(11.0), 0.5);
         push(&mut queue, "t", Class::Telemetry, "4", 1);
         assert!(matches!(queue.next("t", at(11.0)), Next::Item(..)));
     }
@@ -780,17 +750,62 @@ mod tests {
         assert_eq!(queue.expire(stamp(0.0, false), at(5_101.0)), 1);
     }
 
+    #[test]
+    fn what_was_given_up_for_want_of_room_is_counted_and_lost_and_what_is_too_old_or_refused_is_settled() {
+        let mut queue = Queue::new(BUDGET, []);
+        let mark_of = |queue: &mut Queue, key: &str| {
+            let ticket = push(queue, "a", Class::Alert, key, 60);
+            (ticket, queue.mark("a", key).unwrap())
+        };
+        let (_, first) = mark_of(&mut queue, "1");
+        assert_eq!(queue.take_losses(), BTreeMap::new());
+        let (second, mark) = mark_of(&mut queue, "2");
+        assert_eq!((first.get(), mark.get()), (Fate::Lost, Fate::Exposed));
+        let losses = Losses { alerts: 1, telemetry: 0 };
+        assert_eq!(queue.take_losses(), BTreeMap::from([("a".to_owned(), losses)]));
+        queue.settle("a", Some(&second), &Err(Failure::lasting("status 400")), at(0.0), 0.5);
+        assert_eq!(mark.get(), Fate::Settled);
+        let (_, third) = mark_of(&mut queue, "3");
+        queue.expire(Stamp { time: TrueTime::from_seconds(0.0), verified: false }, at(101.0));
+        assert_eq!((third.get(), queue.state("a").unwrap().dropped), (Fate::Settled, 3));
+        assert_eq!(queue.take_losses(), BTreeMap::new());
+    }
+
+    #[test]
+    fn what_waits_for_nobody_is_settled_until_somebody_is_there_again() {
+        let mut queue = Queue::new(BUDGET, []);
+        push(&mut queue, "a", Class::Alert, "1", 1);
+        let mark = queue.mark("a", "1").unwrap();
+        queue.abandon("a");
+        assert_eq!(mark.get(), Fate::Settled);
+        queue.open("a", Rhythm::AsItComes, at(0.0), 0.5);
+        assert_eq!(mark.get(), Fate::Exposed);
+    }
+
+    #[test]
+    fn a_refusal_is_counted_and_is_news_once_though_it_was_out_of_reach_before() {
+        let mut queue = Queue::new(BUDGET, []);
+        let ticket = push(&mut queue, "a", Class::Alert, "1", 1);
+        let refusal = Err(Failure { again: Again::Slowly, ..Failure::transient("status 401") });
+        let news: Vec<_> = [&answered(503), &answered(503), &refusal, &refusal, &answered(503), &answered(200)]
+            .map(|result| queue.settle("a", Some(&ticket), result, at(0.0), 0.5))
+            .into();
+        assert_eq!(news, [true, false, true, false, false, true]);
+        let state = queue.state("a").unwrap();
+        assert_eq!((state.failures, state.refusals, state.dropped, state.delivered), (5, 2, 0, 1));
+    }
+
     /// The numbers of all items of a class that wait.
     fn numbers(queue: &Queue, class: Class) -> BTreeSet<u64> {
         let all = queue.lanes.values().flat_map(|lane| &lane.entries);
-        all.filter(|entry| entry.class == class).map(|entry| entry.number).collect()
+        all.filter(|(_, entry)| entry.class == class).map(|(number, _)| *number).collect()
     }
 
     proptest! {
         /// Whatever is pushed, stored, delivered and refused: every alert that was not delivered or refused still waits,
         /// unless no telemetry was left to give up for it; the budget holds; and the order is that of pushing.
         #[test]
-        fn nothing_is_lost_but_by_the_rules(actions in proptest::collection::vec((0..8_u8, 0..3_usize, 1..40_usize), 1..200)) {
+        fn nothing_is_lost_but_by_the_rules(actions in proptest::collection::vec((0..8_u8, 0..3_usize, 1..40_u64), 1..200)) {
             let mut queue = Queue::new(BUDGET, []);
             let names = ["a", "b", "c"];
             let mut pushed = 0_u64;
@@ -832,7 +847,7 @@ mod tests {
                 let states: Vec<_> = names.iter().filter_map(|name| queue.state(name)).collect();
                 let sum = |of: fn(&Delivery) -> u64| states.iter().map(of).sum::<u64>();
                 prop_assert_eq!(sum(|one| one.queued) + sum(|one| one.delivered) + sum(|one| one.dropped), pushed);
-                prop_assert!(sum(|one| one.bytes) <= 100 || sum(|one| one.queued) == 1);
+                prop_assert!(sum(|one| one.bytes) <= BUDGET.size || sum(|one| one.queued) == 1);
             }
         }
     }

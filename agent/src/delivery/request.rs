@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use chrono::NaiveDateTime;
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-use super::item::Item;
+use super::client::Client;
+use super::item::{Class, Item};
+use super::policy::{Again, of_status};
 use super::tls;
+use crate::clock::time::{Span, TrueTime};
 use crate::config::checked::SecretRef;
 
 /// More of an answer is not read.
@@ -39,8 +42,8 @@ pub struct Answer {
 pub struct Failure {
     /// Why, in words without any secret.
     pub reason: String,
-    /// Whether another attempt may succeed.
-    pub retry: bool,
+    /// Whether another attempt is made.
+    pub again: Again,
     /// How long the destination asks to wait.
     pub retry_after: Option<Duration>,
     /// What the destination answered, if it did.
@@ -50,12 +53,12 @@ pub struct Failure {
 impl Failure {
     /// Another attempt may succeed.
     pub fn transient(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry: true, retry_after: None, answer: None }
+        Self { reason: reason.into(), again: Again::Soon, retry_after: None, answer: None }
     }
 
     /// No other attempt will succeed.
     pub fn lasting(reason: impl Into<String>) -> Self {
-        Self { retry: false, ..Self::transient(reason) }
+        Self { again: Again::Never, ..Self::transient(reason) }
     }
 }
 
@@ -71,16 +74,16 @@ pub struct Post {
     pub timeout: Duration,
 }
 
-/// Sends one POST and judges the answer by its status: 2xx is success; 4xx is final, except 408 and 429; and so is 3xx,
-/// because nobody follows it: a secret in a header is meant for this server alone.
+/// Sends one POST and judges the answer by its status, as [`of_status`] has it for what is of this `class`. Nobody follows
+/// a redirection: a secret in a header is meant for this server alone.
 ///
 /// # Errors
 /// Everything but success.
-pub async fn send(client: &reqwest::Client, post: Post) -> Result<Answer, Failure> {
-    let request = client.post(&post.url).headers(post.headers).timeout(post.timeout).body(post.body);
+pub async fn send(client: &Client, post: Post, class: Class) -> Result<Answer, Failure> {
+    let request = client.http.post(&post.url).headers(post.headers).timeout(post.timeout).body(post.body);
     let mut response = request.send().await.map_err(|error| Failure::transient(in_words(&error)))?;
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let retry_after = wish(response.headers(), || client.clock.now().time);
     let mut body = Vec::new();
     while body.len() < LONGEST_ANSWER {
         match response.chunk().await {
@@ -96,11 +99,31 @@ pub async fn send(client: &reqwest::Client, post: Post) -> Result<Answer, Failur
     }
     Err(Failure {
         reason: format!("status {}", answer.status),
-        retry: !(status.is_client_error() || status.is_redirection())
-            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS),
-        retry_after: retry_after.map(Duration::from_secs),
+        again: of_status(class, answer.status),
+        retry_after,
         answer: Some(answer),
     })
+}
+
+/// How long a destination asks to wait: `Retry-After` in seconds, or until a date (RFC 9110 §10.2.3). A date is one of the
+/// destination's clock, so it is compared with what that one says in the same answer, or else with true time.
+fn wish(headers: &HeaderMap, now: impl FnOnce() -> TrueTime) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let after = text(RETRY_AFTER)?;
+    if !after.is_empty() && after.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than there can be are very many.
+        return Some(Duration::from_secs(after.parse().unwrap_or(u64::MAX)));
+    }
+    let until = date(after)?;
+    let now = text(DATE).and_then(date).unwrap_or_else(now);
+    Some(until.since(now).max(Span::ZERO).to_duration())
+}
+
+/// A date as HTTP has it, in the form of today or in one of the two that have to be understood (RFC 9110 §5.6.7).
+fn date(text: &str) -> Option<TrueTime> {
+    const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let date = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    Some(TrueTime::from_nanos(date.and_utc().timestamp_nanos_opt()?))
 }
 
 /// Reads a secret at the moment of use.
@@ -169,17 +192,72 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
 
+    async fn answered(response: impl Fn() -> Response + Send + Sync + 'static, class: Class) -> Failure {
+        let url = format!("http://{}/", start(move |_| response()).await.unwrap());
+        let (headers, timeout) = (HeaderMap::new(), Duration::from_secs(5));
+        send(&plain(), Post { url, headers, body: Bytes::new(), timeout }, class).await.unwrap_err()
+    }
+
     #[tokio::test]
-    async fn what_another_attempt_cannot_change_is_final_and_a_redirection_is() {
-        for (status, retry) in [(302, false), (308, false), (400, false), (408, true), (429, true), (503, true)] {
-            let url = format!("http://{}/", start(move |_| Response::status(status)).await.unwrap());
-            let (headers, timeout) = (HeaderMap::new(), Duration::from_secs(5));
-            let failure = send(&plain(), Post { url, headers, body: Bytes::new(), timeout }).await.unwrap_err();
-            assert_eq!((failure.reason, failure.retry), (format!("status {status}"), retry));
+    async fn an_alert_is_final_only_with_400_413_and_422_and_telemetry_as_its_protocol_has_it() {
+        for status in [301, 302, 308, 400, 401, 403, 404, 407, 408, 409, 410, 413, 422, 429, 500, 502, 503, 504] {
+            let of = async |class| {
+                let failure = answered(move || Response::status(status), class).await;
+                assert_eq!(failure.reason, format!("status {status}"));
+                failure.again != Again::Never
+            };
+            let expected = (![400, 413, 422].contains(&status), [429, 502, 503, 504].contains(&status));
+            assert_eq!((of(Class::Alert).await, of(Class::Telemetry).await), expected, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_date_is_a_wish_as_seconds_are() {
+        for (after, date, wish) in [
+            ("120", "", Some(120)),
+            (" 7 ", "", Some(7)),
+            ("99999999999999999999999", "", Some(u64::MAX)),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:58:59 GMT", Some(60)),
+            ("Friday, 31-Dec-99 23:59:59 GMT", "Fri, 31 Dec 1999 23:58:59 GMT", Some(60)),
+            ("Fri Dec 31 23:59:59 1999", "Fri, 31 Dec 1999 23:58:59 GMT", Some(60)),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", "Sat, 01 Jan 2000 00:00:09 GMT", Some(0)),
+            ("soon", "", None),
+            ("-1", "", None),
+            ("1.5", "", None),
+            ("", "", None),
+        ] {
+            let headers = vec![("retry-after", after.to_owned()), ("date", date.to_owned())];
+            let failure =
+                answered(move || Response { headers: headers.clone(), ..Response::status(503) }, Class::Alert).await;
+            assert_eq!(failure.retry_after, wish.map(Duration::from_secs), "{after} at {date}");
+        }
+    }
+
+    #[test]
+    fn a_date_without_the_time_of_the_server_is_compared_with_true_time() {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"))]);
+        for (now, seconds) in [(784_111_747.0, 30), (784_111_777.0, 0), (784_111_999.0, 0)] {
+            let wish = wish(&headers, || TrueTime::from_seconds(now));
+            assert_eq!(wish, Some(Duration::from_secs(seconds)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic(after in "[ -~]{0,40}", date in "[ -~]{0,40}", number in any::<u128>(), now in any::<i64>()) {
+            for after in [after, number.to_string()] {
+                let headers = HeaderMap::from_iter([
+                    (RETRY_AFTER, HeaderValue::from_str(&after).unwrap()),
+                    (DATE, HeaderValue::from_str(&date).unwrap()),
+                ]);
+                wish(&headers, || TrueTime::from_nanos(now));
+            }
         }
     }
 

@@ -4,31 +4,28 @@
 //! delays nothing and takes nothing but the life after a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::item::{Class, Item};
+use super::fate::Parcel;
+use super::item::Item;
 use super::keeper::Keeper;
-use super::queue::{Budget, Chore, Keeping, Next, Queue, Ticket};
-use super::request::{Answer, Endpoint, Failure};
-use super::store::{HANGS, Hangs, Health, Inventory, ReadError, Store};
+use super::queue::{Budget, Chore, Losses, Queue, Rhythm};
+use super::request::Endpoint;
+use super::sender::Sender;
+use super::store::{HANGS, Health, Inventory, Store};
 use crate::clock::local;
 use crate::clock::time::Span;
 use crate::clock::true_clock::Stamp;
 use crate::snapshot::Delivery;
-use crate::vitals::{Ailment, Pulse, Task};
+use crate::vitals::{Ailment, Task};
 
-/// While the end is near, nobody waits longer than this for another attempt.
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-/// An attempt ends by itself long before this.
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(300);
+/// What was given up for want of room is told at once, and what follows it in a sum after so long.
+const NEXT_LOSSES: Span = Span::from_nanos(60 * 1_000_000_000);
 
 /// All destinations, and what waits for them.
 pub struct Spool {
@@ -44,18 +41,11 @@ pub struct Outbox {
     name: Arc<str>,
 }
 
-/// Whether an alert outlives the process. Nobody asks that of telemetry, which counts as if it did.
-pub struct Kept {
-    shared: Arc<Shared>,
-    name: Arc<str>,
-    key: String,
-}
-
 /// What all parts of the queue share.
 pub(super) struct Shared {
     pub(super) queue: Mutex<Queue>,
     lanes: Mutex<BTreeMap<String, Lane>>,
-    store: Option<Store>,
+    pub(super) store: Option<Store>,
     /// How long the disk may take for one thing before it counts as one that hangs.
     pub(super) patience: Duration,
     /// There may be something to do for the disk.
@@ -63,8 +53,19 @@ pub(super) struct Shared {
     /// The disk is at work.
     is_busy: AtomicBool,
     /// Something was written, refused, delivered or given up.
-    pub(super) progress: Notify,
-    tell: Box<dyn Fn(Delivery) + Send + Sync>,
+    pub(super) progress: Arc<Notify>,
+    tell: Box<dyn Fn(Delivery) -> bool + Send + Sync>,
+    /// Destinations whose state could not be told.
+    untold: Mutex<BTreeSet<String>>,
+    losses: Mutex<Untold>,
+}
+
+/// What was given up for want of room, and has not been told.
+#[derive(Default)]
+struct Untold {
+    losses: BTreeMap<String, Losses>,
+    /// When such a thing was told last, as [`local::awake`] counts.
+    told: Option<Span>,
 }
 
 /// The sender of one destination.
@@ -81,13 +82,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Spool {
     /// Goes on with what `store` keeps; without one, what waits is lost with the process. `tell` is called with the state
-    /// of a destination whenever it changes.
+    /// of a destination whenever it changes, and returns whether it was heard; if not, [`Spool::catch_up`] tells it again.
     ///
     /// What was found and cannot be sent yet waits for [`Spool::lane`].
     pub fn start(
         store: Option<(Store, Health)>,
         budget: Budget,
-        tell: impl Fn(Delivery) + Send + Sync + 'static,
+        tell: impl Fn(Delivery) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self::start_with(store, budget, HANGS, tell)
     }
@@ -96,7 +97,7 @@ impl Spool {
         store: Option<(Store, Health)>,
         budget: Budget,
         patience: Duration,
-        tell: impl Fn(Delivery) + Send + Sync + 'static,
+        tell: impl Fn(Delivery) -> bool + Send + Sync + 'static,
     ) -> Self {
         let (store, inventory) = store.and_then(scan).unzip();
         let (store, health) = store.unzip();
@@ -104,6 +105,7 @@ impl Spool {
         let mut queue = Queue::new(budget, found);
         queue.number_after(highest);
         queue.set_on_disk(store.is_some());
+        queue.set_disk_answers(store.is_some());
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             lanes: Mutex::default(),
@@ -111,8 +113,10 @@ impl Spool {
             patience,
             chores: Notify::new(),
             is_busy: AtomicBool::new(false),
-            progress: Notify::new(),
+            progress: Arc::default(),
             tell: Box::new(tell),
+            untold: Mutex::default(),
+            losses: Mutex::default(),
         });
         let keeper = store.zip(health).map(|(store, health)| {
             let shared = Arc::clone(&shared);
@@ -126,16 +130,17 @@ impl Spool {
         Outbox { shared: Arc::clone(&self.shared), name: name.into() }
     }
 
-    /// The destination of this name, from now on at `endpoint`; what waits for it is sent there.
-    pub fn lane(&self, name: &str, endpoint: Arc<dyn Endpoint>) -> Outbox {
+    /// The destination of this name, from now on at `endpoint`; what waits for it is sent there. `rhythm` says how often
+    /// something new is.
+    pub fn lane(&self, name: &str, rhythm: Rhythm, endpoint: Arc<dyn Endpoint>) -> Outbox {
         let outbox = self.outbox(name);
+        let state = lock(&self.shared.queue).open(name, rhythm, local::boot(), fastrand::f64());
         let mut lanes = lock(&self.shared.lanes);
         if let Some(lane) = lanes.get(name).filter(|lane| !lane.closing.is_cancelled()) {
             *lock(&lane.endpoint) = endpoint;
             return outbox;
         }
-        let state = lock(&self.shared.queue).open(name);
-        (self.shared.tell)(state);
+        self.shared.tell(state);
         let endpoint = Arc::new(Mutex::new(endpoint));
         let (changed, closing) = (Arc::new(Notify::new()), CancellationToken::new());
         let sender = Sender {
@@ -177,7 +182,9 @@ impl Spool {
     pub fn set_budget(&self, budget: Budget) {
         let mut queue = lock(&self.shared.queue);
         queue.set_budget(budget);
-        self.shared.changed(&mut queue);
+        let states = self.shared.changed(&mut queue);
+        drop(queue);
+        self.shared.tell_all(states);
     }
 
     /// Gives up what is too old, and lets the disk be asked again for what it has refused.
@@ -185,11 +192,28 @@ impl Spool {
         let mut queue = lock(&self.shared.queue);
         let expired = queue.expire(now, local::boot());
         queue.retry();
-        self.shared.changed(&mut queue);
+        let states = self.shared.changed(&mut queue);
         drop(queue);
+        self.shared.tell_all(states);
         if expired > 0 {
             tracing::warn!(items = expired, "given up: they have waited for longer than queue.age allows");
+            self.tell_again(|_| true);
         }
+        self.shared.tell_losses(true);
+    }
+
+    /// Tells the states of destinations that could not be told when they changed.
+    pub fn catch_up(&self) {
+        let untold = std::mem::take(&mut *lock(&self.shared.untold));
+        if !untold.is_empty() {
+            self.tell_again(|name| untold.contains(name));
+        }
+    }
+
+    fn tell_again(&self, is_one: impl Fn(&str) -> bool) {
+        let names: Vec<_> = lock(&self.shared.lanes).keys().filter(|name| is_one(name)).cloned().collect();
+        let states = names.iter().filter_map(|name| lock(&self.shared.queue).state(name)).collect();
+        self.shared.tell_all(states);
     }
 
     /// What is wrong with the senders and the keeper at `now`.
@@ -215,6 +239,7 @@ impl Spool {
             }
             self.shared.settled().await;
         }
+        self.shared.tell_losses(true);
     }
 
     /// What waits: the destination, how many items, and whether they outlive the process.
@@ -243,23 +268,17 @@ fn scan((store, health): (Store, Health)) -> Option<((Store, Health), Inventory)
 
 impl Outbox {
     /// Puts an item into the queue, where it waits its turn.
-    pub fn push(&self, item: Item) -> Kept {
-        let kept = self.kept(item.key.clone());
+    pub fn push(&self, item: Item) -> Parcel {
+        let key = item.key.clone();
         let mut queue = lock(&self.shared.queue);
         queue.push(&self.name, item, local::boot());
-        self.shared.changed(&mut queue);
-        let state = queue.state(&self.name).filter(|state| state.error.is_some());
+        let mark = queue.mark(&self.name, &key);
+        let mut states = self.shared.changed(&mut queue);
+        states.extend(queue.state(&self.name).filter(|state| state.error.is_some()));
         drop(queue);
-        if let Some(state) = state {
-            (self.shared.tell)(state);
-        }
+        self.shared.tell_all(states);
         self.wake();
-        kept
-    }
-
-    /// What becomes of the alert of this key, which was pushed before.
-    pub fn kept(&self, key: String) -> Kept {
-        Kept { shared: Arc::clone(&self.shared), name: Arc::clone(&self.name), key }
+        mark.map_or_else(Parcel::settled, |mark| Parcel::queued(mark, Arc::clone(&self.shared.progress)))
     }
 
     /// Puts `item` in the place of an earlier one like it: sent while nothing else waits, and forgotten with the process.
@@ -281,35 +300,61 @@ impl Outbox {
     }
 }
 
-impl Kept {
-    /// Waits until it outlives the process or does not wait any more, or it is clear that the disk does not keep it.
-    pub async fn wait(&self) {
-        loop {
-            let progress = self.shared.progress.notified();
-            let keeping = lock(&self.shared.queue).keeping(&self.name, &self.key);
-            if keeping != Keeping::Pending || self.shared.store.is_none() {
-                return;
-            }
-            progress.await;
-        }
-    }
-
-    /// Whether it outlives the process, or does not wait any more. What waits for a destination that was removed waits for
-    /// nobody.
-    pub fn is_safe(&self) -> bool {
-        lock(&self.shared.queue).keeping(&self.name, &self.key) == Keeping::Safe
-    }
-}
-
 impl Shared {
-    /// Shows those who wait for it that the queue has changed.
-    fn changed(&self, queue: &mut Queue) {
+    /// Shows those who wait for it that the queue has changed. Returns the states of all destinations that have lost
+    /// something by it, which are to be told once the queue is free.
+    pub(super) fn changed(&self, queue: &mut Queue) -> Vec<Delivery> {
         if self.store.is_some() {
             self.chores.notify_one();
         } else {
             queue.take_discarded();
         }
         self.progress.notify_waiters();
+        let losses = queue.take_losses();
+        let states = losses.keys().filter_map(|name| queue.state(name)).collect();
+        let mut untold = lock(&self.losses);
+        for (name, Losses { alerts, telemetry }) in losses {
+            let sum = untold.losses.entry(name).or_default();
+            sum.alerts = sum.alerts.saturating_add(alerts);
+            sum.telemetry = sum.telemetry.saturating_add(telemetry);
+        }
+        states
+    }
+
+    /// Tells the state of a destination.
+    pub(super) fn tell(&self, state: Delivery) {
+        let name = state.destination.clone();
+        if !(self.tell)(state) {
+            lock(&self.untold).insert(name);
+        }
+    }
+
+    /// Tells the states of several destinations, and what some of them have lost.
+    pub(super) fn tell_all(&self, states: Vec<Delivery>) {
+        states.into_iter().for_each(|state| self.tell(state));
+        self.tell_losses(false);
+    }
+
+    /// Says what was given up for want of room; unless it is `due`, only if that was not said lately.
+    fn tell_losses(&self, due: bool) {
+        let mut untold = lock(&self.losses);
+        if untold.losses.is_empty() {
+            return;
+        }
+        let now = local::awake();
+        if !due && untold.told.is_some_and(|told| now.minus(told) < NEXT_LOSSES) {
+            return;
+        }
+        untold.told = Some(now);
+        for (destination, Losses { alerts, telemetry }) in std::mem::take(&mut untold.losses) {
+            tracing::warn!(
+                destination,
+                alerts,
+                exports = telemetry,
+                "given up for want of room, the oldest first: more waits for delivery than queue.size allows, or than memory \
+                 holds while no disk keeps it. Mend the destinations that take nothing, or the state directory"
+            );
+        }
     }
 
     /// What the disk is to do next.
@@ -339,180 +384,35 @@ impl Shared {
         let served: Vec<_> = lock(&self.lanes).keys().cloned().collect();
         for name in served {
             let state = lock(&self.queue).state(&name);
-            state.into_iter().for_each(&self.tell);
-        }
-    }
-}
-
-/// The task that sends to one destination.
-struct Sender {
-    shared: Arc<Shared>,
-    name: String,
-    endpoint: Arc<Mutex<Arc<dyn Endpoint>>>,
-    changed: Arc<Notify>,
-    closing: CancellationToken,
-}
-
-impl Sender {
-    async fn run(self, pulse: Pulse) {
-        loop {
-            let now = local::boot();
-            let next = lock(&self.shared.queue).next(&self.name, now);
-            match next {
-                Next::Nothing if self.closing.is_cancelled() => return,
-                Next::Nothing => {
-                    pulse.rest();
-                    self.rest(None).await;
-                }
-                Next::Wait(then) if self.closing.is_cancelled() => {
-                    if self.may_leave() {
-                        return;
-                    }
-                    tokio::time::sleep(then.since(now).to_duration().min(LAST_PAUSE)).await;
-                    let next = lock(&self.shared.queue).next(&self.name, then);
-                    self.take(next, &pulse).await;
-                }
-                Next::Wait(then) => {
-                    let pause = then.since(now).to_duration();
-                    pulse.expect(pause);
-                    self.rest(Some(pause)).await;
-                }
-                next => self.take(next, &pulse).await,
-            }
+            state.into_iter().for_each(|state| self.tell(state));
         }
     }
 
-    /// Waits until something changes, or for so long.
-    async fn rest(&self, pause: Option<Duration>) {
-        let pause = async {
-            match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = pause => {}
-            () = self.changed.notified() => {}
-            () = self.closing.cancelled() => {}
-        }
-    }
-
-    /// Whether the process may end without what waits here: the destination is out of order, and the disk has it all.
-    fn may_leave(&self) -> bool {
-        let queue = lock(&self.shared.queue);
-        queue.is_safe(&self.name) && queue.state(&self.name).is_some_and(|state| state.error.is_some())
-    }
-
-    async fn take(&self, next: Next, pulse: &Pulse) {
-        match next {
-            Next::Item(ticket, item) => self.send(ticket, item, pulse).await,
-            Next::Stored(ticket) => match self.read(&ticket, pulse).await {
-                Some(Ok(item)) => self.send(Some(ticket), item, pulse).await,
-                // It may be read later, when there are fewer open files.
-                Some(Err(ReadError::Io(error)))
-                    if error.kind() != io::ErrorKind::NotFound && !lock(&self.shared.queue).unreadable(&ticket) =>
-                {
-                    self.is_unreadable(&ticket, &error);
-                }
-                Some(Err(error)) => self.lose(ticket, error, pulse).await,
-                None => {}
-            },
-            Next::Nothing | Next::Wait(_) => {}
-        }
-    }
-
-    /// Gives up an item that cannot be read.
-    async fn lose(&self, ticket: Ticket, error: ReadError, pulse: &Pulse) {
-        pulse.rest();
-        if let Some(store) = self.shared.store.clone() {
-            let aside = ticket.clone();
-            // Where it cannot be set aside, it is removed, as all that is given up.
-            let _ = spawn_blocking(move || store.set_aside(&aside, &error)).await;
-        }
-        let mut queue = lock(&self.shared.queue);
-        queue.lose(&ticket);
-        self.shared.changed(&mut queue);
-        let state = queue.state(&self.name);
+    /// Takes note of whether the disk answers at all.
+    pub(super) fn set_disk_answers(&self, answers: bool) {
+        let mut queue = lock(&self.queue);
+        queue.set_disk_answers(answers);
+        let states = self.changed(&mut queue);
         drop(queue);
-        state.into_iter().for_each(&self.shared.tell);
-    }
-
-    /// Notes that an item on disk could not be read, as if the destination had failed.
-    fn is_unreadable(&self, ticket: &Ticket, error: &dyn std::fmt::Display) {
-        let failure = Err(Failure::transient(format!("an item that waits on disk cannot be read: {error}")));
-        self.settle(Some(ticket), &failure, Class::Alert, &ticket.number.to_string());
-    }
-
-    async fn send(&self, ticket: Option<Ticket>, item: Item, pulse: &Pulse) {
-        pulse.expect(LONGEST_ATTEMPT);
-        let endpoint = Arc::clone(&lock(&self.endpoint));
-        let result = endpoint.attempt(&item).await;
-        self.settle(ticket.as_ref(), &result, item.class, &item.key);
-    }
-
-    fn settle(&self, ticket: Option<&Ticket>, result: &Result<Answer, Failure>, class: Class, key: &str) {
-        let (changed, state) = {
-            let mut queue = lock(&self.shared.queue);
-            let now = local::boot();
-            let changed = queue.settle(&self.name, ticket, result, now, fastrand::f64());
-            self.shared.changed(&mut queue);
-            (changed, queue.state(&self.name))
-        };
-        match result {
-            Err(failure) if !failure.retry && class == Class::Alert => tracing::warn!(
-                destination = self.name,
-                reason = failure.reason,
-                item = key,
-                "delivery fails: an alert was refused for good, and given up"
-            ),
-            // A collector that refuses every export is told of once; what it cost is counted.
-            Err(failure) if changed => {
-                let given_up = !failure.retry;
-                tracing::warn!(
-                    destination = self.name,
-                    reason = failure.reason,
-                    given_up,
-                    "delivery fails; measuring goes on"
-                );
-            }
-            Ok(_) if changed => tracing::info!(destination = self.name, "delivery works again"),
-            _ => {}
-        }
-        if let Some(state) = state {
-            (self.shared.tell)(state);
-        }
-    }
-
-    /// Reads an item, however long that takes; `None` where the end comes first. Nothing overtakes an item that waits on a
-    /// disk that hangs: what resolves an alert must not arrive before what fires it.
-    async fn read(&self, ticket: &Ticket, pulse: &Pulse) -> Option<Result<Item, ReadError>> {
-        let Some(store) = self.shared.store.clone() else {
-            return Some(Err(io::Error::from(io::ErrorKind::NotFound).into()));
-        };
-        let wanted = ticket.clone();
-        let mut reading = spawn_blocking(move || store.read(&wanted));
-        let flat = |read: Result<_, JoinError>| read.unwrap_or_else(|error| Err(io::Error::other(error).into()));
-        pulse.expect(self.shared.patience);
-        if let Ok(read) = timeout(self.shared.patience, &mut reading).await {
-            return Some(flat(read));
-        }
-        pulse.rest();
-        self.is_unreadable(ticket, &Hangs);
-        tokio::select! {
-            read = &mut reading => Some(flat(read)),
-            () = self.closing.cancelled() => None,
-        }
+        self.tell_all(states);
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io;
+
     use async_trait::async_trait;
     use bytes::Bytes;
     use tokio::sync::mpsc;
+    use tokio::task::spawn_blocking;
+    use tokio::time::timeout;
 
     use super::*;
+    use crate::delivery::fate::Fate;
+    use crate::delivery::item::Class;
     use crate::delivery::item::tests::item;
+    use crate::delivery::request::{Answer, Failure};
 
     const BUDGET: Budget = Budget { size: 1_000_000, age: Duration::from_secs(3_600) };
     /// More than anything here takes.
@@ -544,7 +444,7 @@ pub(crate) mod tests {
 
     fn start(folder: &std::path::Path) -> (Spool, mpsc::UnboundedReceiver<Delivery>) {
         let (told, states) = mpsc::unbounded_channel();
-        let tell = move |state| told.send(state).unwrap_or(());
+        let tell = move |state| told.send(state).is_ok();
         let store = (Store::new(folder.join("queue")), Health::default());
         (Spool::start(Some(store), BUDGET, tell), states)
     }
@@ -562,7 +462,7 @@ pub(crate) mod tests {
     async fn what_was_not_delivered_is_delivered_by_the_next_process_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let outbox = spool.lane("ops", sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
         for number in 0..20 {
             outbox.push(item(Class::Alert, &number.to_string(), b"body")).wait().await;
         }
@@ -572,7 +472,7 @@ pub(crate) mod tests {
         let (spool, mut states) = start(folder.path());
         let up = sink(false);
         assert!(states.try_recv().is_err());
-        spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
+        spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
         let state = until(&mut states, |state| state.delivered == 20).await;
         assert_eq!((state.queued, state.dropped, state.on_disk), (0, 0, true));
         assert_eq!(*lock(&up.taken), (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -585,7 +485,7 @@ pub(crate) mod tests {
     async fn a_destination_that_cannot_be_read_hides_no_other_and_nothing_is_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let outbox = spool.lane("ops", sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -596,7 +496,7 @@ pub(crate) mod tests {
 
         let (spool, mut states) = start(folder.path());
         let up = sink(true);
-        let outbox = spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
         outbox.push(item(Class::Alert, "3", b"body")).wait().await;
         assert_eq!(spool.waiting(), [("ops".to_owned(), 3, true)]);
         up.is_down.store(false, Ordering::Relaxed);
@@ -610,7 +510,7 @@ pub(crate) mod tests {
         std::os::unix::fs::symlink("queue", folder.path().join("queue")).unwrap();
         let (spool, mut states) = start(folder.path());
         let up = sink(false);
-        let outbox = spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
         std::fs::remove_file(folder.path().join("queue")).unwrap();
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
         let state = until(&mut states, |state| state.delivered == 1).await;
@@ -625,7 +525,7 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("queue"), b"a file is in the way").unwrap();
         let (spool, mut states) = start(folder.path());
         let up = sink(false);
-        let outbox = spool.lane("ops", Arc::clone(&up) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
         until(&mut states, |state| state.delivered == 1).await;
         outbox.push(item(Class::Alert, "2", b"body"));
@@ -683,7 +583,7 @@ pub(crate) mod tests {
 
     fn start_with_little_patience(folder: &std::path::Path) -> (Spool, mpsc::UnboundedReceiver<Delivery>) {
         let (told, states) = mpsc::unbounded_channel();
-        let tell = move |state| told.send(state).unwrap_or(());
+        let tell = move |state| told.send(state).is_ok();
         let store = (Store::new(folder.join("queue")), Health::default());
         (Spool::start_with(Some(store), BUDGET, Duration::from_millis(50), tell), states)
     }
@@ -699,7 +599,8 @@ pub(crate) mod tests {
             let (log, _guard) = log();
             let (spool, mut states) = start_with_little_patience(folder.path());
             let release = hang();
-            let (up, down) = (spool.lane("up", sink(false)), spool.lane("down", sink(true)));
+            let (up, down) =
+                (spool.lane("up", Rhythm::AsItComes, sink(false)), spool.lane("down", Rhythm::AsItComes, sink(true)));
             down.push(item(Class::Alert, "1", b"body"));
             until(&mut states, |state| !state.on_disk).await;
             for (key, delivered) in [("2", 1), ("3", 2)] {
@@ -725,8 +626,10 @@ pub(crate) mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (spool, mut states) = start_with_little_patience(folder.path());
             let (first, other) = (sink(true), sink(false));
-            let (outbox, live) =
-                (spool.lane("ops", Arc::clone(&first) as Arc<dyn Endpoint>), spool.lane("live", other));
+            let (outbox, live) = (
+                spool.lane("ops", Rhythm::AsItComes, Arc::clone(&first) as Arc<dyn Endpoint>),
+                spool.lane("live", Rhythm::AsItComes, other),
+            );
             outbox.push(item(Class::Alert, "1", b"body")).wait().await;
             first.attempts.notified().await;
             let release = hang();
@@ -771,7 +674,7 @@ pub(crate) mod tests {
     async fn a_disk_that_removes_nothing_any_more_is_told_once_and_asked_again_later() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let outbox = spool.lane("ops", sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
         for key in ["1", "2", "3"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -780,7 +683,7 @@ pub(crate) mod tests {
         let (log, _guard) = log();
         let (spool, mut states) = start(folder.path());
         let lane = folder.path().join("queue/ops");
-        spool.lane("ops", Arc::new(Breaker(lane.clone())));
+        spool.lane("ops", Rhythm::AsItComes, Arc::new(Breaker(lane.clone())));
         let state = until(&mut states, |state| state.delivered == 3 && !state.on_disk).await;
         assert_eq!(state.queued, 0);
         spool.shared.settled().await;
@@ -802,16 +705,16 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("queue"), b"a file is in the way").unwrap();
         let (spool, mut states) = start(folder.path());
         let (up, down) = (sink(false), sink(true));
-        let (good, bad) = (spool.lane("up", up), spool.lane("down", down));
-        let delivered = good.push(item(Class::Alert, "1", b"body"));
-        let waits = bad.push(item(Class::Alert, "1", b"body"));
+        let (good, bad) = (spool.lane("up", Rhythm::AsItComes, up), spool.lane("down", Rhythm::AsItComes, down));
+        let mut delivered = good.push(item(Class::Alert, "1", b"body"));
+        let mut waits = bad.push(item(Class::Alert, "1", b"body"));
         until(&mut states, |state| state.delivered == 1).await;
         waits.wait().await;
-        assert!(delivered.is_safe() && !waits.is_safe());
+        assert_eq!((delivered.fate(), waits.fate()), (Fate::Settled, Fate::Exposed));
         std::fs::remove_file(folder.path().join("queue")).unwrap();
         spool.keep_house(stamp());
         timeout(PATIENCE, spool.shared.settled()).await.unwrap();
-        assert!(waits.is_safe());
+        assert_eq!(waits.fate(), Fate::Stored);
         assert_eq!(spool.waiting(), [("down".to_owned(), 1, true)]);
     }
 
@@ -820,10 +723,10 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
         let (old, new) = (sink(true), sink(false));
-        let outbox = spool.lane("ops", Arc::clone(&old) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&old) as Arc<dyn Endpoint>);
         outbox.push(item(Class::Alert, "1", b"body"));
         old.attempts.notified().await;
-        spool.lane("ops", Arc::clone(&new) as Arc<dyn Endpoint>).hurry();
+        spool.lane("ops", Rhythm::AsItComes, Arc::clone(&new) as Arc<dyn Endpoint>).hurry();
         outbox.push(item(Class::Alert, "2", b"body"));
         until(&mut states, |state| state.delivered == 2).await;
         assert_eq!(*lock(&new.taken), ["1", "2"]);
@@ -835,8 +738,8 @@ pub(crate) mod tests {
         let (spool, _states) = start(folder.path());
         let (up, down) = (sink(false), sink(true));
         let (good, bad) = (
-            spool.lane("up", Arc::clone(&up) as Arc<dyn Endpoint>),
-            spool.lane("down", Arc::clone(&down) as Arc<dyn Endpoint>),
+            spool.lane("up", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>),
+            spool.lane("down", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Endpoint>),
         );
         bad.push(item(Class::Alert, "kept", b"body")).wait().await;
         down.attempts.notified().await;
@@ -851,7 +754,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
         let down = sink(true);
-        let outbox = spool.lane("ops", Arc::clone(&down) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Endpoint>);
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -880,7 +783,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
         let down = sink(true);
-        let outbox = spool.lane("ops", Arc::clone(&down) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Endpoint>);
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -889,5 +792,48 @@ pub(crate) mod tests {
         let state = until(&mut states, |state| state.delivered == 1).await;
         assert_eq!((state.queued, state.dropped), (0, 1));
         assert_eq!(*lock(&down.taken), ["2"]);
+    }
+
+    async fn all_at_once(alerts: usize) {
+        const CHANNELS: [&str; 4] = ["one", "two", "three", "four"];
+        let folder = tempfile::tempdir().unwrap();
+        let (told, mut states) = mpsc::unbounded_channel();
+        let tell = move |state| told.send(state).is_ok();
+        let budget = Budget { size: 256 * 1024 * 1024, age: Duration::from_secs(3_600) };
+        let spool = Spool::start(Some((Store::new(folder.path().join("queue")), Health::default())), budget, tell);
+        let sinks = CHANNELS.map(|_| sink(false));
+        let outboxes: Vec<_> = CHANNELS
+            .iter()
+            .zip(&sinks)
+            .map(|(name, sink)| spool.lane(name, Rhythm::AsItComes, Arc::clone(sink) as Arc<dyn Endpoint>))
+            .collect();
+        // As large as an alert is.
+        let body = [b'x'; 900];
+        for number in 0..alerts {
+            for outbox in &outboxes {
+                outbox.push(item(Class::Alert, &number.to_string(), &body));
+            }
+        }
+        let mut last: BTreeMap<String, Delivery> = BTreeMap::new();
+        let is_dealt_with = |state: &Delivery| state.delivered + state.dropped == alerts as u64;
+        while last.len() < CHANNELS.len() || !last.values().all(is_dealt_with) {
+            let state = timeout(PATIENCE, states.recv()).await.expect("nothing happens").unwrap();
+            last.insert(state.destination.clone(), state);
+        }
+        let lost: u64 = last.values().map(|state| state.dropped).sum();
+        let delivered: usize = sinks.iter().map(|sink| lock(&sink.taken).len()).sum();
+        assert_eq!((delivered, lost), (alerts * CHANNELS.len(), 0), "{alerts} alerts for {} channels", CHANNELS.len());
+        let in_order: Vec<_> = (0..alerts).map(|number| number.to_string()).collect();
+        assert!(sinks.iter().all(|sink| *lock(&sink.taken) == in_order));
+    }
+
+    #[tokio::test]
+    async fn a_thousand_alerts_at_once_reach_four_channels() {
+        all_at_once(1_000).await;
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_alerts_at_once_reach_four_channels() {
+        all_at_once(10_000).await;
     }
 }

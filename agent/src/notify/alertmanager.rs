@@ -11,6 +11,7 @@ use crate::alert::machine::Change;
 use crate::assess::finding::Severity;
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::Alertmanager;
+use crate::delivery::client::Client;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets};
 use crate::snapshot::AlertMessage;
@@ -22,7 +23,7 @@ const IDENTITY: [(&str, &str); 3] =
 /// An Alertmanager.
 pub struct AlertmanagerEndpoint {
     /// How it is reached.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// Where it is.
     pub alertmanager: Alertmanager,
     /// How long one attempt may take.

@@ -17,6 +17,8 @@ use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Imds;
 use crate::credentials::imds::client::ImdsClient;
 use crate::credentials::imds::keys::RoleKeys;
+use crate::delivery::client::Client;
+use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure, Post};
 
 /// The longest error code that is passed on, in bytes.
@@ -25,7 +27,7 @@ const LONGEST_CODE: usize = 80;
 /// How AWS is reached.
 pub struct Aws {
     /// The HTTP client.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// Who hands out the keys of the role; `None` where it is disabled.
     pub imds: Option<Imds>,
     /// By what time requests are signed.
@@ -143,35 +145,6 @@ fn moment(at: TrueTime) -> SystemTime {
     moment.unwrap_or(UNIX_EPOCH)
 }
 
-/// Whether AWS may take at another attempt what it refuses with this code: it was too much, the keys had just expired,
-/// or the signature was off because of the time. The next attempt has fresh keys and a fresh estimate of true time.
-pub(super) fn may_pass(code: &str) -> bool {
-    code.contains("Throttl")
-        || matches!(
-            code,
-            "TooManyRequestsException"
-                | "RequestLimitExceeded"
-                | "SlowDown"
-                | "InternalFailure"
-                | "InternalError"
-                | "InternalException"
-                | "ServiceUnavailable"
-                | "ServiceUnavailableException"
-                | "ConcurrentModificationException"
-                | "RequestTimeout"
-                | "RequestTimeoutException"
-                | "ExpiredToken"
-                | "ExpiredTokenException"
-                | "RequestExpired"
-                | "RequestInTheFuture"
-                | "RequestTimeTooSkewed"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "InvalidClientTokenId"
-                | "UnrecognizedClientException"
-        )
-}
-
 /// Judges a refusal by its code. Of the answer nothing else is kept: with a signature that does not match, AWS says
 /// what should have been signed, and the session token is a part of that.
 fn judged(failure: Failure) -> Failure {
@@ -181,7 +154,7 @@ fn judged(failure: Failure) -> Failure {
     };
     Failure {
         reason: format!("{}: {code}", failure.reason),
-        retry: failure.retry || may_pass(&code),
+        again: policy::of_aws(answer.status, &code),
         answer: Some(Answer { status: answer.status, body: code.into() }),
         ..failure
     }
@@ -215,6 +188,7 @@ pub(super) mod tests {
     use crate::clock::time::{Anchor, rfc3339};
     use crate::credentials::imds::fake;
     use crate::delivery::client::tests::plain;
+    use crate::delivery::policy::Again;
     use crate::delivery::request::Endpoint;
     use crate::demo::http::{Request, Response, start};
 
@@ -245,11 +219,11 @@ pub(super) mod tests {
     pub(in crate::notify) async fn judged_by(
         endpoint: &dyn Endpoint,
         item: &crate::delivery::item::Item,
-    ) -> (String, bool) {
+    ) -> (String, Again) {
         let failure = endpoint.attempt(item).await.unwrap_err();
         let shown = format!("{failure:?}");
         assert!(!fake::SECRETS.iter().any(|secret| shown.contains(secret)), "{shown}");
-        (failure.reason, failure.retry)
+        (failure.reason, failure.again)
     }
 
     fn keys() -> RoleKeys {
@@ -346,7 +320,7 @@ pub(super) mod tests {
             (None, "no keys to sign with: credentials.imds is disabled in the configuration"),
         ] {
             let failure = aws(imds).post(service, HeaderMap::new(), Bytes::new()).await.unwrap_err();
-            assert_eq!((failure.retry, failure.reason.as_str()), (true, reason));
+            assert_eq!((failure.again, failure.reason.as_str()), (Again::Soon, reason));
         }
         assert!(seen.try_recv().is_err());
     }
@@ -358,7 +332,7 @@ pub(super) mod tests {
         let (endpoint, _seen) = service(403, body).await;
         let service = Service { name: "sns", region: "eu-central-1", endpoint: &endpoint };
         let failure = aws(Some(&imds.endpoint)).post(service, HeaderMap::new(), Bytes::new()).await.unwrap_err();
-        assert_eq!((failure.retry, failure.reason.as_str()), (true, "status 403: SignatureDoesNotMatch"));
+        assert_eq!((failure.again, failure.reason.as_str()), (Again::Soon, "status 403: SignatureDoesNotMatch"));
         assert_eq!(failure.answer.unwrap().body.as_ref(), b"SignatureDoesNotMatch");
     }
 }

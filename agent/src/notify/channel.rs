@@ -12,6 +12,7 @@ use super::webhook::WebhookEndpoint;
 use crate::alert::machine::{Change, Transition};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Channel, Imds, Target};
+use crate::delivery::client::Client;
 use crate::delivery::request::Endpoint;
 use crate::snapshot::AlertMessage;
 
@@ -50,12 +51,7 @@ pub fn address(channel: &Channel) -> Option<&str> {
 }
 
 /// Who takes what a channel is told: `client` sends it, and for AWS it is signed by `clock` with keys from `imds`.
-pub fn endpoint(
-    channel: &Channel,
-    client: reqwest::Client,
-    clock: &Arc<TrueClock>,
-    imds: Option<&Imds>,
-) -> Arc<dyn Endpoint> {
+pub fn endpoint(channel: &Channel, client: Client, clock: &Arc<TrueClock>, imds: Option<&Imds>) -> Arc<dyn Endpoint> {
     let timeout = channel.timeout;
     match channel.target.clone() {
         Target::Webhook(webhook) => Arc::new(WebhookEndpoint { client, webhook, timeout }),
@@ -67,7 +63,7 @@ pub fn endpoint(
     }
 }
 
-fn aws(client: reqwest::Client, clock: &Arc<TrueClock>, imds: Option<&Imds>, channel: &Channel) -> Aws {
+fn aws(client: Client, clock: &Arc<TrueClock>, imds: Option<&Imds>, channel: &Channel) -> Aws {
     Aws { client, imds: imds.cloned(), clock: Arc::clone(clock), timeout: channel.timeout }
 }
 

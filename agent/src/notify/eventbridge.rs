@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use super::aws::{Aws, Service, may_pass, named};
+use super::aws::{Aws, Service, named};
 use super::message;
 use crate::config::checked::EventBridge;
 use crate::delivery::item::Item;
+use crate::delivery::policy;
 use crate::delivery::request::{Answer, Endpoint, Failure};
 use crate::snapshot::AlertMessage;
 
@@ -105,8 +106,8 @@ fn taken(answer: Answer) -> Result<Answer, Failure> {
     }
     let code = put.entries.iter().find_map(|entry| named(entry.error_code.as_deref()?));
     let code = code.unwrap_or_else(|| "no reason given".to_owned());
-    let retry = may_pass(&code);
-    Err(Failure { retry, answer: Some(answer), ..Failure::transient(format!("the event was not taken: {code}")) })
+    let again = policy::of_aws(answer.status, &code);
+    Err(Failure { again, answer: Some(answer), ..Failure::transient(format!("the event was not taken: {code}")) })
 }
 
 #[cfg(test)]
@@ -117,6 +118,7 @@ mod tests {
     use super::*;
     use crate::alert::machine::Change;
     use crate::credentials::imds::fake::Fake;
+    use crate::delivery::policy::Again;
     use crate::notify::aws::tests::{aws, judged_by, service};
     use crate::notify::message::tests::{any_message, item, skew};
 
@@ -157,34 +159,40 @@ mod tests {
     #[tokio::test]
     async fn an_answer_of_200_with_a_failed_entry_is_a_failure() {
         let imds = Fake::healthy([]).await;
-        for (status, body, reason, retry) in [
+        for (status, body, reason, again) in [
             (
                 200,
                 r#"{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"x"}]}"#,
                 "the event was not taken: ThrottlingException",
-                true,
+                Again::Soon,
             ),
             (
                 200,
                 r#"{"FailedEntryCount":1,"Entries":[{"ErrorCode":"NotAuthorizedForSourceException"}]}"#,
                 "the event was not taken: NotAuthorizedForSourceException",
-                false,
+                Again::Slowly,
             ),
-            (200, "<html>log in</html>", "status 200, but the answer is not one of PutEvents", true),
-            (400, r#"{"__type":"AccessDeniedException"}"#, "status 400: AccessDeniedException", false),
-            (400, r#"{"__type":"ExpiredTokenException"}"#, "status 400: ExpiredTokenException", true),
+            (
+                200,
+                r#"{"FailedEntryCount":1,"Entries":[{"ErrorCode":"MalformedDetail"}]}"#,
+                "the event was not taken: MalformedDetail",
+                Again::Never,
+            ),
+            (200, "<html>log in</html>", "status 200, but the answer is not one of PutEvents", Again::Soon),
+            (400, r#"{"__type":"AccessDeniedException"}"#, "status 400: AccessDeniedException", Again::Slowly),
+            (400, r#"{"__type":"ExpiredTokenException"}"#, "status 400: ExpiredTokenException", Again::Soon),
             (
                 400,
                 r#"{"__type":"com.amazon.coral.service#InvalidSignatureException"}"#,
                 "status 400: InvalidSignatureException",
-                true,
+                Again::Soon,
             ),
-            (400, r#"{"__type":"ThrottlingException"}"#, "status 400: ThrottlingException", true),
-            (500, r#"{"__type":"InternalException"}"#, "status 500: InternalException", true),
+            (400, r#"{"__type":"ThrottlingException"}"#, "status 400: ThrottlingException", Again::Soon),
+            (500, r#"{"__type":"InternalException"}"#, "status 500: InternalException", Again::Soon),
         ] {
             let (url, _seen) = service(status, body).await;
             let judged = judged_by(&endpoint(&imds, &url), &item(&skew(Change::Firing))).await;
-            assert_eq!(judged, (reason.to_owned(), retry));
+            assert_eq!(judged, (reason.to_owned(), again));
         }
     }
 
@@ -192,8 +200,8 @@ mod tests {
     async fn what_is_too_large_is_given_up() {
         let imds = Fake::healthy([]).await;
         let message = AlertMessage { summary: "x".repeat(LARGEST), ..skew(Change::Firing) };
-        let (reason, retry) = judged_by(&endpoint(&imds, "http://127.0.0.1:9"), &item(&message)).await;
-        assert_eq!((reason.as_str(), retry), ("larger than an event may be (256 KiB)", false));
+        let (reason, again) = judged_by(&endpoint(&imds, "http://127.0.0.1:9"), &item(&message)).await;
+        assert_eq!((reason.as_str(), again), ("larger than an event may be (256 KiB)", Again::Never));
     }
 
     proptest! {

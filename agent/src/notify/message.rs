@@ -63,6 +63,7 @@ pub(super) mod tests {
     use crate::clock::time::TrueTime;
     use crate::clock::true_clock::Stamp;
     use crate::delivery::item::{Class, Content};
+    use crate::delivery::policy::Again;
 
     /// True time of every message here, by which the system clock is a day fast.
     pub(in crate::notify) const TRUE_TIME: &str = "2026-03-01T10:05:00.000Z";
@@ -135,7 +136,7 @@ pub(super) mod tests {
             let item = item(&message);
             prop_assert_eq!(carried(&item).ok(), Some(message));
             let foreign = carried(&Item { body: bytes.into(), ..item });
-            prop_assert!(foreign.is_err_and(|failure| !failure.retry));
+            prop_assert!(foreign.is_err_and(|failure| failure.again == Again::Never));
         }
     }
 

@@ -10,7 +10,9 @@ use super::{message, post};
 use crate::alert::machine::Change;
 use crate::assess::finding::Kind;
 use crate::config::checked::PagerDuty;
+use crate::delivery::client::Client;
 use crate::delivery::item::Item;
+use crate::delivery::policy;
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, read};
 use crate::snapshot::AlertMessage;
 
@@ -22,7 +24,7 @@ const LONGEST_KEY: usize = 255;
 /// A PagerDuty service.
 pub struct PagerDutyEndpoint {
     /// How it is reached.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// Which it is.
     pub pagerduty: PagerDuty,
     /// How long one attempt may take.
@@ -36,8 +38,16 @@ impl Endpoint for PagerDutyEndpoint {
         let key = read(&self.pagerduty.routing_key)?;
         let body = serde_json::to_vec(&event(&message, &key)).map_err(|error| Failure::lasting(error.to_string()))?;
         let (url, timeout) = (self.pagerduty.url.clone(), self.timeout);
-        post::send(&self.client, Post { url, headers: post::json(), body: body.into(), timeout }, &[&key]).await
+        let sent =
+            post::send(&self.client, Post { url, headers: post::json(), body: body.into(), timeout }, &[&key]).await;
+        sent.map_err(judged)
     }
+}
+
+/// Judges a refusal by what PagerDuty says of it.
+fn judged(failure: Failure) -> Failure {
+    let Some(answer) = &failure.answer else { return failure };
+    Failure { again: policy::of_pagerduty(answer.status, &answer.body), ..failure }
 }
 
 /// An event. It has no `Debug`: the routing key is in it.
@@ -111,6 +121,7 @@ mod tests {
     use super::*;
     use crate::config::checked::SecretRef;
     use crate::delivery::client::tests::plain;
+    use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
 
@@ -157,10 +168,27 @@ mod tests {
         let pagerduty = PagerDuty { routing_key: SecretRef::File(path.clone()), url };
         let endpoint = PagerDutyEndpoint { client: plain(), pagerduty, timeout: Duration::from_secs(5) };
         let item = item(&skew(Change::Firing));
-        assert!(endpoint.attempt(&item).await.unwrap_err().retry);
+        assert_eq!(endpoint.attempt(&item).await.unwrap_err().again, Again::Soon);
         std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
         let answer = endpoint.attempt(&item).await.unwrap();
         assert_eq!((answer.status, answer.body.as_ref()), (202, b"/v2/enqueue of \"***\"".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn a_routing_key_that_pagerduty_does_not_know_costs_no_alert() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+        for (body, again) in [
+            (r#"{"status":"invalid event","errors":["Invalid routing key"]}"#, Again::Slowly),
+            (r#"{"status":"invalid event","errors":["'payload.summary' is missing"]}"#, Again::Never),
+        ] {
+            let address = start(move |_| Response { status: 400, ..Response::ok(body) });
+            let url = format!("http://{}/v2/enqueue", address.await.unwrap());
+            let pagerduty = PagerDuty { routing_key: SecretRef::File(path.clone()), url };
+            let endpoint = PagerDutyEndpoint { client: plain(), pagerduty, timeout: Duration::from_secs(5) };
+            assert_eq!(endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err().again, again, "{body}");
+        }
     }
 
     proptest! {

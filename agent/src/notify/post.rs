@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use crate::delivery::client::Client;
+use crate::delivery::item::Class;
 use crate::delivery::request::{self, Answer, Failure, Post};
 
 /// A secret shorter than this is not looked for in an answer: it would be found by chance.
@@ -18,7 +20,7 @@ pub(super) fn json() -> HeaderMap {
 ///
 /// # Errors
 /// As [`request::send`].
-pub(super) async fn send(client: &reqwest::Client, mut post: Post, secrets: &[&str]) -> Result<Answer, Failure> {
+pub(super) async fn send(client: &Client, mut post: Post, secrets: &[&str]) -> Result<Answer, Failure> {
     let sensitive = post.headers.values().filter(|value| value.is_sensitive());
     let hidden: Vec<Vec<u8>> = sensitive
         .map(HeaderValue::as_bytes)
@@ -27,7 +29,7 @@ pub(super) async fn send(client: &reqwest::Client, mut post: Post, secrets: &[&s
         .map(<[u8]>::to_vec)
         .collect();
     post.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    match request::send(client, post).await {
+    match request::send(client, post, Class::Alert).await {
         Ok(answer) => Ok(masked(&answer, &hidden)),
         Err(failure) => Err(Failure { answer: failure.answer.map(|answer| masked(&answer, &hidden)), ..failure }),
     }

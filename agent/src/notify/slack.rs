@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{message, post};
 use crate::alert::machine::Change;
 use crate::config::checked::Slack;
+use crate::delivery::client::Client;
 use crate::delivery::item::Item;
+use crate::delivery::policy;
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, read};
 use crate::snapshot::AlertMessage;
 
@@ -22,7 +24,7 @@ const LONGEST_CONTEXT: usize = 1000;
 /// A channel of Slack.
 pub struct SlackEndpoint {
     /// How it is reached.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// Which it is.
     pub slack: Slack,
     /// How long one attempt may take.
@@ -54,13 +56,14 @@ fn parts(url: &str) -> impl Iterator<Item = &str> {
     [behind].into_iter().chain(behind.split('/')).filter(|part| *part != "services" && !part.is_empty())
 }
 
-/// Adds Slack's own word for an error, such as `channel_is_archived`.
+/// Adds Slack's own word for an error, such as `channel_is_archived`, and judges by it.
 fn named(failure: Failure) -> Failure {
     let body = failure.answer.as_ref().and_then(|answer| std::str::from_utf8(&answer.body).ok()).unwrap_or_default();
     let word = body.trim();
     let is_word = (1..=40).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let reason = if is_word { format!("{}: {word}", failure.reason) } else { failure.reason.clone() };
-    Failure { reason, ..failure }
+    let Some(answer) = failure.answer.as_ref().filter(|_| is_word) else { return failure };
+    let (reason, again) = (format!("{}: {word}", failure.reason), policy::of_slack(answer.status, word));
+    Failure { reason, again, ..failure }
 }
 
 /// What Slack shows.
@@ -126,6 +129,7 @@ mod tests {
     use super::*;
     use crate::config::checked::SecretRef;
     use crate::delivery::client::tests::plain;
+    use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{any_message, item, skew};
 
@@ -171,10 +175,15 @@ mod tests {
     async fn only_ok_is_taken_for_an_answer_of_slack() {
         assert_eq!(sent(200, "ok").await.unwrap().body.as_ref(), b"ok");
         let portal = sent(200, "<html>log in</html>").await.unwrap_err();
-        assert_eq!((portal.retry, portal.reason.as_str()), (true, "status 200, but the answer is not Slack's \"ok\""));
+        assert_eq!(
+            (portal.again, portal.reason.as_str()),
+            (Again::Soon, "status 200, but the answer is not Slack's \"ok\"")
+        );
         let archived = sent(410, "channel_is_archived").await.unwrap_err();
-        assert_eq!((archived.retry, archived.reason.as_str()), (false, "status 410: channel_is_archived"));
-        assert!(sent(429, "rate_limited").await.unwrap_err().retry);
+        assert_eq!((archived.again, archived.reason.as_str()), (Again::Slowly, "status 410: channel_is_archived"));
+        assert_eq!(sent(400, "invalid_payload").await.unwrap_err().again, Again::Never);
+        assert_eq!(sent(400, "user_not_found").await.unwrap_err().again, Again::Slowly);
+        assert_eq!(sent(429, "rate_limited").await.unwrap_err().again, Again::Soon);
     }
 
     #[tokio::test]
@@ -191,10 +200,10 @@ mod tests {
         let path = directory.path().join("url");
         let slack = Slack { url: SecretRef::File(path.clone()) };
         let endpoint = SlackEndpoint { client: plain(), slack, timeout: Duration::from_secs(5) };
-        assert!(endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err().retry);
+        assert_eq!(endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err().again, Again::Soon);
         std::fs::write(&path, "hunter2hunter2").unwrap();
         let failure = endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err();
-        assert!(failure.retry && !failure.reason.contains("hunter2"), "{failure:?}");
+        assert!(failure.again == Again::Soon && !failure.reason.contains("hunter2"), "{failure:?}");
     }
 
     proptest! {

@@ -85,6 +85,7 @@ mod tests {
 
     use super::*;
     use crate::credentials::imds::fake::Fake;
+    use crate::delivery::policy::Again;
     use crate::notify::aws::tests::{aws, judged_by, service};
     use crate::notify::message::tests::{any_message, item, skew};
 
@@ -132,22 +133,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_will_not_pass_is_final_and_what_may_pass_is_tried_again() {
+    async fn what_is_wrong_with_the_message_is_final_and_all_else_is_tried_again() {
         let imds = Fake::healthy([]).await;
-        for (status, body, reason, retry) in [
-            (403, "<Code>AuthorizationError</Code>", "status 403: AuthorizationError", false),
-            (404, "<Code>NotFound</Code>", "status 404: NotFound", false),
-            (400, "<Code>InvalidParameter</Code>", "status 400: InvalidParameter", false),
-            (400, "<Code>Throttling</Code>", "status 400: Throttling", true),
-            (403, "<Code>ExpiredToken</Code>", "status 403: ExpiredToken", true),
-            (403, "<Code>SignatureDoesNotMatch</Code>", "status 403: SignatureDoesNotMatch", true),
-            (400, "<Code>RequestExpired</Code>", "status 400: RequestExpired", true),
-            (429, "", "status 429", true),
-            (503, "<html>", "status 503", true),
+        for (status, body, reason, again) in [
+            (403, "<Code>AuthorizationError</Code>", "status 403: AuthorizationError", Again::Slowly),
+            (404, "<Code>NotFound</Code>", "status 404: NotFound", Again::Slowly),
+            (400, "<Code>InvalidParameter</Code>", "status 400: InvalidParameter", Again::Never),
+            (400, "<Code>Throttling</Code>", "status 400: Throttling", Again::Soon),
+            (403, "<Code>ExpiredToken</Code>", "status 403: ExpiredToken", Again::Soon),
+            (403, "<Code>SignatureDoesNotMatch</Code>", "status 403: SignatureDoesNotMatch", Again::Soon),
+            (400, "<Code>RequestExpired</Code>", "status 400: RequestExpired", Again::Soon),
+            (429, "", "status 429", Again::Soon),
+            (503, "<html>", "status 503", Again::Soon),
         ] {
             let (url, _seen) = service(status, body).await;
             let judged = judged_by(&endpoint(&imds, &url), &item(&skew(Change::Firing))).await;
-            assert_eq!(judged, (reason.to_owned(), retry));
+            assert_eq!(judged, (reason.to_owned(), again));
         }
     }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::post;
 use crate::config::checked::Webhook;
+use crate::delivery::client::Client;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, read};
 
 /// A webhook.
 pub struct WebhookEndpoint {
     /// How it is reached.
-    pub client: reqwest::Client,
+    pub client: Client,
     /// Where it is.
     pub webhook: Webhook,
     /// How long one attempt may take.
@@ -49,6 +50,7 @@ mod tests {
     use crate::alert::machine::Change;
     use crate::config::checked::SecretRef;
     use crate::delivery::client::tests::plain;
+    use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{item, skew};
 
@@ -77,7 +79,7 @@ mod tests {
         let webhook = Webhook { url: String::new(), headers: Vec::new(), secret };
         let item = Item { body: "what do ya want for nothing?".into(), ..item(&skew(Change::Firing)) };
         let missing = sent(&item, webhook.clone()).await.unwrap_err();
-        assert!(missing.retry && missing.reason.contains("failed to read the secret"), "{missing:?}");
+        assert!(missing.again == Again::Soon && missing.reason.contains("failed to read the secret"), "{missing:?}");
         std::fs::write(&path, "Jefe\n").unwrap();
         let [signature, key, authorization] = sent(&item, webhook.clone()).await.unwrap();
         let expected = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";

@@ -143,8 +143,8 @@ pub async fn run(
     let clock = Arc::new(TrueClock::default());
 
     let told = mailbox.clone();
-    // A mailbox that is full has other worries, and the next change says it all.
-    let tell = move |delivery| drop(told.try_send(Event::Delivery(delivery)));
+    // A mailbox that is full has other worries, and hears of it a second later.
+    let tell = move |delivery| told.try_send(Event::Delivery(delivery)).is_ok();
     let spool = Spool::start(store, budget(&config), tell);
     let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
     let mut reporters = Reporters::start(&config, spool, sources, options.env, options.is_service)?;
@@ -346,6 +346,7 @@ impl Flow {
     /// What is done once a second beside measuring.
     async fn look_around(&mut self, options: &Options<'_>) -> Result<(), Ailment> {
         self.ticks = self.ticks.wrapping_add(1);
+        self.reporters.catch_up();
         if self.ticks.is_multiple_of(KEEP_HOUSE) {
             self.engine.name_host(identity::name());
             self.reporters.keep_house();
@@ -427,7 +428,7 @@ mod tests {
         let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
         let clock = Arc::new(TrueClock::default());
         let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
-        let spool = Spool::start(None, budget(config), |_| {});
+        let spool = Spool::start(None, budget(config), |_| true);
         let reporters = Reporters::start(config, spool, sources, &|_| None, false).unwrap();
         let prepared = measuring::Prepared::new(config, &|_| None).unwrap();
         let measuring = Measuring::start(config, &engine.source_ids(), prepared, &clock, &mailbox);

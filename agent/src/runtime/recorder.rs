@@ -1,12 +1,13 @@
 //! Keeps on disk what outlives the process.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
 use super::folder::Folder;
-use super::reporters::Told;
+use crate::delivery::fate::Told;
 use crate::delivery::store::{HANGS, Hangs};
 use crate::engine::Image;
 use crate::host::mark;
@@ -18,8 +19,8 @@ pub(super) struct Recorder {
     folder: Option<Folder>,
     boot_id: String,
     writing: Option<Writing>,
-    /// What is to be told, and is neither on disk in its queues nor delivered.
-    untold: Vec<OnItsWay>,
+    /// What is to be told, until it is [safe](crate::delivery::fate), and its copies once they are made.
+    untold: Vec<(Untold, Option<Told>)>,
     /// Whether the last state was too large to be written whole.
     is_too_large: bool,
 }
@@ -28,12 +29,6 @@ pub(super) struct Recorder {
 struct Writing {
     write: JoinHandle<Result<LeftOut, FileError>>,
     since: Instant,
-}
-
-/// What is to be told, and what is known of it once it is in its queues.
-struct OnItsWay {
-    untold: Untold,
-    told: Option<Told>,
 }
 
 /// A disk that hangs is no reason to remember more than this.
@@ -59,14 +54,20 @@ impl Recorder {
 
     /// From now on this is part of the state, because it is to be told.
     pub(super) fn add(&mut self, untold: &[Untold]) {
-        self.untold.extend(untold.iter().map(|untold| OnItsWay { untold: untold.clone(), told: None }));
+        self.untold.extend(untold.iter().map(|untold| (untold.clone(), None)));
         let excess = self.untold.len().saturating_sub(MOST_UNTOLD);
+        if excess > 0 {
+            tracing::warn!(
+                alerts = excess,
+                "more is to be told than the state file holds: should this process be killed before all of it is on disk or \
+                 delivered, the oldest is not told again"
+            );
+        }
         self.untold.drain(..excess);
     }
 
-    /// Takes note that what was added last has been told, and waits no longer than `patience` until it is on disk in its
-    /// queues. What does not get there stays part of the state until it does, or is delivered: to tell it again would only
-    /// repeat a key.
+    /// Takes note that what was added last has been told, and waits no longer than `patience` until its copies are on disk.
+    /// What does not get there stays part of the state until it is safe: to tell it again would only repeat a key.
     pub(super) async fn keep_until(&mut self, mut told: Vec<Told>, patience: Duration) {
         let wait = async {
             for one in &mut told {
@@ -75,14 +76,27 @@ impl Recorder {
         };
         // Some may be on disk even if others are not.
         let _ = timeout(patience, wait).await;
-        for (one, told) in self.untold.iter_mut().rev().zip(told.into_iter().rev()) {
-            one.told = Some(told);
+        for ((_, copies), told) in self.untold.iter_mut().rev().zip(told.into_iter().rev()) {
+            *copies = Some(told);
         }
         self.cross_off();
     }
 
+    /// Forgets what is safe. What was lost on its way is not, unless the same alert has told something since that is.
     fn cross_off(&mut self) {
-        self.untold.retain_mut(|one| !one.told.as_mut().is_some_and(Told::is_safe));
+        let mut heard = BTreeSet::new();
+        let mut keep = Vec::with_capacity(self.untold.len());
+        for (untold, mut told) in std::mem::take(&mut self.untold).into_iter().rev() {
+            let is_safe = told.as_mut().is_some_and(Told::is_safe);
+            let is_pointless = heard.contains(&untold.message.id) && told.as_mut().is_some_and(Told::is_lost);
+            if is_safe {
+                heard.insert(untold.message.id);
+            } else if !is_pointless {
+                keep.push((untold, told));
+            }
+        }
+        keep.reverse();
+        self.untold = keep;
     }
 
     /// Writes the state, and waits for it no longer than `patience`. While an earlier write hangs, none is begun.
@@ -92,7 +106,7 @@ impl Recorder {
         }
         self.cross_off();
         let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
-        let untold = self.untold.iter().map(|one| one.untold.clone()).collect();
+        let untold = self.untold.iter().map(|(untold, _)| untold.clone()).collect();
         let state = State { boot_id: self.boot_id.clone(), image, untold };
         let mark = self.folder.as_ref().and_then(Folder::unwritten_mark);
         let write = spawn_blocking(move || {
@@ -156,8 +170,9 @@ pub(super) mod tests {
     use crate::clock::time::{Reading, Span};
     use crate::config::checked::StateDir;
     use crate::config::load::parse;
+    use crate::delivery::fate::Parcel;
     use crate::delivery::item::Item;
-    use crate::delivery::queue::Budget;
+    use crate::delivery::queue::{Budget, Rhythm};
     use crate::delivery::request::{Answer, Endpoint, Failure};
     use crate::delivery::spool::Spool;
     use crate::delivery::store::{Health, Store};
@@ -200,21 +215,60 @@ pub(super) mod tests {
         let (path, health) = (dir.path().join("queue"), Health::default());
         std::fs::write(&path, b"a file is in the way").unwrap();
         let budget = Budget { size: 1_000_000, age: PATIENCE };
-        let spool = Spool::start(Some((Store::new(path.clone()), health)), budget, |_| {});
-        let outbox = spool.lane("ops", Arc::new(Down));
+        let spool = Spool::start(Some((Store::new(path.clone()), health)), budget, |_| true);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::new(Down));
         let (image, untold) = untold();
         let left = || state::load(dir.path()).unwrap().unwrap().untold;
 
         let (mut recorder, _) = Recorder::open(Some(folder()));
         recorder.add(std::slice::from_ref(&untold));
-        let kept = vec![outbox.push(item(&untold.message, untold.transition.at).unwrap())];
-        recorder.keep_until(vec![Told { kept, logged: None }], PATIENCE).await;
+        let push = || outbox.push(item(&untold.message, untold.transition.at).unwrap());
+        recorder.keep_until(vec![told([push()])], PATIENCE).await;
         recorder.record(image.clone(), PATIENCE).await;
         assert_eq!(left(), std::slice::from_ref(&untold));
 
         std::fs::remove_file(&path).unwrap();
         spool.keep_house(untold.transition.at);
-        outbox.kept(untold.message.key()).wait().await;
+        push().wait().await;
+        recorder.record(image, PATIENCE).await;
+        assert_eq!(left(), []);
+    }
+
+    fn told(parcels: impl IntoIterator<Item = Parcel>) -> Told {
+        let mut told = Told::default();
+        parcels.into_iter().for_each(|parcel| told.add(parcel));
+        told
+    }
+
+    #[tokio::test]
+    async fn what_was_given_up_for_want_of_room_stays_part_of_the_state_until_the_alert_has_told_more() {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let dir = tempfile::tempdir().unwrap();
+        let folder =
+            Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true }), &Mark::default()).unwrap();
+        // Room for one block, and so for one alert.
+        let budget = |size| Budget { size, age: PATIENCE };
+        let spool = Spool::start(None, budget(4_096), |_| true);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::new(Down));
+        let (image, first) = untold();
+        let left = || state::load(dir.path()).unwrap().unwrap().untold;
+        let at = |seconds| {
+            let mut untold = first.clone();
+            untold.message.true_time = format!("2026-03-01T10:00:{seconds:02}.000Z");
+            untold
+        };
+        let (mut recorder, _) = Recorder::open(Some(folder));
+        for seconds in [1, 2] {
+            let one = at(seconds);
+            recorder.add(std::slice::from_ref(&one));
+            let parcel = outbox.push(item(&one.message, one.transition.at).unwrap());
+            recorder.keep_until(vec![told([parcel])], PATIENCE).await;
+        }
+        recorder.record(image.clone(), PATIENCE).await;
+        assert_eq!(left(), [at(1), at(2)], "the first is lost, and the second waits in memory alone");
+
+        // The destination goes away, so that nobody waits for the second any more.
+        spool.retain(&BTreeSet::new());
         recorder.record(image, PATIENCE).await;
         assert_eq!(left(), []);
     }

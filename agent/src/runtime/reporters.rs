@@ -14,9 +14,10 @@ use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Channel, Config, Otlp, Target, Tls};
 use crate::delivery::client::Clients;
-use crate::delivery::queue::Budget;
+use crate::delivery::fate::Told;
+use crate::delivery::queue::{Budget, Rhythm};
 use crate::delivery::request::Endpoint;
-use crate::delivery::spool::{Kept, Outbox, Spool};
+use crate::delivery::spool::{Outbox, Spool};
 use crate::engine::Engine;
 use crate::notify::alertmanager;
 use crate::notify::channel::{self, address, endpoint, told};
@@ -26,7 +27,6 @@ use crate::state::Untold;
 use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
-use crate::telemetry::logs::Logged;
 use crate::vitals::Ailment;
 
 /// The destinations of OTLP, by the name that output has for them.
@@ -73,30 +73,6 @@ impl Listener {
             _ => None,
         };
         Self { channel, outbox, repost }
-    }
-}
-
-/// A transition on its way to all who are told.
-#[derive(Default)]
-pub(super) struct Told {
-    pub(super) kept: Vec<Kept>,
-    pub(super) logged: Option<Logged>,
-}
-
-impl Told {
-    /// Waits until it outlives the process, as far as it can.
-    pub(super) async fn wait(&mut self) {
-        for one in &self.kept {
-            one.wait().await;
-        }
-        if let Some(logged) = &mut self.logged {
-            logged.wait().await;
-        }
-    }
-
-    /// Whether it outlives the process or has been told.
-    pub(super) fn is_safe(&mut self) -> bool {
-        self.kept.iter().all(Kept::is_safe) && self.logged.as_mut().is_none_or(Logged::is_safe)
     }
 }
 
@@ -183,9 +159,9 @@ impl Reporters {
     /// what it was is tried at once; any other may have asked for patience.
     fn adopt(&mut self, Prepared { channels, otlp }: Prepared) -> Vec<String> {
         let mut names = BTreeSet::new();
-        let mut lane = |name: &str, endpoint, is_changed| {
+        let mut lane = |name: &str, rhythm, endpoint, is_changed| {
             names.insert(name.to_owned());
-            let outbox = self.spool.lane(name, endpoint);
+            let outbox = self.spool.lane(name, rhythm, endpoint);
             if is_changed {
                 outbox.hurry();
             }
@@ -194,14 +170,15 @@ impl Reporters {
         let before = std::mem::take(&mut self.listeners);
         let listeners = channels.into_iter().map(|(channel, endpoint)| {
             let is_changed = !before.iter().any(|listener| listener.channel == channel);
-            let outbox = lane(&channel.name, endpoint, is_changed);
+            let outbox = lane(&channel.name, Rhythm::AsItComes, endpoint, is_changed);
             Listener::new(channel, outbox)
         });
         self.listeners = listeners.collect();
         if let Some(Collector { otlp, metrics, logs, telemetry }) = otlp {
-            for (name, endpoint) in [(METRICS, metrics), (LOGS, logs)] {
+            let rhythms = [(METRICS, Rhythm::Every(otlp.interval), metrics), (LOGS, Rhythm::AsItComes, logs)];
+            for (name, rhythm, endpoint) in rhythms {
                 if let Some(endpoint) = endpoint {
-                    lane(name, endpoint, telemetry.is_some());
+                    lane(name, rhythm, endpoint, telemetry.is_some());
                 }
             }
             if let Some(telemetry) = telemetry {
@@ -229,18 +206,21 @@ impl Reporters {
 
     fn tell_one(&mut self, transition: &Transition, message: &AlertMessage) -> Result<Told, serde_json::Error> {
         let mut told_to = Told::default();
+        // All who see the same are sent the same bytes.
+        let whole = item(message, transition.at)?;
         if self.to_stderr {
-            write_line(&item(message, transition.at)?.body);
+            write_line(&whole.body);
         }
         for listener in &mut self.listeners {
             let Some(seen) = told(&listener.channel, transition) else { continue };
-            let message = channel::message(message, &seen);
-            told_to.kept.push(listener.outbox.push(item(&message, transition.at)?));
+            let seen = channel::message(message, &seen);
+            let item = if seen == *message { whole.clone() } else { item(&seen, transition.at)? };
+            told_to.add(listener.outbox.push(item));
             // What was to be told again may be over.
             listener.outbox.push_latest(None);
         }
         let alerts = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.alerts.as_ref());
-        told_to.logged = alerts.map(|alerts| alerts.write(transition, message));
+        alerts.iter().for_each(|alerts| told_to.add(alerts.write(transition, message)));
         Ok(told_to)
     }
 
@@ -254,6 +234,11 @@ impl Reporters {
             let firing: Vec<_> = firing.map(|seen| message(&seen, now.system)).collect();
             outbox.push_latest(alertmanager::repost(&firing, stamp));
         }
+    }
+
+    /// Tells what could not be told of the destinations when it happened.
+    pub(super) fn catch_up(&self) {
+        self.spool.catch_up();
     }
 
     /// Gives up what has waited for too long, and asks the disk again for what it has refused.
@@ -309,6 +294,7 @@ mod tests {
     use super::*;
     use crate::clock::local;
     use crate::config::load::parse;
+    use crate::delivery::store::{Health, Store};
     use crate::demo::http::{Response, start};
     use crate::runtime::recorder::tests::untold;
 
@@ -323,7 +309,7 @@ mod tests {
         let now = local::read();
         let engine = Engine::new(Arc::new(config.clone()), now);
         let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
-        let spool = Spool::start(None, budget(config), |_| {});
+        let spool = Spool::start(None, budget(config), |_| true);
         Reporters::start(config, spool, Sources { published, clock: Arc::default() }, env, false).unwrap()
     }
 
@@ -368,5 +354,51 @@ mod tests {
         assert_eq!(names, ["old"]);
         assert!(reporters.telemetry.as_ref().is_some_and(|(otlp, _)| Some(otlp) == old.otlp.as_ref()));
         assert_eq!(reporters.ailment(local::awake()), None, "its telemetry is at work");
+    }
+
+    #[tokio::test]
+    async fn a_thousand_alerts_at_once_reach_four_webhooks_and_are_safe() {
+        const ALERTS: usize = 1_000;
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let take = move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Response::ok("")
+        };
+        let url = format!("http://{}", start(take).await.unwrap());
+        let channels =
+            ["a", "b", "c", "d"].map(|name| format!("{{ name: {name}, webhook: {{ url: \"{url}/{name}\" }} }}"));
+        let yaml = format!("sources: [{{ name: a, ntp: 127.0.0.1 }}]\nchannels: [{}]", channels.join(", "));
+        let config = parse(&yaml, Path::new("test.yaml"), &|_| None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let now = local::read();
+        let published = Arc::new(ArcSwap::from_pointee(Engine::new(Arc::new(config.clone()), now).snapshot(now)));
+        let sources = Sources { published, clock: Arc::default() };
+        let store = (Store::new(folder.path().join("queue")), Health::default());
+        let spool = Spool::start(Some(store), budget(&config), |_| true);
+        let mut reporters = Reporters::start(&config, spool, sources, &|_| None, false).unwrap();
+
+        let one = untold().1;
+        let many: Vec<_> = (0..ALERTS)
+            .map(|number| {
+                let mut untold = one.clone();
+                untold.message.id = format!("{}/{number}", untold.message.id);
+                untold
+            })
+            .collect();
+        let mut told = reporters.tell(&many);
+        let all_taken = async {
+            while taken.load(Ordering::Relaxed) < ALERTS * channels.len() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = timeout(Duration::from_secs(60), all_taken).await.is_ok();
+        assert!(in_time, "{} of {} were taken", taken.load(Ordering::Relaxed), ALERTS * channels.len());
+        let all_safe = async {
+            while !told.iter_mut().all(Told::is_safe) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), all_safe).await.unwrap();
     }
 }

@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Hea
 
 use super::gateway::Signal;
 use crate::config::checked::{Otlp, SecretRef, Tls};
+use crate::delivery::client::Client;
 use crate::delivery::item::{Content, Item};
 use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, send};
 
@@ -20,7 +21,7 @@ const LONGEST_MESSAGE: usize = 200;
 
 /// Where one signal goes.
 pub struct OtlpEndpoint {
-    client: reqwest::Client,
+    client: Client,
     signal: Signal,
     url: String,
     headers: Vec<(String, SecretRef)>,
@@ -76,7 +77,7 @@ pub fn tls(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) 
 impl OtlpEndpoint {
     /// Where `signal` goes, at `url`.
     pub fn new(
-        client: reqwest::Client,
+        client: Client,
         signal: Signal,
         url: String,
         config: &Otlp,
@@ -102,7 +103,7 @@ impl Endpoint for OtlpEndpoint {
         }
         add_secrets(&mut headers, &self.headers)?;
         let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
-        let answer = send(&self.client, Post { url, headers, body, timeout }).await?;
+        let answer = send(&self.client, Post { url, headers, body, timeout }, item.class).await?;
         match rejection(self.signal, &answer.body) {
             Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
             None => Ok(answer),

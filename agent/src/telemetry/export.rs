@@ -19,7 +19,7 @@ use std::sync::Weak;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::gateway::{Gateway, Signal};
+use super::gateway::{Gateway, Pushed, Signal};
 use super::logs::{AlertLog, Entry};
 use super::metrics::{ImdsDuration, Published, register};
 use super::resource::resource;
@@ -64,7 +64,7 @@ impl Instruments {
         }
     }
 
-    fn gateway(&self, signal: Signal, outbox: &Outbox) -> Gateway {
+    fn gateway(&self, signal: Signal, outbox: &Outbox, pushed: &Pushed) -> Gateway {
         Gateway {
             signal,
             outbox: outbox.clone(),
@@ -72,6 +72,7 @@ impl Instruments {
             snapshot: Arc::clone(&self.published),
             started: self.started,
             start: Arc::clone(&self.start),
+            pushed: pushed.clone(),
         }
     }
 }
@@ -112,16 +113,18 @@ impl Telemetry {
         };
 
         let metrics = |outbox| {
-            let gateway = instruments.gateway(Signal::Metrics, outbox);
+            let gateway = instruments.gateway(Signal::Metrics, outbox, &Pushed::default());
             let metrics = MetricExporter::builder().with_http().with_http_client(gateway);
             prepare(metrics, config, compress("METRICS")).build()
         };
+        let pushed = Pushed::default();
         let logs = |outbox| {
-            let logs = LogExporter::builder().with_http().with_http_client(instruments.gateway(Signal::Logs, outbox));
+            let gateway = instruments.gateway(Signal::Logs, outbox, &pushed);
+            let logs = LogExporter::builder().with_http().with_http_client(gateway);
             prepare(logs, config, compress("LOGS")).build()
         };
         let metrics = outboxes.metrics.as_ref().map(metrics).transpose()?;
-        let logs = outboxes.logs.as_ref().map(|outbox| logs(outbox).map(|logs| (outbox, logs))).transpose()?;
+        let logs = outboxes.logs.as_ref().map(logs).transpose()?;
 
         let ending = CancellationToken::new();
         let mut tasks = Vec::new();
@@ -131,11 +134,11 @@ impl Telemetry {
             let export = |pulse| export_metrics(collected, metrics, interval, end, pulse);
             tasks.push(Task::spawn("metrics export", export));
         }
-        let alerts = logs.map(|(outbox, mut logs)| {
+        let alerts = logs.map(|mut logs| {
             logs.set_resource(&resource());
             let (records, inbox) = mpsc::unbounded_channel();
-            tasks.push(Task::spawn("log export", |pulse| export_logs(inbox, logs, pulse)));
-            AlertLog::new(records, outbox.clone())
+            tasks.push(Task::spawn("log export", |pulse| export_logs(inbox, logs, pushed, pulse)));
+            AlertLog::new(records)
         });
         Ok(Self { alerts, tasks, ending })
     }
@@ -208,7 +211,7 @@ async fn export_metrics(
     }
 }
 
-async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogExporter, pulse: Pulse) {
+async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogExporter, pushed: Pushed, pulse: Pulse) {
     loop {
         pulse.rest();
         let Some(entry) = entries.recv().await else { break };
@@ -221,7 +224,7 @@ async fn export_logs(mut entries: mpsc::UnboundedReceiver<Entry>, exporter: LogE
             }
             Entry::Mark(done) => {
                 // Whoever wrote the record need not wait for it.
-                let _ = done.send(());
+                let _ = done.send(pushed.take());
             }
         }
     }
@@ -269,7 +272,7 @@ mod tests {
     use super::*;
     use crate::config::load::parse;
     use crate::delivery::item::Item;
-    use crate::delivery::queue::Budget;
+    use crate::delivery::queue::{Budget, Rhythm};
     use crate::delivery::request::{Answer, Endpoint, Failure};
     use crate::delivery::spool::Spool;
     use crate::engine::Engine;
@@ -309,8 +312,9 @@ mod tests {
         clock.set(TrueTime::from_seconds(2e9).anchored(now.boot), true);
 
         let collector = Arc::new(Collector::default());
-        let spool = Spool::start(None, Budget { size: 1_000_000, age: second }, |_| {});
-        let outboxes = Outboxes { metrics: Some(spool.lane("otlp", Arc::clone(&collector) as _)), logs: None };
+        let spool = Spool::start(None, Budget { size: 1_000_000, age: second }, |_| true);
+        let outboxes =
+            Outboxes { metrics: Some(spool.lane("otlp", Rhythm::AsItComes, Arc::clone(&collector) as _)), logs: None };
         let instruments = Instruments::new(published, clock);
         for _ in 0..2 {
             instruments.imds_duration.record("ok", second);

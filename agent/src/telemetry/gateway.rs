@@ -2,7 +2,7 @@
 //! of the host, compressed, and put into a queue.
 
 use std::io::{Read, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,7 @@ use super::logs::KEY;
 use super::resource::{complete, mark_unverified};
 use crate::clock::time::{Reading, TrueTime};
 use crate::clock::true_clock::{Stamp, TrueClock};
+use crate::delivery::fate::Parcel;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::spool::Outbox;
 use crate::snapshot::Snapshot;
@@ -69,6 +70,21 @@ pub(super) struct Gateway {
     pub(super) started: Reading,
     /// The start of all cumulative series; fixed once it is known in true time, because it must not move.
     pub(super) start: Arc<OnceLock<TrueTime>>,
+    pub(super) pushed: Pushed,
+}
+
+/// What the exporter of log records has put into the queue last: whoever exports one takes it from here.
+#[derive(Clone, Default)]
+pub(super) struct Pushed(Arc<Mutex<Option<Parcel>>>);
+
+impl Pushed {
+    pub(super) fn take(&self) -> Option<Parcel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, parcel: Parcel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(parcel);
+    }
 }
 
 impl std::fmt::Debug for Gateway {
@@ -93,10 +109,11 @@ impl HttpClient for Gateway {
         };
         let (content, body) =
             if is_compressed { (Content::ProtobufGzip, compress(&body)?) } else { (Content::Protobuf, body) };
-        let kept = self.outbox.push(Item { class, key, at, content, body: body.into() });
+        let mut parcel = self.outbox.push(Item { class, key, at, content, body: body.into() });
         if class == Class::Alert {
             // A disk that hangs must not hold up the next alert.
-            let _ = tokio::time::timeout(DISK, kept.wait()).await;
+            let _ = tokio::time::timeout(DISK, parcel.wait()).await;
+            self.pushed.set(parcel);
         }
         Ok(Response::new(Bytes::new()))
     }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::Severity;
 use crate::clock::time::TrueTime;
-use crate::delivery::spool::{Kept, Outbox};
+use crate::delivery::fate::Parcel;
 use crate::snapshot::AlertMessage;
 
 /// The `event_name` of every alert.
@@ -24,55 +24,25 @@ pub(super) const KEY: &str = "alert.key";
 pub(super) enum Entry {
     /// A record.
     Record(Box<SdkLogRecord>, InstrumentationScope),
-    /// All records before this are in the queue.
-    Mark(oneshot::Sender<()>),
+    /// All records before this are in the queue, the last of them as this says.
+    Mark(oneshot::Sender<Option<Parcel>>),
 }
 
 /// Turns transitions of alerts into log records.
 pub struct AlertLog {
     logger: SdkLogger,
     entries: mpsc::UnboundedSender<Entry>,
-    outbox: Outbox,
-}
-
-/// A record on its way.
-pub struct Logged {
-    /// Answers once the record is in the queue; `None` when it has.
-    queued: Option<oneshot::Receiver<()>>,
-    kept: Kept,
-}
-
-impl Logged {
-    /// Waits as [`Kept::wait`] does.
-    pub async fn wait(&mut self) {
-        let is_queued = match &mut self.queued {
-            Some(queued) if queued.is_terminated() => false,
-            Some(queued) => queued.await.is_ok(),
-            None => true,
-        };
-        // An exporter that is gone queues nothing more.
-        if is_queued {
-            self.queued = None;
-            self.kept.wait().await;
-        }
-    }
-
-    /// Whether the record outlives the process, or does not wait any more.
-    pub fn is_safe(&mut self) -> bool {
-        self.queued.take_if(|queued| queued.try_recv().is_ok());
-        self.queued.is_none() && self.kept.is_safe()
-    }
 }
 
 impl AlertLog {
-    /// Records go through `entries` to the exporter, which puts them into `outbox`.
-    pub(super) fn new(entries: mpsc::UnboundedSender<Entry>, outbox: Outbox) -> Self {
+    /// Records go through `entries` to the exporter, which puts them into its queue.
+    pub(super) fn new(entries: mpsc::UnboundedSender<Entry>) -> Self {
         let provider = SdkLoggerProvider::builder().with_log_processor(Forward(entries.clone())).build();
-        Self { logger: provider.logger("skewguard"), entries, outbox }
+        Self { logger: provider.logger("skewguard"), entries }
     }
 
     /// Writes one record.
-    pub fn write(&self, transition: &Transition, message: &AlertMessage) -> Logged {
+    pub fn write(&self, transition: &Transition, message: &AlertMessage) -> Parcel {
         let mut record = self.logger.create_log_record();
         record.set_event_name(EVENT);
         record.set_timestamp(system_time(transition.at.time));
@@ -101,7 +71,7 @@ impl AlertLog {
         let (done, queued) = oneshot::channel();
         // The exporter lives as long as this.
         let _ = self.entries.send(Entry::Mark(done));
-        Logged { queued: Some(queued), kept: self.outbox.kept(message.key()) }
+        Parcel::coming(queued)
     }
 }
 

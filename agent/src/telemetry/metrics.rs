@@ -220,6 +220,12 @@ impl Metrics<'_> {
         self.counter("skewguard.delivery.dropped", "{item}", "Items that were given up", |s| {
             of_destinations(s, |delivery| delivery.dropped)
         });
+        self.counter(
+            "skewguard.delivery.refusals",
+            "{attempt}",
+            "Attempts at delivery that the destination refused",
+            |s| of_destinations(s, |delivery| delivery.refusals),
+        );
         self.counter("skewguard.delivery.failures", "{attempt}", "Attempts at delivery that failed", |s| {
             of_destinations(s, |delivery| delivery.failures)
         });

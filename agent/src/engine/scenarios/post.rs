@@ -20,8 +20,8 @@ use crate::notify::channel::{message as seen_message, told};
 use crate::notify::message::{item, message};
 use crate::state::Untold;
 
-/// Room for twenty exports and some alerts.
-const BUDGET: Budget = Budget { size: 130_000, age: Duration::from_secs(86_400) };
+/// Room for twenty exports of two blocks each, and for more than a hundred alerts of one.
+const BUDGET: Budget = Budget { size: 800_000, age: Duration::from_secs(86_400) };
 const EXPORT: [u8; 5_000] = [0; 5_000];
 const METRICS: &str = "otlp-metrics";
 /// All channels that a configuration can have.
