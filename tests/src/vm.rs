@@ -70,6 +70,14 @@ impl Vm {
     /// # Errors
     /// When QEMU or the guest does not start; the text has the guest's console.
     pub fn boot(net: &Net, yaml: &str) -> Result<Self> {
+        Self::boot_as(net, yaml, None)
+    }
+
+    /// The same as the instance of this id, which the firmware tells as that of EC2 does.
+    ///
+    /// # Errors
+    /// As [`Vm::boot`].
+    pub fn boot_as(net: &Net, yaml: &str, instance: Option<&str>) -> Result<Self> {
         let dir = private_dir()?;
         let initrd = dir.path().join("initrd");
         fs::write(&initrd, initramfs(yaml)?)?;
@@ -79,6 +87,9 @@ impl Vm {
         command.args(["-L".as_ref(), lab.join("usr/share/qemu").as_os_str()]);
         command.args(["-L".as_ref(), lab.join("usr/share/seabios").as_os_str()]);
         command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
+        if let Some(instance) = instance {
+            command.args(["-smbios", &format!("type=2,manufacturer=Amazon EC2,asset={instance}")]);
+        }
         command.args(["-accel", "tcg", "-cpu", "max", "-m", "256"]);
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);

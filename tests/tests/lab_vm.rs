@@ -46,6 +46,11 @@ struct Host {
 impl Host {
     /// Returns once the agent has three answers and knows the time; from then on it asks every `poll`.
     fn start(net: &Net, poll: &str) -> Self {
+        Self::start_as(net, &config(poll), None, "true")
+    }
+
+    /// The same as the instance of this id, once `preparation` was done there.
+    fn start_as(net: &Net, yaml: &str, instance: Option<&str>, preparation: &str) -> Self {
         let chrony = Chrony::start(net, TIME_SYNC).unwrap();
         let hook = HttpServer::start(net, Side::Aws, (IMDS, 8080).into()).unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -56,8 +61,9 @@ impl Host {
             Reply::ok("")
         });
         let booting = Instant::now();
-        let mut vm = Vm::boot(net, &config(poll)).unwrap();
+        let mut vm = Vm::boot_as(net, yaml, instance).unwrap();
         println!("the guest is up after {:?}", booting.elapsed());
+        vm.run(preparation).unwrap();
         vm.run("skewguard run --config /etc/skewguard.yaml >/dev/ttyS0 2>&1 &").unwrap();
         let mut host = Self { vm, told, _hook: hook, _chrony: chrony };
         host.await_status("the time", |status| {
@@ -137,4 +143,42 @@ fn a_suspended_host_wakes_up_without_a_step() {
     assert_eq!(status["clock"]["state"], "synchronized", "{status}");
     assert_eq!(status["clock"]["steps"], json!({ "forward": 0, "backward": 0 }), "{status}");
     assert_eq!(*host.told.lock().unwrap(), [], "{}", host.vm.console());
+}
+
+#[test]
+fn an_instance_that_was_made_of_the_image_of_another_tells_and_sends_nothing_of_it() {
+    const STATE: &str = "/tmp/state";
+    let with_state = |yaml: String| format!("{yaml}state_dir: {STATE}\n");
+    let unheard = with_state(config("1s")).replace(":8080/hook", ":9/hook");
+    let net = Net::new().unwrap();
+    let origin = Some("i-0aaaaaaaaaaaaaaa1");
+    let image = {
+        let mut host = Host::start_as(&net, &unheard, origin, &format!("mkdir -m 700 {STATE}"));
+        host.step(400);
+        host.await_status("an alert that waits", |status| status["delivery"][0]["queued"].as_u64() >= Some(1));
+        host.vm.run("kill $! && wait $!").unwrap();
+        host.vm.run(&format!("tar -C {STATE} -c . | gzip | base64 | tr -d '\\n'; echo")).unwrap()
+    };
+    let unpacked = format!("mkdir -m 700 {STATE} && echo {} | base64 -d | gzip -d | tar -C {STATE} -x", image.trim());
+
+    let yaml = with_state(config("1s"));
+    {
+        let mut clone = Host::start_as(&net, &yaml, Some("i-0bbbbbbbbbbbbbbb2"), &unpacked);
+        let console = clone.vm.console();
+        let told: Vec<_> = console.lines().filter(|line| line.contains("another host")).collect();
+        assert_eq!(told.len(), 1, "{console}");
+        assert!(told[0].contains("i-0aaaaaaaaaaaaaaa1") && told[0].contains("i-0bbbbbbbbbbbbbbb2"), "{}", told[0]);
+        clone.vm.run(&format!("test -f {STATE}/another-host/state.json && test -d {STATE}/another-host/queue")).unwrap();
+        let before = clone.step(400);
+        clone.await_alert(before, "clock-skew", "firing");
+        let told = clone.told.lock().unwrap();
+        assert!(told.iter().all(|one| one.0 >= before), "{told:?}");
+    }
+    // The origin itself was booted again: it tells what waited, and that it is over.
+    let begun = Instant::now();
+    let host = Host::start_as(&net, &yaml, origin, &unpacked);
+    let (_, fired) = host.await_alert(begun, "clock-skew", "firing");
+    let (_, resolved) = host.await_alert(begun, "clock-skew", "resolved");
+    assert_eq!(resolved["id"], fired["id"]);
+    assert!(!host.vm.console().contains("another host"), "{}", host.vm.console());
 }
