@@ -168,7 +168,10 @@ fn an_instance_that_was_made_of_the_image_of_another_tells_and_sends_nothing_of_
         let told: Vec<_> = console.lines().filter(|line| line.contains("another host")).collect();
         assert_eq!(told.len(), 1, "{console}");
         assert!(told[0].contains("i-0aaaaaaaaaaaaaaa1") && told[0].contains("i-0bbbbbbbbbbbbbbb2"), "{}", told[0]);
-        clone.vm.run(&format!("test -f {STATE}/another-host/state.json && test -d {STATE}/another-host/queue")).unwrap();
+        clone
+            .vm
+            .run(&format!("test -f {STATE}/another-host/state.json && test -d {STATE}/another-host/queue"))
+            .unwrap();
         let before = clone.step(400);
         clone.await_alert(before, "clock-skew", "firing");
         let told = clone.told.lock().unwrap();

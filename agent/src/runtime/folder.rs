@@ -216,7 +216,10 @@ mod tests {
         let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
         fs::create_dir(&unfinished).unwrap();
         fs::rename(folder.join(QUEUE), unfinished.join(QUEUE)).unwrap();
+        // A line that is first written on a thread whose log nobody takes may never be written on any other.
+        let (log, _guard) = log();
         open(folder, &host("i-2")).unwrap();
+        assert_eq!(count(&log, "another host"), 1);
         assert_eq!(names(folder), [ASIDE, mark::FILE]);
         assert_eq!(names(&folder.join(ASIDE)), [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
         assert_eq!(items(&folder.join(ASIDE).join(QUEUE)), 2);
