@@ -10,7 +10,8 @@
 //! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
-//! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set.
+//! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set, on
+//!   a [`kernel`] of any release.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -26,6 +27,7 @@ pub mod chrony;
 pub mod dialogue;
 pub mod hostile;
 pub mod http;
+pub mod kernel;
 pub mod manager;
 pub mod memory;
 pub mod metadata;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::kernel::Kernel;
 use crate::net::{Net, Side};
 use crate::process::{Server, lab_dir, output, private_dir, tool};
 use crate::wait::wait_for;
@@ -24,17 +25,11 @@ use crate::wait::wait_for;
 const BOOT_DEADLINE: Duration = Duration::from_secs(90);
 /// How long a command in the guest may take.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(20);
-/// What the network card needs, in the order of loading. A kernel may have some of these built in.
-const MODULES: [&str; 8] = [
-    "virtio",
-    "virtio_ring",
-    "virtio_pci_legacy_dev",
-    "virtio_pci_modern_dev",
-    "virtio_pci",
-    "failover",
-    "net_failover",
-    "virtio_net",
-];
+/// The guest has 256 MiB of memory, and holds its files twice while it unpacks them. The kernel says nothing of those for
+/// which there is no room.
+const MOST_FILES: usize = 64 << 20;
+/// What the guest needs of its kernel: the bus and the network card.
+const MODULES: [&str; 2] = ["virtio_pci", "virtio_net"];
 /// The first process. A line on the second serial port is a command; what it prints goes back the same way.
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -42,7 +37,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-for module in $(cat /modules/order); do insmod /modules/$module; done
+for module in $(cat /modules/order); do insmod /modules/$module.ko; done
 ip link set lo up
 ip link set eth0 up
 ip address add 10.0.2.15/24 dev eth0
@@ -80,9 +75,17 @@ impl Vm {
     pub fn boot_as(net: &Net, yaml: &str, instance: Option<&str>) -> Result<Self> {
         let dir = private_dir()?;
         let initrd = dir.path().join("initrd");
-        fs::write(&initrd, initramfs(yaml)?)?;
-        let socket = dir.path().join("shell.sock");
         let lab = lab_dir()?.join("root");
+        let kernel = Kernel::unpacked(&lab)?;
+        let files = initramfs(&kernel, yaml)?;
+        ensure!(
+            files.len() <= MOST_FILES,
+            "the files of the guest have {} MiB, for which its memory has no room: give it a program without what a \
+             debugger needs, such as that of tests/run",
+            files.len() >> 20
+        );
+        fs::write(&initrd, files)?;
+        let socket = dir.path().join("shell.sock");
         let mut command = net.command(Side::Agent, "qemu-system-x86_64")?;
         command.args(["-L".as_ref(), lab.join("usr/share/qemu").as_os_str()]);
         command.args(["-L".as_ref(), lab.join("usr/share/seabios").as_os_str()]);
@@ -95,7 +98,7 @@ impl Vm {
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", socket.display())]);
         command.args(["-serial", "chardev:shell", "-append", "console=ttyS0 loglevel=4 panic=-1"]);
-        command.args(["-kernel".as_ref(), kernel()?.as_os_str(), "-initrd".as_ref(), initrd.as_os_str()]);
+        command.args(["-kernel".as_ref(), kernel.image.as_os_str(), "-initrd".as_ref(), initrd.as_os_str()]);
         let mut qemu = Server::start(&mut command, &dir.path().join("console"))?;
         let shell = wait_for("QEMU's socket", BOOT_DEADLINE, || {
             qemu.still_runs().map_or_else(|error| Some(Err(error)), |()| UnixStream::connect(&socket).ok().map(Ok))
@@ -142,17 +145,8 @@ impl Vm {
     }
 }
 
-fn kernel() -> Result<PathBuf> {
-    let boot = lab_dir()?.join("root/boot");
-    let kernels = fs::read_dir(&boot).with_context(|| format!("failed to read {}", boot.display()))?;
-    let mut paths = kernels.filter_map(|entry| Some(entry.ok()?.path()));
-    paths
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
-        .with_context(|| format!("{} holds no kernel: tests/run fetches it", boot.display()))
-}
-
 /// The guest's whole file system.
-fn initramfs(yaml: &str) -> Result<Vec<u8>> {
+fn initramfs(kernel: &Kernel, yaml: &str) -> Result<Vec<u8>> {
     let program =
         PathBuf::from(env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?);
     let mut archive = Archive::default();
@@ -167,8 +161,8 @@ fn initramfs(yaml: &str) -> Result<Vec<u8>> {
         archive.copy(library.trim_start_matches('/'), Path::new(&library))?;
     }
     let mut order = String::new();
-    for (name, path) in modules()? {
-        archive.copy(&format!("modules/{name}"), &path)?;
+    for (name, content) in kernel.in_order(&MODULES)? {
+        archive.file(&format!("modules/{name}.ko"), 0o644, &content);
         writeln!(order, "{name}")?;
     }
     archive.file("modules/order", 0o644, order.as_bytes());
@@ -180,19 +174,6 @@ fn shared_libraries(program: &Path) -> Result<Vec<String>> {
     let told = output(Command::new("ldd").arg(program))?;
     let paths = told.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     Ok(paths.map(ToOwned::to_owned).collect())
-}
-
-/// The kernel's [`MODULES`] in the order of loading, with their file names.
-fn modules() -> Result<Vec<(String, PathBuf)>> {
-    let root = lab_dir()?.join("root");
-    let found = output(Command::new("find").arg(root).args(["-name", "*.ko*"]))?;
-    let named = |wanted: &str| {
-        found.lines().map(PathBuf::from).find_map(|path| {
-            let file = path.file_name()?.to_str()?.to_owned();
-            (file.split('.').next() == Some(wanted)).then_some((file, path))
-        })
-    };
-    Ok(MODULES.iter().filter_map(|name| named(name)).collect())
 }
 
 /// A cpio archive in the "newc" format, which the kernel unpacks as its first file system
