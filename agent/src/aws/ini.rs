@@ -6,7 +6,7 @@
 //! SDKs for Rust and Java refuse such a file, and the one for Go skips the line. Values are kept of keys that are known to hold no secret; of keys that hold one only that they are there; all
 //! other keys are forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Keys whose values are kept, beside those that say when something expires.
 const KEPT: [&str; 22] = [
@@ -150,14 +150,16 @@ impl Profiles {
     }
 }
 
-/// What was read so far.
+/// What was read so far. Whoever wrote the file may mean to keep its reader busy: each line costs no more than its length.
 #[derive(Default)]
 struct Parser<'a> {
     read: Profiles,
     /// It replaces `[default]` wherever they stand.
     prefixed_default: Option<Profile>,
-    headers: Vec<&'a str>,
-    section: Section,
+    headers: HashSet<&'a str>,
+    section: Section<'a>,
+    /// What the section has so far. It is put into its place when the section ends, and not looked up for each key.
+    profile: Profile,
     /// By how much the key above is indented; `None` where there is none in this section.
     key_indent: Option<usize>,
 }
@@ -166,15 +168,20 @@ impl<'a> Parser<'a> {
     /// Takes the line of a header; whether it is one.
     fn begin(&mut self, kind: FileKind, line: &'a str) -> bool {
         self.key_indent = None;
+        self.end();
         let Some(header) = header(line) else {
-            self.section = Section::None;
             return false;
         };
-        self.read.repeated += usize::from(self.headers.contains(&header));
-        self.headers.push(header);
+        self.read.repeated += usize::from(!self.headers.insert(header));
         self.section = Section::named(kind, header);
-        // A profile is there even if nothing follows.
-        self.profile();
+        // It goes on with what an earlier section of the same name has.
+        self.profile = match self.section {
+            Section::Profile(name) => self.read.profiles.remove(name),
+            Section::SsoSession(name) => self.read.sso_sessions.remove(name),
+            Section::PrefixedDefault => self.prefixed_default.take(),
+            Section::Other | Section::None => None,
+        }
+        .unwrap_or_default();
         true
     }
 
@@ -184,24 +191,27 @@ impl<'a> Parser<'a> {
         self.key_indent = read.is_some().then_some(indent);
         let Some((key, value)) = read else { return false };
         if let Some(value) = kept(&key, value)
-            && let Some(profile) = self.profile()
+            && !matches!(self.section, Section::Other)
         {
-            let is_repeated = profile.0.insert(key, value).is_some();
+            let is_repeated = self.profile.0.insert(key, value).is_some();
             self.read.repeated += usize::from(is_repeated);
         }
         true
     }
 
-    fn profile(&mut self) -> Option<&mut Profile> {
-        match &self.section {
-            Section::Profile(name) => Some(self.read.profiles.entry(name.clone()).or_default()),
-            Section::SsoSession(name) => Some(self.read.sso_sessions.entry(name.clone()).or_default()),
-            Section::PrefixedDefault => Some(self.prefixed_default.get_or_insert_default()),
-            Section::Other | Section::None => None,
+    /// Puts what the section has into its place. A profile is there even if nothing stands in it.
+    fn end(&mut self) {
+        let profile = std::mem::take(&mut self.profile);
+        match std::mem::take(&mut self.section) {
+            Section::Profile(name) => drop(self.read.profiles.insert(name.to_owned(), profile)),
+            Section::SsoSession(name) => drop(self.read.sso_sessions.insert(name.to_owned(), profile)),
+            Section::PrefixedDefault => self.prefixed_default = Some(profile),
+            Section::Other | Section::None => {}
         }
     }
 
     fn finish(mut self) -> Profiles {
+        self.end();
         if let Some(profile) = self.prefixed_default {
             self.read.profiles.insert(DEFAULT.to_owned(), profile);
         }
@@ -210,12 +220,12 @@ impl<'a> Parser<'a> {
 }
 
 /// What the lines after a header belong to.
-#[derive(Default)]
-enum Section {
-    Profile(String),
+#[derive(Clone, Copy, Default)]
+enum Section<'a> {
+    Profile(&'a str),
     /// `[profile default]`.
     PrefixedDefault,
-    SsoSession(String),
+    SsoSession(&'a str),
     /// One that is well-formed and means nothing here.
     Other,
     /// None yet, or one whose header cannot be read.
@@ -223,17 +233,17 @@ enum Section {
     None,
 }
 
-impl Section {
-    fn named(kind: FileKind, header: &str) -> Self {
+impl<'a> Section<'a> {
+    fn named(kind: FileKind, header: &'a str) -> Self {
         let (prefix, name) = match header.split_once(BLANKS) {
             Some((prefix, name)) => (Some(prefix), unquoted(name.trim_matches(BLANKS))),
             None => (None, header),
         };
         match (kind, prefix) {
             (FileKind::Config, Some("profile")) if name == DEFAULT => Self::PrefixedDefault,
-            (FileKind::Config, Some("profile")) | (FileKind::Credentials, None) => Self::Profile(name.to_owned()),
-            (FileKind::Config, None) if name == DEFAULT => Self::Profile(name.to_owned()),
-            (FileKind::Config, Some("sso-session")) => Self::SsoSession(name.to_owned()),
+            (FileKind::Config, Some("profile")) | (FileKind::Credentials, None) => Self::Profile(name),
+            (FileKind::Config, None) if name == DEFAULT => Self::Profile(name),
+            (FileKind::Config, Some("sso-session")) => Self::SsoSession(name),
             (FileKind::Config | FileKind::Credentials, _) => Self::Other,
         }
     }
@@ -375,6 +385,47 @@ mod tests {
         assert_eq!(read.get("default").unwrap().value("region"), Some("h"));
         assert_eq!(read.malformed(), 8);
         assert_eq!(config("\u{feff}[default]\r\nregion = a\r\n").malformed(), 0);
+    }
+
+    /// CPU time, of this thread alone: others that run meanwhile do not count.
+    fn cpu_of<T>(work: impl Fn() -> T) -> f64 {
+        let now = || {
+            let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+            spent.tv_sec() as f64 + spent.tv_nsec() as f64 * 1e-9
+        };
+        let once = |_| {
+            let before = now();
+            drop(work());
+            now() - before
+        };
+        (0..3).map(once).fold(f64::INFINITY, f64::min)
+    }
+
+    #[test]
+    fn a_file_of_eight_times_the_length_takes_eight_times_as_long_however_it_is_written() {
+        // As long as a file that is read may be, of shapes that mean to keep the reader busy.
+        const LENGTH: usize = 1 << 20;
+        let repeated = |unit: &str, length: usize| unit.repeat(length / unit.len());
+        let distinct = |length: usize| (0..length / 11).map(|n| format!("[{n:08}]\n")).collect::<String>();
+        let shapes: [(&str, &dyn Fn(usize) -> String); 8] = [
+            ("sections that differ", &distinct),
+            ("sections that are the same", &|length| repeated("[aaa]\n", length)),
+            ("keys below a long name", &|length| {
+                format!("[{}]\n{}", "n".repeat(length / 2), repeated("region=a\n", length / 2))
+            }),
+            ("long names", &|length| (0..100).map(|n| format!("[{}{n}]\n", "n".repeat(length / 100))).collect()),
+            ("signs of comments", &|length| format!("[a]\nregion={}", repeated("#;", length))),
+            ("comments", &|length| format!("[a]\n{}", repeated("a=b #\n", length))),
+            ("brackets", &|length| repeated("[", length)),
+            ("indented lines", &|length| format!("[a]\nb=\n{}", repeated(" \n  c\n", length))),
+        ];
+        for (shape, write) in shapes {
+            let (short, long) = (write(LENGTH / 8), write(LENGTH));
+            let (few, many) = (cpu_of(|| config(&short)), cpu_of(|| config(&long)));
+            println!("{shape}: {:.1} ms for 128 KiB, {:.1} ms for 1 MiB", few * 1e3, many * 1e3);
+            // Whatever grows with the square of the length takes 64 times as long.
+            assert!(many < few.max(1e-3) * 28.0, "{shape}: {few} s for 128 KiB, {many} s for 1 MiB");
+        }
     }
 
     #[test]
