@@ -3,7 +3,7 @@
 
 use super::chain::{Failure, How, Step};
 use super::ini::Profile;
-use super::link::{self, Found, ID, Link, SECRET, Selected};
+use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
 use super::processes::process::printable;
 use super::view::{Fault, File, View};
 
@@ -23,8 +23,8 @@ pub(super) fn links(view: &View) -> Vec<Link> {
         // A secret without its key is not noticed.
         links.push(if view.has("AWS_ACCESS_KEY_ID") { Link::strict(found) } else { Link::lenient(found) });
     }
-    let mut visited = vec![selected.name];
-    links.push(Link::strict(assume_role(view, selected.name, &mut visited)));
+    let mut trail = Trail::at(selected.name);
+    links.push(Link::strict(assume_role(view, selected.name, &mut trail)));
     links.extend(profile(view, selected.name, !names_itself).into_iter().map(Link::strict));
     links.push(Link::strict(link::container(view)));
     links.push(Link::strict(Ok(link::instance_role(view, link::is_metadata_disabled(view)))));
@@ -70,7 +70,7 @@ fn is_role(profile: &Profile) -> bool {
     profile.has("role_arn") && !profile.has("web_identity_token_file")
 }
 
-fn assume_role<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Found {
+fn assume_role<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Found {
     let Some(profile) = view.profiles.get(name).filter(|profile| is_role(profile)) else { return Ok(None) };
     let place = link::place(view, name, "role_arn");
     match (profile.value("source_profile"), profile.value("credential_source")) {
@@ -81,7 +81,7 @@ fn assume_role<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) ->
             Ok(Some(link::assumed(name, How::CredentialSource, base, place)))
         }
         (Some(source), None) => {
-            let base = source_profile(view, name, source, visited)?;
+            let base = source_profile(view, name, source, trail)?;
             Ok(Some(link::assumed(name, How::AssumeRole, base, place)))
         }
     }
@@ -99,25 +99,20 @@ fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> 
 }
 
 /// Where the credentials of another profile begin. Keys that stand in it win over a role that it names.
-fn source_profile<'a>(
-    view: &'a View,
-    parent: &str,
-    name: &'a str,
-    visited: &mut Vec<&'a str>,
-) -> Result<Step, Failure> {
+fn source_profile<'a>(view: &'a View, parent: &str, name: &'a str, trail: &mut Trail<'a>) -> Result<Step, Failure> {
     let Some(profile) = view.profiles.get(name) else {
         return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
     };
     let has_keys = profile.has(ID) || profile.has(SECRET);
     // A profile may name itself if it has keys.
-    if visited.contains(&name) && (name != parent || !has_keys) {
+    if trail.has(name) && (name != parent || !has_keys) {
         return Err(link::invalid(parent, "is part of a circle of source_profile"));
     }
-    visited.push(name);
+    trail.enter(name)?;
     let found = if has_keys || !is_role(profile) {
         self::profile(view, name, false).into_iter().find_map(Result::transpose).transpose()?
     } else {
-        assume_role(view, name, visited)?
+        assume_role(view, name, trail)?
     };
     let given = found.ok_or_else(|| link::invalid(name, "has no credentials, and is a source_profile"))?;
     Ok(link::root(given))

@@ -471,6 +471,25 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_of_roles_is_followed_as_far_as_any_real_one_goes_and_not_until_the_stack_is_full() {
+        let chained = |roles: usize| {
+            let role = |number| format!("[profile p{number}]\nrole_arn=arn\nsource_profile=p{}\n", number + 1);
+            let config: String = (0..roles).map(role).collect();
+            view(&[("AWS_PROFILE", "p0")], &[], &format!("{config}[profile p{roles}]\n{STATIC}"), "")
+        };
+        let (short, endless) = (chained(16), chained(23_000));
+        // Version 1 of Java takes keys alone from a source.
+        for chain in Chain::ALL.into_iter().filter(|chain| *chain != Chain::JavaV1) {
+            let followed = pick(chain, &short);
+            assert_eq!(followed.given().and_then(|given| given.base.clone()), profile("p16", How::Static), "{chain}");
+            let given_up = pick(chain, &endless);
+            let told = given_up.passed_over.iter().map(ToString::to_string).chain([given_up.outcome.to_string()]);
+            let reason = "is followed through 64 others by source_profile, and no further";
+            assert!(told.into_iter().any(|text| text.ends_with(reason)), "{chain}: {given_up:?}");
+        }
+    }
+
+    #[test]
     fn a_profile_may_be_its_own_source_if_it_has_keys() {
         let config = format!("[profile a]\nrole_arn=arn\nsource_profile=a\n{STATIC}");
         let view = view(&[("AWS_PROFILE", "a")], &[], &config, "");

@@ -3,7 +3,7 @@
 
 use super::chain::{Failure, Given, How, Step};
 use super::ini::Profile;
-use super::link::{self, Found, Link, Selected};
+use super::link::{self, Found, Link, Selected, Trail};
 use super::view::View;
 
 const IDS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];
@@ -18,7 +18,7 @@ pub(super) fn links(view: &View) -> Vec<Link> {
     let profile = match view.profiles.get(selected.name) {
         None if selected.by.is_some() => return vec![Link::Fails(selected.missing())],
         None => Ok(None),
-        Some(_) => loaded(view, selected.name, &mut Vec::new()),
+        Some(_) => loaded(view, selected.name, &mut Trail::default()),
     };
     let profile = match profile {
         Ok(profile) => profile,
@@ -61,12 +61,12 @@ fn instance_role(view: &View) -> Option<Given> {
     link::instance_role(view, link::is_metadata_disabled(view))
 }
 
-fn loaded<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Result<Option<Loaded>, Failure> {
+fn loaded<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Result<Option<Loaded>, Failure> {
     let Some(profile) = view.profiles.get(name) else {
-        let parent = visited.last().copied().unwrap_or_default();
+        let parent = trail.last();
         return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
     };
-    let is_again = visited.contains(&name);
+    let is_again = trail.has(name);
     let keys = link::static_keys(profile, name, link::place(view, name, link::ID)).ok().flatten();
     // The role of a profile that names itself was taken at its first turn.
     let has_role = profile.has("role_arn") && !is_again;
@@ -74,7 +74,7 @@ fn loaded<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Resu
     if let (false, false, Some(key)) = (is_again, profile.has("role_arn"), needs_role) {
         return Err(link::invalid(name, format!("has a {key}, but no role_arn")));
     }
-    if !visited.is_empty()
+    if !trail.is_empty()
         && let Some(keys) = keys
     {
         return Ok(Some(Loaded::Given(keys)));
@@ -86,10 +86,10 @@ fn loaded<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Resu
              web_identity_token_file",
         ));
     }
-    visited.push(name);
+    trail.enter(name)?;
     let source = profile.value("source_profile").filter(|_| !is_again);
     let (how, base) = match source {
-        Some(source) => match loaded(view, source, visited)? {
+        Some(source) => match loaded(view, source, trail)? {
             Some(Loaded::Given(base)) => (How::AssumeRole, Some(base)),
             // Such a role counts as no credentials.
             Some(Loaded::RoleFromOutside) | None => {

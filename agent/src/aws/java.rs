@@ -3,7 +3,7 @@
 
 use super::chain::{Failure, Given, How, Step};
 use super::ini::Profiles;
-use super::link::{self, Found, Link, Selected};
+use super::link::{self, Found, Link, Selected, Trail};
 use super::view::{File, View};
 
 const SSO: [&str; 5] = ["sso_role_name", "sso_account_id", "sso_region", "sso_start_url", "sso_session"];
@@ -102,7 +102,7 @@ fn profile_v2(view: &View) -> Found {
     }
     let selected = selected(view, true);
     match view.profiles.get(selected.name) {
-        Some(_) => resolved(view, &view.profiles, selected.name, &mut Vec::new()),
+        Some(_) => resolved(view, &view.profiles, selected.name, &mut Trail::default()),
         None => missing(&selected),
     }
 }
@@ -120,9 +120,9 @@ fn refused(file: &File) -> Option<Failure> {
     (lines > 0).then(|| Failure::File { path, reason: format!("lines that cannot be read: {lines}") })
 }
 
-fn resolved<'a>(view: &'a View, profiles: &'a Profiles, name: &'a str, visited: &mut Vec<&'a str>) -> Found {
+fn resolved<'a>(view: &'a View, profiles: &'a Profiles, name: &'a str, trail: &mut Trail<'a>) -> Found {
     let Some(profile) = profiles.get(name) else {
-        let parent = visited.last().copied().unwrap_or_default();
+        let parent = trail.last();
         return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
     };
     let by_key = |key, how| Ok(Some(link::other(name, how, link::place(view, name, key))));
@@ -139,12 +139,12 @@ fn resolved<'a>(view: &'a View, profiles: &'a Profiles, name: &'a str, visited: 
         let place = link::place(view, name, "role_arn");
         match (profile.value("source_profile"), profile.value("credential_source")) {
             (Some(_), Some(_)) => return Err(link::invalid(name, "has both source_profile and credential_source")),
-            (Some(_), None) if visited.contains(&name) => {
+            (Some(_), None) if trail.has(name) => {
                 return Err(link::invalid(name, "is part of a circle of source_profile"));
             }
             (Some(source), None) => {
-                visited.push(name);
-                let base = resolved(view, profiles, source, visited)?
+                trail.enter(name)?;
+                let base = resolved(view, profiles, source, trail)?
                     .ok_or_else(|| link::invalid(source, "has no credentials, and is a source_profile"))?;
                 return Ok(Some(link::assumed(name, How::AssumeRole, link::root(base), place)));
             }

@@ -2,7 +2,7 @@
 //! the environment, and it passes over most of what is wrong.
 
 use super::chain::{Failure, Given, How, Step};
-use super::link::{self, Found, ID, Link, SECRET, Selected};
+use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
 use super::view::View;
 
 const IDS: [&str; 1] = ["AWS_ACCESS_KEY_ID"];
@@ -19,7 +19,7 @@ pub(super) fn links(view: &View) -> Vec<Link> {
     links.push(Link::lenient(match view.profiles.get(selected.name) {
         None if selected.by.is_none() => Ok(None),
         None => Err(selected.missing()),
-        Some(_) => profile(view, selected.name, &mut Vec::new()),
+        Some(_) => profile(view, selected.name, &mut Trail::default()),
     }));
     links.push(Link::lenient(link::web_identity(view)));
     links.push(Link::strict(link::container(view)));
@@ -37,26 +37,26 @@ fn instance_role(view: &View) -> Option<Given> {
     link::instance_role(view, is_disabled)
 }
 
-fn profile<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Found {
+fn profile<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Found {
     let Some(profile) = view.profiles.get(name) else {
-        let parent = visited.last().copied().unwrap_or_default();
+        let parent = trail.last();
         return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
     };
     let by_key = |key, how| Ok(Some(link::other(name, how, link::place(view, name, key))));
     let keys = || link::static_keys(profile, name, link::place(view, name, ID));
     let has_keys = profile.has(ID) && profile.has(SECRET);
-    let is_source = !visited.is_empty();
+    let is_source = !trail.is_empty();
     if is_source && has_keys {
         return keys();
     }
     let ways = (profile.value("source_profile"), profile.value("credential_source"));
     match ways {
         (Some(source), None) if profile.has("role_arn") => {
-            if visited.contains(&source) {
+            if trail.has(source) {
                 return Err(link::invalid(name, "is part of a circle of source_profile"));
             }
-            visited.push(source);
-            let base = self::profile(view, source, visited)?
+            trail.enter(source)?;
+            let base = self::profile(view, source, trail)?
                 .ok_or_else(|| link::invalid(source, "has no credentials, and is a source_profile"))?;
             return Ok(Some(assumed(view, name, How::AssumeRole, link::root(base))));
         }

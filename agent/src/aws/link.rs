@@ -18,6 +18,9 @@ const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 /// Those beside loopback to which an SDK sends the token of a container by plain HTTP.
 const CONTAINER_HOSTS: [&str; 4] = ["localhost", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 const DEFAULT: &str = "default";
+/// Through how many profiles a chain of `source_profile` is followed. Roles are chained by twos and threes; whoever writes
+/// thousands means to exhaust the stack of whoever reads them.
+const DEEPEST: usize = 64;
 
 /// What is in a place: credentials, a reason why it gives none, or nothing at all.
 pub(super) type Found = Result<Option<Given>, Failure>;
@@ -69,6 +72,48 @@ impl<'a> Selected<'a> {
     /// Why there is no such profile.
     pub(super) fn missing(&self) -> Failure {
         Failure::ProfileMissing { name: printable(self.name), by: self.by.unwrap_or("the SDK").to_owned() }
+    }
+}
+
+/// The profiles through which a search has come, by `source_profile`.
+#[derive(Default)]
+pub(super) struct Trail<'a>(Vec<&'a str>);
+
+impl<'a> Trail<'a> {
+    /// One that begins at a profile.
+    pub(super) fn at(name: &'a str) -> Self {
+        Self(vec![name])
+    }
+
+    /// Goes on to a profile.
+    ///
+    /// # Errors
+    /// When it has come through more than any real chain has.
+    pub(super) fn enter(&mut self, name: &'a str) -> Result<(), Failure> {
+        if self.0.len() >= DEEPEST {
+            let start = self.0.first().copied().unwrap_or(name);
+            return Err(invalid(
+                start,
+                format!("is followed through {DEEPEST} others by source_profile, and no further"),
+            ));
+        }
+        self.0.push(name);
+        Ok(())
+    }
+
+    /// Whether it has come through a profile.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+
+    /// Whether it has come through none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The profile that named the next one.
+    pub(super) fn last(&self) -> &'a str {
+        self.0.last().copied().unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::chain::{Failure, How, Step};
 use super::ini::Profile;
-use super::link::{self, Found, Link, Selected};
+use super::link::{self, Found, Link, Selected, Trail};
 use super::view::{File, View};
 
 const IDS: [&str; 1] = ["AWS_ACCESS_KEY_ID"];
@@ -33,7 +33,7 @@ fn profile(view: &View) -> Found {
     match view.profiles.get(selected.name) {
         None if view.profiles.iter().next().is_none() || selected.name == "default" => Ok(None),
         None => Err(selected.missing()),
-        Some(_) => resolved(view, selected.name, &mut Vec::new()),
+        Some(_) => resolved(view, selected.name, &mut Trail::default()),
     }
 }
 
@@ -45,16 +45,16 @@ fn refused(file: &File) -> Option<Failure> {
 }
 
 /// What a profile gives, or the one that it names as its source.
-fn resolved<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Found {
+fn resolved<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Found {
     let Some(profile) = view.profiles.get(name) else {
-        let parent = visited.last().copied().unwrap_or_default();
+        let parent = trail.last();
         return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
     };
-    if visited.contains(&name) {
+    if trail.has(name) {
         return Err(link::invalid(name, "is part of a circle of source_profile"));
     }
-    let is_source = !visited.is_empty();
-    visited.push(name);
+    let is_source = !trail.is_empty();
+    trail.enter(name)?;
     if is_source && let Ok(Some(keys)) = static_keys(view, profile, name) {
         return Ok(Some(keys));
     }
@@ -69,7 +69,7 @@ fn resolved<'a>(view: &'a View, name: &'a str, visited: &mut Vec<&'a str>) -> Fo
         (None, None) => {
             return Err(link::invalid(name, "has a role_arn, but neither source_profile nor credential_source"));
         }
-        (Some(source), None) if source != name => (How::AssumeRole, resolved(view, source, visited)?),
+        (Some(source), None) if source != name => (How::AssumeRole, resolved(view, source, trail)?),
         (Some(_), None) => (How::AssumeRole, own(view, profile, name)?),
         (None, Some(_)) => (How::CredentialSource, own(view, profile, name)?),
     };
