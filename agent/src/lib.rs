@@ -17,6 +17,7 @@
 pub mod alert;
 pub mod assess;
 pub mod aws;
+pub mod built;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -9,6 +9,7 @@ use tokio::net::UdpSocket;
 use super::query::query;
 use super::refusal::Refusal;
 use super::timestamp::encode;
+use crate::built::BUILT;
 use crate::clock::local;
 use crate::clock::sample::{Failure, Sample, Timestamps};
 use crate::clock::time::{Span, TrueTime};
@@ -177,6 +178,19 @@ async fn a_server_without_time_is_refused() {
     for stratum in [16, 17, 255] {
         assert_eq!(outcome(move |reply| reply.byte(1, stratum)).await, "bad-stratum", "{stratum}");
     }
+}
+
+#[tokio::test]
+async fn a_time_before_this_program_was_built_is_of_a_server_without_time_and_not_of_the_next_era() {
+    // 1970, 1999, 2016, and a day before the build; in none of them the server says that anything is wrong.
+    let day_before = encode(BUILT) - (86_400 << 32);
+    for told in [2_208_988_800 << 32, 3_140_000_000 << 32, 3_673_728_000 << 32, day_before] {
+        let refused = ask(move |request| Reply::to(request).set(16, told).set(32, told).set(40, told).sent()).await;
+        let refusal = refused.unwrap_err();
+        assert_eq!((refusal.outcome(), refusal.failure()), ("unsynchronized", Failure::Unsynchronized), "{told:x}");
+    }
+    let day_after = encode(BUILT) + (86_400 << 32);
+    assert_eq!(outcome(move |reply| reply.set(16, day_after).set(32, day_after).set(40, day_after)).await, "ok");
 }
 
 #[tokio::test]

@@ -36,9 +36,15 @@ impl Pace {
         self.floor
     }
 
-    /// Takes note of how a poll ended; `None` where the source must not be asked again.
+    /// How long to wait where nobody is left to ask, and the name may lead elsewhere some day.
+    pub const fn slowest(&self) -> Duration {
+        SLOWEST
+    }
+
+    /// Takes note of how a poll ended; `None` where who was asked must not be asked again.
     ///
-    /// RATE doubles the interval for good; DENY and RSTR stop the source until the configuration is loaded again.
+    /// RATE doubles the interval for good; DENY and RSTR stop a source that is an address until the configuration is
+    /// loaded again.
     pub fn polled<T>(&mut self, result: &Result<T, Refusal>) -> Option<Duration> {
         self.polls = self.polls.saturating_add(1);
         match result {

@@ -1,5 +1,6 @@
 //! The task that asks one source, for as long as the agent runs.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::pace::Pace;
 use super::query::query;
 use super::refusal::Refusal;
-use crate::clock::sample::Sample;
+use crate::clock::sample::{Failure, Sample};
 use crate::config::checked::{Server, Source};
 use crate::vitals::Pulse;
 
@@ -23,6 +24,9 @@ const RESOLVE_AGAIN: Duration = Duration::from_secs(86_400);
 /// One poll asks no more addresses than this, all of which may keep it waiting.
 const MOST_ADDRESSES: u32 = 32;
 
+/// So many addresses of one name are remembered that have denied their service; the oldest is forgotten first.
+const MOST_DENIED: usize = 256;
+
 /// How one poll ended.
 #[derive(Clone, Debug)]
 pub struct Polled {
@@ -35,7 +39,7 @@ pub struct Polled {
 }
 
 /// Asks `source` at its pace, and at once whenever `burst` says so, until the mailbox closes or the server denies
-/// its service.
+/// its service. Of a name only the address that has denied it is given up: another may be behind it tomorrow.
 pub async fn run<E: From<Polled>>(
     index: usize,
     source: Source,
@@ -46,13 +50,14 @@ pub async fn run<E: From<Polled>>(
     let mut pace = Pace::new(source.poll, !source.server.is_near());
     let mut addresses = Addresses::new(source.server);
     loop {
-        pulse.expect(RESOLVER_PATIENCE + PATIENCE * MOST_ADDRESSES);
+        // Twice, because a name of which every address denies its service is resolved anew.
+        pulse.expect((RESOLVER_PATIENCE + PATIENCE * MOST_ADDRESSES) * 2);
         let polled = addresses.poll(index).await;
         let next = pace.polled(&polled.result);
         if mailbox.send(polled.into()).await.is_err() {
             return;
         }
-        let Some(next) = next else { return pulse.end() };
+        let Some(next) = next.or_else(|| addresses.may_change().then(|| pace.slowest())) else { return pulse.end() };
         pulse.expect(next);
         let (earliest, due) = (Instant::now() + pace.floor(), Instant::now() + next);
         tokio::select! {
@@ -76,23 +81,50 @@ struct Addresses {
     resolved: Vec<SocketAddr>,
     resolved_at: Instant,
     current: usize,
+    /// Those that have denied their service, and how. They are asked no more, whichever answer of the resolver has them.
+    denied: VecDeque<(SocketAddr, Refusal)>,
 }
 
 impl Addresses {
     fn new(server: Server) -> Self {
-        Self { server, resolved: Vec::new(), resolved_at: Instant::now(), current: 0 }
+        Self { server, resolved: Vec::new(), resolved_at: Instant::now(), current: 0, denied: VecDeque::new() }
     }
 
-    /// Asks the address in use. One that does not answer makes room for the next, at once where the network refuses it;
-    /// after the last of them the name is resolved again.
+    /// Whether there may be others once all that there are have denied their service.
+    const fn may_change(&self) -> bool {
+        matches!(self.server, Server::Name { .. })
+    }
+
+    /// Asks the address in use. One that does not answer makes room for the next, at once where the network refuses it
+    /// or it denies its service; after the last of them the name is resolved again.
     async fn poll(&mut self, source: usize) -> Polled {
+        let mut is_resolved_anew = false;
         loop {
             let Some(address) = self.current().await else {
-                return Polled { source, address: None, result: Err(Refusal::Unresolved) };
+                // Where the name has addresses, the one that denied its service last speaks for all.
+                let denied = self.denied.back().filter(|_| !self.resolved.is_empty());
+                let (address, refusal) = denied.map_or((None, Refusal::Unresolved), |(ip, why)| (Some(*ip), *why));
+                return Polled { source, address, result: Err(refusal) };
             };
             let result = query(address, PATIENCE).await;
-            if result.is_err() {
-                self.current += 1;
+            match result {
+                Err(refusal) if refusal.failure() == Failure::Denied && self.may_change() => {
+                    tracing::info!(%address, "{refusal}: this address of {} is asked no more", self.server);
+                    if self.denied.len() == MOST_DENIED {
+                        self.denied.pop_front();
+                    }
+                    self.denied.push_back((address, refusal));
+                    self.skip_denied();
+                    if self.current < self.resolved.len() {
+                        continue;
+                    }
+                    if !is_resolved_anew {
+                        is_resolved_anew = true;
+                        continue;
+                    }
+                }
+                Err(_) => self.current += 1,
+                Ok(_) => {}
             }
             let has_another = self.current < self.resolved.len();
             if result != Err(Refusal::Network) || !has_another {
@@ -115,14 +147,26 @@ impl Addresses {
                     }
                     self.current = 0;
                 }
+                self.skip_denied();
                 self.resolved.get(self.current).copied()
             }
+        }
+    }
+
+    /// Goes on to the next address that has not denied its service.
+    fn skip_denied(&mut self) {
+        let is_denied = |address: &SocketAddr| self.denied.iter().any(|(denied, _)| denied == address);
+        while self.resolved.get(self.current).is_some_and(is_denied) {
+            self.current += 1;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::net::UdpSocket;
 
     use super::*;
@@ -132,9 +176,14 @@ mod tests {
         UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
     }
 
+    fn source(address: SocketAddr) -> Source {
+        let server = Server::Address(address);
+        Source { name: "s".into(), server, trusted: false, leap_smear: false, poll: Duration::from_secs(1) }
+    }
+
     fn addresses(resolved: Vec<SocketAddr>) -> Addresses {
         let server = Server::Name { host: "localhost".into(), port: 1 };
-        Addresses { server, resolved, resolved_at: Instant::now(), current: 0 }
+        Addresses { resolved, ..Addresses::new(server) }
     }
 
     #[tokio::test]
@@ -166,28 +215,83 @@ mod tests {
         assert_eq!((polled.address, polled.result), (None, Err(Refusal::Unresolved)));
     }
 
-    #[tokio::test]
-    async fn a_source_that_denies_its_service_is_not_asked_again() {
+    /// A server that denies its service to all who ask, and how often it was asked.
+    async fn denying() -> (SocketAddr, Arc<AtomicUsize>) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
+        let (address, asked) = (socket.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut request = [0; 48];
+            while let Ok((_, client)) = socket.recv_from(&mut request).await {
+                count.fetch_add(1, Ordering::Relaxed);
+                let mut reply = [0; 48];
+                reply[0] = 4 << 3 | 4;
+                reply[12..16].copy_from_slice(b"DENY");
+                reply[24..32].copy_from_slice(&request[40..48]);
+                socket.send_to(&reply, client).await.unwrap();
+            }
+        });
+        (address, asked)
+    }
+
+    #[tokio::test]
+    async fn an_address_of_a_pool_that_denies_its_service_is_given_up_alone() {
+        let good = server::start(Default::default()).await.unwrap();
+        let (denier, asked) = denying().await;
+        let mut addresses = addresses(vec![denier, good]);
+        for _ in 0..3 {
+            let polled = addresses.poll(0).await;
+            assert_eq!(polled.address, Some(good), "{:?}", polled.result);
+            assert!(polled.result.is_ok());
+        }
+        // Even if the resolver names it again.
+        addresses.resolved = vec![denier, good];
+        addresses.current = 0;
+        assert_eq!(addresses.poll(0).await.address, Some(good));
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "whoever denies its service is left alone");
+    }
+
+    #[tokio::test]
+    async fn a_name_of_which_every_address_denies_its_service_is_resolved_anew_and_nobody_asked_twice() {
+        let (denier, asked) = denying().await;
+        let server = Server::Name { host: "127.0.0.1".into(), port: denier.port() };
+        let mut addresses = Addresses::new(server);
+        for _ in 0..3 {
+            let polled = addresses.poll(0).await;
+            assert_eq!((polled.address, polled.result.unwrap_err().outcome()), (Some(denier), "kiss-deny"));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        // The name leads elsewhere now.
+        let good = server::start(Default::default()).await.unwrap();
+        addresses.server = Server::Name { host: "127.0.0.1".into(), port: good.port() };
+        assert_eq!(addresses.poll(0).await.address, Some(good));
+    }
+
+    #[tokio::test]
+    async fn a_name_goes_on_after_a_denial() {
+        let (denier, asked) = denying().await;
         let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
         let (_burst, woken) = broadcast::channel(1);
-        let source = Source {
-            name: "s".into(),
-            server: Server::Address(address),
-            trusted: false,
-            leap_smear: false,
-            poll: Duration::from_secs(1),
-        };
-        let poller = tokio::spawn(run(0, source, mailbox, woken, Pulse::default()));
-        let mut request = [0; 48];
-        let (_, client) = socket.recv_from(&mut request).await.unwrap();
-        let mut reply = [0; 48];
-        reply[0] = 4 << 3 | 4;
-        reply[12..16].copy_from_slice(b"DENY");
-        reply[24..32].copy_from_slice(&request[40..48]);
-        socket.send_to(&reply, client).await.unwrap();
+        let source =
+            Source { server: Server::Name { host: "127.0.0.1".into(), port: denier.port() }, ..source(denier) };
+        let mut poller = tokio::spawn(run(0, source, mailbox, woken, Pulse::default()));
+        assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome(), "kiss-deny");
+        assert!(
+            timeout(Duration::from_millis(100), &mut poller).await.is_err(),
+            "the name may lead elsewhere some day"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        poller.abort();
+    }
+
+    #[tokio::test]
+    async fn a_source_that_denies_its_service_is_not_asked_again() {
+        let (address, asked) = denying().await;
+        let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
+        let (_burst, woken) = broadcast::channel(1);
+        let poller = tokio::spawn(run(0, source(address), mailbox, woken, Pulse::default()));
         poller.await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
         assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome(), "kiss-deny");
         assert!(inbox.recv().await.is_none());
     }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::refusal::Refusal;
 use super::socket::{Exchanged, Stamped, StampedSocket};
 use super::timestamp::decode;
+use crate::built::BUILT;
 use crate::clock::sample::{Sample, Timestamps};
 use crate::clock::time::{Span, TrueTime};
 
@@ -64,6 +65,9 @@ pub async fn ask(
 /// What the exchange says, and the checks that sntpc leaves out.
 fn sample(reply: &sntpc::NtpResult, exchanged: &Exchanged) -> Result<Sample, Refusal> {
     let (received, sent) = server_times(&exchanged.reply).ok_or(Refusal::ZeroReceive)?;
+    if received < BUILT || sent < BUILT {
+        return Err(Refusal::BeforeBuild);
+    }
     if sent < received {
         return Err(Refusal::Backward);
     }

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// Leap indicator 3.
     #[error("the server says that it is not synchronized")]
     Unsynchronized,
+    /// A time before this program was built: the server has none yet, whatever it says of itself.
+    #[error("the server is not synchronized: it tells a time before this program was built")]
+    BeforeBuild,
     /// Stratum 0 with a code.
     #[error("kiss-o'-death {}", kiss_name(*.0))]
     Kiss(KissOfDeathCode),
@@ -71,7 +74,7 @@ impl Refusal {
             Self::Origin => "wrong-origin",
             Self::Mode => "wrong-mode",
             Self::Version => "wrong-version",
-            Self::Unsynchronized => "unsynchronized",
+            Self::Unsynchronized | Self::BeforeBuild => "unsynchronized",
             Self::Kiss(KissOfDeathCode::Rate) => "kiss-rate",
             Self::Kiss(KissOfDeathCode::Deny) => "kiss-deny",
             Self::Kiss(KissOfDeathCode::Rstr) => "kiss-rstr",
@@ -93,6 +96,7 @@ impl Refusal {
             Self::Kiss(KissOfDeathCode::Deny | KissOfDeathCode::Rstr) => Failure::Denied,
             Self::Kiss(KissOfDeathCode::Init | KissOfDeathCode::Step)
             | Self::Unsynchronized
+            | Self::BeforeBuild
             | Self::Stratum
             | Self::RootDistance => Failure::Unsynchronized,
             _ => Failure::Unanswered,
