@@ -13,9 +13,8 @@ use super::text::{self, Paint};
 use crate::config::checked::Config;
 use crate::config::load::load;
 use crate::doctor::examine::{Order, examine};
-use crate::doctor::report::{Report, Verdict};
+use crate::doctor::report::Report;
 use crate::doctor::text::render;
-use crate::snapshot::Status;
 
 /// How long the measuring of the clock and of credentials may take; all else takes ten seconds, at the same time.
 const MEASURING: Duration = Duration::from_secs(12);
@@ -79,29 +78,10 @@ fn print(report: &Report, arguments: &Doctor) -> anyhow::Result<u8> {
         json
     } else {
         let paint = Paint::of_stdout();
-        render(report, &|verdict, text| paint.status(status(verdict), text))
+        render(report, &|status, text| paint.status(status, text))
     };
     text::answer(&text)?;
-    Ok(outcome(report).exit_code())
-}
-
-/// As with `check`: what is certainly wrong outweighs what is not known, and that outweighs what is merely worth a look.
-fn outcome(report: &Report) -> Status {
-    let is_offset_unknown =
-        report.checks.iter().any(|check| check.name == "clock-offset" && check.verdict == Verdict::Skipped);
-    match report.verdict {
-        Verdict::Ok | Verdict::Skipped | Verdict::Warning if is_offset_unknown => Status::Unknown,
-        verdict => status(verdict),
-    }
-}
-
-const fn status(verdict: Verdict) -> Status {
-    match verdict {
-        Verdict::Ok => Status::Ok,
-        Verdict::Skipped => Status::Unknown,
-        Verdict::Warning => Status::Warning,
-        Verdict::Problem => Status::Critical,
-    }
+    Ok(report.status.exit_code())
 }
 
 /// One line on a terminal that says what is being done, and is gone afterwards.

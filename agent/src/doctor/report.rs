@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::Status;
+
 /// How a check ended, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,7 +28,20 @@ impl Verdict {
             Self::Problem => "problem",
         }
     }
+
+    /// What it means for the host as a whole.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Ok => Status::Ok,
+            Self::Skipped => Status::Unknown,
+            Self::Warning => Status::Warning,
+            Self::Problem => Status::Critical,
+        }
+    }
 }
+
+/// The check that says how far the clock is off.
+pub const CLOCK_OFFSET: &str = "clock-offset";
 
 /// What a check is about, in the order in which the doctor tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,6 +66,8 @@ pub enum Area {
 /// All checks of one examination, the worst first; those of the same verdict in the order of their areas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// How it stands with the host. It is the first word of the text and decides the exit code.
+    pub status: Status,
     /// How the worst of them ended.
     pub verdict: Verdict,
     /// The checks.
@@ -62,7 +79,17 @@ impl Report {
     pub fn new(mut checks: Vec<Check>) -> Self {
         checks.sort_by_key(|check| (std::cmp::Reverse(check.verdict.max(Verdict::Skipped)), check.area));
         let verdict = checks.iter().map(|check| check.verdict).filter(|verdict| *verdict >= Verdict::Warning).max();
-        Self { verdict: verdict.unwrap_or(Verdict::Ok), checks }
+        let verdict = verdict.unwrap_or(Verdict::Ok);
+        Self { status: status(verdict, &checks), verdict, checks }
+    }
+}
+
+/// As with `check`: what is certainly wrong outweighs what is not known, and that outweighs what is merely worth a look.
+fn status(worst: Verdict, checks: &[Check]) -> Status {
+    let is_offset_unknown = checks.iter().any(|check| check.name == CLOCK_OFFSET && check.verdict == Verdict::Skipped);
+    match worst {
+        Verdict::Ok | Verdict::Skipped | Verdict::Warning if is_offset_unknown => Status::Unknown,
+        worst => worst.status(),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Check, Report, Verdict};
+use super::report::{CLOCK_OFFSET, Check, Report, Verdict};
+use crate::snapshot::Status;
 
 /// Where the text of a check begins.
 const INDENT: usize = 9;
 
-/// A report as text; `paint` colours the name of a verdict.
-pub fn render(report: &Report, paint: &dyn Fn(Verdict, &str) -> String) -> String {
+/// A report as text; `paint` colours the name of a status or a verdict.
+pub fn render(report: &Report, paint: &dyn Fn(Status, &str) -> String) -> String {
     let mut text = String::new();
-    push(&mut text, &format!("{}  {}", paint(report.verdict, &headline(report).0), headline(report).1));
+    let (word, summary) = headline(report);
+    push(&mut text, &format!("{}  {summary}", paint(report.status, word)));
     for check in report.checks.iter().filter(|check| check.verdict >= Verdict::Warning) {
         push(&mut text, "");
         push(&mut text, &title(check, paint));
@@ -30,29 +32,30 @@ pub fn render(report: &Report, paint: &dyn Fn(Verdict, &str) -> String) -> Strin
     text
 }
 
-fn headline(report: &Report) -> (String, String) {
+fn headline(report: &Report) -> (&'static str, String) {
     let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
     let (problems, warnings) = (count(Verdict::Problem), count(Verdict::Warning));
-    let word = match report.verdict {
-        Verdict::Problem => "PROBLEM",
-        Verdict::Warning => "WARNING",
-        Verdict::Ok | Verdict::Skipped => "OK",
+    let (word, why) = match report.status {
+        Status::Critical => ("PROBLEM", String::new()),
+        Status::Warning => ("WARNING", String::new()),
+        Status::Unknown => ("UNKNOWN", format!("how far the clock is off is not known ({CLOCK_OFFSET}): ")),
+        Status::Ok => ("OK", String::new()),
     };
     let many = |count: usize, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
     let summary = format!(
-        "{}, {}, {} well, {} skipped",
+        "{why}{}, {}, {} well, {} skipped",
         many(problems, "problem"),
         many(warnings, "warning"),
         count(Verdict::Ok),
         count(Verdict::Skipped)
     );
-    (word.to_owned(), summary)
+    (word, summary)
 }
 
-fn title(check: &Check, paint: &dyn Fn(Verdict, &str) -> String) -> String {
+fn title(check: &Check, paint: &dyn Fn(Status, &str) -> String) -> String {
     let name = check.verdict.name();
     let pad = " ".repeat(INDENT.saturating_sub(name.len()));
-    format!("{}{pad}{}: {}", paint(check.verdict, name), check.name, check.summary)
+    format!("{}{pad}{}: {}", paint(check.verdict.status(), name), check.name, check.summary)
 }
 
 fn push(text: &mut String, line: &str) {
@@ -79,5 +82,31 @@ mod tests {
                         seen    404\n         effect  SDKs find no credentials\n         remedy  attach one\n\n\
                         ok       clock-offset: 3.0 ms slow\nskipped  agent-running: no agent answers\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_first_word_is_what_the_exit_code_says() {
+        let offset = |is_known| match is_known {
+            true => Check::ok(Area::Clock, CLOCK_OFFSET, "3.0 ms slow"),
+            false => Check::skipped(Area::Clock, CLOCK_OFFSET, "no source answers"),
+        };
+        let warning =
+            || Check::warning(Area::Sources, "source-a", "no reply in time", "one witness less", "ask another");
+        let problem = || Check::problem(Area::Imds, "imds-role", "no role is attached", "no credentials", "attach one");
+        for (checks, word, code) in [
+            (vec![offset(true)], "OK  ", 0),
+            (vec![offset(true), warning()], "WARNING  ", 1),
+            (vec![offset(true), warning(), problem()], "PROBLEM  ", 2),
+            (vec![offset(false), warning(), problem()], "PROBLEM  ", 2),
+            (vec![offset(false), warning()], "UNKNOWN  how far the clock is off is not known (clock-offset): ", 3),
+            (vec![offset(false)], "UNKNOWN  how far the clock is off is not known (clock-offset): ", 3),
+        ] {
+            let report = Report::new(checks);
+            let text = render(&report, &|_, name| name.to_owned());
+            assert!(text.starts_with(word), "{text}");
+            assert_eq!(report.status.exit_code(), code, "{text}");
+            let json = serde_json::to_value(&report).unwrap();
+            assert_eq!(json["status"], report.status.name(), "{json}");
+        }
     }
 }

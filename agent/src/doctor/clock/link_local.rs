@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::tree;
+use crate::doctor::reason::reason;
 use crate::doctor::report::{Area, Check};
 use crate::sys;
 
@@ -17,7 +18,9 @@ const COUNTER: &str = "linklocal_allowance_exceeded";
 const APART: Duration = Duration::from_secs(1);
 
 /// What each interface but loopback has dropped since it came up; `None` where its driver does not count it.
-type Counters = BTreeMap<String, Result<Option<u64>, io::ErrorKind>>;
+type Counters = BTreeMap<String, Counted>;
+/// What one interface tells, or why it does not.
+type Counted = Result<Option<u64>, String>;
 
 /// What the interfaces have dropped, looked at twice: a counter that no longer grows is of the past.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,15 +37,15 @@ impl Dropped {
 
     /// How many packets an interface has dropped between the two looks.
     fn grown(&self, name: &str) -> u64 {
-        let count = |counters: &Counters| counters.get(name).copied()?.ok().flatten();
+        let count = |counters: &Counters| counters.get(name)?.as_ref().ok().copied().flatten();
         let pair = count(&self.earlier).zip(count(&self.later));
         pair.map_or(0, |(earlier, later)| later.saturating_sub(earlier))
     }
 }
 
 /// Counters that did not grow.
-impl<const N: usize> From<[(String, Result<Option<u64>, io::ErrorKind>); N]> for Dropped {
-    fn from(counters: [(String, Result<Option<u64>, io::ErrorKind>); N]) -> Self {
+impl<const N: usize> From<[(String, Counted); N]> for Dropped {
+    fn from(counters: [(String, Counted); N]) -> Self {
         let later = Counters::from(counters);
         Self { earlier: later.clone(), later }
     }
@@ -66,17 +69,22 @@ fn counters(root: &Path) -> Counters {
     let names = tree::names(&tree::under(root, "/sys/class/net")).unwrap_or_default();
     let interfaces = names.into_iter().filter(|name| name != "lo");
     interfaces
-        .map(|name| {
-            let counted = match sys::interface_statistics(&name) {
-                Ok(counters) => {
-                    Ok(counters.into_iter().find(|(counter, _)| counter == COUNTER).map(|(_, count)| count))
-                }
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
-                Err(error) => Err(error.kind()),
-            };
-            (name, counted)
+        .filter_map(|name| {
+            let counted = counted(sys::interface_statistics(&name))?;
+            Some((name, counted))
         })
         .collect()
+}
+
+/// What an interface tells; `None` where there is none of that name here. `/sys` may show those of another network
+/// namespace, as in a container that has the host's, and one may go while it is looked at.
+fn counted(told: io::Result<Vec<(String, u64)>>) -> Option<Counted> {
+    match told {
+        Ok(counters) => Some(Ok(counters.into_iter().find(|(counter, _)| counter == COUNTER).map(|(_, count)| count))),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => None,
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Some(Ok(None)),
+        Err(error) => Some(Err(reason(&error))),
+    }
 }
 
 /// Whether packets to the link-local services are being dropped.
@@ -92,7 +100,8 @@ pub(super) fn check(dropped: &Dropped) -> Check {
         (Ok(None), _) => None,
         (Err(why), _) => Some(format!("{name} could not be asked: {why}")),
     });
-    let counts: Vec<u64> = dropped.later.values().filter_map(|counted| counted.ok().flatten()).collect();
+    let counts: Vec<u64> =
+        dropped.later.values().filter_map(|counted| counted.as_ref().ok().copied().flatten()).collect();
     let grown = dropped.later.keys().fold(0, |grown: u64, name| grown.saturating_add(dropped.grown(name)));
     let check = if counts.is_empty() {
         let why = "no interface counts them: the ENA driver of EC2 does, from version 2.2.10 on";
@@ -122,19 +131,19 @@ mod tests {
     use super::*;
     use crate::doctor::report::Verdict;
 
-    type Counted = Result<Option<u64>, io::ErrorKind>;
-
     /// Judges interfaces by what each of two looks finds.
     fn judged_twice(counted: &[(&str, Counted, Counted)]) -> Check {
         let counters = |which: fn(&(&str, Counted, Counted)) -> Counted| {
             counted.iter().map(|one| (one.0.to_owned(), which(one))).collect::<Counters>()
         };
-        let mut looks = vec![counters(|one| one.2), counters(|one| one.1)];
+        let mut looks = vec![counters(|one| one.2.clone()), counters(|one| one.1.clone())];
         check(&look_twice(|| looks.pop().unwrap(), || ()))
     }
 
     fn judged(counted: &[(&str, Counted)]) -> Check {
-        judged_twice(&counted.iter().map(|(name, counted)| (*name, *counted, *counted)).collect::<Vec<_>>())
+        judged_twice(
+            &counted.iter().map(|(name, counted)| (*name, counted.clone(), counted.clone())).collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -174,8 +183,7 @@ mod tests {
 
     #[test]
     fn a_host_whose_interfaces_count_nothing_is_not_waited_for() {
-        let none =
-            || Counters::from([("eth0".to_owned(), Ok(None)), ("eth1".to_owned(), Err(io::ErrorKind::NotFound))]);
+        let none = || Counters::from([("eth0".to_owned(), Ok(None)), ("eth1".to_owned(), Err("gone".to_owned()))]);
         let dropped = look_twice(none, || panic!("there is nothing to wait for"));
         assert_eq!(dropped.later, none());
     }
@@ -184,9 +192,19 @@ mod tests {
     fn nothing_dropped_is_well_and_nothing_counted_is_skipped() {
         assert_eq!(judged(&[("eth0", Ok(Some(0))), ("docker0", Ok(None))]).verdict, Verdict::Ok);
         assert_eq!(judged(&[("eth0", Ok(None))]).verdict, Verdict::Skipped);
-        let refused = judged(&[("eth0", Err(io::ErrorKind::PermissionDenied))]);
-        assert_eq!((refused.verdict, refused.evidence.len()), (Verdict::Skipped, 1));
+        let refused = judged(&[("eth0", counted(Err(io::Error::from_raw_os_error(libc::EPERM))).unwrap())]);
+        assert_eq!(refused.verdict, Verdict::Skipped);
+        assert_eq!(refused.evidence, ["eth0 could not be asked: permission denied"]);
         assert_eq!(judged(&[]).verdict, Verdict::Skipped);
+    }
+
+    #[test]
+    fn an_interface_of_another_namespace_is_none_of_this_host_and_every_other_refusal_is_worded() {
+        let told = |errno| counted(Err(io::Error::from_raw_os_error(errno)));
+        assert_eq!(told(libc::ENODEV), None);
+        assert_eq!(told(libc::EOPNOTSUPP), Some(Ok(None)));
+        let why = told(libc::ENOTTY).unwrap().unwrap_err();
+        assert_eq!(why, "Inappropriate ioctl for device (os error 25)");
     }
 
     #[test]

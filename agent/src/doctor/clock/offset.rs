@@ -9,10 +9,9 @@ use crate::assess::limit::Skew;
 use crate::clock::estimate::ClockState;
 use crate::clock::time::{ErrorBound, Offset, Span, humane, humane_offset};
 use crate::config::checked::Config;
-use crate::doctor::report::{Area, Check};
+use crate::doctor::report::{Area, CLOCK_OFFSET, Check};
 use crate::snapshot::{Limit, Snapshot};
 
-const OFFSET: &str = "clock-offset";
 const ZONE: &str = "clock-time-zone";
 
 /// The zones of the world that are no whole number of hours from UTC, in minutes.
@@ -40,7 +39,7 @@ pub(super) fn check(
             }
             _ => "true time is not known: no source of time vouches for it",
         };
-        return Check::skipped(Area::Clock, OFFSET, why).with_evidence([keeper.describe()]);
+        return Check::skipped(Area::Clock, CLOCK_OFFSET, why).with_evidence([keeper.describe()]);
     };
     let (passed, ahead): (Vec<&Limit>, Vec<&Limit>) =
         snapshot.limits.iter().partition(|limit| limit.window_seconds <= raise.seconds());
@@ -56,7 +55,7 @@ pub(super) fn check(
         let left = next.map_or_else(String::new, |next| {
             format!(", {} to {}", humane(Span::from_seconds(next.window_seconds - raise.seconds())), name(next))
         });
-        return Check::ok(Area::Clock, OFFSET, summary + &left);
+        return Check::ok(Area::Clock, CLOCK_OFFSET, summary + &left);
     }
     let names: Vec<String> = passed.iter().map(|limit| name(limit)).collect();
     let summary = if names.is_empty() { summary } else { format!("{summary}: past {}", names.join(", ")) };
@@ -70,7 +69,7 @@ pub(super) fn check(
     let remedy = mend::set(facts, keeper, knows);
     let remedy = if zone.is_some() { format!("{remedy}; {}", keep_utc(facts)) } else { remedy };
     let build = if is_problem { Check::problem } else { Check::warning };
-    build(Area::Clock, OFFSET, summary, effect, remedy).with_evidence(
+    build(Area::Clock, CLOCK_OFFSET, summary, effect, remedy).with_evidence(
         [keeper.describe()]
             .into_iter()
             .chain(knows.map(|knows| match knows {

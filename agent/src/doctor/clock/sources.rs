@@ -1,7 +1,6 @@
 //! The checks on the sources of time: those of skewguard, and those of the daemon that keeps the clock.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
@@ -14,6 +13,7 @@ use super::{checks as clock, mend};
 use crate::clock::estimate::ClockState;
 use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, Span, humane, humane_offset};
+use crate::doctor::reason::reason;
 use crate::doctor::report::{Area, Check};
 use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Snapshot, Source};
@@ -25,7 +25,7 @@ const SMEAR: &str = "sources-smear";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Why there is no way to a source that was not reached, by the name of the source.
-    pub routes: BTreeMap<String, io::ErrorKind>,
+    pub routes: BTreeMap<String, String>,
     /// What the interfaces have dropped.
     pub dropped: Dropped,
 }
@@ -57,9 +57,9 @@ pub fn check(facts: &Facts, clock: &clock::Facts, snapshot: &Snapshot, is_ec2: b
 }
 
 /// Why the host has no way to `address`; `None` where it has one. Connecting a UDP socket sends nothing.
-fn no_route(address: SocketAddr) -> Option<io::ErrorKind> {
+fn no_route(address: SocketAddr) -> Option<String> {
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address)).err().map(|error| error.kind())
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address)).err().map(|error| reason(&error))
 }
 
 /// The address of a source as the snapshot has it; `None` for a name.
@@ -168,7 +168,7 @@ fn unreached(facts: &Facts, source: &Source, is_ec2: bool) -> (String, String) {
 }
 
 /// Every refusal, to find one again by its text, which is what a snapshot has.
-fn refusals() -> [Refusal; 22] {
+fn refusals() -> [Refusal; 23] {
     [
         Refusal::Unresolved,
         Refusal::Timeout,
@@ -178,6 +178,7 @@ fn refusals() -> [Refusal; 22] {
         Refusal::Mode,
         Refusal::Version,
         Refusal::Unsynchronized,
+        Refusal::BeforeBuild,
         Refusal::Kiss(KissOfDeathCode::Rate),
         Refusal::Kiss(KissOfDeathCode::Deny),
         Refusal::Kiss(KissOfDeathCode::Rstr),
@@ -292,6 +293,7 @@ mod tests {
             ("192.0.2.1", Refusal::Kiss(KissOfDeathCode::Rate), true, "raise `poll`"),
             ("192.0.2.1", Refusal::Kiss(KissOfDeathCode::Deny), true, "does not serve this host"),
             ("192.0.2.1", Refusal::Unsynchronized, true, "does not know the time"),
+            ("192.0.2.1", Refusal::BeforeBuild, true, "does not know the time"),
             ("192.0.2.1", Refusal::RootDistance, true, "does not know the time"),
             ("192.0.2.1", Refusal::Origin, true, "no NTP server in order"),
         ] {
@@ -312,7 +314,7 @@ mod tests {
     #[test]
     fn a_source_without_a_route_is_told_as_such() {
         let facts = Facts {
-            routes: [("amazon-time-sync".to_owned(), io::ErrorKind::NetworkUnreachable)].into(),
+            routes: [("amazon-time-sync".to_owned(), "network unreachable".to_owned())].into(),
             ..Facts::default()
         };
         let check = judged(&silent("169.254.169.123:123", Refusal::Network), &facts, true);
