@@ -388,6 +388,7 @@ mod tests {
     }
 
     /// CPU time, of this thread alone: others that run meanwhile do not count.
+    #[expect(clippy::disallowed_methods, reason = "the time that a thread has worked is no time of day")]
     fn cpu_of<T>(work: impl Fn() -> T) -> f64 {
         let now = || {
             let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
