@@ -295,9 +295,9 @@ mod tests {
             let order = order(root.path(), &["a", "b", "c", "d", "e", "f", "g", "h"]).unwrap();
             prop_assert_eq!(order.len(), 8);
             let place = |wanted: &str| order.iter().position(|name| name == wanted).unwrap();
-            for of in 0..8 {
+            for (of, name) in names.iter().enumerate() {
                 for dependency in depends(of) {
-                    prop_assert!(place(dependency) < place(names[of]), "{:?}", order);
+                    prop_assert!(place(dependency) < place(name), "{:?}", order);
                 }
             }
         }
