@@ -27,6 +27,7 @@ pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod files;
+pub mod foreign;
 pub mod host;
 pub mod notify;
 pub mod ntp;

@@ -1,12 +1,11 @@
 //! What an SDK within one process sees: the variables and properties that it was started with, and its files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::ini::{FileKind, Profiles};
+use crate::foreign::{self, Found};
 
 /// Variables whose values are kept.
 const KEPT: [&str; 16] = [
@@ -48,7 +47,7 @@ const KEPT_PROPERTIES: [&str; 4] = ["aws.disableEc2Metadata", "aws.profile", "aw
 /// Java system properties of which it is kept that they are set.
 const WITHHELD_PROPERTIES: [&str; 4] = ["aws.accessKeyId", "aws.secretAccessKey", "aws.secretKey", "aws.sessionToken"];
 /// The longest file that is read, in bytes.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
 /// Whether something is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,21 +234,21 @@ impl Properties {
     }
 }
 
-/// Reads a file of this host, of 1 MiB at most. What is no file, such as a pipe, is not waited for.
+/// Reads a file of this host, of 1 MiB at most.
 ///
 /// # Errors
-/// `InvalidData` where it is not UTF-8, `FileTooLarge` where it is longer, and those of the system.
+/// `InvalidData` where it is not UTF-8, `FileTooLarge` where it is longer, `InvalidInput` where it is no file, and those of
+/// the system.
 pub fn load(path: &Path) -> io::Result<String> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    let mut text = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > LONGEST {
-        return Err(ErrorKind::FileTooLarge.into());
-    }
-    String::from_utf8(text).map_err(|_| ErrorKind::InvalidData.into())
+    text(&foreign::file(path)?)
+}
+
+/// Reads a file that was found, as [`load`] does.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn text(found: &Found) -> io::Result<String> {
+    String::from_utf8(found.read(LONGEST)?.bytes).map_err(|_| ErrorKind::InvalidData.into())
 }
 
 /// A URL without user, path and query.

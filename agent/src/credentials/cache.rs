@@ -49,7 +49,7 @@ impl Cache {
     }
 
     fn readings_of(&self, home: &Home, folder: PathBuf) -> Vec<Reading> {
-        let opened = Folder::open(folder).and_then(|folder| Ok((folder.documents()?, folder)));
+        let opened = Folder::open(&folder).and_then(|folder| Ok((folder.documents()?, folder)));
         match opened {
             Ok((names, folder)) => names.iter().filter_map(|name| self.reading(home, &folder, name.as_ref())).collect(),
             Err(Unavailable::NotFound) => Vec::new(),

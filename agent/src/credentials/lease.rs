@@ -76,7 +76,7 @@ pub enum Unavailable {
     #[error("there is no such file")]
     NotFound,
     /// A link leads out of the folder in which the file was to be.
-    #[error("a symbolic link leads out of its folder")]
+    #[error("a symbolic link leads out of its folder, or to what whoever made it may not read")]
     Escapes,
     /// It is a folder, a socket or a device.
     #[error("it is no regular file")]
@@ -211,8 +211,8 @@ impl Unavailable {
                  writes it still runs"
             }
             Self::Escapes => {
-                "put the file itself into the folder, or name the folder in which it really is: links that lead out of \
-                 the named folder are not followed"
+                "put the file itself there, or name the place at which it really is: no link is followed out of the folder \
+                 of a cache, nor from anywhere to what whoever made it may not read; links of root are"
             }
             Self::NotAFile => "name a regular file: folders, sockets and devices are not read",
             Self::Io => "look at the file system that holds the file: dmesg names its errors",

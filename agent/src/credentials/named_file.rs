@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::certificate;
 use super::document::{self, Keys, Value, Want, select};
-use super::file::{self, Content, LARGE};
+use super::file::{self, LARGE};
 use super::lease::{Lease, Unavailable};
 use super::provider::{Provider, Read, Reading, Round};
 use super::timestamp::{Basis, Timestamp};
 use crate::clock::time::Span;
+use crate::foreign::Content;
 
 /// Numbers below it are seconds since the epoch, and from here on milliseconds: the year 5138 and 1973.
 const MILLISECONDS: f64 = 1e11;

@@ -6,7 +6,7 @@ use crate::assess::sdk::Sdk;
 use crate::aws::chain::{Chain, Given, How, Life, Pick, Step, pick};
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::processes::view::View as Place;
-use crate::aws::view::{Presence, View, load};
+use crate::aws::view::{Presence, View, load, text};
 use crate::credentials::timestamp::parse;
 
 /// Properties by which Java is given keys.
@@ -57,7 +57,7 @@ impl Seen {
         };
         let arguments: Vec<String> = process.properties.iter().map(|name| format!("-D{name}=withheld")).collect();
         let place = Place::new(root, process.pid);
-        let load = |path: &Path| load(&place.path(path));
+        let load = |path: &Path| text(&place.find(path)?);
         let mut view = View::new(variable, arguments.iter().map(String::as_str), load);
         view.profile = profile.map(str::to_owned);
         let who = format!("process {} ({})", process.pid, process.command);

@@ -2,9 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::socket::sockopt::Timestamping;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, TimestampingFlag, recvmsg, setsockopt, socket,
@@ -141,16 +139,6 @@ pub fn kernel_clock() -> io::Result<KernelClock> {
 fn frequency(freq: libc::c_long, tick: libc::c_long) -> f64 {
     let ticks = if tick > 0 { tick as f64 / 10_000.0 - 1.0 } else { 0.0 };
     freq as f64 / 65_536.0 * 1e-6 + ticks
-}
-
-/// Opens the file `name` in `folder` for reading, without waiting for a writer, and follows no link out of the folder.
-///
-/// # Errors
-/// Those of `openat2(2)`: `EXDEV` for a link that leads out, and `ENOSYS` or `EPERM` where the kernel is older than 5.6 or a
-/// sandbox forbids the call.
-pub fn open_beneath(folder: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    Ok(openat2(folder, name, OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH))?)
 }
 
 /// Asks the kernel to stamp what this socket sends and receives.

@@ -10,5 +10,5 @@ pub use ethtool::interface_statistics;
 #[cfg(target_os = "linux")]
 pub use linux::{
     KernelClock, StepWatch, boot_id, boot_time, enable_timestamping, keep_timestamping, kernel_clock, monotonic,
-    monotonic_raw, open_beneath, realtime, receive, transmit_timestamp,
+    monotonic_raw, realtime, receive, transmit_timestamp,
 };

@@ -223,6 +223,8 @@ mod tests {
             self.file(&format!("proc/{pid}/cmdline"), ended(arguments));
             self.file(&format!("proc/{pid}/environ"), ended(environment));
             self.file(&format!("proc/{pid}/maps"), "");
+            let user = nix::unistd::geteuid();
+            self.file(&format!("proc/{pid}/status"), format!("Uid:\t{user}\t{user}\t{user}\t{user}\n"));
             self.file(&format!("proc/{pid}/comm"), format!("{}\n", file_name(Path::new(executable))));
             for (name, target) in [("exe", executable), ("cwd", "/srv")] {
                 let link = self.0.path().join(format!("proc/{pid}/{name}"));

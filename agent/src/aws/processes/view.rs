@@ -1,9 +1,10 @@
 //! A process as `/proc` shows it, and the files that it sees.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
+
+use crate::foreign::{Found, Reader, Refusal, Rule, Tree, Want};
 
 /// More of a folder is not listed.
 const MOST_ENTRIES: usize = 4_096;
@@ -11,21 +12,60 @@ const MOST_ENTRIES: usize = 4_096;
 const LONGEST_PATH: usize = 4_096;
 /// How much of a file is read at once.
 const BUFFER: usize = 8 * 1024;
+/// No file of `/proc` that says who a process is is longer.
+const LONGEST_STATUS: usize = 256 * 1024;
 
-/// One process.
+/// One process. Its files are those that it could read itself: what it names is not read for it.
 pub struct View {
-    folder: PathBuf,
-    base: PathBuf,
+    folder: Result<Tree, Refusal>,
+    base: Result<Tree, Refusal>,
+    reader: Reader,
+    is_elsewhere: bool,
 }
 
 impl View {
     /// The process `pid` below `root`, which is `/` but in tests.
     pub fn new(root: &Path, pid: u32) -> Self {
-        let folder = root.join("proc").join(pid.to_string());
-        let own = folder.join("root");
+        let folder = Tree::at(&root.join("proc").join(pid.to_string()));
+        let host = Tree::at(root);
         // Where the process lives in a container, its files are below its own root.
-        let base = if fs::metadata(&own).is_ok() { own } else { root.to_owned() };
-        Self { folder, base }
+        let own = folder.as_ref().ok().and_then(|folder| folder.behind("root").ok());
+        let is_elsewhere = match (&own, &host) {
+            (Some(own), Ok(host)) => own.identity() != host.identity(),
+            _ => false,
+        };
+        let mut view = Self { folder, base: own.map_or(host, Ok), reader: Reader::default(), is_elsewhere };
+        view.reader = view.who(root);
+        view
+    }
+
+    fn who(&self, root: &Path) -> Reader {
+        let text = |name: &str| {
+            let read = self.read(name, LONGEST_STATUS).ok();
+            read.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        };
+        let (status, users, groups) = (text("status"), text("uid_map"), text("gid_map"));
+        let mapped = (!self.shares_users(root)).then_some((users.as_str(), groups.as_str()));
+        Reader::of_process(&status, mapped)
+    }
+
+    /// Whether it lives in our own user namespace, where its users and capabilities are what they are for us. Where that
+    /// may not be seen, every user must be mapped to itself, which only root can bring about.
+    pub fn shares_users(&self, root: &Path) -> bool {
+        const EVERYBODY: [&str; 3] = ["0", "0", "4294967295"];
+        let ours = fs::read_link(root.join("proc/self/ns/user"));
+        match (self.link("ns/user"), ours) {
+            (Ok(own), Ok(ours)) => own == ours,
+            _ => {
+                let map = self.read("uid_map", LONGEST_STATUS).map(|(map, _)| map).unwrap_or_default();
+                String::from_utf8_lossy(&map).split_whitespace().eq(EVERYBODY)
+            }
+        }
+    }
+
+    /// Whether its root is another than ours, so that its paths mean other files.
+    pub const fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     /// The first `limit` bytes of a file of its folder in `/proc`, and whether they are all.
@@ -33,8 +73,7 @@ impl View {
     /// # Errors
     /// Those of opening and reading it, such as permission denied for what belongs to another user.
     pub fn read(&self, name: &str, limit: usize) -> io::Result<(Vec<u8>, bool)> {
-        let mut bytes = Vec::new();
-        File::open(self.folder.join(name))?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        let mut bytes = self.own(name)?.beginning(limit.saturating_add(1))?;
         let is_whole = bytes.len() <= limit;
         bytes.truncate(limit);
         Ok((bytes, is_whole))
@@ -46,7 +85,7 @@ impl View {
     /// # Errors
     /// Those of opening and reading it.
     pub fn lines(&self, name: &str, limit: usize, mut take: impl FnMut(&[u8])) -> io::Result<bool> {
-        let file = File::open(self.folder.join(name))?;
+        let file = self.own(name)?.open()?;
         let mut file = BufReader::with_capacity(BUFFER, file.take(limit as u64 + 1));
         let (mut line, mut read) = (Vec::new(), 0);
         loop {
@@ -64,7 +103,7 @@ impl View {
     /// # Errors
     /// Those of `readlink(2)`.
     pub fn link(&self, name: &str) -> io::Result<PathBuf> {
-        let target = fs::read_link(self.folder.join(name))?;
+        let target = self.folder()?.link(name)?;
         // A file that was replaced while it runs is told as one that was deleted.
         let text = target.to_string_lossy();
         Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(target))
@@ -72,26 +111,29 @@ impl View {
 
     /// The files that it holds open, one by one.
     pub fn open_files(&self) -> impl Iterator<Item = PathBuf> + use<> {
-        let entries = fs::read_dir(self.folder.join("fd")).into_iter().flatten().flatten();
-        entries.take(MOST_ENTRIES).filter_map(|entry| fs::read_link(entry.path()).ok())
+        let open = || Some(self.folder().ok()?.find(Path::new("fd"), Want::Folder, &Rule::Beneath).ok()?.into_tree());
+        let open = open();
+        let entries = open.as_ref().and_then(|open| open.entries(MOST_ENTRIES).ok()).into_iter().flatten();
+        entries.filter_map(move |entry| open.as_ref()?.link(entry.file_name().to_str()?).ok())
     }
 
-    /// Where a path of the process is for us.
-    pub fn path(&self, path: &Path) -> PathBuf {
-        // Without its parents a path cannot lead out of the base by itself.
-        let inside = path.components().filter(|part| matches!(part, Component::Normal(_)));
-        inside.fold(self.base.clone(), |base, part| base.join(part))
+    /// Finds a file of the process.
+    ///
+    /// # Errors
+    /// There is none, or the process may not read it.
+    pub fn find(&self, path: &Path) -> Result<Found, Refusal> {
+        self.at(path, Want::File)
     }
 
     /// Whether there is such a folder.
     pub fn is_dir(&self, path: &Path) -> bool {
-        self.path(path).is_dir()
+        self.at(path, Want::Folder).is_ok()
     }
 
     /// The names in a folder of the process, one by one; none where it cannot be read.
     pub fn list(&self, path: &Path) -> impl Iterator<Item = String> + use<> {
-        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
-        entries.take(MOST_ENTRIES).map(|entry| entry.file_name().to_string_lossy().into_owned())
+        let entries = self.at(path, Want::Folder).and_then(|folder| folder.into_tree().entries(MOST_ENTRIES));
+        entries.into_iter().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned())
     }
 
     /// Opens a regular file of the process.
@@ -99,12 +141,22 @@ impl View {
     /// # Errors
     /// Those of opening it, and `InvalidInput` for all that is no regular file.
     pub fn open(&self, path: &Path) -> io::Result<File> {
-        // Whoever puts a pipe in the place of a file must not make us wait for its other end.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.path(path))?;
-        match file.metadata()?.is_file() {
-            true => Ok(file),
-            false => Err(io::ErrorKind::InvalidInput.into()),
+        match self.find(path).and_then(|found| found.open()) {
+            Err(Refusal::NotAFolder) => Err(Refusal::NotAFile.into()),
+            file => Ok(file?),
         }
+    }
+
+    fn folder(&self) -> Result<&Tree, Refusal> {
+        self.folder.as_ref().map_err(Clone::clone)
+    }
+
+    fn own(&self, name: &str) -> Result<Found, Refusal> {
+        self.folder()?.find(Path::new(name), Want::File, &Rule::Beneath)
+    }
+
+    fn at(&self, path: &Path, want: Want) -> Result<Found, Refusal> {
+        self.base.as_ref().map_err(Clone::clone)?.find(path, want, &Rule::ReadableBy(&self.reader))
     }
 }
 
@@ -147,7 +199,11 @@ mod tests {
         symlink("../../srv/container", root.path().join("proc/7/root")).unwrap();
         assert!(View::new(root.path(), 7).is_dir(Path::new("/etc")));
         assert!(!View::new(root.path(), 8).is_dir(Path::new("/etc")));
-        assert_eq!(View::new(root.path(), 8).path(Path::new("/../../etc")), root.path().join("etc"), "no way up");
+        fs::write(root.path().join("srv/container/etc/file"), "").unwrap();
+        assert!(View::new(root.path(), 7).open(Path::new("/../../etc/file")).is_ok(), "no way up");
+        assert!(
+            View::new(root.path(), 8).open(Path::new("/srv/container/etc/../../../../srv/container/etc/file")).is_ok()
+        );
     }
 
     #[test]
