@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+use crate::foreign::{Rule, Tree, Want, Writers};
 use crate::snapshot::Snapshot;
 use crate::vitals::Pulse;
 
@@ -37,6 +38,17 @@ pub enum AskError {
     Silent {
         /// The socket.
         path: String,
+    },
+    /// Somebody else may listen in its place.
+    #[error(
+        "who listens on {path} runs as user {user} and is not believed: others can write to a folder above; /run/skewguard \
+         is a place for the socket"
+    )]
+    Stranger {
+        /// The socket.
+        path: String,
+        /// Who listens.
+        user: u32,
     },
     /// It answers something else.
     #[error("the agent on {path} gives an answer that this version does not understand: {source}")]
@@ -109,8 +121,40 @@ async fn write(mut stream: UnixStream, answer: Vec<u8>) -> io::Result<()> {
 /// # Errors
 /// It cannot be reached, does not answer, or answers something else.
 pub async fn ask(path: &Path) -> Result<Snapshot, AskError> {
+    hear(path, connect(path).await?).await
+}
+
+/// Asks the running agent, if its word counts: root or we ourselves have started it, or root has made the folder of its
+/// socket for it.
+///
+/// # Errors
+/// Those of [`ask`], and another user listens there.
+pub async fn ask_trusted(path: &Path) -> Result<Snapshot, AskError> {
+    let stream = connect(path).await?;
+    let peer = stream.peer_cred().map_err(|source| AskError::Connect { path: path.display().to_string(), source })?;
+    if !is_trusted(path, peer.uid()) {
+        return Err(AskError::Stranger { path: path.display().to_string(), user: peer.uid() });
+    }
+    hear(path, stream).await
+}
+
+fn is_trusted(path: &Path, user: u32) -> bool {
+    let (root, its) = (Writers::with([]), Writers::with([user]));
+    let is_of = |folder: Option<&Path>, writers: &Writers| {
+        let find = |folder| Tree::at(Path::new("/"))?.find(folder, Want::Folder, &Rule::WrittenBy(writers));
+        folder.is_some_and(|folder| find(folder).is_ok())
+    };
+    let folder = path.parent();
+    root.include(user) || (is_of(folder.and_then(Path::parent), &root) && is_of(folder, &its))
+}
+
+async fn connect(path: &Path) -> Result<UnixStream, AskError> {
+    let failed = |source| AskError::Connect { path: path.display().to_string(), source };
+    UnixStream::connect(path).await.map_err(failed)
+}
+
+async fn hear(path: &Path, stream: UnixStream) -> Result<Snapshot, AskError> {
     let name = || path.display().to_string();
-    let stream = UnixStream::connect(path).await.map_err(|source| AskError::Connect { path: name(), source })?;
     let mut answer = Vec::new();
     match timeout(PATIENCE, stream.take(MOST_BYTES).read_to_end(&mut answer)).await {
         Ok(Ok(_)) if !answer.is_empty() => {

@@ -43,4 +43,5 @@ pub mod tls;
 pub mod victoria;
 pub mod vm;
 pub mod wait;
+pub mod watch;
 pub mod wire;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use skewguard::clock::time::SystemTime;
 use skewguard::doctor::clock::chronyd::{Place, ask};
 use skewguard::doctor::clock::tracking::{Leap, Tracking, Unheard};
+use skewguard::foreign::Writers;
 use tests::chrony::Chrony;
 use tests::net::{Net, Side, TIME_SYNC};
 use tests::process::{Server, command, output, private_dir};
@@ -39,7 +40,8 @@ impl Follower {
     }
 
     fn socket(&self) -> Place {
-        Place::Socket(self.dir.path().join("chronyd.sock"))
+        let root = self.dir.path().to_owned();
+        Place::Socket { root, path: "chronyd.sock".into(), writers: Writers::with([]) }
     }
 
     /// The fields of `chronyc -c tracking`.

@@ -6,6 +6,7 @@ use super::chronyd::Place;
 use super::daemon::{Program, Seen};
 use super::reference::Configured;
 use super::tracking::{Tracking, Unheard};
+use super::users::Users;
 use super::{chrony_conf, chronyd, daemon, discipline, offset, phc, time_conf, tree};
 use crate::clock::time::TrueTime;
 use crate::config::checked::Config;
@@ -54,16 +55,25 @@ fn look(root: &Path) -> (Facts, Vec<Place>) {
     let keeper = seen.keeper().cloned();
     let named = keeper.as_ref().and_then(|keeper| keeper.config.as_deref());
     let is_chronyd = keeper.as_ref().is_some_and(|keeper| keeper.program == Program::Chronyd);
-    let chrony = chrony_conf::read(root, named.filter(|_| is_chronyd));
+    let users = Users::read(root);
+    let writers = |program| users.writers(program);
+    let of_chronyd = writers(Program::Chronyd);
+    // The files of a daemon in a container are not those of the host.
+    let is_elsewhere = keeper.as_ref().is_some_and(|keeper| keeper.is_elsewhere);
+    let is_own_chrony = !(is_chronyd && is_elsewhere);
+    let chrony = chrony_conf::read(root, named.filter(|_| is_chronyd), &of_chronyd).filter(|_| is_own_chrony);
     // A container that shares the network of its host reaches the chronyd that it does not see.
     let may_answer = is_chronyd || (keeper.is_none() && seen.hidden.is_some());
-    let places = if may_answer { chrony_conf::places(root, chrony.as_ref()) } else { Vec::new() };
+    let places = if may_answer { chrony_conf::places(root, chrony.as_ref(), &of_chronyd) } else { Vec::new() };
+    let unseen =
+        || Configured { unread: vec!["its files are those of a container".to_owned()], ..Configured::default() };
     let followed = keeper.as_ref().map(|keeper| match keeper.program {
+        _ if is_elsewhere => unseen(),
         Program::Chronyd => chrony.as_ref().map(|chrony| chrony.configured.clone()).unwrap_or_default(),
-        Program::Timesyncd => time_conf::timesyncd(root),
-        Program::Ntpd => time_conf::ntpd(root, named),
-        Program::OpenNtpd => time_conf::openntpd(root, named),
-        Program::NtpdRs => time_conf::ntpd_rs(root, named),
+        Program::Timesyncd => time_conf::timesyncd(root, &writers(keeper.program)),
+        Program::Ntpd => time_conf::ntpd(root, named, &writers(keeper.program)),
+        Program::OpenNtpd => time_conf::openntpd(root, named, &writers(keeper.program)),
+        Program::NtpdRs => time_conf::ntpd_rs(root, named, &writers(keeper.program)),
         Program::Phc2sys | Program::Ptp4l => Configured::default(),
     });
     let rtcsync = !is_chronyd || chrony.as_ref().is_some_and(|chrony| chrony.tells_kernel);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::chronyd::Place;
 use super::reference::{Configured, Reference};
 use super::tree;
+use crate::foreign::{Refusal, Writers};
 
 /// Debian's place, and that of all others.
 const CANDIDATES: [&str; 2] = ["/etc/chrony/chrony.conf", "/etc/chrony.conf"];
@@ -30,9 +31,9 @@ pub struct ChronyConf {
 }
 
 /// Reads chronyd's configuration below `root`: the one that its command line names, or the first that is there. `None`
-/// where there is none.
-pub fn read(root: &Path, named: Option<&Path>) -> Option<ChronyConf> {
-    let mut reader = Reader::new(root);
+/// where there is none. What others than `writers` can have written is not followed.
+pub fn read(root: &Path, named: Option<&Path>, writers: &Writers) -> Option<ChronyConf> {
+    let mut reader = Reader::new(root, writers);
     match named {
         Some(path) => reader.file(path, 0),
         None => {
@@ -48,12 +49,13 @@ pub fn read(root: &Path, named: Option<&Path>) -> Option<ChronyConf> {
 }
 
 /// Where chronyd takes commands by its configuration, or where it does without any.
-pub(super) fn places(root: &Path, conf: Option<&ChronyConf>) -> Vec<Place> {
-    conf.map_or_else(|| Reader::new(root).end().places, |conf| conf.places.clone())
+pub(super) fn places(root: &Path, conf: Option<&ChronyConf>, writers: &Writers) -> Vec<Place> {
+    conf.map_or_else(|| Reader::new(root, writers).end().places, |conf| conf.places.clone())
 }
 
 struct Reader<'a> {
     root: &'a Path,
+    writers: &'a Writers,
     configured: Configured,
     tells_kernel: bool,
     port: u16,
@@ -62,9 +64,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(root: &'a Path) -> Self {
+    fn new(root: &'a Path, writers: &'a Writers) -> Self {
         Self {
             root,
+            writers,
             configured: Configured::default(),
             tells_kernel: false,
             port: PORT,
@@ -84,7 +87,8 @@ impl<'a> Reader<'a> {
             let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
             places.push(Place::Udp(SocketAddr::new(address, self.port)));
         }
-        places.extend(self.socket.map(|path| Place::Socket(tree::under(self.root, path))));
+        let (root, writers) = (self.root.to_owned(), self.writers.clone());
+        places.extend(self.socket.map(|path| Place::Socket { root, path, writers }));
         ChronyConf { configured: self.configured, tells_kernel: self.tells_kernel, places }
     }
 
@@ -93,7 +97,7 @@ impl<'a> Reader<'a> {
             self.configured.unread.push(format!("{}: too many files include one another", path.display()));
             return;
         }
-        let Some(text) = self.configured.read(self.root, path) else {
+        let Some(text) = self.configured.read(self.root, path, self.writers) else {
             return;
         };
         for line in text.lines() {
@@ -166,11 +170,11 @@ impl<'a> Reader<'a> {
     }
 
     fn names(&mut self, folder: &Path) -> Vec<String> {
-        match tree::names(&tree::under(self.root, folder)) {
+        match tree::names_of(self.root, folder, self.writers) {
             Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => {
-                self.configured.unread.push(format!("{}: {}", folder.display(), error.kind()));
+            Err(Refusal::NotFound) => Vec::new(),
+            Err(refusal) => {
+                self.configured.unread.push(format!("{}: {refusal}", folder.display()));
                 Vec::new()
             }
         }
@@ -191,10 +195,17 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::doctor::clock::tree::plant;
+
+    fn read(root: &Path, named: Option<&Path>) -> Option<ChronyConf> {
+        super::read(root, named, &Writers::with([]))
+    }
 
     fn names(conf: &ChronyConf) -> Vec<&str> {
         conf.configured.references.iter().map(|reference| reference.name.as_str()).collect()
@@ -221,8 +232,12 @@ mod tests {
         assert_eq!(names(&conf), ["169.254.169.123", "2.debian.pool.ntp.org"]);
         assert!(conf.configured.references[0].is_preferred && !conf.configured.references[1].is_preferred);
         assert!(conf.tells_kernel && conf.configured.is_complete(), "{conf:?}");
-        let socket = root.path().join("run/chrony/chronyd.sock");
-        assert_eq!(conf.places, [Place::Udp(([127, 0, 0, 1], 323).into()), Place::Socket(socket)]);
+        let socket = Place::Socket {
+            root: root.path().to_owned(),
+            path: "/run/chrony/chronyd.sock".into(),
+            writers: Writers::with([]),
+        };
+        assert_eq!(conf.places, [Place::Udp(([127, 0, 0, 1], 323).into()), socket]);
     }
 
     #[test]
@@ -250,7 +265,7 @@ mod tests {
         assert_eq!(udp("bindcmdaddress 0.0.0.0"), Some(Place::Udp(([127, 0, 0, 1], 323).into())));
         assert_eq!(one("cmdport 0\nbindcmdaddress /").places, []);
         assert!(
-            matches!(&one("cmdport 0\nbindcmdaddress /a/b").places[..], [Place::Socket(path)] if path.ends_with("a/b"))
+            matches!(&one("cmdport 0\nbindcmdaddress /a/b").places[..], [Place::Socket { path, .. }] if path.ends_with("a/b"))
         );
     }
 
@@ -290,6 +305,23 @@ mod tests {
     }
 
     #[test]
+    fn what_others_can_write_is_not_followed_and_is_told() {
+        let root = plant(&[
+            ("/etc/chrony.conf", "server a.example\ninclude /etc/open.conf\nconfdir /srv/open\nconfdir /srv/good"),
+            ("/etc/open.conf", "server b.example"),
+            ("/srv/open/c.conf", "server c.example"),
+            ("/srv/good/d.conf", "server d.example"),
+        ]);
+        for (path, mode) in [("etc/open.conf", 0o664), ("srv/open", 0o777)] {
+            fs::set_permissions(root.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let conf = read(root.path(), None).unwrap();
+        assert_eq!(names(&conf), ["a.example", "d.example"]);
+        let told = conf.configured.unread.join("\n");
+        assert!(told.contains("others may write to /etc/open.conf") && told.contains("write to /srv/open"), "{told}");
+    }
+
+    #[test]
     fn a_pattern_with_stars_matches_as_in_a_shell() {
         for (pattern, name, expected) in [
             ("*.conf", "a.conf", true),
@@ -309,7 +341,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_configuration_makes_it_panic(text: String, line in "(?s)(server|pool|refclock|include|confdir|cmdport) .*") {
-            let mut reader = Reader::new(Path::new("/nowhere"));
+            let writers = Writers::with([]);
+            let mut reader = Reader::new(Path::new("/nowhere"), &writers);
             for line in text.lines().chain(line.lines()) {
                 reader.line(line, 0);
             }

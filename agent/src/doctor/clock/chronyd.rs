@@ -1,9 +1,9 @@
 //! Asks chronyd for its `tracking`: over UDP on loopback, which needs no privilege, or over its Unix socket.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,10 +11,13 @@ use tokio::net::{UdpSocket, UnixDatagram};
 use tokio::time::{Instant, timeout_at};
 
 use super::tracking::{Tracking, Unheard, decode, request};
+use crate::foreign::{Refusal, Rule, Tree, Want, Writers};
 
 /// How long one attempt waits; chronyd answers within a millisecond or not at all.
 const PATIENCE: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 2;
+/// Where a folder of our own is made, in which chronyd finds our socket: root alone can make one there.
+const OWN: &str = "/run";
 /// More datagrams than this that belong to no request of ours are a flood.
 const MOST_JUNK: u32 = 16;
 
@@ -23,8 +26,15 @@ const MOST_JUNK: u32 = 16;
 pub enum Place {
     /// UDP, on loopback.
     Udp(SocketAddr),
-    /// A Unix socket in a folder that belongs to chronyd, in which the one who asks needs a socket as well.
-    Socket(PathBuf),
+    /// A Unix socket.
+    Socket {
+        /// The folder below which it is, which is `/` but in tests.
+        root: PathBuf,
+        /// Its path there.
+        path: PathBuf,
+        /// Who may have opened it.
+        writers: Writers,
+    },
 }
 
 /// Asks chronyd for its `tracking`, at each place in turn until one answers. Takes a second for each at most.
@@ -36,7 +46,7 @@ pub async fn ask(places: &[Place]) -> Result<Tracking, Unheard> {
     for place in places {
         result = match place {
             Place::Udp(address) => ask_udp(*address).await,
-            Place::Socket(path) => ask_socket(path).await,
+            Place::Socket { root, path, writers } => ask_socket(root, path, writers, Path::new(OWN)).await,
         };
         if result.is_ok() {
             break;
@@ -52,24 +62,44 @@ async fn ask_udp(address: SocketAddr) -> Result<Tracking, Unheard> {
     converse(async |packet| socket.send(packet).await, async |buffer| socket.recv(buffer).await).await
 }
 
-/// chronyd answers to the path of a socket, so that there has to be one, beside its own as that of `chronyc` is.
-async fn ask_socket(path: &Path) -> Result<Tracking, Unheard> {
-    let own = path.with_file_name(format!("skewguard.{}.sock", std::process::id()));
-    let socket = UnixDatagram::bind(&own).map_err(|error| unreachable(&error))?;
-    let _removed = Removed(&own);
+/// chronyd answers to the path of a socket, so that there has to be one. `chronyc` makes it beside that of chronyd, in a
+/// folder in which the user of chronyd may put something else in its place; here it is in a new folder below `own` that is
+/// ours alone. Where a policy of the system lets chronyd write into its own folder alone, it does not answer.
+async fn ask_socket(root: &Path, path: &Path, writers: &Writers, own: &Path) -> Result<Tracking, Unheard> {
+    let rule = Rule::WrittenBy(writers);
+    let found = Tree::at(root).and_then(|root| root.find(path, Want::File, &rule)).map_err(refused)?;
+    if !found.is_socket() {
+        return Err(Unheard::Unreachable(io::ErrorKind::InvalidInput));
+    }
+    let folder = OwnFolder::make(own).map_err(|error| unreachable(&error))?;
+    let name = folder.0.join("doctor.sock");
+    let socket = UnixDatagram::bind(&name).map_err(|error| unreachable(&error))?;
     // chronyd has given up the privileges with which it could write to a socket of root's.
-    fs::set_permissions(&own, Permissions::from_mode(0o666)).map_err(|error| unreachable(&error))?;
-    socket.connect(path).map_err(|error| unreachable(&error))?;
+    fs::set_permissions(&name, Permissions::from_mode(0o666)).map_err(|error| unreachable(&error))?;
+    // It is the socket that was looked at, whatever is at its path by now.
+    socket.connect(found.path()).map_err(|error| unreachable(&error))?;
     converse(async |packet| socket.send(packet).await, async |buffer| socket.recv(buffer).await).await
 }
 
-/// A path at which nothing is left in the end.
-struct Removed<'a>(&'a Path);
+/// A folder in which nobody else may write, and of which nothing is left in the end.
+struct OwnFolder(PathBuf);
 
-impl Drop for Removed<'_> {
+impl OwnFolder {
+    fn make(within: &Path) -> io::Result<Self> {
+        let path = within.join(format!("skewguard-doctor.{:016x}", fastrand::u64(..)));
+        // Making one fails where there is something already, even a link.
+        DirBuilder::new().mode(0o711).create(&path)?;
+        let folder = Self(path);
+        // chronyd has to get in, whatever the umask says.
+        fs::set_permissions(&folder.0, Permissions::from_mode(0o711))?;
+        Ok(folder)
+    }
+}
+
+impl Drop for OwnFolder {
     fn drop(&mut self) {
-        // It is gone, or its folder is.
-        let _ = fs::remove_file(self.0);
+        // What cannot be removed is empty, and of nobody's interest.
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -105,6 +135,13 @@ fn unreachable(error: &io::Error) -> Unheard {
     Unheard::Unreachable(error.kind())
 }
 
+fn refused(refusal: Refusal) -> Unheard {
+    match refusal {
+        Refusal::Owner { .. } | Refusal::Writable { .. } => Unheard::Untrusted(refusal),
+        other => unreachable(&other.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tracking::tests::{reply, tracking};
@@ -115,13 +152,17 @@ mod tests {
         u32::from_be_bytes(*request[8..].first_chunk().unwrap())
     }
 
+    fn socket(root: &Path) -> Place {
+        Place::Socket { root: root.to_owned(), path: "chronyd.sock".into(), writers: Writers::with([]) }
+    }
+
     #[tokio::test]
     async fn a_closed_port_and_a_missing_socket_are_told_at_once() {
         let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = ask(&[Place::Udp(closed)]).await.unwrap_err();
         assert_eq!(error, Unheard::Unreachable(io::ErrorKind::ConnectionRefused));
         let folder = tempfile::tempdir().unwrap();
-        let error = ask(&[Place::Socket(folder.path().join("chronyd.sock"))]).await.unwrap_err();
+        let error = ask(&[socket(folder.path())]).await.unwrap_err();
         assert_eq!(error, Unheard::Unreachable(io::ErrorKind::NotFound));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
     }
@@ -140,10 +181,30 @@ mod tests {
             }
         };
         let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let places = [Place::Udp(closed), Place::Socket(path)];
-        let (heard, ()) = tokio::join!(ask(&places), serve);
+        let own = tempfile::tempdir().unwrap();
+        let writers = Writers::with([]);
+        let name = Path::new("chronyd.sock");
+        let asking = async {
+            assert!(ask(&[Place::Udp(closed)]).await.is_err());
+            ask_socket(folder.path(), name, &writers, own.path()).await
+        };
+        let (heard, ()) = tokio::join!(asking, serve);
         assert_eq!(heard.unwrap(), tracking());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the server's own socket is left");
+        assert_eq!(fs::read_dir(own.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn a_socket_in_a_folder_that_others_can_write_is_not_spoken_to_and_neither_is_what_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let _server = UnixDatagram::bind(folder.path().join("chronyd.sock")).unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let expected = Unheard::Untrusted(Refusal::Writable { path: "/".into() });
+        assert_eq!(ask(&[socket(folder.path())]).await, Err(expected));
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join("chronyd.sock"), "").unwrap();
+        let expected = Unheard::Unreachable(io::ErrorKind::InvalidInput);
+        assert_eq!(ask(&[socket(other.path())]).await, Err(expected));
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::tree;
+use super::users::Users;
+use crate::aws::processes::view::View;
 use crate::clock::time::Span;
 
 /// The inode of the first process namespace of every Linux (`PROC_PID_INIT_INO`).
@@ -12,6 +14,8 @@ const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 const SYS_TIME: u32 = 25;
 /// The unit of times in `/proc/PID/stat` on all but historical machines.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// No file of `/proc` that tells of a daemon is longer.
+const LONGEST: usize = 128 * 1024;
 /// The field `starttime` of `/proc/PID/stat`, counted from the one behind the name (proc_pid_stat(5)).
 const START_TIME: usize = 19;
 
@@ -80,6 +84,18 @@ impl Program {
         })
     }
 
+    /// The users as which it runs in the packages of distributions, beside root.
+    pub(super) const fn users(self) -> &'static [&'static str] {
+        match self {
+            Self::Chronyd => &["chrony", "_chrony"],
+            Self::NtpdRs => &["ntpd-rs", "_ntpd-rs"],
+            Self::Ntpd => &["ntp", "_ntp", "ntpd", "ntpsec"],
+            Self::OpenNtpd => &["_ntp", "_openntpd", "ntp", "ntpd", "openntpd"],
+            Self::Phc2sys | Self::Ptp4l => &[],
+            Self::Timesyncd => &["systemd-timesync"],
+        }
+    }
+
     /// The options of its command line that take a value.
     const fn options_with_value(self) -> &'static str {
         match self {
@@ -111,6 +127,34 @@ pub struct Daemon {
     pub config: Option<PathBuf>,
     /// For how long it runs; `None` where that cannot be told.
     pub age: Option<Span>,
+    /// Whether it lives in a container, whose files and sockets are not those of the host.
+    pub is_elsewhere: bool,
+}
+
+/// A process that calls itself a time daemon, and is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("process {pid} calls itself {} and is not believed: {doubt}", program.name())]
+pub struct Disbelieved {
+    /// What it calls itself.
+    pub program: Program,
+    /// The process.
+    pub pid: u32,
+    /// Why.
+    pub doubt: Doubt,
+}
+
+/// Why a process is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// Anybody may give himself all capabilities in a user namespace, and they count for nothing outside.
+    #[error("it lives in a user namespace of its own, where its rights say nothing of this host")]
+    Namespace,
+    /// Neither root nor the user whom its packages make.
+    #[error("user {0}, as which it runs, is neither root nor the user of that daemon in /etc/passwd")]
+    User(u32),
+    /// Its user cannot be told.
+    #[error("as whom it runs cannot be told")]
+    Unknown,
 }
 
 impl Daemon {
@@ -125,6 +169,8 @@ impl Daemon {
 pub struct Seen {
     /// The time daemons, in the order of [`Program`].
     pub daemons: Vec<Daemon>,
+    /// Processes that call themselves time daemons, and of which nothing else is believed.
+    pub disbelieved: Vec<Disbelieved>,
     /// Why there may be others that cannot be seen; `None` where there cannot.
     pub hidden: Option<&'static str>,
     /// Files that time daemons leave in `/run` while they run.
@@ -149,14 +195,21 @@ pub fn look(root: &Path) -> Seen {
     let uptime = tree::line(&proc.join("uptime")).and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
     let names = tree::names(&proc).unwrap_or_default();
     let pids = names.iter().filter_map(|name| name.parse::<u32>().ok());
-    let mut daemons: Vec<Daemon> = pids.filter_map(|pid| daemon(&proc.join(pid.to_string()), pid, uptime)).collect();
+    let users = Users::read(root);
+    let (mut daemons, mut disbelieved) = (Vec::new(), Vec::new());
+    for found in pids.filter_map(|pid| daemon(root, pid, uptime, &users)) {
+        match found {
+            Ok(daemon) => daemons.push(daemon),
+            Err(other) => disbelieved.push(other),
+        }
+    }
     daemons.sort_by_key(|daemon| (daemon.program, daemon.pid));
     let traces = ["/run/chrony/chronyd.pid", "/run/chronyd.pid", "/run/ntpd.pid", TIMESYNCD_SYNCHRONIZED]
         .map(PathBuf::from)
         .into_iter()
         .filter(|path| tree::under(root, path).exists())
         .collect();
-    Seen { daemons, hidden: hidden(root, &proc), traces }
+    Seen { daemons, disbelieved, hidden: hidden(root, &proc), traces }
 }
 
 /// The pid namespace tells for certain; where it cannot be read, files tell that container runtimes leave.
@@ -179,16 +232,24 @@ fn hidden(root: &Path, proc: &Path) -> Option<&'static str> {
     tree::line(&proc.join("1/comm")).is_none().then_some(HIDDEN)
 }
 
-fn daemon(folder: &Path, pid: u32, uptime: Option<f64>) -> Option<Daemon> {
-    let comm = tree::line(&folder.join("comm"))?;
-    let arguments = tree::read(&folder.join("cmdline")).unwrap_or_default();
+fn daemon(root: &Path, pid: u32, uptime: Option<f64>, users: &Users) -> Option<Result<Daemon, Disbelieved>> {
+    let view = View::new(root, pid);
+    let text = |name: &str| {
+        let (bytes, _) = view.read(name, LONGEST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let comm = text("comm")?;
+    let arguments = text("cmdline").unwrap_or_default();
     let arguments: Vec<String> = arguments.split('\0').map(str::to_owned).collect();
-    let program = Program::of(&comm, &arguments)?;
-    let status = tree::read(&folder.join("status")).unwrap_or_default();
+    let program = Program::of(comm.trim(), &arguments)?;
+    let status = text("status").unwrap_or_default();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     // It has ended, and nobody has taken note yet.
     if field("State:").is_some_and(|state| state.starts_with(['Z', 'X'])) {
         return None;
+    }
+    if let Some(doubt) = doubt(field("Uid:"), program, users, view.shares_users(root)) {
+        return Some(Err(Disbelieved { program, pid, doubt }));
     }
     let capabilities = field("CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let options = options(&arguments, program.options_with_value());
@@ -197,15 +258,26 @@ fn daemon(folder: &Path, pid: u32, uptime: Option<f64>) -> Option<Daemon> {
         Program::Ntpd | Program::NtpdRs => value(&options, 'c'),
         Program::Phc2sys | Program::Ptp4l | Program::Timesyncd => None,
     };
-    Some(Daemon {
+    Some(Ok(Daemon {
         program,
         pid,
         may_set_clock: capabilities.is_none_or(|capabilities| capabilities >> SYS_TIME & 1 == 1),
         leaves_clock_alone: leaves_clock_alone(program, &options),
         tells_kernel: tells_kernel(program, &options),
         config: config.map(PathBuf::from),
-        age: age(folder, uptime),
-    })
+        age: text("stat").and_then(|stat| age(&stat, uptime)),
+        is_elsewhere: view.is_elsewhere(),
+    }))
+}
+
+/// Why a process is not believed; `None` where it is. `ids` are its real, effective, saved and file system user.
+fn doubt(ids: Option<&str>, program: Program, users: &Users, shares_users: bool) -> Option<Doubt> {
+    let ids: Option<Vec<u32>> = ids.unwrap_or_default().split_whitespace().map(|id| id.parse().ok()).collect();
+    match ids.filter(|ids| !ids.is_empty()) {
+        _ if !shares_users => Some(Doubt::Namespace),
+        None => Some(Doubt::Unknown),
+        Some(ids) => ids.into_iter().find(|id| !users.run(program, *id)).map(Doubt::User),
+    }
 }
 
 fn leaves_clock_alone(program: Program, options: &[(char, Option<&str>)]) -> bool {
@@ -256,8 +328,7 @@ fn value<'a>(options: &[(char, Option<&'a str>)], wanted: char) -> Option<&'a st
     options.iter().find_map(|(option, value)| value.filter(|_| *option == wanted))
 }
 
-fn age(folder: &Path, uptime: Option<f64>) -> Option<Span> {
-    let stat = tree::read(&folder.join("stat")).ok()?;
+fn age(stat: &str, uptime: Option<f64>) -> Option<Span> {
     // The name is in parentheses, and may contain some.
     let (_, fields) = stat.rsplit_once(')')?;
     let started: f64 = fields.split_whitespace().nth(START_TIME)?.parse().ok()?;
@@ -272,9 +343,13 @@ pub(super) fn process(pid: u32, comm: &str, command_line: &str, may_set_clock: b
     vec![
         (format!("{folder}/comm"), format!("{comm}\n")),
         (format!("{folder}/cmdline"), command_line.replace(' ', "\0") + "\0"),
-        (format!("{folder}/status"), format!("Name:\t{comm}\nState:\tS (sleeping)\nCapEff:\t{capabilities}\n")),
+        (
+            format!("{folder}/status"),
+            format!("Name:\t{comm}\nState:\tS (sleeping)\nUid:\t0\t0\t0\t0\nCapEff:\t{capabilities}\n"),
+        ),
         // Started 1,000 s after the host.
         (format!("{folder}/stat"), format!("{pid} ({comm}) S 1 {} 100000 0 0", "0 ".repeat(17))),
+        (format!("{folder}/ns/user"), "-> user:[4026531837]".to_owned()),
     ]
 }
 
@@ -283,6 +358,7 @@ pub(super) fn process(pid: u32, comm: &str, command_line: &str, may_set_clock: b
 pub(super) fn host() -> Vec<(String, String)> {
     let files = [
         ("/proc/self/ns/pid", "-> pid:[4026531836]"),
+        ("/proc/self/ns/user", "-> user:[4026531837]"),
         ("/proc/uptime", "10000.00 9000.00\n"),
         ("/proc/1/comm", "systemd\n"),
         ("/proc/1/cmdline", "/sbin/init"),
@@ -349,6 +425,41 @@ mod tests {
         }
         let slewing = seen(&[host(), process(77, "ntpd", "ntpd -x", true)]);
         assert!(!slewing.daemons[0].tells_kernel);
+    }
+
+    #[test]
+    fn a_process_is_believed_in_our_user_namespace_alone_and_as_root_or_the_user_of_its_daemon() {
+        let passwd = vec![("/etc/passwd".to_owned(), "root:x:0:0\n_chrony:x:105:112\nalice:x:1000:1000\n".to_owned())];
+        let ids = |ids: &str| format!("State:\tS\nUid:\t{ids}\nCapEff:\t000001ffffffffff\n");
+        let ours = "-> user:[4026531837]";
+        for (status, namespace, expected) in [
+            (ids("105\t105\t105\t105"), ours, None),
+            (ids("0\t0\t0\t0"), ours, None),
+            (ids("1000\t1000\t1000\t1000"), ours, Some(Doubt::User(1000))),
+            (ids("0\t0\t1000\t0"), ours, Some(Doubt::User(1000))),
+            (ids("0\t0\t0\t0"), "-> user:[4026532200]", Some(Doubt::Namespace)),
+            ("State:\tS\n".to_owned(), ours, Some(Doubt::Unknown)),
+        ] {
+            let mut process = process(77, "chronyd", "chronyd -f /home/alice/x.conf", true);
+            process[2].1.clone_from(&status);
+            process[4].1 = namespace.to_owned();
+            let seen = seen(&[host(), process, passwd.clone()]);
+            let doubts: Vec<Doubt> = seen.disbelieved.iter().map(|other| other.doubt).collect();
+            assert_eq!(
+                (doubts, seen.keeper().is_none()),
+                (expected.into_iter().collect(), expected.is_some()),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_the_namespace_may_not_be_seen_every_user_must_be_mapped_to_itself() {
+        for (map, expected) in [("         0          0 4294967295\n", 1), ("         0       1000          1\n", 0)] {
+            let mut process = process(77, "chronyd", "chronyd", true);
+            process[4] = ("/proc/77/uid_map".to_owned(), map.to_owned());
+            assert_eq!(seen(&[host(), process]).daemons.len(), expected, "{map}");
+        }
     }
 
     #[test]

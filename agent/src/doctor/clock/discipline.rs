@@ -164,6 +164,7 @@ pub(super) fn check(facts: &Facts, keeper: &Keeper, kernel: Option<&Kernel>) -> 
 /// The facts by which the keeper was judged.
 fn evidence(facts: &Facts, kernel: Option<&Kernel>) -> Vec<String> {
     let mut lines: Vec<String> = facts.seen.daemons.iter().map(describe).collect();
+    lines.extend(facts.seen.disbelieved.iter().map(ToString::to_string));
     if facts.seen.hidden.is_some() {
         lines.extend(facts.seen.traces.iter().map(|path| format!("there is {}", path.display())));
     }
@@ -221,6 +222,7 @@ pub(super) fn check_daemons(facts: &Facts) -> Check {
         facts.seen.daemons.iter().filter(|daemon| daemon.sets_clock()).map(|daemon| daemon.program).collect();
     programs.dedup();
     let evidence = facts.seen.daemons.iter().map(describe);
+    let evidence = evidence.chain(facts.seen.disbelieved.iter().map(ToString::to_string));
     let names: Vec<&str> = programs.iter().copied().map(Program::name).collect();
     let check = match programs.as_slice() {
         [] => Check::skipped(Area::Clock, DAEMONS, "no time daemon can be seen that sets the clock"),

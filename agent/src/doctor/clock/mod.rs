@@ -17,3 +17,4 @@ pub mod sources;
 mod time_conf;
 pub mod tracking;
 mod tree;
+mod users;

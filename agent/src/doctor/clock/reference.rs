@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::tree;
+use crate::foreign::{Refusal, Writers};
 
 /// Amazon Time Sync inside a VPC.
 pub const TIME_SYNC: [&str; 2] = ["169.254.169.123", "fd00:ec2::123"];
@@ -116,16 +117,17 @@ impl Configured {
         names.join(", ")
     }
 
-    /// Reads one file below `root`, and remembers whether that worked. A file that is not there is nothing to remember.
-    pub(super) fn read(&mut self, root: &Path, path: &Path) -> Option<String> {
-        match tree::read(&tree::under(root, path)) {
+    /// Reads one file below `root` that nobody but `writers` can have written, and remembers whether that worked. A file
+    /// that is not there is nothing to remember.
+    pub(super) fn read(&mut self, root: &Path, path: &Path, writers: &Writers) -> Option<String> {
+        match tree::read_of(root, path, writers) {
             Ok(text) => {
                 self.files.push(path.to_owned());
                 Some(text)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                self.unread.push(format!("{}: {}", path.display(), error.kind()));
+            Err(Refusal::NotFound | Refusal::NotAFolder) => None,
+            Err(refusal) => {
+                self.unread.push(format!("{}: {refusal}", path.display()));
                 None
             }
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::reference::{Configured, Reference};
 use super::tree;
+use crate::foreign::Writers;
 
 const TIMESYNCD: &str = "/etc/systemd/timesyncd.conf";
 /// Drop-ins; of two with the same name that in the first folder counts.
@@ -23,12 +24,12 @@ const NTPD_RS: [&str; 1] = ["/etc/ntpd-rs/ntp.toml"];
 
 /// Whom systemd-timesyncd follows: `NTP=` and what DHCP gave, and `FallbackNTP=` where neither names any. Its built-in
 /// fall-back servers are not told, and are never Amazon's.
-pub(super) fn timesyncd(root: &Path) -> Configured {
+pub(super) fn timesyncd(root: &Path, writers: &Writers) -> Configured {
     let mut configured = Configured::default();
     let mut servers = Vec::new();
     let mut fallback = Vec::new();
-    for path in timesyncd_files(root) {
-        let text = configured.read(root, &path).unwrap_or_default();
+    for path in timesyncd_files(root, writers) {
+        let text = configured.read(root, &path, writers).unwrap_or_default();
         for (key, value) in settings(&text, "Time") {
             match key {
                 "NTP" => add(&mut servers, value),
@@ -37,7 +38,7 @@ pub(super) fn timesyncd(root: &Path) -> Configured {
             }
         }
     }
-    if let Some(state) = configured.read(root, Path::new(NETWORKD)) {
+    if let Some(state) = configured.read(root, Path::new(NETWORKD), writers) {
         let given = state.lines().filter_map(|line| line.trim().strip_prefix("NTP="));
         given.for_each(|value| add(&mut servers, value));
     }
@@ -47,10 +48,10 @@ pub(super) fn timesyncd(root: &Path) -> Configured {
 }
 
 /// The main file and the drop-ins, in the order in which they are read.
-fn timesyncd_files(root: &Path) -> Vec<PathBuf> {
+fn timesyncd_files(root: &Path, writers: &Writers) -> Vec<PathBuf> {
     let mut drop_ins = BTreeMap::new();
     for folder in TIMESYNCD_FOLDERS.map(Path::new) {
-        let names = tree::names(&tree::under(root, folder)).unwrap_or_default();
+        let names = tree::names_of(root, folder, writers).unwrap_or_default();
         for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
             let path = folder.join(&name);
             drop_ins.entry(name).or_insert(path);
@@ -88,8 +89,8 @@ fn add(servers: &mut Vec<String>, value: &str) {
 }
 
 /// Whom ntpd follows, by the file of its command line or the usual ones.
-pub(super) fn ntpd(root: &Path, named: Option<&Path>) -> Configured {
-    of_lines(root, named, &NTPD, |words| {
+pub(super) fn ntpd(root: &Path, named: Option<&Path>, writers: &Writers) -> Configured {
+    of_lines(root, named, writers, &NTPD, |words| {
         let name = match words {
             // 127.127.0.0/16 are drivers; 127.127.1.0 is ntpd's own clock, which is nobody to follow.
             ["server" | "refclock", "127.127.1.0" | "local", ..] => return None,
@@ -107,8 +108,8 @@ fn clock_of(name: &str, words: &[&str]) -> Reference {
 }
 
 /// Whom OpenNTPD follows.
-pub(super) fn openntpd(root: &Path, named: Option<&Path>) -> Configured {
-    of_lines(root, named, &OPENNTPD, |words| match words {
+pub(super) fn openntpd(root: &Path, named: Option<&Path>, writers: &Writers) -> Configured {
+    of_lines(root, named, writers, &OPENNTPD, |words| match words {
         ["server" | "servers", host, ..] => Some(Reference::server(host)),
         ["sensor", device, ..] => Some(Reference { is_clock: true, ..Reference::server(device) }),
         _ => None,
@@ -116,8 +117,8 @@ pub(super) fn openntpd(root: &Path, named: Option<&Path>) -> Configured {
 }
 
 /// Whom ntpd-rs follows: the addresses of its sources, each on a line of its own as its documentation writes them.
-pub(super) fn ntpd_rs(root: &Path, named: Option<&Path>) -> Configured {
-    of_lines(root, named, &NTPD_RS, |words| match words {
+pub(super) fn ntpd_rs(root: &Path, named: Option<&Path>, writers: &Writers) -> Configured {
+    of_lines(root, named, writers, &NTPD_RS, |words| match words {
         ["address", "=", value, ..] => Some(Reference::server(without_port(value.trim_matches(['"', '\''])))),
         _ => None,
     })
@@ -139,13 +140,14 @@ fn without_port(server: &str) -> &str {
 fn of_lines(
     root: &Path,
     named: Option<&Path>,
+    writers: &Writers,
     candidates: &[&str],
     understand: impl Fn(&[&str]) -> Option<Reference>,
 ) -> Configured {
     let mut configured = Configured::default();
     let candidates = candidates.iter().map(Path::new).filter(|_| named.is_none());
     for path in named.into_iter().chain(candidates) {
-        let Some(text) = configured.read(root, path) else {
+        let Some(text) = configured.read(root, path, writers) else {
             continue;
         };
         for line in text.lines().filter_map(|line| line.split('#').next()) {
@@ -175,14 +177,14 @@ mod tests {
     fn the_fallback_of_timesyncd_counts_only_where_nothing_else_is_named() {
         let main = "[Time]\n#NTP=\nFallbackNTP=ntp.ubuntu.com\n[Other]\nNTP=wrong.example\n";
         let root = plant(&[(TIMESYNCD, main)]);
-        assert_eq!(names(&timesyncd(root.path())), ["ntp.ubuntu.com"]);
+        assert_eq!(names(&timesyncd(root.path(), &Writers::with([]))), ["ntp.ubuntu.com"]);
         let root = plant(&[
             (TIMESYNCD, main),
             ("/etc/systemd/timesyncd.conf.d/aws.conf", "[Time]\nNTP=169.254.169.123 a.example\n"),
             ("/usr/lib/systemd/timesyncd.conf.d/aws.conf", "[Time]\nNTP=hidden.example\n"),
             (NETWORKD, "OPER_STATE=routable\nNTP=10.0.0.2 a.example\n"),
         ]);
-        let configured = timesyncd(root.path());
+        let configured = timesyncd(root.path(), &Writers::with([]));
         assert_eq!(names(&configured), ["169.254.169.123", "a.example", "10.0.0.2"]);
         assert!(configured.is_complete());
     }
@@ -193,8 +195,8 @@ mod tests {
             (TIMESYNCD, "[Time]\nNTP=a.example\n"),
             ("/run/systemd/timesyncd.conf.d/z.conf", "[Time]\nNTP=\nNTP=b.example\n"),
         ]);
-        assert_eq!(names(&timesyncd(root.path())), ["b.example"]);
-        assert_eq!(names(&timesyncd(plant(&[]).path())), Vec::<&str>::new());
+        assert_eq!(names(&timesyncd(root.path(), &Writers::with([]))), ["b.example"]);
+        assert_eq!(names(&timesyncd(plant(&[]).path(), &Writers::with([]))), Vec::<&str>::new());
     }
 
     #[test]
@@ -204,11 +206,11 @@ mod tests {
             "# server old.example\nserver 169.254.169.123 prefer iburst # aws\npool -4 2.pool.ntp.org\n\
              server 127.127.1.0\nserver 127.127.20.0 mode 1\nrestrict default\n",
         )]);
-        let configured = ntpd(root.path(), None);
+        let configured = ntpd(root.path(), None, &Writers::with([]));
         assert_eq!(names(&configured), ["169.254.169.123", "2.pool.ntp.org", "127.127.20.0"]);
         assert!(configured.references[0].is_preferred && configured.references[2].is_clock);
         let root = plant(&[("/etc/ntp.conf", "server a.example\nincludefile /etc/more.conf")]);
-        assert!(!ntpd(root.path(), None).is_complete());
+        assert!(!ntpd(root.path(), None, &Writers::with([])).is_complete());
     }
 
     #[test]
@@ -220,8 +222,11 @@ mod tests {
                 "[[source]]\nmode = \"server\"\naddress = \"169.254.169.123:123\"\n# address = \"x\"\n",
             ),
         ]);
-        assert_eq!(names(&openntpd(root.path(), None)), ["pool.ntp.org", "169.254.169.123", "nmea0"]);
-        assert_eq!(names(&ntpd_rs(root.path(), None)), ["169.254.169.123"]);
+        assert_eq!(
+            names(&openntpd(root.path(), None, &Writers::with([]))),
+            ["pool.ntp.org", "169.254.169.123", "nmea0"]
+        );
+        assert_eq!(names(&ntpd_rs(root.path(), None, &Writers::with([]))), ["169.254.169.123"]);
         assert_eq!(without_port("[fd00:ec2::123]:123"), "fd00:ec2::123");
         assert_eq!(without_port("fd00:ec2::123"), "fd00:ec2::123");
     }
@@ -231,10 +236,10 @@ mod tests {
         fn no_text_makes_it_panic(text: String) {
             let files = [TIMESYNCD, NETWORKD, "/etc/ntp.conf", "/etc/ntpd.conf", "/etc/ntpd-rs/ntp.toml"];
             let root = plant(&files.map(|path| (path, text.strip_prefix("-> ").unwrap_or(&text))));
-            timesyncd(root.path());
-            ntpd(root.path(), None);
-            openntpd(root.path(), None);
-            ntpd_rs(root.path(), None);
+            timesyncd(root.path(), &Writers::with([]));
+            ntpd(root.path(), None, &Writers::with([]));
+            openntpd(root.path(), None, &Writers::with([]));
+            ntpd_rs(root.path(), None, &Writers::with([]));
         }
     }
 }

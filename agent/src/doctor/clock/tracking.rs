@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::clock::time::{Span, SystemTime};
+use crate::foreign::Refusal;
 
 const VERSION: u8 = 6;
 const PACKET_REQUEST: u8 = 1;
@@ -71,6 +72,9 @@ pub enum Unheard {
     /// The port is closed, there is no socket, or this user may not use it.
     #[error("{0}")]
     Unreachable(io::ErrorKind),
+    /// Others than chronyd could have opened its socket.
+    #[error("its socket is not to be trusted: {0}")]
+    Untrusted(Refusal),
     /// Nothing came in time.
     #[error("no answer in time")]
     Timeout,

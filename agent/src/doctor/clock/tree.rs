@@ -1,12 +1,13 @@
 //! Small text files below a root, which is `/` but in tests.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::DirEntry;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::foreign::{self, Refusal, Rule, Tree, Want, Writers};
+
 /// No configuration file or file of `/proc` that the doctor reads is longer.
-const LONGEST: u64 = 256 * 1024;
+const LONGEST: usize = 256 * 1024;
 /// No folder that the doctor lists holds more; `/proc` of a busy host may.
 const MOST_ENTRIES: usize = 65_536;
 
@@ -21,14 +22,20 @@ pub(super) fn under(root: &Path, path: impl AsRef<Path>) -> PathBuf {
 /// # Errors
 /// Those of `open(2)` and `read(2)`, and `InvalidInput` where it is no regular file.
 pub(super) fn read(path: &Path) -> io::Result<String> {
-    // Nobody waits for the other end of a FIFO.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(text(&foreign::file(path)?.beginning(LONGEST)?))
+}
+
+/// Reads the beginning of a file below `root` that nobody but `writers` can have written.
+///
+/// # Errors
+/// Why it is not read, or not believed.
+pub(super) fn read_of(root: &Path, path: &Path, writers: &Writers) -> Result<String, Refusal> {
+    let found = Tree::at(root)?.find(path, Want::File, &Rule::WrittenBy(writers))?;
+    Ok(text(&found.beginning(LONGEST)?))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The first line of a file without blanks around it; `None` where it cannot be read.
@@ -41,15 +48,28 @@ pub(super) fn line(path: &Path) -> Option<String> {
 /// # Errors
 /// Those of `opendir(3)`.
 pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = fs::read_dir(folder)?.take(MOST_ENTRIES);
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    Ok(sorted(foreign::folder(folder)?.into_tree().entries(MOST_ENTRIES)?))
+}
+
+/// The names in a folder below `root` into which nobody but `writers` can have put them, sorted.
+///
+/// # Errors
+/// Why it is not read, or not believed.
+pub(super) fn names_of(root: &Path, folder: &Path, writers: &Writers) -> Result<Vec<String>, Refusal> {
+    let found = Tree::at(root)?.find(folder, Want::Folder, &Rule::WrittenBy(writers))?;
+    Ok(sorted(found.into_tree().entries(MOST_ENTRIES)?))
+}
+
+fn sorted(entries: impl Iterator<Item = DirEntry>) -> Vec<String> {
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort_unstable();
-    Ok(names)
+    names
 }
 
 /// A tree of files for a test: each path with its content.
 #[cfg(test)]
 pub(super) fn plant(files: &[(&str, &str)]) -> tempfile::TempDir {
+    use std::fs;
     let root = tempfile::tempdir().unwrap();
     for (path, content) in files {
         let path = under(root.path(), path);
