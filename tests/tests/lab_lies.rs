@@ -188,7 +188,7 @@ fn a_configuration_that_another_user_can_write_is_not_followed_and_neither_is_th
     let main =
         host.file("root/chrony.conf", 0, 0o644, &format!("confdir {}\ncmdport 0\n", host.path("evil").display()));
     let neighbours = format!(
-        "mkdir -p /etc/chrony && mount -t tmpfs none /etc/chrony && cp {} /etc/chrony/chrony.conf || exit 9",
+        "mkdir -p /etc/chrony && mount -t tmpfs -o mode=755 none /etc/chrony && cp {} /etc/chrony/chrony.conf || exit 9",
         main.display()
     );
     let watch = Watch::new().unwrap().opening(&included).unwrap().making(&trap.folder).unwrap();
@@ -212,7 +212,7 @@ fn the_user_of_chronyd_cannot_turn_the_doctor_against_root() {
     let target = host.file("root/secret", 0, 0o600, "secret");
     let trap = Trap::set(host.make_folder("chrony", CHRONY), CHRONY);
     let neighbours = format!(
-        "mkdir -p /etc/chrony && mount -t tmpfs none /etc/chrony && cp {} /etc/chrony/chrony.conf || exit 9\n\
+        "mkdir -p /etc/chrony && mount -t tmpfs -o mode=755 none /etc/chrony && cp {} /etc/chrony/chrony.conf || exit 9\n\
          mount --bind {} /etc/passwd || exit 9\n\
          mount -t tmpfs -o mode=755 none /run && mkdir /run/chrony && mount --bind {} /run/chrony || exit 9",
         main.display(),
