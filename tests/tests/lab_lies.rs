@@ -1,6 +1,7 @@
 //! What others on a host can make of a doctor that root runs there: each lie of theirs is told to it, and it neither
 //! opens nor makes nor changes what they want it to.
 
+#![expect(clippy::disallowed_methods, reason = "a race is run for some seconds of the machine's own clock")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 

@@ -45,11 +45,11 @@ impl Cache {
         let folder = |home: &Home| moved.take().cloned().unwrap_or_else(|| home.path.join(self.place));
         let folders: Vec<_> = self.homes.iter().map(folder).collect();
         let folders = self.homes.iter().zip(folders);
-        folders.flat_map(|(home, folder)| self.readings_of(home, folder)).collect()
+        folders.flat_map(|(home, folder)| self.readings_of(home, &folder)).collect()
     }
 
-    fn readings_of(&self, home: &Home, folder: PathBuf) -> Vec<Reading> {
-        let opened = Folder::open(&folder).and_then(|folder| Ok((folder.documents()?, folder)));
+    fn readings_of(&self, home: &Home, folder: &Path) -> Vec<Reading> {
+        let opened = Folder::open(folder).and_then(|folder| Ok((folder.documents()?, folder)));
         match opened {
             Ok((names, folder)) => names.iter().filter_map(|name| self.reading(home, &folder, name.as_ref())).collect(),
             Err(Unavailable::NotFound) => Vec::new(),

@@ -113,7 +113,7 @@ impl Tree {
     pub fn find(&self, path: &Path, want: Want, rule: &Rule<'_>) -> Result<Found, Refusal> {
         let mut walk = Walk::new(&self.top, *rule)?;
         walk.add(path);
-        walk.to_the_end(want)
+        walk.finish(want)
     }
 }
 
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
         self.steps.extend(steps.into_iter().rev());
     }
 
-    fn to_the_end(&mut self, want: Want) -> Result<Found, Refusal> {
+    fn finish(&mut self, want: Want) -> Result<Found, Refusal> {
         while let Some(step) = self.steps.pop() {
             self.taken += 1;
             if self.taken > MOST_STEPS || self.folders.len() > DEEPEST {
@@ -346,7 +346,7 @@ mod tests {
             let mut walk = Walk::new(&tree.top, Rule::ReadableBy(&ourselves)).unwrap();
             walk.trusted = trusted;
             walk.add(Path::new(path));
-            walk.to_the_end(Want::File).err()
+            walk.finish(Want::File).err()
         };
         let nobody = [u32::MAX; 2];
         assert_eq!(end("to-his", nobody), None);
