@@ -10,7 +10,11 @@ use std::process::{Command, Output};
 const MOST_EXPOSURE: f64 = 2.0;
 
 fn unit() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd/skewguard.service")
+    unit_named("skewguard.service")
+}
+
+fn unit_named(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd").join(name)
 }
 
 fn systemd_analyze(arguments: &[&str], unit: &Path) -> Output {
@@ -92,4 +96,169 @@ fn nothing_waits_for_a_clock_that_is_right() {
         .lines()
         .filter(|line| ["After=", "Before=", "Requires=", "Wants="].iter().any(|key| line.starts_with(key)));
     assert_eq!(ordering.collect::<Vec<_>>(), ["After=network.target"]);
+}
+
+// The service managers that are too old for the unit
+
+/// What systemd 219 knows of what is in our units and their like: `src/core/load-fragment-gperf.gperf.m4` of v219, and of
+/// what systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.resource-control(5) of that version describe.
+const KNOWN_TO_219: [&str; 36] = [
+    "Unit.Description",
+    "Unit.Documentation",
+    "Unit.After",
+    "Service.Type",
+    "Service.NotifyAccess",
+    "Service.ExecStart",
+    "Service.ExecReload",
+    "Service.EnvironmentFile",
+    "Service.WatchdogSec",
+    "Service.Restart",
+    "Service.RestartSec",
+    "Service.StartLimitInterval",
+    "Service.RestartPreventExitStatus",
+    "Service.TimeoutStopSec",
+    "Service.User",
+    "Service.Group",
+    "Service.RuntimeDirectory",
+    "Service.RuntimeDirectoryMode",
+    "Service.UMask",
+    "Service.LimitCORE",
+    "Service.MemoryLimit",
+    "Service.CapabilityBoundingSet",
+    "Service.NoNewPrivileges",
+    "Service.ProtectSystem",
+    "Service.ProtectHome",
+    "Service.PrivateTmp",
+    "Service.PrivateDevices",
+    "Service.PrivateNetwork",
+    "Service.DevicePolicy",
+    "Service.ReadOnlyDirectories",
+    "Service.ReadWriteDirectories",
+    "Service.RestrictAddressFamilies",
+    "Service.SystemCallArchitectures",
+    "Service.SystemCallFilter",
+    "Service.SystemCallErrorNumber",
+    "Install.WantedBy",
+];
+
+/// A unit as systemd 219 reads it: what it takes, in its order, and what it ignores.
+struct As219 {
+    taken: Vec<(String, String)>,
+    ignored: Vec<String>,
+}
+
+impl As219 {
+    fn read(unit: &str) -> Self {
+        let (mut section, mut taken, mut ignored) = ("", Vec::new(), Vec::new());
+        for line in unit.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name;
+                continue;
+            }
+            let (key, value) = line.split_once('=').unwrap();
+            let key = format!("{section}.{key}");
+            if KNOWN_TO_219.contains(&key.as_str()) && is_value_of_219(&key, value) {
+                taken.push((key, value.to_owned()));
+            } else {
+                ignored.push(line.to_owned());
+            }
+        }
+        Self { taken, ignored }
+    }
+
+    /// What holds of a key that has one value.
+    fn value(&self, key: &str) -> Option<&str> {
+        self.taken.iter().rev().find(|(taken, _)| taken == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The user that the service runs as.
+    fn user(&self) -> &str {
+        self.value("Service.User").unwrap_or("root")
+    }
+
+    /// Whether the filter of system calls, if there is one, lets a program be loaded. 219 knows no groups (`@…`, since
+    /// 231) and ignores each of them, but a list that allows something refuses all that is not in it.
+    fn may_be_loaded(&self) -> bool {
+        let mut lists = self.taken.iter().filter(|(key, _)| key == "Service.SystemCallFilter").map(|(_, value)| value);
+        let Some(first) = lists.next() else { return true };
+        first.starts_with('~')
+            || std::iter::once(first).chain(lists).any(|list| list.split(' ').any(|call| call == "mmap"))
+    }
+}
+
+/// Values that later versions have added to a key which 219 knows.
+fn is_value_of_219(key: &str, value: &str) -> bool {
+    match key {
+        "Service.ProtectSystem" => ["yes", "no", "full"].contains(&value),
+        "Service.ProtectHome" => ["yes", "no", "read-only"].contains(&value),
+        _ => true,
+    }
+}
+
+#[test]
+fn a_service_manager_that_is_too_old_for_the_unit_does_not_run_it_as_root() {
+    let text = fs::read_to_string(unit()).unwrap();
+    let read = As219::read(&text);
+    for unknown in ["DynamicUser=yes", "StateDirectory=skewguard", "ProtectSystem=strict"] {
+        assert!(read.ignored.iter().any(|line| line == unknown), "{unknown} is known");
+    }
+    assert_eq!(read.user(), "skewguard");
+    assert!(!read.may_be_loaded(), "the filter of the unit is not for this version");
+    let without = As219::read(&text.replace("User=skewguard\n", ""));
+    assert_eq!(without.user(), "root", "a unit without a user would be noticed");
+}
+
+#[test]
+fn systemd_219_understands_all_that_is_in_the_unit_for_it() {
+    let read = As219::read(&fs::read_to_string(unit_named("skewguard-219.service")).unwrap());
+    assert_eq!(read.ignored, [""; 0]);
+    assert_eq!((read.user(), read.value("Service.Group")), ("skewguard", Some("skewguard")));
+    assert!(read.may_be_loaded());
+    for (key, value) in [
+        ("CapabilityBoundingSet", ""),
+        ("NoNewPrivileges", "yes"),
+        ("ProtectSystem", "full"),
+        ("ProtectHome", "yes"),
+        ("PrivateDevices", "yes"),
+        ("LimitCORE", "0"),
+        ("StartLimitInterval", "0"),
+        ("Restart", "always"),
+    ] {
+        assert_eq!(read.value(&format!("Service.{key}")), Some(value), "{key}");
+    }
+}
+
+#[test]
+fn the_unit_for_219_and_the_other_start_stop_and_watch_alike() {
+    let read = |name| fs::read_to_string(unit_named(name)).unwrap();
+    let (new, old) = (As219::read(&read("skewguard.service")), As219::read(&read("skewguard-219.service")));
+    for key in [
+        "Type",
+        "NotifyAccess",
+        "ExecStart",
+        "ExecReload",
+        "EnvironmentFile",
+        "WatchdogSec",
+        "Restart",
+        "RestartSec",
+        "RestartPreventExitStatus",
+        "TimeoutStopSec",
+        "RuntimeDirectory",
+        "RuntimeDirectoryMode",
+        "UMask",
+        "RestrictAddressFamilies",
+    ] {
+        let key = format!("Service.{key}");
+        assert!(new.value(&key).is_some(), "{key}");
+        assert_eq!(new.value(&key), old.value(&key), "{key}");
+    }
+}
+
+#[test]
+fn systemd_of_today_has_nothing_to_say_about_the_unit_for_219_but_its_age() {
+    let unit = fs::read_to_string(unit_named("skewguard-219.service")).unwrap();
+    // Newer versions take these under other names.
+    let young = unit.replace("MemoryLimit=", "MemoryMax=").replace("StartLimitInterval=0\n", "");
+    assert_ne!(young, unit);
+    assert_eq!(complaints(&young), "");
 }
