@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::period::{Period, PeriodError};
+
 /// Warns before AWS rejects a request because a clock is wrong or a credential has run out.
 #[derive(Parser)]
 #[command(name = "skewguard", version, max_term_width = 100, after_help = AFTER_HELP)]
@@ -18,7 +20,8 @@ Without --config, /etc/skewguard/skewguard.yaml is read where it exists; else th
 right for EC2. The answer goes to standard output, the log to standard error (RUST_LOG=debug shows more).
 
 Exit codes of check, status and doctor: 0 ok, 1 warning, 2 critical, 3 unknown.
-Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 78 wrong configuration.";
+Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 75 a part of the running agent has ended \
+or hangs, so that it must be started anew, 78 wrong configuration.";
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -71,8 +74,8 @@ pub(super) struct Check {
     /// How often each source is asked at least
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(super) samples: u32,
-    /// How long it may take, such as 5s or 500ms
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    /// How long it may take, such as 5s or 500ms; an hour at most
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     pub(super) timeout: Duration,
 }
 
@@ -146,4 +149,51 @@ pub(super) enum Format {
     Text,
     /// For programs; stable
     Json,
+}
+
+/// A look takes seconds; whoever waits for longer than an hour has mistaken the unit.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let Period(time) = text.parse().map_err(|error: PeriodError| error.to_string())?;
+    if time > LONGEST {
+        return Err(format!("{} is too long: allowed is 0s to {}", text.trim(), Period(LONGEST)));
+    }
+    Ok(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn timeout(text: &str) -> Result<Duration, String> {
+        match Arguments::try_parse_from(["skewguard", "check", &format!("--timeout={text}")]) {
+            Ok(Arguments { command: Command::Check(check) }) => Ok(check.timeout),
+            Ok(_) => Err("another command".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_look_may_take_an_hour_at_most() {
+        assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(timeout("60m"), Ok(LONGEST));
+        for text in ["61m", "300000000000y"] {
+            assert!(timeout(text).unwrap_err().contains("too long: allowed is 0s to 1h"), "{text}");
+        }
+        assert!(timeout("10").unwrap_err().contains("10 has no unit: write 10s"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_timeout_that_can_be_written_reaches_beyond_what_a_deadline_can(
+            text in "[0-9]{1,25}(\\.[0-9]{1,12})?(ns|us|ms|s|m|h|d|w|M|y)( [0-9]{1,20}[smhy])?|.*"
+        ) {
+            if let Ok(time) = timeout(&text) {
+                prop_assert!(tokio::time::Instant::now().checked_add(time).is_some());
+            }
+        }
+    }
 }
