@@ -8,7 +8,7 @@
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
 //!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
-//! - [`host`] says which host this is.
+//! - [`host`] says which host this is; [`resolver`] finds addresses without keeping anybody waiting.
 //! - [`state`] lets what is known outlive the process, [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts
 //!   it, and [`demo`] shows it.
 //!
@@ -31,6 +31,7 @@ pub mod foreign;
 pub mod host;
 pub mod notify;
 pub mod ntp;
+pub mod resolver;
 pub mod runtime;
 pub mod snapshot;
 pub mod state;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::document;
 use super::lease::Unavailable;
+use crate::resolver::Names;
 
 /// The largest body that is read, in bytes. A role document has about 1.5 KiB.
 const MAX_BODY: usize = 64 * 1024;
@@ -89,6 +90,7 @@ impl Http {
             .tls_backend_preconfigured(no_tls()?)
             .default_headers(headers)
             .user_agent(concat!("skewguard/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Names)
             .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(retry::never())

@@ -10,6 +10,7 @@ use super::proxy::{Kind, Proxies};
 use super::tls::{self, TlsError};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Tls;
+use crate::resolver::Names;
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -84,6 +85,7 @@ impl Clients {
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("skewguard/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Names)
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .connect_timeout(CONNECT)

@@ -12,6 +12,7 @@ use super::query::query;
 use super::refusal::Refusal;
 use crate::clock::sample::{Failure, Sample};
 use crate::config::checked::{Server, Source};
+use crate::resolver;
 use crate::vitals::Pulse;
 
 /// How long a server may take to answer.
@@ -139,10 +140,11 @@ impl Addresses {
             Server::Name { host, port } => {
                 let stale = self.resolved_at.elapsed() > RESOLVE_AGAIN;
                 if stale || self.current >= self.resolved.len() {
-                    let lookup = timeout(RESOLVER_PATIENCE, tokio::net::lookup_host((host.as_str(), *port))).await;
+                    let lookup = timeout(RESOLVER_PATIENCE, resolver::lookup(host)).await;
                     // A resolver that is out of order does not take away the addresses that still answer.
                     if let Ok(Ok(found)) = lookup {
-                        self.resolved = found.take(MOST_ADDRESSES as usize).collect();
+                        self.resolved = found.into_iter().take(MOST_ADDRESSES as usize).collect();
+                        self.resolved.iter_mut().for_each(|address| address.set_port(*port));
                         self.resolved_at = Instant::now();
                     }
                     self.current = 0;
