@@ -8,7 +8,8 @@
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
 //!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
-//! - [`host`] says which host this is; [`resolver`] finds addresses without keeping anybody waiting.
+//! - [`host`] says which host this is; [`resolver`] finds addresses and [`stderr`] writes where nobody may read, both without
+//!   keeping anybody waiting.
 //! - [`state`] lets what is known outlive the process, [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts
 //!   it, and [`demo`] shows it.
 //!
@@ -36,6 +37,7 @@ pub mod runtime;
 pub mod snapshot;
 pub mod state;
 pub mod status;
+pub mod stderr;
 pub mod sys;
 pub mod telemetry;
 pub mod vitals;

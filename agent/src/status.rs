@@ -1,12 +1,17 @@
 //! The socket on which the running agent says what it knows: whoever connects gets one snapshot as JSON.
 
+use std::fs::{OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use nix::unistd::geteuid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
@@ -60,13 +65,27 @@ pub enum AskError {
     },
 }
 
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// It has a listener already.
+    #[error("another agent listens there")]
+    Taken,
+    /// Something else is in its place, which is not ours to remove.
+    #[error("there is a file that is not a socket")]
+    NoSocket,
+    /// There is no place for it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 /// Opens the socket for everybody on this host: a snapshot holds no secret.
 ///
 /// # Errors
-/// Another agent listens there, or the folder cannot be written to.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
+/// Another agent listens there, something else is there, or there is no place for it.
+pub fn listen(path: &Path) -> Result<UnixListener, ListenError> {
+    if has_listener(path)? {
+        return Err(ListenError::Taken);
     }
     // A service manager makes the folder; for an agent that is started by hand it may be missing.
     if let Some(folder) = path.parent()
@@ -77,12 +96,37 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     // A socket was left behind by an agent that was killed; anything else is not ours to remove.
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => remove(path),
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is not a socket")),
+        Ok(_) => return Err(ListenError::NoSocket),
         Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    if let Err(error) = open_to_all(path) {
+        tracing::warn!(socket = %path.display(), %error, "only the agent's own user and root can ask on the status socket");
+    }
     Ok(listener)
+}
+
+/// Whether somebody listens at `path`, without waiting for whoever it is.
+fn has_listener(path: &Path) -> io::Result<bool> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    match socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        // More wait to be accepted than it wants: it is there, and it hangs.
+        Ok(()) | Err(Errno::EAGAIN) => Ok(true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Lets everybody connect to the socket that was just made at `path`: to that very one, whatever somebody who may write to
+/// its folder has put into its place meanwhile.
+fn open_to_all(path: &Path) -> io::Result<()> {
+    let socket = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+    let found = socket.metadata()?;
+    if !found.file_type().is_socket() || found.uid() != geteuid().as_raw() {
+        return Err(io::Error::other("the socket is not there any more"));
+    }
+    // chmod(2) takes no descriptor of this kind, but the link to it.
+    std::fs::set_permissions(format!("/proc/self/fd/{}", socket.as_raw_fd()), Permissions::from_mode(0o666))
 }
 
 /// Removes the socket.
@@ -161,5 +205,72 @@ async fn hear(path: &Path, stream: UnixStream) -> Result<Snapshot, AskError> {
             serde_json::from_slice(&answer).map_err(|source| AskError::Foreign { path: name(), source })
         }
         _ => Err(AskError::Silent { path: name() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_open_to_all_and_replaces_one_that_was_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/skewguard.sock");
+        for _ in 0..2 {
+            drop(listen(&path).unwrap());
+            assert_eq!(std::fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_taken_is_told_apart_from_one_that_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken.sock");
+        let other = listen(&taken).unwrap();
+        assert!(matches!(listen(&taken), Err(ListenError::Taken)));
+        drop(other);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "precious").unwrap();
+        assert!(matches!(listen(&file), Err(ListenError::NoSocket)));
+        // Below a file, in a folder whose folder is missing, under a name that is too long, in a file system that takes none.
+        let long = folder.path().join("x".repeat(200));
+        for none in [file.join("x.sock"), folder.path().join("no/folder/x.sock"), long, "/proc/x.sock".into()] {
+            assert!(matches!(listen(&none), Err(ListenError::Io(_))), "{}", none.display());
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_accepts_nobody_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mute.sock");
+        let mute = net::UnixListener::bind(&path).unwrap();
+        let mut waiting = Vec::new();
+        // Until as many wait as the kernel lets wait; one more would wait for them.
+        loop {
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            let client = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+            match socket::connect(client.as_raw_fd(), &UnixAddr::new(&path).unwrap()) {
+                Ok(()) => waiting.push(client),
+                Err(Errno::EAGAIN) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(matches!(listen(&path), Err(ListenError::Taken)));
+        drop((mute, waiting));
+    }
+
+    #[tokio::test]
+    async fn what_took_the_place_of_the_socket_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, secret) = (folder.path().join("a.sock"), folder.path().join("secret"));
+        std::fs::write(&secret, "secret").unwrap();
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        open_to_all(&path).unwrap_err();
+        open_to_all(&secret).unwrap_err();
+        assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -1,8 +1,11 @@
 //! Whether every task that should be at work still is: one that has ended or hangs must not be silently missing.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -121,9 +124,74 @@ impl Task {
     }
 }
 
+/// Watches the loop from a thread of its own, because whatever keeps the loop from its work keeps all on its thread from
+/// theirs. Where no service manager watches, as in a container, nobody else would end what hangs.
+pub struct Watch {
+    sign: Arc<AtomicBool>,
+    _end: mpsc::Sender<()>,
+}
+
+impl Watch {
+    /// Looks after every `interval` whether there was a sign since the last look, until it is dropped. Once there was none
+    /// for `most` looks in a row, `hangs` is called.
+    ///
+    /// Looks are counted, not seconds: a process that was stopped, or starved, has not looked either.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn start(interval: Duration, most: u32, hangs: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let sign = Arc::new(AtomicBool::new(true));
+        let (end, ended) = mpsc::channel::<()>();
+        let seen = Arc::clone(&sign);
+        let watch = move || {
+            let mut missed = 0;
+            while missed < most {
+                match ended.recv_timeout(interval) {
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                }
+                missed = if seen.swap(false, Ordering::Relaxed) { 0 } else { missed + 1 };
+            }
+            hangs();
+        };
+        thread::Builder::new().name("watch".to_owned()).spawn(watch)?;
+        Ok(Self { sign, _end: end })
+    }
+
+    /// All is well.
+    pub fn sign(&self) {
+        self.sign.store(true, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
+
+    const LOOK: Duration = Duration::from_millis(20);
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_loop_that_gives_no_sign_for_some_looks_is_noticed_by_another_thread() {
+        let (tell, told) = channel();
+        let watch = Watch::start(LOOK, 3, move || tell.send(()).unwrap_or_default()).unwrap();
+        told.recv_timeout(PATIENCE).unwrap();
+        drop(watch);
+    }
+
+    #[test]
+    fn a_loop_that_gives_its_signs_is_let_alone_and_so_is_one_that_has_ended() {
+        let (tell, told) = channel::<()>();
+        let watch = Watch::start(LOOK, 1_000, move || tell.send(()).unwrap_or_default()).unwrap();
+        for _ in 0..10 {
+            watch.sign();
+            assert_eq!(told.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout));
+        }
+        drop(watch);
+        assert_eq!(told.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected), "its thread has ended");
+    }
 
     fn after(seconds: f64) -> Span {
         local::awake().plus(Span::from_seconds(seconds))

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -219,6 +219,16 @@ impl<'net> Skewguard<'net> {
         Ok(Running { skewguard: self, server: Server::start(&mut self.command(&["run"], preparation)?, &log)? })
     }
 
+    /// The same with its standard error somewhere else; then its log is empty.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn run_with_stderr(&self, stderr: impl Into<Stdio>) -> Result<Running<'_>> {
+        let log = self.dir.path().join("run.log");
+        let server = Server::start_with_stderr(&mut self.command(&["run"], None)?, &log, stderr.into())?;
+        Ok(Running { skewguard: self, server })
+    }
+
     fn command(&self, arguments: &[&str], preparation: Option<&str>) -> Result<Command> {
         let binary = env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?;
         // Only the program itself gets the environment, not the tools that put it into the namespace.
@@ -299,6 +309,14 @@ impl Running<'_> {
         self.signal(Signal::SIGKILL)?;
         wait_for("the end of skewguard", KILLED, || self.server.exited().transpose())??;
         Ok(self.log())
+    }
+
+    /// The exit status of an agent that ends by itself.
+    ///
+    /// # Errors
+    /// When it has not ended by `deadline`.
+    pub fn end(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        wait_for("the end of skewguard", deadline, || self.server.exited().transpose())?
     }
 
     /// Asks the agent to stop and awaits its exit.

@@ -117,11 +117,22 @@ impl Server {
     /// # Errors
     /// When the program or the file cannot be opened.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
-        let file = File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
+        File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
+        let file = File::options().append(true).open(log)?;
+        Self::start_with_stderr(command, log, file.into())
+    }
+
+    /// The same with standard error somewhere else.
+    ///
+    /// # Errors
+    /// When the program or the file cannot be opened.
+    pub fn start_with_stderr(command: &mut Command, log: &Path, stderr: Stdio) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.with_context(|| format!("failed to open {}", log.display()))?;
         let child = command
             .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
+            .stdout(file)
+            .stderr(stderr)
             .spawn()
             .with_context(|| format!("failed to start {command:?}"))?;
         Ok(Self { child, log: log.to_owned() })

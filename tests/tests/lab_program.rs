@@ -7,13 +7,17 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{PipeReader, PipeWriter, Read, Write as _, pipe};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tests::agent::{Answer, Running, Skewguard};
 use tests::http::{HttpServer, Reply};
@@ -25,6 +29,7 @@ use tests::wait::wait_until;
 const USAGE: i32 = 64;
 const UNAVAILABLE: i32 = 69;
 const SOFTWARE: i32 = 70;
+const AILING: i32 = 75;
 const CONFIG: i32 = 78;
 /// What `timeout` says of a program that it had to end.
 const TIMED_OUT: i32 = 124;
@@ -309,6 +314,7 @@ fn wrong_usage_exits_64_and_explains_itself_on_standard_error() {
         &["check", "--format", "xml"],
         &["check", "--samples", "9"],
         &["check", "--timeout", "soon"],
+        &["check", "--timeout", "300000000000y"],
         &["run", "--no-such-option"],
         &["status", "extra"],
         &["demo", "--config", "/dev/null"],
@@ -576,4 +582,161 @@ fn an_agent_lives_on_without_the_service_manager_that_it_was_told_of() {
     let mut running = skewguard.run().unwrap();
     running.await_status("the time", Duration::from_secs(10), is_synchronized).unwrap();
     stop(&mut running, Duration::from_secs(5));
+}
+
+// The host around it
+
+#[test]
+fn an_agent_on_a_file_system_that_is_read_only_does_its_work_without_a_socket_and_says_so_once() {
+    let net = Net::new().unwrap();
+    let _time = time_service(&net);
+    let receiver = HttpServer::start(&net, Side::Agent, SocketAddr::from(([127, 0, 0, 1], 4318))).unwrap();
+    for route in ["POST /hook", "POST /v1/metrics", "POST /v1/logs"] {
+        receiver.on(route, Reply::ok(""));
+    }
+    // The usual hardening of a container: nothing at all can be written to, the folder of the socket least of all.
+    let read_only =
+        "for mount in / /run /tmp /var; do mountpoint -q $mount || continue; mount -o remount,bind,ro $mount; done";
+    let yaml = reporting_to(&receiver.url()) + "socket: /run/skewguard/skewguard.sock\n";
+    let skewguard = Skewguard::new(&net, &yaml).unwrap().prepared_by(read_only);
+    let mut running = skewguard.run().unwrap();
+    wait_until("an export", Duration::from_secs(20), || receiver.count("POST /v1/metrics") > 1)
+        .unwrap_or_else(|error| panic!("{error:#}:\n{}", running.log()));
+    running.signal(Signal::SIGHUP).unwrap();
+    wait_until("a reload", Duration::from_secs(10), || running.log().contains("the new configuration is in force"))
+        .unwrap();
+    stop(&mut running, Duration::from_secs(12));
+    let log = running.log();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("there is no status socket")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(said[0].contains("Read-only file system") && said[0].contains("WARN"), "{log}");
+}
+
+/// A pipe that is full already, so that the first byte of whoever writes into it waits.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let (reader, mut writer) = pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while writer.write(&[b'.'; 4_096]).is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_keeps_the_agent_from_nothing() {
+    let net = Net::new().unwrap();
+    let _time = time_service(&net);
+    let receiver = HttpServer::start(&net, Side::Agent, SocketAddr::from(([127, 0, 0, 1], 4318))).unwrap();
+    for route in ["POST /hook", "POST /v1/metrics", "POST /v1/logs"] {
+        receiver.on(route, Reply::ok(""));
+    }
+    let skewguard = Skewguard::new(&net, &reporting_to(&receiver.url())).unwrap().env("RUST_LOG", "trace");
+    let (mut reader, writer) = full_pipe();
+    let mut running = skewguard.run_with_stderr(writer).unwrap();
+    running.await_status("the time", Duration::from_secs(10), is_synchronized).unwrap();
+    wait_until("an alert and two exports", Duration::from_secs(20), || {
+        receiver.count("POST /hook") > 0 && receiver.count("POST /v1/metrics") > 1
+    })
+    .unwrap();
+    let took = stop(&mut running, Duration::from_secs(12));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    // What had room is there, the alert among it.
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(text.trim_start_matches('.').is_empty(), "nobody read it, and the process has ended: {text}");
+}
+
+#[test]
+fn a_standard_error_that_is_read_late_has_the_log_and_the_alerts_in_their_order() {
+    let net = Net::new().unwrap();
+    let _time = time_service(&net);
+    let receiver = HttpServer::start(&net, Side::Agent, SocketAddr::from(([127, 0, 0, 1], 4318))).unwrap();
+    for route in ["POST /hook", "POST /v1/metrics", "POST /v1/logs"] {
+        receiver.on(route, Reply::ok(""));
+    }
+    let skewguard = Skewguard::new(&net, &reporting_to(&receiver.url())).unwrap();
+    let (mut reader, writer) = full_pipe();
+    let mut running = skewguard.run_with_stderr(writer).unwrap();
+    wait_until("an alert", Duration::from_secs(20), || receiver.count("POST /hook") > 0).unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).map(|_| text)
+    });
+    stop(&mut running, Duration::from_secs(12));
+    let text = reading.join().unwrap().unwrap();
+    let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} is missing: {text}"));
+    let places = [place("skewguard is watching"), place("\"event\":\"skewguard.alert\""), place("ending")];
+    assert!(places.is_sorted(), "{text}");
+    assert!(!text.contains("are missing here"), "{text}");
+}
+
+#[test]
+fn an_agent_whose_thread_hangs_is_ended_where_no_service_manager_does_it() {
+    let net = Net::new().unwrap();
+    let _time = time_service(&net);
+    let skewguard = Skewguard::new(&net, NEAR).unwrap();
+    let mut running = skewguard.run().unwrap();
+    running.await_status("the time", Duration::from_secs(10), is_synchronized).unwrap();
+    // The one thread that does all the work, and no other, is stopped.
+    let thread = Pid::from_raw(i32::try_from(running.pid()).unwrap());
+    ptrace::seize(thread, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(thread).unwrap();
+    assert!(matches!(waitpid(thread, None).unwrap(), WaitStatus::PtraceEvent(..)));
+    assert!(running.status().is_err(), "it hangs");
+    let status = running.end(Duration::from_secs(90)).unwrap();
+    assert_eq!(status.code(), Some(AILING), "{status}:\n{}", running.log());
+    assert!(running.log().contains("has given no sign of life for a minute"), "{}", running.log());
+}
+
+#[test]
+fn a_service_manager_that_does_not_listen_keeps_the_agent_from_nothing() {
+    let net = Net::new().unwrap();
+    let _time = time_service(&net);
+    let dir = private_dir().unwrap();
+    let path = dir.path().join("notify.sock");
+    let _mute = UnixDatagram::bind(&path).unwrap();
+    let stuffing = UnixDatagram::unbound().unwrap();
+    stuffing.set_nonblocking(true).unwrap();
+    while stuffing.send_to(b"STATUS=full\n", &path).is_ok() {}
+    let skewguard = Skewguard::new(&net, NEAR).unwrap().env("NOTIFY_SOCKET", &path);
+    let mut running = skewguard.run().unwrap();
+    running.await_status("the time", Duration::from_secs(10), is_synchronized).unwrap();
+    stop(&mut running, Duration::from_secs(5));
+}
+
+#[test]
+fn names_that_nobody_resolves_keep_no_alert_from_the_disk() {
+    const NAMES: usize = 13;
+    let net = Net::new().unwrap();
+    // A resolver that hears everything and says nothing.
+    let mute = net.within(Side::Agent, || UdpSocket::bind("127.0.0.1:53")).unwrap().unwrap();
+    let state = private_dir().unwrap();
+    let resolv = state.path().join("resolv.conf");
+    fs::write(&resolv, "nameserver 127.0.0.1\noptions timeout:30 attempts:2\n").unwrap();
+    let mut yaml = "credentials: { imds: { enabled: false } }\n".to_owned();
+    yaml += "alerts: { boot_grace: 0s, clock-unverified: { for: 3s } }\n";
+    yaml += "channels: [{ name: ops, webhook: { url: \"http://127.0.0.1:9/hook\" } }]\n";
+    writeln!(yaml, "state_dir: {}\nsources:", state.path().display()).unwrap();
+    for number in 0..NAMES {
+        writeln!(yaml, "  - {{ name: s{number}, ntp: time-{number}.example }}").unwrap();
+    }
+    let mount = format!("mount --bind {} /etc/resolv.conf", resolv.display());
+    let skewguard = Skewguard::new(&net, &yaml).unwrap().prepared_by(&mount);
+    let mut running = skewguard.run().unwrap();
+    let fires = |status: &Value| !status["alerts"].as_array().unwrap().is_empty();
+    running.await_status("an alert", Duration::from_secs(40), fires).unwrap();
+    let is_item = |file: &Path| file.extension().is_some_and(|end| end == "item");
+    let items = || {
+        let files = fs::read_dir(state.path().join("queue/ops")).into_iter().flatten();
+        files.filter(|file| file.as_ref().is_ok_and(|file| is_item(&file.path()))).count()
+    };
+    wait_until("the alert on disk", Duration::from_secs(10), || {
+        items() > 0 && state.path().join("state.json").exists()
+    })
+    .unwrap_or_else(|error| panic!("{error:#}:\n{}", running.log()));
+    mute.set_nonblocking(true).unwrap();
+    assert!(mute.recv(&mut [0; 512]).is_ok(), "the resolver was not asked");
+    let threads = fs::read_dir(format!("/proc/{}/task", running.pid())).unwrap().count();
+    assert!(threads <= 8 + 12 + 3, "{threads} threads");
+    stop(&mut running, Duration::from_secs(12));
 }

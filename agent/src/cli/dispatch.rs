@@ -12,12 +12,16 @@ use super::input::read;
 use super::{alert, check, config, demo, doctor, run, status};
 use crate::aws::processes::scan::ProcessError;
 use crate::config::explain::ConfigError;
+use crate::runtime::RunError;
+use crate::stderr;
 
 /// Exit codes beside those of `check` (sysexits.h).
-mod exit {
-    pub(super) const USAGE: u8 = 64;
-    pub(super) const SOFTWARE: u8 = 70;
-    pub(super) const CONFIG: u8 = 78;
+pub(super) mod exit {
+    pub(crate) const USAGE: u8 = 64;
+    pub(crate) const SOFTWARE: u8 = 70;
+    /// A part of the running agent has ended or hangs (`EX_TEMPFAIL`: another start may mend it).
+    pub(crate) const AILING: u8 = 75;
+    pub(crate) const CONFIG: u8 = 78;
 }
 
 /// Runs the command of the process's arguments.
@@ -32,11 +36,17 @@ pub fn main() -> ExitCode {
         }
     };
     match dispatch(arguments.command) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => {
+            stderr::end();
+            ExitCode::from(code)
+        }
         Err(error) => match error.downcast_ref::<ConfigError>() {
             Some(wrong) => complain(&wrong.to_string(), exit::CONFIG),
             None if error.is::<UnknownChannel>() || error.is::<ProcessError>() => {
                 complain(&format!("error: {error}"), exit::USAGE)
+            }
+            None if matches!(error.downcast_ref(), Some(RunError::Ailing(_))) => {
+                complain(&format!("error: {error}"), exit::AILING)
             }
             None => complain(&format!("error: {error:#}"), exit::SOFTWARE),
         },
@@ -63,8 +73,8 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
     }
 }
 
-/// Threads that resolve names, and that read and write files: one for each provider of files that may hang, and some for
-/// the others. The systemd unit allows more.
+/// Threads that read and write files: one for each provider of files that may hang, and some for the others. Names are
+/// resolved on threads of their own. The systemd unit allows more.
 const MOST_THREADS: usize = 12;
 
 /// One thread serves all: the agent waits far more than it works.
@@ -81,8 +91,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    use std::io::Write;
-    // Nobody is left to be told that nobody can be told.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    stderr::say(text);
     ExitCode::from(code)
 }

@@ -8,6 +8,7 @@ mod demo;
 pub mod dispatch;
 mod doctor;
 mod input;
+mod manager;
 mod run;
 mod status;
 mod text;

@@ -1,6 +1,5 @@
 //! `run`: the agent itself.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +7,30 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use super::args::ConfigFile;
+use super::dispatch::exit;
 use super::input::{env, read};
+use super::manager::Manager;
 use crate::config::checked::Config;
 use crate::runtime::{self, Options, Reload};
+use crate::stderr::{self, Lost, Stderr};
+use crate::vitals::Watch;
+
+/// The agent gives a sign of life every second, and is looked after this often.
+const LOOK: Duration = Duration::from_secs(5);
+/// After so many looks without a sign, which is a minute, it is ended.
+const MOST_LOOKS: u32 = 12;
+/// How long the end of what hangs may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
     let config = read(file)?;
-    start_log();
+    let stderr = Stderr::of_this_process(tell_of_loss).context("failed to start the writer of standard error")?;
+    start_log(&stderr);
+    warn_of_root();
+    let watch = Watch::start(LOOK, MOST_LOOKS, end_what_hangs).context("failed to start the watch over the agent")?;
+    let manager = Manager::new();
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     let hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
@@ -27,20 +40,22 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("ending");
-        tell_service_manager(&[NotifyState::Stopping]);
+        manager.tell(&[NotifyState::Stopping]);
     };
     let config = Arc::new(config);
     let ready = || {
         log_config("skewguard is watching", &config);
-        tell_service_manager(&[NotifyState::Ready]);
+        manager.tell(&[NotifyState::Ready]);
     };
-    let watchdog = Watchdog::new();
-    let alive = || watchdog.alive();
+    let alive = || {
+        watch.sign();
+        manager.alive();
+    };
     let (reload, reloads) = mpsc::channel(1);
-    let options = Options { env: &env, is_service: true, ready: &ready, alive: &alive, reloads };
+    let options = Options { env: &env, stderr: Some(stderr), is_service: true, ready: &ready, alive: &alive, reloads };
     tokio::select! {
         ended = runtime::run(Arc::clone(&config), options, shutdown) => ended?,
-        () = reload_on(hangup, file, reload) => {}
+        () = reload_on(hangup, file, reload, &manager) => {}
     }
     Ok(0)
 }
@@ -58,11 +73,11 @@ fn log_config(message: &str, config: &Config) {
 }
 
 /// Reads the configuration again at each signal, for ever. A wrong one changes nothing.
-async fn reload_on(mut hangup: Signal, file: &ConfigFile, reload: mpsc::Sender<Reload>) {
+async fn reload_on(mut hangup: Signal, file: &ConfigFile, reload: mpsc::Sender<Reload>, manager: &Manager) {
     while hangup.recv().await.is_some() {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell_service_manager(&[NotifyState::Reloading, now]),
-            Err(_) => tell_service_manager(&[NotifyState::Reloading]),
+            Ok(now) => manager.tell(&[NotifyState::Reloading, now]),
+            Err(_) => manager.tell(&[NotifyState::Reloading]),
         }
         match try_reload(file, &reload).await {
             Ok(()) => {}
@@ -70,7 +85,7 @@ async fn reload_on(mut hangup: Signal, file: &ConfigFile, reload: mpsc::Sender<R
                 tracing::error!("the new configuration is wrong, and the old one stays in force: {error:#}");
             }
         }
-        tell_service_manager(&[NotifyState::Ready]);
+        manager.tell(&[NotifyState::Ready]);
     }
     std::future::pending::<()>().await;
 }
@@ -85,41 +100,61 @@ async fn try_reload(file: &ConfigFile, reload: &mpsc::Sender<Reload>) -> anyhow:
     Ok(())
 }
 
-/// Tells the service manager that nothing hangs, as often as it wants to hear it.
-struct Watchdog {
-    every: Option<Duration>,
-    last: Cell<Option<Instant>>,
+/// Says what standard error lacks, once it takes lines again.
+fn tell_of_loss(Lost { log, alerts }: Lost) {
+    tracing::warn!(
+        log,
+        alerts,
+        "lines of the log and alerts are missing here, because nobody read standard error for a while or it could not be \
+         written; the channels were told of all alerts"
+    );
 }
 
-impl Watchdog {
-    fn new() -> Self {
-        // Half of the time is what sd_watchdog_enabled(3) recommends.
-        Self { every: sd_notify::watchdog_enabled().map(|limit| limit / 2), last: Cell::new(None) }
+/// Ends the process from outside of its loop, in which something hangs.
+#[expect(clippy::exit, reason = "whoever could return is the one that hangs")]
+fn end_what_hangs() {
+    let say = || {
+        tracing::error!(
+            "a part of the agent has given no sign of life for a minute: ending, so that whoever started the agent starts \
+             it anew"
+        );
+        stderr::end();
+    };
+    // Whoever hangs may hold what it takes to say so.
+    let (done, is_done) = std::sync::mpsc::channel();
+    let saying = std::thread::Builder::new().spawn(move || {
+        say();
+        // Nobody waits for it any more where that took too long.
+        let _ = done.send(());
+    });
+    if saying.is_ok() {
+        let _ = is_done.recv_timeout(LAST_WORDS);
     }
-
-    fn alive(&self) {
-        let is_due =
-            |every: Duration| self.last.get().is_none_or(|last| last.elapsed() + Duration::from_secs(1) >= every);
-        if self.every.is_some_and(is_due) {
-            self.last.set(Some(Instant::now()));
-            tell_service_manager(&[NotifyState::Watchdog]);
-        }
-    }
+    std::process::exit(exit::AILING.into());
 }
 
-fn tell_service_manager(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager cannot be told");
+/// Nothing that the agent does needs a privilege, unless it reads files that are closed to all others. In a container, and
+/// for somebody who tries it out, to be root is usual; a service that is root has most likely a unit that was not understood.
+fn warn_of_root() {
+    if nix::unistd::geteuid().is_root() && env("NOTIFY_SOCKET").is_some() {
+        tracing::warn!(
+            "the service runs as root, which at most the files of other users are a reason for: give it a user of its own. \
+             The unit does, but systemd before 235 knows not how: deploy/systemd/skewguard-219.service is for that"
+        );
     }
 }
 
 /// What libraries say about their connections is of no use to an operator, and would speak of telemetry about telemetry.
-fn start_log() {
+fn start_log(stderr: &Stderr) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(
+    let stderr = stderr.clone();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || stderr.log())
+        .with_target(false)
+        .with_ansi(
             std::io::IsTerminal::is_terminal(&std::io::stderr()) && env("NO_COLOR").is_none_or(|set| set.is_empty()),
         );
     // Under a service manager the journal stamps every line itself.

@@ -108,7 +108,7 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
         let _ = ended.await;
     };
     let (_, reloads) = mpsc::channel(1);
-    let options = Options { env: &|_| None, is_service: false, ready: &|| {}, alive: &|| {}, reloads };
+    let options = Options { env: &|_| None, stderr: None, is_service: false, ready: &|| {}, alive: &|| {}, reloads };
     let mut show = Show { world, collector, print, started: Instant::now(), told: Vec::new(), acts: Vec::new() };
     let script = async {
         let is_complete = show.play().await;

@@ -5,7 +5,6 @@ mod measuring;
 mod recorder;
 mod reporters;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +33,8 @@ use crate::host::{firmware, identity};
 use crate::notify::message::message;
 use crate::snapshot::Snapshot;
 use crate::state::{State, Untold};
-use crate::status;
+use crate::status::{self, ListenError};
+use crate::stderr::Stderr;
 use crate::sys;
 use crate::telemetry::endpoint::HalfIdentity;
 use crate::vitals::{Ailment, Task};
@@ -70,15 +70,15 @@ pub enum StartError {
     /// The exporters cannot be set up.
     #[error("OTLP cannot be set up: {0}")]
     Otlp(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// The status socket cannot be opened.
+    /// The place of the status socket is somebody else's.
     #[error(
-        "failed to open the status socket {path}: {source}: its folder must exist and be writable, or set `socket` in the configuration"
+        "failed to open the status socket {path}: {source}: set `socket` in the configuration to a place of its own"
     )]
     Socket {
         /// Where it was to be.
         path: String,
         /// Why.
-        source: io::Error,
+        source: ListenError,
     },
 }
 
@@ -86,7 +86,9 @@ pub enum StartError {
 pub struct Options<'a> {
     /// The environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Whether transitions are written to standard error, and a socket is opened for `status`.
+    /// Where transitions are written, one JSON object a line.
+    pub stderr: Option<Stderr>,
+    /// Whether a socket is opened for `status`.
     pub is_service: bool,
     /// Called once when measuring begins.
     pub ready: &'a dyn Fn(),
@@ -147,7 +149,7 @@ pub async fn run(
     let tell = move |delivery| told.try_send(Event::Delivery(delivery)).is_ok();
     let spool = Spool::start(store, budget(&config), tell);
     let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
-    let mut reporters = Reporters::start(&config, spool, sources, options.env, options.is_service)?;
+    let mut reporters = Reporters::start(&config, spool, sources, options.env, options.stderr.clone())?;
     let status = Status::open(&config.socket, &published, options.is_service)?;
     let prepared = measuring::Prepared::new(&config, options.env)?;
     let measuring = Measuring::start(&config, &engine.source_ids(), prepared, &clock, &mailbox);
@@ -197,8 +199,9 @@ struct Status {
 }
 
 impl Status {
-    /// Opens the socket. Without a folder to put it in, as for a user who tries the agent out, the agent does its work
-    /// without.
+    /// Opens the socket. Where there is no place for it, as on a root file system that is read-only or for a user who tries
+    /// the agent out, the agent does its work without, and says so. A place that is taken is another matter: two agents
+    /// would tell everything twice.
     fn open(path: &Path, published: &Arc<ArcSwap<Snapshot>>, is_wanted: bool) -> Result<Self, StartError> {
         let none = Self { task: None, path: path.to_owned() };
         if !is_wanted {
@@ -212,8 +215,13 @@ impl Status {
                     ..none
                 })
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-                tracing::warn!(socket = %path.display(), %error, "`skewguard status` cannot ask this agent");
+            Err(ListenError::Io(error)) => {
+                tracing::warn!(
+                    socket = %path.display(),
+                    %error,
+                    "there is no status socket, so `skewguard status` cannot ask this agent, and all else goes on: let \
+                     `socket` be in a folder that exists and that the agent's user may write to, and start it anew"
+                );
                 Ok(none)
             }
             Err(source) => Err(StartError::Socket { path: path.display().to_string(), source }),
@@ -429,7 +437,7 @@ mod tests {
         let clock = Arc::new(TrueClock::default());
         let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
         let spool = Spool::start(None, budget(config), |_| true);
-        let reporters = Reporters::start(config, spool, sources, &|_| None, false).unwrap();
+        let reporters = Reporters::start(config, spool, sources, &|_| None, None).unwrap();
         let prepared = measuring::Prepared::new(config, &|_| None).unwrap();
         let measuring = Measuring::start(config, &engine.source_ids(), prepared, &clock, &mailbox);
         let status = Status::open(&config.socket, &published, false).unwrap();
@@ -445,7 +453,8 @@ mod tests {
 
     async fn reload(flow: &mut Flow, config: Config) {
         let reloads = mpsc::channel(1).1;
-        let options = Options { env: &|_| None, is_service: false, ready: &|| {}, alive: &|| {}, reloads };
+        let options =
+            Options { env: &|_| None, stderr: None, is_service: false, ready: &|| {}, alive: &|| {}, reloads };
         flow.reload(config, &options).await.unwrap();
     }
 

@@ -1,7 +1,6 @@
 //! All who are told: standard error, the channels, and telemetry.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::notify::channel::{self, address, endpoint, told};
 use crate::notify::message::{item, message};
 use crate::snapshot::{AlertMessage, Snapshot};
 use crate::state::Untold;
+use crate::stderr::Stderr;
 use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
@@ -50,7 +50,8 @@ pub(super) struct Reporters {
     instruments: Instruments,
     listeners: Vec<Listener>,
     telemetry: Option<(Otlp, Telemetry)>,
-    pub(super) to_stderr: bool,
+    /// Where alerts are written, one JSON object a line; `None` for nowhere.
+    stderr: Option<Stderr>,
 }
 
 /// A channel, and the way to it.
@@ -98,11 +99,11 @@ impl Reporters {
         spool: Spool,
         sources: Sources,
         env: Environment<'_>,
-        to_stderr: bool,
+        stderr: Option<Stderr>,
     ) -> Result<Self, StartError> {
         let instruments = Instruments::new(Arc::clone(&sources.published), Arc::clone(&sources.clock));
         let (listeners, telemetry) = (Vec::new(), None);
-        let mut reporters = Self { spool, sources, instruments, listeners, telemetry, to_stderr };
+        let mut reporters = Self { spool, sources, instruments, listeners, telemetry, stderr };
         let prepared = reporters.prepare(config, env)?;
         reporters.adopt(prepared);
         Ok(reporters)
@@ -208,9 +209,6 @@ impl Reporters {
         let mut told_to = Told::default();
         // All who see the same are sent the same bytes.
         let whole = item(message, transition.at)?;
-        if self.to_stderr {
-            write_line(&whole.body);
-        }
         for listener in &mut self.listeners {
             let Some(seen) = told(&listener.channel, transition) else { continue };
             let seen = channel::message(message, &seen);
@@ -221,6 +219,10 @@ impl Reporters {
         }
         let alerts = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.alerts.as_ref());
         alerts.iter().for_each(|alerts| told_to.add(alerts.write(transition, message)));
+        // The last of all, for nobody may be reading it.
+        if let Some(stderr) = &self.stderr {
+            stderr.alert(&whole.body);
+        }
         Ok(told_to)
     }
 
@@ -277,13 +279,6 @@ pub(super) fn budget(config: &Config) -> Budget {
     Budget { size: config.queue.size, age: config.queue.age }
 }
 
-/// Alerts stand on standard error as they are, one JSON object a line, between the lines of the log.
-fn write_line(body: &[u8]) {
-    use std::io::Write;
-    // A closed standard error takes nothing away from the other channels.
-    let _ = io::stderr().lock().write_all(&[body, b"\n"].concat());
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -310,7 +305,7 @@ mod tests {
         let engine = Engine::new(Arc::new(config.clone()), now);
         let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
         let spool = Spool::start(None, budget(config), |_| true);
-        Reporters::start(config, spool, Sources { published, clock: Arc::default() }, env, false).unwrap()
+        Reporters::start(config, spool, Sources { published, clock: Arc::default() }, env, None).unwrap()
     }
 
     #[tokio::test]
@@ -376,7 +371,7 @@ mod tests {
         let sources = Sources { published, clock: Arc::default() };
         let store = (Store::new(folder.path().join("queue")), Health::default());
         let spool = Spool::start(Some(store), budget(&config), |_| true);
-        let mut reporters = Reporters::start(&config, spool, sources, &|_| None, false).unwrap();
+        let mut reporters = Reporters::start(&config, spool, sources, &|_| None, None).unwrap();
 
         let one = untold().1;
         let many: Vec<_> = (0..ALERTS)
