@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::assess::answer::{Answer, Ruling};
 use crate::assess::finding::{Finding, Kind, Severity};
 use crate::clock::time::{BootTime, Span};
 use crate::clock::true_clock::Stamp;
@@ -89,10 +90,17 @@ pub struct Alert {
     pub summary: String,
     /// What mends it.
     pub remedy: String,
-    /// Whether it comes from before a restart, a reload or a sleep, and its finding was not seen since.
-    pub carried: bool,
     /// Who told it when it began to fire; means nothing before that.
     pub speaker: Arc<Speaker>,
+}
+
+impl Alert {
+    /// Lets `time`, at the end of which it is `now`, not count for it while it pends.
+    fn wait(&mut self, time: Span, now: BootTime) {
+        if let State::Pending { since } = &mut self.state {
+            *since = since.plus(time).min(now);
+        }
+    }
 }
 
 /// An alert as it outlives the process.
@@ -139,12 +147,14 @@ pub struct Machine {
     alerts: BTreeMap<(Kind, String), Alert>,
     /// Who tells what begins to fire.
     speaker: Arc<Speaker>,
+    /// When answers were taken last.
+    heard: Option<BootTime>,
 }
 
 impl Machine {
     /// Begins without alerts; a firing one is told again every `repeat`.
     pub fn new(repeat: Duration) -> Self {
-        Self { repeat, alerts: BTreeMap::new(), speaker: Arc::default() }
+        Self { repeat, alerts: BTreeMap::new(), speaker: Arc::default(), heard: None }
     }
 
     /// From now on this one tells what begins to fire. What fires already keeps its own.
@@ -193,84 +203,93 @@ impl Machine {
         let alerts = kept.into_iter().filter_map(|one| {
             let Kept { kind, subject, severity, state, summary, remedy, speaker } = one;
             let (state, speaker) = (resume(state)?, Arc::new(speaker.unwrap_or_default()));
-            Some(((kind, subject), Alert { severity, state, summary, remedy, carried: true, speaker }))
+            Some(((kind, subject), Alert { severity, state, summary, remedy, speaker }))
         });
-        Self { repeat, alerts: alerts.collect(), speaker: Arc::default() }
+        Self { repeat, alerts: alerts.collect(), speaker: Arc::default(), heard: None }
     }
 
-    /// Goes on after a reload, in which much of what findings rest on may have been lost.
-    pub fn reload(&mut self, repeat: Duration) {
+    /// From now on a firing alert is told again every `repeat`.
+    pub const fn repeat_every(&mut self, repeat: Duration) {
         self.repeat = repeat;
-        self.alerts.values_mut().for_each(|alert| alert.carried = true);
     }
 
-    /// Takes note that the host slept for `by`: that does not count for alerts that pend, and much of what findings rest on
-    /// is worth nothing until it is measured again.
+    /// Takes note that the host slept for `by`: that does not count for alerts that pend.
     ///
     /// A process that was killed right after the sleep has counted it as its own absence: no time lies ahead of `now`.
     pub fn slept(&mut self, by: Span, now: BootTime) {
-        for alert in self.alerts.values_mut() {
-            alert.carried = true;
-            if let State::Pending { since } = &mut alert.state {
-                *since = since.plus(by).min(now);
-            }
-        }
+        self.heard = Some(now);
+        self.alerts.values_mut().for_each(|alert| alert.wait(by, now));
     }
 
-    /// Takes all findings of a moment, and says what is to be told.
+    /// Takes what the rules answer at a moment, and says what is to be told.
     ///
-    /// What is not found is over; an alert that was carried over a restart, a reload or a sleep only where `is_settled` says that
-    /// enough is known for its finding to be missed.
-    pub fn step(
-        &mut self,
-        findings: &[Finding],
-        now: Moment,
-        is_settled: impl Fn(Kind, &str) -> bool,
-    ) -> Vec<Transition> {
+    /// What is absent is over. What is unknown goes on as it was, and so does what no rule answers for: the time in which
+    /// nobody knows counts for no alert that pends.
+    pub fn step(&mut self, rulings: &[Ruling], now: Moment) -> Vec<Transition> {
         let mut transitions = Vec::new();
-        let is_found =
-            |kind: Kind, subject: &str| findings.iter().any(|one| one.kind == kind && one.subject == subject);
+        let unheard = self.heard.replace(now.boot).map_or(Span::ZERO, |last| now.boot.since(last));
         self.alerts.retain(|(kind, subject), alert| {
-            let lasts = is_found(*kind, subject) || (alert.carried && !is_settled(*kind, subject));
-            if !lasts && let State::Firing { since, .. } = alert.state {
-                transitions.push(transition(*kind, subject, alert, Some(alert.severity), Change::Resolved, since, now));
+            match rulings.iter().find(|ruling| ruling.is_about(*kind, subject)).map(|ruling| &ruling.answer) {
+                Some(Answer::Found(_)) => true,
+                Some(Answer::Absent) => {
+                    if let State::Firing { since, .. } = alert.state {
+                        let before = Some(alert.severity);
+                        transitions.push(transition(*kind, subject, alert, before, Change::Resolved, since, now));
+                    }
+                    false
+                }
+                Some(Answer::Unknown) | None => {
+                    alert.wait(unheard, now.boot);
+                    true
+                }
             }
-            lasts
         });
-        for finding in findings {
-            if let Some(change) = self.take(finding, now) {
-                transitions.push(change);
-            }
+        for Ruling { kind, subject, answer } in rulings {
+            let change = match answer {
+                Answer::Found(finding) => self.take(&(*kind, subject.clone()), finding, now),
+                Answer::Absent => None,
+                Answer::Unknown => self.repeat(&(*kind, subject.clone()), now),
+            };
+            transitions.extend(change);
         }
         transitions
     }
 
-    fn take(&mut self, finding: &Finding, now: Moment) -> Option<Transition> {
-        let key = (finding.kind, finding.subject.clone());
-        if let Some(alert) = self.alerts.get_mut(&key) {
+    /// Tells a firing alert again whose time has come, although nobody knows whether it is over.
+    fn repeat(&mut self, key: &(Kind, String), now: Moment) -> Option<Transition> {
+        let alert = self.alerts.get_mut(key)?;
+        let State::Firing { since, told } = alert.state else { return None };
+        if now.boot.since(told) < Span::from_duration(self.repeat) {
+            return None;
+        }
+        alert.state = State::Firing { since, told: now.boot };
+        Some(transition(key.0, &key.1, alert, Some(alert.severity), Change::Repeated, since, now))
+    }
+
+    fn take(&mut self, key: &(Kind, String), finding: &Finding, now: Moment) -> Option<Transition> {
+        if let Some(alert) = self.alerts.get_mut(key) {
             alert.summary.clone_from(&finding.summary);
             alert.remedy.clone_from(&finding.remedy);
-            alert.carried = false;
         }
-        match self.alerts.get_mut(&key) {
+        match self.alerts.get_mut(key) {
             // What is only held by the level of clearing neither begins to pend nor goes on doing so.
             None => {
                 let severity = finding.raised?;
                 let (summary, remedy) = (finding.summary.clone(), finding.remedy.clone());
                 let state = State::Pending { since: now.boot };
                 let speaker = Arc::clone(&self.speaker);
-                let alert = Alert { severity, state, summary, remedy, carried: false, speaker };
+                let alert = Alert { severity, state, summary, remedy, speaker };
                 self.alerts.insert(key.clone(), alert);
-                self.fire(&key, finding, now)
+                self.fire(key, finding, now)
             }
             Some(alert) => match (alert.state, finding.raised) {
                 (State::Pending { .. }, None) => {
-                    self.alerts.remove(&key);
+                    self.alerts.remove(key);
                     None
                 }
                 (State::Pending { .. }, Some(severity)) => {
                     alert.severity = severity;
-                    self.fire(&key, finding, now)
+                    self.fire(key, finding, now)
                 }
                 (State::Firing { since, told }, raised) => {
                     // It rises with the levels of raising, and falls with those of clearing.
@@ -336,21 +355,25 @@ mod tests {
         Moment { boot: BootTime::from_seconds(seconds), stamp: Stamp { time, verified: true }, graced: true }
     }
 
-    fn finding(raised: Option<Severity>, held: Severity, hold: u64) -> Finding {
-        Finding {
-            kind: Kind::ClockSkew,
-            subject: String::new(),
-            raised,
-            held,
-            hold: Duration::from_secs(hold),
-            urgent: false,
-            summary: "s".into(),
-            remedy: "r".into(),
-        }
+    fn found(raised: Option<Severity>, held: Severity, hold: u64) -> Finding {
+        let hold = Duration::from_secs(hold);
+        Finding { raised, held, hold, urgent: false, summary: "s".into(), remedy: "r".into() }
     }
 
-    fn settled(_: Kind, _: &str) -> bool {
-        true
+    fn ruling(answer: Answer) -> [Ruling; 1] {
+        [Ruling { kind: Kind::ClockSkew, subject: String::new(), answer }]
+    }
+
+    fn finding(raised: Option<Severity>, held: Severity, hold: u64) -> [Ruling; 1] {
+        ruling(Answer::Found(found(raised, held, hold)))
+    }
+
+    fn absent() -> [Ruling; 1] {
+        ruling(Answer::Absent)
+    }
+
+    fn unknown() -> [Ruling; 1] {
+        ruling(Answer::Unknown)
     }
 
     fn told(transitions: &[Transition]) -> Vec<(Change, Severity)> {
@@ -360,13 +383,13 @@ mod tests {
     #[test]
     fn an_alert_fires_once_it_has_lasted_is_repeated_and_resolves() {
         let mut machine = Machine::new(Duration::from_secs(100));
-        let found = [finding(Some(Severity::Warning), Severity::Warning, 10)];
-        assert_eq!(machine.step(&found, moment(0.0), settled), []);
-        assert_eq!(machine.step(&found, moment(9.9), settled), []);
-        assert_eq!(told(&machine.step(&found, moment(10.0), settled)), [(Change::Firing, Severity::Warning)]);
-        assert_eq!(machine.step(&found, moment(109.0), settled), []);
-        assert_eq!(told(&machine.step(&found, moment(110.0), settled)), [(Change::Repeated, Severity::Warning)]);
-        let resolved = machine.step(&[], moment(111.0), settled);
+        let found = finding(Some(Severity::Warning), Severity::Warning, 10);
+        assert_eq!(machine.step(&found, moment(0.0)), []);
+        assert_eq!(machine.step(&found, moment(9.9)), []);
+        assert_eq!(told(&machine.step(&found, moment(10.0))), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(machine.step(&found, moment(109.0)), []);
+        assert_eq!(told(&machine.step(&found, moment(110.0))), [(Change::Repeated, Severity::Warning)]);
+        let resolved = machine.step(&absent(), moment(111.0));
         assert_eq!(told(&resolved), [(Change::Resolved, Severity::Warning)]);
         assert_eq!(resolved[0].since, moment(10.0).stamp);
         assert_eq!(machine.alerts().count(), 0);
@@ -375,17 +398,17 @@ mod tests {
     #[test]
     fn what_does_not_last_is_never_told() {
         let mut machine = Machine::new(Duration::from_secs(100));
-        let found = [finding(Some(Severity::Critical), Severity::Critical, 10)];
-        assert_eq!(machine.step(&found, moment(0.0), settled), []);
-        assert_eq!(machine.step(&[finding(None, Severity::Warning, 10)], moment(5.0), settled), []);
-        assert_eq!(machine.step(&found, moment(11.0), settled), [], "the count begins again");
-        assert_eq!(machine.step(&[], moment(12.0), settled), []);
+        let found = finding(Some(Severity::Critical), Severity::Critical, 10);
+        assert_eq!(machine.step(&found, moment(0.0)), []);
+        assert_eq!(machine.step(&finding(None, Severity::Warning, 10), moment(5.0)), []);
+        assert_eq!(machine.step(&found, moment(11.0)), [], "the count begins again");
+        assert_eq!(machine.step(&absent(), moment(12.0)), []);
     }
 
     #[test]
     fn severity_rises_at_the_level_and_falls_only_below_the_level_of_clearing() {
         let mut machine = Machine::new(Duration::from_secs(1_000));
-        let mut step = |raised, held, at| told(&machine.step(&[finding(raised, held, 0)], moment(at), settled));
+        let mut step = |raised, held, at| told(&machine.step(&finding(raised, held, 0), moment(at)));
         let (warning, critical) = (Severity::Warning, Severity::Critical);
         assert_eq!(step(Some(warning), critical, 0.0), [(Change::Firing, warning)]);
         assert_eq!(step(Some(critical), critical, 1.0), [(Change::Firing, critical)]);
@@ -398,27 +421,27 @@ mod tests {
     fn nothing_but_what_is_urgent_is_told_within_the_boot_grace() {
         let mut machine = Machine::new(Duration::from_secs(1_000));
         let early = Moment { graced: false, ..moment(1.0) };
-        let found = finding(Some(Severity::Critical), Severity::Critical, 0);
-        assert_eq!(machine.step(std::slice::from_ref(&found), early, settled), []);
-        let urgent = Finding { urgent: true, ..found };
-        assert_eq!(told(&machine.step(&[urgent], early, settled)), [(Change::Firing, Severity::Critical)]);
+        let found = found(Some(Severity::Critical), Severity::Critical, 0);
+        assert_eq!(machine.step(&ruling(Answer::Found(found.clone())), early), []);
+        let urgent = ruling(Answer::Found(Finding { urgent: true, ..found }));
+        assert_eq!(told(&machine.step(&urgent, early)), [(Change::Firing, Severity::Critical)]);
     }
 
     #[test]
     fn a_firing_alert_outlives_the_process_in_silence_and_its_resolve_waits_until_it_can_be_missed() {
         let (warning, critical) = (Severity::Warning, Severity::Critical);
         let mut before = Machine::new(Duration::from_secs(1_000));
-        before.step(&[finding(Some(critical), critical, 0)], moment(0.0), settled);
+        before.step(&finding(Some(critical), critical, 0), moment(0.0));
         for away in [Some(Span::from_seconds(50.0)), None] {
             let now = BootTime::from_seconds(60.0);
             let mut after = Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
-            assert_eq!(after.step(&[], moment(61.0), |_, _| false), []);
+            assert_eq!(after.step(&unknown(), moment(61.0)), []);
             let mut found = after.clone();
-            assert_eq!(found.step(&[finding(Some(critical), critical, 0)], moment(62.0), |_, _| false), []);
-            let lower = found.step(&[finding(Some(warning), warning, 0)], moment(63.0), |_, _| false);
+            assert_eq!(found.step(&finding(Some(critical), critical, 0), moment(62.0)), []);
+            let lower = found.step(&finding(Some(warning), warning, 0), moment(63.0));
             assert_eq!(told(&lower), [(Change::Firing, warning)]);
-            assert_eq!(told(&found.step(&[], moment(64.0), |_, _| false)), [(Change::Resolved, warning)]);
-            let resolved = after.step(&[], moment(62.0), settled);
+            assert_eq!(told(&found.step(&absent(), moment(64.0))), [(Change::Resolved, warning)]);
+            let resolved = after.step(&absent(), moment(62.0));
             assert_eq!(told(&resolved), [(Change::Resolved, critical)]);
             assert_eq!(resolved[0].since, moment(0.0).stamp);
         }
@@ -426,21 +449,51 @@ mod tests {
 
     #[test]
     fn a_pending_alert_goes_on_pending_without_the_time_in_which_nobody_looked() {
-        let found = [finding(Some(Severity::Warning), Severity::Warning, 10)];
+        let found = finding(Some(Severity::Warning), Severity::Warning, 10);
         let mut before = Machine::new(Duration::from_secs(1_000));
-        before.step(&found, moment(0.0), settled);
+        before.step(&found, moment(0.0));
         before.slept(Span::from_seconds(100.0), BootTime::from_seconds(106.0));
-        assert_eq!(before.step(&found, moment(106.0), settled), []);
+        assert_eq!(before.step(&found, moment(106.0)), []);
         let now = BootTime::from_seconds(206.0);
         let resume = |away| Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
         let mut after = resume(Some(Span::from_seconds(100.0)));
-        assert_eq!(after.step(&found, moment(209.9), settled), []);
-        assert_eq!(told(&after.step(&found, moment(210.0), settled)), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(after.step(&found, moment(209.9)), []);
+        assert_eq!(told(&after.step(&found, moment(210.0))), [(Change::Firing, Severity::Warning)]);
         assert_eq!(resume(None).alerts().count(), 0, "after another boot it begins again");
         // The absence was a sleep, of which the next process learns as well: it does not count twice.
         let mut twice = resume(Some(Span::from_seconds(100.0)));
         twice.slept(Span::from_seconds(100.0), now);
-        assert_eq!(told(&twice.step(&found, moment(216.0), settled)), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(told(&twice.step(&found, moment(216.0))), [(Change::Firing, Severity::Warning)]);
+    }
+
+    #[test]
+    fn what_nobody_knows_goes_on_is_told_again_and_is_not_over_until_somebody_says_so() {
+        let warning = Severity::Warning;
+        let mut machine = Machine::new(Duration::from_secs(100));
+        machine.step(&finding(Some(warning), warning, 0), moment(0.0));
+        for second in 1..100 {
+            assert_eq!(machine.step(&unknown(), moment(f64::from(second))), []);
+        }
+        assert_eq!(machine.step(&[], moment(99.5)), [], "nobody answers for it");
+        assert_eq!(told(&machine.step(&unknown(), moment(100.0))), [(Change::Repeated, warning)]);
+        assert_eq!(machine.step(&unknown(), moment(199.0)), []);
+        assert_eq!(told(&machine.step(&absent(), moment(200.0))), [(Change::Resolved, warning)]);
+        assert_eq!(machine.step(&unknown(), moment(201.0)), [], "nothing begins with it");
+        assert_eq!(machine.alerts().count(), 0);
+    }
+
+    #[test]
+    fn the_time_in_which_nobody_knows_counts_for_no_pending_alert() {
+        let found = finding(Some(Severity::Warning), Severity::Warning, 10);
+        let mut machine = Machine::new(Duration::from_secs(1_000));
+        machine.step(&found, moment(0.0));
+        machine.step(&found, moment(6.0));
+        for second in 7..1_000 {
+            assert_eq!(machine.step(&unknown(), moment(f64::from(second))), []);
+        }
+        assert_eq!(machine.step(&found, moment(1_000.0)), []);
+        assert_eq!(machine.step(&found, moment(1_002.0)), []);
+        assert_eq!(told(&machine.step(&found, moment(1_003.0))), [(Change::Firing, Severity::Warning)]);
     }
 
     #[test]
@@ -448,13 +501,13 @@ mod tests {
         let called = |host: &str| Speaker { host: host.to_owned(), ..Speaker::default() };
         let hosts = |told: Vec<Transition>| told.into_iter().map(|one| one.speaker.host).collect::<Vec<_>>();
         let (warning, critical) = (Severity::Warning, Severity::Critical);
-        let found = |raised, hold| [finding(Some(raised), raised, hold)];
+        let found = |raised, hold| finding(Some(raised), raised, hold);
         let mut before = Machine::new(Duration::from_secs(100));
         before.speak_as(called("a"));
-        assert_eq!(hosts(before.step(&found(warning, 10), moment(0.0), settled)), [""; 0]);
+        assert_eq!(hosts(before.step(&found(warning, 10), moment(0.0))), [""; 0]);
         before.speak_as(called("b"));
         // It began to pend under another name, of which nobody was told.
-        assert_eq!(hosts(before.step(&found(warning, 10), moment(10.0), settled)), ["b"]);
+        assert_eq!(hosts(before.step(&found(warning, 10), moment(10.0))), ["b"]);
         before.speak_as(called("c"));
         let now = BootTime::from_seconds(20.0);
         let kept: Vec<Kept> = serde_json::from_str(&serde_json::to_string(&before.keep()).unwrap()).unwrap();
@@ -463,11 +516,11 @@ mod tests {
         after.speak_as(called("d"));
         for machine in [&mut before, &mut after] {
             assert_eq!(machine.firing(moment(21.0).stamp).map(|one| one.speaker.host).collect::<Vec<_>>(), ["b"]);
-            assert_eq!(hosts(machine.step(&found(critical, 0), moment(22.0), settled)), ["b"]);
-            assert_eq!(hosts(machine.step(&found(critical, 0), moment(122.0), settled)), ["b"]);
-            assert_eq!(hosts(machine.step(&[], moment(123.0), settled)), ["b"]);
+            assert_eq!(hosts(machine.step(&found(critical, 0), moment(22.0))), ["b"]);
+            assert_eq!(hosts(machine.step(&found(critical, 0), moment(122.0))), ["b"]);
+            assert_eq!(hosts(machine.step(&absent(), moment(123.0))), ["b"]);
         }
-        assert_eq!(hosts(before.step(&found(critical, 0), moment(124.0), settled)), ["c"]);
-        assert_eq!(hosts(after.step(&found(critical, 0), moment(124.0), settled)), ["d"]);
+        assert_eq!(hosts(before.step(&found(critical, 0), moment(124.0))), ["c"]);
+        assert_eq!(hosts(after.step(&found(critical, 0), moment(124.0))), ["d"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answer::{Answer, Ruling};
 use super::finding::{Finding, Graded, Kind, Severity, grade_above, grade_below};
 use super::limit::{Skew, Standing};
 use crate::clock::estimate::ClockState;
@@ -26,44 +27,46 @@ pub struct ClockFacts<'a> {
     pub skew: Option<Skew>,
     /// Whether the offset rests on more than a single answer.
     pub is_confirmed: bool,
+    /// Whether enough was measured for a trend, which may be none.
+    pub has_trend: bool,
     /// Where the clock stands with every limit.
     pub standings: &'a [Standing],
     /// The last step of the system clock: when, and by how much (positive where it was set forward).
     pub last_step: Option<(BootTime, Span)>,
+    /// Whether that step is yet to be told.
+    pub is_step_untold: bool,
+    /// When the boot grace is over.
+    pub graced: BootTime,
     /// Now.
     pub now: BootTime,
 }
 
-/// All that is wrong with the clock.
-pub fn find(facts: &ClockFacts<'_>, alerts: &Alerts) -> Vec<Finding> {
+/// What each rule says of the clock.
+pub fn judge(facts: &ClockFacts<'_>, alerts: &Alerts) -> [Ruling; 5] {
+    let of = |kind, ask: fn(&ClockFacts<'_>, &Rule) -> Answer| Ruling::of(kind, "", alerts, |rule| ask(facts, rule));
     [
-        skew(facts, &alerts.clock_skew),
-        forecast(facts, &alerts.clock_skew_forecast),
-        undisciplined(facts, &alerts.clock_undisciplined),
-        stepped(facts, &alerts.clock_stepped),
-        unverified(facts, &alerts.clock_unverified),
+        of(Kind::ClockSkew, skew),
+        of(Kind::ClockSkewForecast, forecast),
+        of(Kind::ClockUndisciplined, undisciplined),
+        of(Kind::ClockStepped, stepped),
+        of(Kind::ClockUnverified, unverified),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 /// With a quorum the clock is judged by the most that it can be off. Without one it must be off for certain to raise an
 /// alert, because silence is not a skew; and it must be right for certain to clear one. Sources that contradict one
 /// another raise nothing.
-fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let skew = facts.skew.filter(|_| rule.enabled)?;
+fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+    let Some(skew) = facts.skew else { return Answer::Unknown };
     let quorum = facts.state == ClockState::Synchronized;
     let raise = match facts.state {
         ClockState::Synchronized => skew.at_most(),
         ClockState::Holdover => skew.at_least(),
         ClockState::Starting | ClockState::Disagreement | ClockState::Unknown => Span::ZERO,
     };
-    let graded = grade_above(raise.seconds(), skew.at_most().seconds(), rule.warning, rule.critical)?;
-    Some(Finding {
+    let found = |graded| Finding {
         urgent: quorum && facts.is_confirmed,
-        ..finding(
-            Kind::ClockSkew,
+        ..Finding::new(
             rule.hold,
             graded,
             format!(
@@ -74,7 +77,15 @@ fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
             ),
             SET_THE_CLOCK,
         )
-    })
+    };
+    let graded = grade_above(raise.seconds(), skew.at_most().seconds(), rule.warning, rule.critical);
+    Answer::or(graded.map(found), not_off(facts))
+}
+
+/// What it means that the clock is not found to be off. One answer proves nothing, but what many had said before holds.
+fn not_off(facts: &ClockFacts<'_>) -> Answer {
+    let rests_on_one = facts.state == ClockState::Synchronized && !facts.is_confirmed;
+    if rests_on_one { Answer::Unknown } else { Answer::Absent }
 }
 
 fn limits_in_words(standings: &[Standing]) -> String {
@@ -112,48 +123,54 @@ pub fn effect(name: &str) -> &'static str {
     }
 }
 
-fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
-    if !rule.enabled || facts.state != ClockState::Synchronized {
-        return None;
+/// Where the trend may as well be none, it is no end of a forecast either, unless even the steepest that it can be leaves
+/// more time than the levels.
+fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+    if facts.state != ClockState::Synchronized || !facts.has_trend {
+        return Answer::Unknown;
     }
-    let (next, time_left) = facts
-        .standings
-        .iter()
-        .filter_map(|standing| Some((standing, standing.time_to_limit?)))
-        .min_by_key(|(_, time_left)| *time_left)?;
-    let graded = grade_below(time_left.seconds(), rule.warning, rule.critical)?;
-    Some(finding(
-        Kind::ClockSkewForecast,
-        rule.hold,
-        graded,
-        format!(
+    let graded = |time_left: Span| grade_below(time_left.seconds(), rule.warning, rule.critical);
+    let of_trend = facts.standings.iter().filter_map(|standing| Some((standing, standing.time_to_limit?)));
+    let found = of_trend.min_by_key(|(_, time_left)| *time_left).and_then(|(next, time_left)| {
+        let summary = format!(
             "the system clock is {} and drifts away: {} to {} ({} s, {})",
             facts.skew.map(|skew| humane_offset(skew.offset)).unwrap_or_default(),
             humane(time_left),
             next.limit.name,
             next.limit.window.as_secs(),
             effect(&next.limit.name)
-        ),
-        KEEP_THE_CLOCK,
-    ))
+        );
+        Some(Finding::new(rule.hold, graded(time_left)?, summary, KEEP_THE_CLOCK))
+    });
+    let soonest = facts.standings.iter().filter_map(|standing| standing.soonest).min();
+    let may_be = soonest.is_some_and(|soonest| graded(soonest).is_some());
+    Answer::or(found, if may_be { Answer::Unknown } else { Answer::Absent })
 }
 
-fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let skew = facts.skew.filter(|_| rule.enabled)?;
-    let off = skew.at_least().seconds();
-    let graded = grade_above(off, skew.at_most().seconds(), rule.warning, rule.critical)?;
-    let summary = format!(
-        "the system clock is {} and nobody corrects it: it gets worse until AWS rejects requests",
-        humane_offset(skew.offset)
-    );
-    Some(finding(Kind::ClockUndisciplined, rule.hold, graded, summary, KEEP_THE_CLOCK))
+fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+    let Some(skew) = facts.skew else { return Answer::Unknown };
+    let graded = grade_above(skew.at_least().seconds(), skew.at_most().seconds(), rule.warning, rule.critical);
+    let found = |graded| {
+        let summary = format!(
+            "the system clock is {} and nobody corrects it: it gets worse until AWS rejects requests",
+            humane_offset(skew.offset)
+        );
+        Finding::new(rule.hold, graded, summary, KEEP_THE_CLOCK)
+    };
+    Answer::or(graded.map(found), not_off(facts))
 }
 
-/// An event, kept as a finding for the rule's `for`.
-fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let (at, by) = facts.last_step.filter(|_| rule.enabled)?;
-    if facts.now.since(at) >= Span::from_duration(rule.hold) {
-        return None;
+/// An event, kept as a finding until it was told, and then for the rule's `for`.
+fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+    let Some((at, by)) = facts.last_step else {
+        // One that was told before the host was booted again is over when it is known what time that is.
+        return if facts.state == ClockState::Starting { Answer::Unknown } else { Answer::Absent };
+    };
+    // Nobody is told before the boot grace is over.
+    let stays = at.max(facts.graced).plus(Span::from_duration(rule.hold));
+    let is_now = facts.now <= at;
+    if facts.now >= stays && !facts.is_step_untold && !is_now {
+        return Answer::Absent;
     }
     let level = |level: Option<Duration>| level.is_some_and(|level| by.abs() >= Span::from_duration(level));
     let severity = if level(rule.critical) {
@@ -161,12 +178,11 @@ fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
     } else if level(rule.warning) {
         Severity::Warning
     } else {
-        return None;
+        return Answer::Absent;
     };
     let direction = if by >= Span::ZERO { "forward" } else { "back" };
     let now = facts.skew.map_or_else(|| "not known".to_owned(), |skew| humane_offset(skew.offset));
-    Some(finding(
-        Kind::ClockStepped,
+    Answer::Found(Finding::new(
         Duration::ZERO,
         Graded::at(severity),
         format!("somebody set the system clock {} {direction}; its offset is now {now}", humane(by)),
@@ -174,25 +190,22 @@ fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
     ))
 }
 
-fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Option<Finding> {
-    if !rule.enabled || facts.state == ClockState::Synchronized {
-        return None;
-    }
+/// This is never unknown: that nothing vouches for the time is what it says.
+fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     let (why, remedy) = match facts.state {
+        ClockState::Synchronized => return Answer::Absent,
         ClockState::Disagreement => (
             "the sources of time contradict one another",
             "compare the sources with `skewguard status`, and mark the one that AWS runs as `trusted: true`",
         ),
-        _ => ("no source of time answers", REACH_A_SOURCE),
+        ClockState::Starting | ClockState::Holdover | ClockState::Unknown => {
+            ("no source of time answers", REACH_A_SOURCE)
+        }
     };
     let effect = facts.skew.map_or_else(
         || "the clock may be wrong by any amount".to_owned(),
         |skew| format!("the clock may be wrong by up to {}, and the doubt grows", humane(skew.at_most())),
     );
     let graded = Graded::at(Severity::Warning);
-    Some(finding(Kind::ClockUnverified, rule.hold, graded, format!("{why}: {effect}"), remedy))
-}
-
-fn finding(kind: Kind, hold: Duration, graded: Graded, summary: String, remedy: &str) -> Finding {
-    Finding::new(kind, "", hold, graded, summary, remedy)
+    Answer::Found(Finding::new(rule.hold, graded, format!("{why}: {effect}"), remedy))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answer::{Answer, Ruling};
 use super::finding::{Finding, Graded, Kind, Severity, grade_below};
 use super::lifetime::Lifetime;
 use super::sdk::Sdk;
@@ -29,16 +30,53 @@ pub struct CredentialFacts<'a> {
     pub subject: String,
     /// The role, the profile or the file; empty while it is not known.
     pub identity: &'a str,
-    /// How long it lives; `None` while it could not be read, and where nobody is to be told.
-    pub lifetime: Option<&'a Lifetime>,
+    /// How long it lives.
+    pub life: Life<'a>,
     /// Levels of its own, in the place of those of the rule.
     pub levels: Levels,
-    /// By how much the system clock is behind; negative where it is ahead.
-    pub offset: Span,
-    /// Its age and the longest interval between its rotations of late, where it should have been rotated again.
-    pub overdue: Option<(Span, Span)>,
-    /// Why it cannot be read now.
-    pub failure: Option<Outage<'a>>,
+    /// By how much the system clock is behind; negative where it is ahead. `None` while true time is not known.
+    pub offset: Option<Span>,
+    /// Whether it should have been rotated again.
+    pub overdue: Overdue,
+    /// Whether it can be read.
+    pub reads: Reads<'a>,
+}
+
+/// How long something lives.
+#[derive(Clone, Copy)]
+pub enum Life<'a> {
+    /// It was read, and it ends.
+    Known(&'a Lifetime),
+    /// There is nothing that ends, or nobody is to be told of its end.
+    Untold,
+    /// It was not read yet, or not since the host slept.
+    Unknown,
+}
+
+/// Whether something should have been rotated again.
+#[derive(Clone, Copy)]
+pub enum Overdue {
+    /// It should have been.
+    Since {
+        /// Its age.
+        age: Span,
+        /// The longest interval between its rotations of late.
+        habit: Span,
+    },
+    /// It was rotated in time, or nobody knows its habit.
+    No,
+    /// What cannot be read now may well have been rotated.
+    Unknown,
+}
+
+/// Whether something can be read.
+pub enum Reads<'a> {
+    /// It can, or it is nobody's loss that it cannot.
+    Fine,
+    /// It cannot.
+    Failing(Outage<'a>),
+    /// It was not asked for yet, or not since the host slept.
+    Unknown,
 }
 
 /// Credentials that cannot be read.
@@ -51,29 +89,41 @@ pub struct Outage<'a> {
     pub reason: &'a Unavailable,
 }
 
-/// All that is wrong with them.
-pub fn find(facts: &CredentialFacts<'_>, alerts: &Alerts) -> Vec<Finding> {
+/// What each rule says of it.
+pub fn judge(facts: &CredentialFacts<'_>, alerts: &Alerts) -> [Ruling; 4] {
+    // Not by the identity: the role's name may not be known while the provider is out of reach.
+    let of = |kind, ask: fn(&CredentialFacts<'_>, &Rule) -> Answer| {
+        Ruling::of(kind, &facts.subject, alerts, |rule| ask(facts, rule))
+    };
+    let expiring = of(Kind::CredentialExpiring, expiring);
+    let is_told = matches!(&expiring.answer, Answer::Found(finding) if finding.raised.is_some());
     [
-        refresh_margin(facts, &alerts.credential_refresh_margin),
-        expiring(facts, &alerts.credential_expiring),
-        overdue(facts, alerts),
-        unavailable(facts, &alerts.credential_unavailable),
+        of(Kind::CredentialRefreshMargin, refresh_margin),
+        expiring,
+        Ruling::of(Kind::CredentialRotationOverdue, &facts.subject, alerts, |rule| overdue(facts, rule, is_told)),
+        of(Kind::CredentialUnavailable, unavailable),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
-fn refresh_margin(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let lifetime = facts.lifetime.filter(|_| rule.enabled && facts.offset.abs() >= CLEARED)?;
-    let slow = facts.offset > Span::ZERO;
-    let finding = if slow { too_late(facts, lifetime, rule) } else { too_early(facts, lifetime, rule) }?;
-    let is_judged = facts.offset.abs() >= RESOLUTION;
-    Some(Finding { raised: finding.raised.filter(|_| is_judged), ..finding })
+fn refresh_margin(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
+    let lifetime = match facts.life {
+        Life::Known(lifetime) => lifetime,
+        Life::Untold => return Answer::Absent,
+        Life::Unknown => return Answer::Unknown,
+    };
+    let Some(offset) = facts.offset else { return Answer::Unknown };
+    let found = match offset {
+        _ if offset.abs() < CLEARED => None,
+        _ if offset > Span::ZERO => too_late(facts, lifetime, offset, rule),
+        _ => too_early(facts, lifetime, offset, rule),
+    };
+    let is_judged = offset.abs() >= RESOLUTION;
+    let found = found.map(|finding| Finding { raised: finding.raised.filter(|_| is_judged), ..finding });
+    Answer::or(found, Answer::Absent)
 }
 
 /// One finding for all SDKs: the worst of them gives the severity, and the text names each.
-fn too_late(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> Option<Finding> {
+fn too_late(facts: &CredentialFacts<'_>, lifetime: &Lifetime, offset: Span, rule: &Rule) -> Option<Finding> {
     let judged: Vec<(Sdk, Span, Graded)> = lifetime
         .refresh_margins
         .iter()
@@ -95,18 +145,18 @@ fn too_late(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> Op
         .collect();
     let summary = format!(
         "the clock is {} slow, so that SDKs believe {} to live longer than it does: {}",
-        humane(facts.offset),
+        humane(offset),
         name(facts),
         words.join("; ")
     );
-    Some(finding(Kind::CredentialRefreshMargin, facts, rule.hold, Graded { raised, held }, summary, LAG))
+    Some(Finding::new(rule.hold, Graded { raised, held }, summary, LAG))
 }
 
 /// A clock that is ahead by almost a whole lifetime makes every new credential look as if it were at its end.
-fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> Option<Finding> {
+fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, offset: Span, rule: &Rule) -> Option<Finding> {
     let whole = lifetime.whole?;
     // What a host believes to be left of a new credential.
-    let believed = whole.plus(facts.offset);
+    let believed = whole.plus(offset);
     let judged: Vec<(Sdk, Graded)> = lifetime
         .refresh_margins
         .iter()
@@ -138,19 +188,23 @@ fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> O
     };
     let summary = format!(
         "the clock is {} fast, and {} lives for {}, so that {} {effect}",
-        humane(facts.offset),
+        humane(offset),
         name(facts),
         humane(whole),
         names.join(", ")
     );
-    Some(finding(Kind::CredentialRefreshMargin, facts, rule.hold, Graded { raised, held }, summary, LEAD))
+    Some(Finding::new(rule.hold, Graded { raised, held }, summary, LEAD))
 }
 
-fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let lifetime = facts.lifetime.filter(|_| rule.enabled)?;
-    let remaining = lifetime.remaining?;
+fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
+    let lifetime = match facts.life {
+        Life::Known(lifetime) => lifetime,
+        Life::Untold => return Answer::Absent,
+        Life::Unknown => return Answer::Unknown,
+    };
+    let Some(remaining) = lifetime.remaining else { return Answer::Unknown };
     let (warning, critical) = levels(facts, lifetime, rule);
-    let graded = grade_below(remaining.seconds(), warning, critical)?;
+    let Some(graded) = grade_below(remaining.seconds(), warning, critical) else { return Answer::Absent };
     let renewal = facts.provider.renewal();
     let effect = match (facts.provider, remaining > Span::ZERO, renewal) {
         (Provider::File, true, _) => "and was not renewed; then whoever uses it is refused",
@@ -167,7 +221,7 @@ fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
         format!("expired {} ago", humane(remaining))
     };
     let summary = format!("{} {when} (true time) {effect}", name(facts));
-    Some(finding(Kind::CredentialExpiring, facts, rule.hold, graded, summary, renew(facts.provider)))
+    Answer::Found(Finding::new(rule.hold, graded, summary, renew(facts.provider)))
 }
 
 /// The levels for the remaining life. A token that the kubelet renews is renewed at four fifths of its life, and may have
@@ -181,13 +235,13 @@ fn levels(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> (Opt
     (part(warning, 0.15), part(critical, 0.05))
 }
 
-/// Nothing is told where the end is near: that says it all.
-fn overdue(facts: &CredentialFacts<'_>, alerts: &Alerts) -> Option<Finding> {
-    let rule = &alerts.credential_rotation_overdue;
-    let (age, habit) = facts.overdue.filter(|_| rule.enabled)?;
-    if expiring(facts, &alerts.credential_expiring).is_some_and(|finding| finding.raised.is_some()) {
-        return None;
-    }
+/// It is not told anew where the end is near: that says it all. What was told before goes on, for the rotation has not.
+fn overdue(facts: &CredentialFacts<'_>, rule: &Rule, is_expiring: bool) -> Answer {
+    let (age, habit) = match facts.overdue {
+        Overdue::Since { age, habit } => (age, habit),
+        Overdue::No => return Answer::Absent,
+        Overdue::Unknown => return Answer::Unknown,
+    };
     let summary = format!(
         "{} was issued {} ago, and was replaced within {} until now: the rotation has stopped, and unless it goes on \
          requests fail with ExpiredToken at the expiration",
@@ -195,8 +249,9 @@ fn overdue(facts: &CredentialFacts<'_>, alerts: &Alerts) -> Option<Finding> {
         humane(age),
         humane(habit)
     );
-    let graded = Graded::at(Severity::Warning);
-    Some(finding(Kind::CredentialRotationOverdue, facts, rule.hold, graded, summary, renew(facts.provider)))
+    let raised = (!is_expiring).then_some(Severity::Warning);
+    let graded = Graded { raised, held: Severity::Warning };
+    Answer::Found(Finding::new(rule.hold, graded, summary, renew(facts.provider)))
 }
 
 /// What is to be done where nobody has renewed it.
@@ -232,8 +287,12 @@ pub const fn renew(provider: Provider) -> &'static str {
 
 /// The level of `critical` is a length of time; a warning needs nothing but a second failure. A file that the agent may not
 /// read is no outage for anybody else.
-fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
-    let outage = facts.failure.as_ref().filter(|outage| rule.enabled && outage.failures >= FAILURES)?;
+fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
+    let outage = match &facts.reads {
+        Reads::Failing(outage) if outage.failures >= FAILURES => outage,
+        Reads::Fine => return Answer::Absent,
+        Reads::Failing(_) | Reads::Unknown => return Answer::Unknown,
+    };
     // SDKs know nothing of the keys by which tools say when a profile expires.
     let is_of_agent = outage.reason.concerns_reader_alone() || facts.provider == Provider::SharedFile;
     let lasts = |level| outage.lasting.is_some_and(|lasting| lasting >= Span::from_duration(level));
@@ -249,7 +308,7 @@ fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Option<Finding> {
     };
     let summary = format!("{} cannot be read: {}. {effect}", name(facts), outage.reason);
     let (graded, remedy) = (Graded::at(severity), outage.reason.remedy(facts.provider));
-    Some(finding(Kind::CredentialUnavailable, facts, rule.hold, graded, summary, remedy))
+    Answer::Found(Finding::new(rule.hold, graded, summary, remedy))
 }
 
 fn name(facts: &CredentialFacts<'_>) -> String {
@@ -260,18 +319,6 @@ fn name(facts: &CredentialFacts<'_>) -> String {
         (_, Provider::WebIdentity) => format!("the token {identity} of {provider}"),
         _ => format!("the credential {identity} of {provider}"),
     }
-}
-
-fn finding(
-    kind: Kind,
-    facts: &CredentialFacts<'_>,
-    hold: Duration,
-    graded: Graded,
-    summary: String,
-    remedy: &str,
-) -> Finding {
-    // Not by the identity: the role's name may not be known while the provider is out of reach.
-    Finding::new(kind, &facts.subject, hold, graded, summary, remedy)
 }
 
 #[cfg(test)]
@@ -290,11 +337,11 @@ mod tests {
             provider,
             subject: provider.name().to_owned(),
             identity: "web",
-            lifetime: Some(lifetime),
+            life: Life::Known(lifetime),
             levels: Levels::default(),
-            offset: Span::from_seconds(offset),
-            overdue: None,
-            failure: None,
+            offset: Some(Span::from_seconds(offset)),
+            overdue: Overdue::No,
+            reads: Reads::Fine,
         }
     }
 
@@ -308,7 +355,15 @@ mod tests {
     }
 
     fn found(facts: &CredentialFacts<'_>) -> Vec<(Kind, Option<Severity>)> {
-        find(facts, &alerts()).into_iter().map(|finding| (finding.kind, finding.raised)).collect()
+        findings(facts).into_iter().map(|(kind, finding)| (kind, finding.raised)).collect()
+    }
+
+    fn findings(facts: &CredentialFacts<'_>) -> Vec<(Kind, Finding)> {
+        let found = |ruling: Ruling| match ruling.answer {
+            Answer::Found(finding) => Some((ruling.kind, finding)),
+            Answer::Absent | Answer::Unknown => None,
+        };
+        judge(facts, &alerts()).into_iter().filter_map(found).collect()
     }
 
     #[test]
@@ -319,8 +374,9 @@ mod tests {
         assert_eq!(at(HOUR - 601.0), [(Kind::CredentialRefreshMargin, None)], "it is held until a fifth more is left");
         assert_eq!(at(HOUR - 599.0), [(Kind::CredentialRefreshMargin, Some(Severity::Warning))]);
         assert_eq!(at(HOUR + 1.0), [(Kind::CredentialRefreshMargin, Some(Severity::Critical))]);
-        let told = find(&facts(Provider::Imds, &life, -(HOUR - 300.0)), &alerts());
-        assert!(told[0].summary.contains("botocore") && !told[0].summary.contains("java-v2"), "{}", told[0].summary);
+        let told = findings(&facts(Provider::Imds, &life, -(HOUR - 300.0)));
+        let summary = &told[0].1.summary;
+        assert!(summary.contains("botocore") && !summary.contains("java-v2"), "{summary}");
     }
 
     #[test]
@@ -337,12 +393,13 @@ mod tests {
     #[test]
     fn a_rotation_that_has_stopped_is_told_until_the_end_is_near() {
         let hours = |hours: f64| Span::from_seconds(hours * HOUR);
-        let overdue = Some((hours(3.0), hours(1.0)));
+        let overdue = Overdue::Since { age: hours(3.0), habit: hours(1.0) };
         let (long, short) = (life(3.0 * HOUR, 6.0 * HOUR, &[]), life(600.0, 6.0 * HOUR, &[]));
         let told = found(&CredentialFacts { overdue, ..facts(Provider::Imds, &long, 0.0) });
         assert_eq!(told, [(Kind::CredentialRotationOverdue, Some(Severity::Warning))]);
         let told = found(&CredentialFacts { overdue, ..facts(Provider::Imds, &short, 0.0) });
-        assert_eq!(told, [(Kind::CredentialExpiring, Some(Severity::Warning))]);
+        let goes_on = (Kind::CredentialRotationOverdue, None);
+        assert_eq!(told, [(Kind::CredentialExpiring, Some(Severity::Warning)), goes_on], "told before, and not anew");
     }
 
     #[test]
@@ -350,9 +407,9 @@ mod tests {
         let life = life(100.0 * HOUR, 2_000.0 * HOUR, &[]);
         let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
         let levels = Levels { warning: hours(168), critical: hours(24) };
-        let told = find(&CredentialFacts { levels, ..facts(Provider::File, &life, 0.0) }, &alerts());
-        assert_eq!((told.len(), told[0].raised), (1, Some(Severity::Warning)));
-        assert!(told[0].summary.starts_with("the file web expires in 4.2 days"), "{}", told[0].summary);
+        let told = findings(&CredentialFacts { levels, ..facts(Provider::File, &life, 0.0) });
+        assert_eq!((told.len(), told[0].1.raised), (1, Some(Severity::Warning)));
+        assert!(told[0].1.summary.starts_with("the file web expires in 4.2 days"), "{}", told[0].1.summary);
         assert_eq!(found(&facts(Provider::File, &life, 0.0)), []);
     }
 
@@ -360,15 +417,37 @@ mod tests {
     fn a_file_that_the_agent_may_not_read_never_becomes_critical() {
         let lasting = Span::from_seconds(86_400.0);
         let outage = |provider, reason| {
-            let failure = Some(Outage { failures: 9, lasting: Some(lasting), reason });
+            let reads = Reads::Failing(Outage { failures: 9, lasting: Some(lasting), reason });
             let nothing = Lifetime::default();
-            let facts = CredentialFacts { failure, lifetime: None, ..facts(provider, &nothing, 0.0) };
-            let [finding] = find(&facts, &alerts()).try_into().unwrap();
+            let facts = CredentialFacts { reads, life: Life::Unknown, ..facts(provider, &nothing, 0.0) };
+            let [(_, finding)] = findings(&facts).try_into().unwrap();
             (finding.raised, finding.remedy)
         };
         let (severity, remedy) = outage(Provider::SharedFile, &Unavailable::Denied);
         assert!(severity == Some(Severity::Warning) && remedy.contains("setfacl"), "{remedy}");
         let (severity, remedy) = outage(Provider::Container, &Unavailable::Refused);
         assert!(severity == Some(Severity::Critical) && remedy.contains("ecs-agent"), "{remedy}");
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_neither_found_nor_over() {
+        let life = life(5.0 * HOUR, 6.0 * HOUR, &[(Sdk::Botocore, 600.0)]);
+        let answers = |facts: CredentialFacts<'_>| judge(&facts, &alerts()).map(|ruling| ruling.answer);
+        assert!(answers(facts(Provider::Imds, &life, 0.0)).iter().all(|answer| *answer == Answer::Absent));
+        let unread = CredentialFacts {
+            life: Life::Unknown,
+            overdue: Overdue::Unknown,
+            reads: Reads::Unknown,
+            ..facts(Provider::Imds, &life, 0.0)
+        };
+        assert!(answers(unread).iter().all(|answer| *answer == Answer::Unknown));
+        let timeless = Lifetime { remaining: None, ..life.clone() };
+        let [margin, expiring, ..] = answers(CredentialFacts { offset: None, ..facts(Provider::Imds, &timeless, 0.0) });
+        assert_eq!((margin, expiring), (Answer::Unknown, Answer::Unknown));
+        let once = Outage { failures: 1, lasting: Some(Span::ZERO), reason: &Unavailable::Timeout };
+        let failing = CredentialFacts { reads: Reads::Failing(once), ..facts(Provider::Imds, &life, 0.0) };
+        assert_eq!(answers(failing)[3], Answer::Unknown, "one failed read proves nothing, and is no success");
+        let untold = CredentialFacts { life: Life::Untold, ..facts(Provider::SsoCache, &life, 0.0) };
+        assert!(answers(untold).iter().all(|answer| *answer == Answer::Absent));
     }
 }

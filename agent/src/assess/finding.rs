@@ -115,10 +115,6 @@ impl Severity {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind of thing.
-    pub kind: Kind,
-    /// What it is about, where there can be several of a kind: a source, or a credential; else empty.
-    pub subject: String,
     /// The severity by the levels at which alerts are raised; `None` where it is below them all.
     pub raised: Option<Severity>,
     /// The severity by the levels at which alerts are cleared. Never below `raised`.
@@ -134,18 +130,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding of this kind about `subject` (empty where there is only one), not urgent.
-    pub fn new(kind: Kind, subject: &str, hold: Duration, graded: Graded, summary: String, remedy: &str) -> Self {
-        Self {
-            kind,
-            subject: subject.to_owned(),
-            raised: graded.raised,
-            held: graded.held,
-            hold,
-            urgent: false,
-            summary,
-            remedy: remedy.to_owned(),
-        }
+    /// A finding that is not urgent.
+    pub fn new(hold: Duration, graded: Graded, summary: String, remedy: &str) -> Self {
+        Self { raised: graded.raised, held: graded.held, hold, urgent: false, summary, remedy: remedy.to_owned() }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Standing {
     pub margin: Span,
     /// When it is passed if the trend goes on; `None` without a trend towards it.
     pub time_to_limit: Option<Span>,
+    /// When it is passed by the steepest trend that was not ruled out; `None` without one towards it.
+    pub soonest: Option<Span>,
 }
 
 /// Judges every limit.
@@ -46,17 +48,24 @@ pub fn judge(limits: &[Limit], skew: &Skew, drift: Option<Drift>) -> Vec<Standin
         .map(|limit| {
             let margin = Span::from_duration(limit.window).nanos().saturating_sub(skew.at_most().nanos());
             let margin = Span::from_nanos(margin);
-            Standing { limit: limit.clone(), margin, time_to_limit: time_to_limit(margin, skew, drift) }
+            let soonest = drift.and_then(|drift| soonest(margin, skew, drift));
+            // Nothing is foretold while the trend is not distinguishable from none.
+            let is_told = |time: &Span| drift.is_some_and(|drift| drift.is_significant()) && *time < HORIZON;
+            Standing { limit: limit.clone(), margin, time_to_limit: soonest.filter(is_told), soonest }
         })
         .collect()
 }
 
-/// Silent while the trend is not distinguishable from none, and while the clock is on its way back to the truth.
-fn time_to_limit(margin: Span, skew: &Skew, drift: Option<Drift>) -> Option<Span> {
-    let rate = drift.filter(Drift::is_significant)?.pessimistic();
-    let worsens = (rate > 0.0) == (skew.offset.span() >= Span::ZERO) || skew.at_least() == Span::ZERO;
-    let time = margin.scaled(1.0 / rate.abs());
-    (worsens && margin > Span::ZERO && time < HORIZON).then_some(time)
+/// `None` for a limit that is passed, and while the clock is on its way back to the truth.
+fn soonest(margin: Span, skew: &Skew, drift: Drift) -> Option<Span> {
+    let (slower, faster) = (drift.high.max(0.0), (-drift.low).max(0.0));
+    let rate = match skew.offset.span() {
+        // Within its bound the clock may be on either side.
+        _ if skew.at_least() == Span::ZERO => slower.max(faster),
+        offset if offset >= Span::ZERO => slower,
+        _ => faster,
+    };
+    (margin > Span::ZERO && rate > 0.0).then(|| margin.scaled(1.0 / rate))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Which AWS limit breaks, when, and what else is wrong: pure arithmetic over what was measured.
 
+pub mod answer;
 pub mod clock_findings;
 pub mod credential_findings;
 pub mod finding;

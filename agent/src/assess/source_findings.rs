@@ -1,5 +1,6 @@
 //! What is wrong with a source of time.
 
+use super::answer::{Answer, Ruling};
 use super::finding::{Finding, Graded, Kind, Severity};
 use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, humane_offset};
@@ -19,38 +20,80 @@ pub struct SourceFacts<'a> {
     pub refusal: Option<String>,
 }
 
-/// What is wrong with one source, if anything.
-pub fn find(facts: &SourceFacts<'_>, alerts: &Alerts) -> Option<Finding> {
-    let SourceFacts { name, server, .. } = facts;
-    match facts.verdict {
-        Verdict::Falseticker => {
-            let claim = facts.offset.map_or_else(String::new, |offset| {
-                format!(": by its time the system clock would be {}", humane_offset(offset))
-            });
-            finding(
-                Kind::SourceFalseticker,
-                &alerts.source_falseticker,
-                name,
-                format!(
-                    "{name} ({server}) contradicts the majority{claim}. It is not used; who trusts it gets wrong time"
-                ),
-                "take it out of the time daemon's configuration, or mend its server",
-            )
-        }
-        Verdict::Unreachable | Verdict::Unsynchronized | Verdict::Denied => {
-            let why = facts.refusal.as_deref().unwrap_or("no reply in time");
-            finding(
-                Kind::SourceUnreachable,
-                &alerts.source_unreachable,
-                name,
-                format!("{name} ({server}) gives no time: {why}. There is one witness less for true time"),
-                "let UDP 123 to it through (security group, network ACL, host firewall), or take it out of `sources`",
-            )
-        }
-        Verdict::Truechimer | Verdict::Undecided | Verdict::WarmingUp => None,
-    }
+/// What each rule says of one source.
+pub fn judge(facts: &SourceFacts<'_>, alerts: &Alerts) -> [Ruling; 2] {
+    let of = |kind, ask: fn(&SourceFacts<'_>, &Rule) -> Answer| {
+        Ruling::of(kind, facts.name, alerts, |rule| ask(facts, rule))
+    };
+    [of(Kind::SourceFalseticker, falseticker), of(Kind::SourceUnreachable, unreachable)]
 }
 
-fn finding(kind: Kind, rule: &Rule, name: &str, summary: String, remedy: &str) -> Option<Finding> {
-    rule.enabled.then(|| Finding::new(kind, name, rule.hold, Graded::at(Severity::Warning), summary, remedy))
+/// A liar that falls silent has not become honest, and neither has one about which the others do not agree.
+fn falseticker(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
+    match facts.verdict {
+        Verdict::Falseticker => {}
+        Verdict::Truechimer => return Answer::Absent,
+        Verdict::Undecided | Verdict::Unreachable | Verdict::Unsynchronized | Verdict::Denied | Verdict::WarmingUp => {
+            return Answer::Unknown;
+        }
+    }
+    let SourceFacts { name, server, .. } = facts;
+    let claim = facts.offset.map_or_else(String::new, |offset| {
+        format!(": by its time the system clock would be {}", humane_offset(offset))
+    });
+    found(
+        rule,
+        format!("{name} ({server}) contradicts the majority{claim}. It is not used; who trusts it gets wrong time"),
+        "take it out of the time daemon's configuration, or mend its server",
+    )
+}
+
+fn unreachable(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
+    match facts.verdict {
+        Verdict::Unreachable | Verdict::Unsynchronized | Verdict::Denied => {}
+        Verdict::Truechimer | Verdict::Falseticker | Verdict::Undecided => return Answer::Absent,
+        Verdict::WarmingUp => return Answer::Unknown,
+    }
+    let SourceFacts { name, server, .. } = facts;
+    let why = facts.refusal.as_deref().unwrap_or("no reply in time");
+    found(
+        rule,
+        format!("{name} ({server}) gives no time: {why}. There is one witness less for true time"),
+        "let UDP 123 to it through (security group, network ACL, host firewall), or take it out of `sources`",
+    )
+}
+
+fn found(rule: &Rule, summary: String, remedy: &str) -> Answer {
+    Answer::Found(Finding::new(rule.hold, Graded::at(Severity::Warning), summary, remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::parse;
+
+    #[test]
+    fn a_liar_is_none_only_once_it_agrees_and_a_silent_source_is_none_once_it_answers() {
+        let alerts = parse("{}", std::path::Path::new("sources.yaml"), &|_| None).unwrap().alerts;
+        let said = |verdict| {
+            let (server, offset, refusal) = ("10.0.0.1".to_owned(), None, None);
+            let facts = SourceFacts { name: "a", server, verdict, offset, refusal };
+            judge(&facts, &alerts).map(|ruling| match ruling.answer {
+                Answer::Found(_) => "found",
+                Answer::Absent => "absent",
+                Answer::Unknown => "unknown",
+            })
+        };
+        for (verdict, expected) in [
+            (Verdict::Truechimer, ["absent", "absent"]),
+            (Verdict::Falseticker, ["found", "absent"]),
+            (Verdict::Undecided, ["unknown", "absent"]),
+            (Verdict::Unreachable, ["unknown", "found"]),
+            (Verdict::Unsynchronized, ["unknown", "found"]),
+            (Verdict::Denied, ["unknown", "found"]),
+            (Verdict::WarmingUp, ["unknown", "unknown"]),
+        ] {
+            assert_eq!(said(verdict), expected, "{verdict:?}");
+        }
+    }
 }

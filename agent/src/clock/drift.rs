@@ -6,8 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::time::{Anchor, BootTime, Span};
 
-/// History older than this is forgotten.
+/// History older than this is forgotten, as long as enough of it is younger.
 const WINDOW: Span = Span::from_nanos(3_600 * 1_000_000_000);
+/// Enough for a trend: a source that is asked every seventeen minutes gets one as well.
+const ENOUGH_POINTS: usize = 12;
+/// History older than this says nothing of the present, however little there is. Of sources that are asked every seventeen
+/// minutes it holds enough, even where half of their answers are lost.
+const LONGEST: Span = Span::from_nanos(8 * 3_600 * 1_000_000_000);
 /// More points than this are thinned out.
 const MOST_POINTS: usize = 128;
 /// Fewer points than this, or a shorter time, carry no trend.
@@ -37,7 +42,7 @@ impl Drift {
     }
 }
 
-/// What is remembered of the last hour.
+/// What is remembered of the last hour, or of the last points, where there are few.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     points: VecDeque<(BootTime, Anchor)>,
@@ -77,7 +82,12 @@ impl History {
         {
             return;
         }
-        while self.points.front().is_some_and(|(first, _)| at.since(*first) > WINDOW) {
+        while let Some((first, _)) = self.points.front() {
+            let age = at.since(*first);
+            let is_enough = self.points.len() >= ENOUGH_POINTS;
+            if age <= WINDOW || (!is_enough && age <= LONGEST) {
+                break;
+            }
             self.points.pop_front();
         }
         if self.points.len() == MOST_POINTS {
@@ -180,6 +190,18 @@ mod tests {
     fn a_minute_of_a_point_a_second_is_enough_for_500_ppm() {
         let drift = history(500e-6, 50e-6, 60, 1, 1).drift().unwrap();
         assert!((drift.rate - 500e-6).abs() < 5e-6, "{drift:?}");
+    }
+
+    #[test]
+    fn a_point_every_seventeen_minutes_is_enough_for_a_trend_and_none_is_older_than_the_working_day() {
+        assert_eq!(history(100e-6, 1e-3, 7 * 1_024, 1_024, 1).drift(), None, "seven points");
+        let mut slow = history(100e-6, 1e-3, 48 * 1_024, 1_024, 1);
+        let drift = slow.drift().unwrap();
+        assert!((drift.rate - 100e-6).abs() < 5e-6 && drift.is_significant(), "{drift:?}");
+        assert!(slow.points.len() <= ENOUGH_POINTS, "{} points", slow.points.len());
+        let later = slow.points.back().unwrap().0.plus(LONGEST);
+        slow.push(later, Anchor::from_seconds(1e9));
+        assert_eq!((slow.points.len(), slow.drift()), (2, None), "what is long past is no trend");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod drift;
 pub mod estimate;
 pub mod filter;
 pub mod intersection;
+pub mod leap;
 pub mod local;
 pub mod sample;
 pub mod source;

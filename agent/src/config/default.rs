@@ -60,7 +60,7 @@ pub(super) const ALERTS: Alerts = Alerts {
     boot_grace: Duration::from_secs(120),
     repeat: Duration::from_secs(4 * 3_600),
     clock_skew: rule(Some(60), Some(150), 0),
-    clock_skew_forecast: rule(Some(24 * 3_600), Some(3_600), 300),
+    clock_skew_forecast: rule(Some(7 * 86_400), Some(86_400), 300),
     clock_undisciplined: rule(Some(1), None, 600),
     clock_stepped: rule(Some(1), None, 300),
     clock_unverified: rule(None, None, 900),

@@ -277,7 +277,7 @@ mod tests {
         let alerts = &config.alerts;
         assert_eq!((alerts.boot_grace.as_secs(), alerts.repeat.as_secs()), (120, 14_400));
         assert_eq!(seconds(&alerts.clock_skew), (Some(60), Some(150), 0));
-        assert_eq!(seconds(&alerts.clock_skew_forecast), (Some(86_400), Some(3_600), 300));
+        assert_eq!(seconds(&alerts.clock_skew_forecast), (Some(604_800), Some(86_400), 300));
         assert_eq!(seconds(&alerts.clock_undisciplined), (Some(1), None, 600));
         assert_eq!(seconds(&alerts.clock_stepped), (Some(1), None, 300));
         assert_eq!(seconds(&alerts.clock_unverified), (None, None, 900));

@@ -20,8 +20,6 @@ use crate::snapshot::AlertMessage;
 
 /// Loses 43 s a day, as bad as oscillators get: the first limit, 240 s, is five and a half days away.
 const DRIFT: f64 = 500e-6;
-/// So that this can be shown, the demo wants to know a week ahead, where the default is a day.
-const FORECAST: Duration = Duration::from_secs(7 * 86_400);
 const JUMP: Span = Span::from_nanos(400 * 1_000_000_000);
 /// The whole demo, with time to spare on a slow host.
 const LONGEST: Duration = Duration::from_secs(58);
@@ -125,7 +123,6 @@ fn impatient(mut config: Config) -> Config {
     let alerts = &mut config.alerts;
     alerts.boot_grace = Duration::ZERO;
     alerts.clock_skew_forecast.hold = Duration::ZERO;
-    alerts.clock_skew_forecast.warning = Some(FORECAST);
     alerts.credential_refresh_margin.hold = Duration::ZERO;
     config
 }

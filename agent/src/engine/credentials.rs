@@ -128,18 +128,11 @@ impl Credentials {
             || (self.is_ec2 != Some(false) && !self.known.iter().filter(is_role).any(Known::is_held))
     }
 
-    /// Whether what `subject` is about was read, or nobody is to read it or counts on it, so that a finding that is missing is
-    /// over.
-    pub(super) fn is_read(&self, subject: &str) -> bool {
-        match self.known.iter().find(|known| known.subject() == subject) {
-            Some(known) => known.is_read() || !self.is_missed(known),
-            None => {
-                let mut asked = self.asked.iter();
-                asked
-                    .find(|provider| is_about(subject, **provider))
-                    .is_none_or(|provider| self.heard.contains(provider))
-            }
-        }
+    /// Whether `subject`, of which nothing is known, is gone: its provider was heard and did not speak of it, or nobody asks
+    /// that provider any more.
+    pub(super) fn is_gone(&self, subject: &str) -> bool {
+        let mut asked = self.asked.iter();
+        asked.find(|provider| is_about(subject, **provider)).is_none_or(|provider| self.heard.contains(provider))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::possession::Possession;
-use crate::assess::credential_findings::{CredentialFacts, Outage};
+use crate::assess::credential_findings::{CredentialFacts, Life, Outage, Overdue, Reads};
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::assess::rotation::{PROMISE, Rotation};
@@ -260,24 +260,43 @@ impl Known {
         now: BootTime,
     ) -> CredentialFacts<'a> {
         let is_renewed_at_use = self.provider.renewal() == Renewal::OnUse;
-        let is_watched = !assessed.is_abandoned && !is_renewed_at_use;
-        // What its tool writes there is its own business, as long as the agent may look.
-        let is_told = |reason: &&Unavailable| {
-            is_missed && !self.has_no_role() && (!is_renewed_at_use || reason.concerns_reader_alone())
+        let life = match &assessed.lifetime {
+            _ if self.has_no_role() || assessed.is_abandoned || is_renewed_at_use => Life::Untold,
+            // What nobody counts on has no end that anybody waits for.
+            _ if !is_missed => Life::Untold,
+            _ if !self.is_read() => Life::Unknown,
+            lifetime => lifetime.as_ref().map_or(Life::Untold, Life::Known),
+        };
+        let is_rotated = self.provider.renewal() == Renewal::Platform && !self.has_no_role() && is_missed;
+        let overdue = match assessed.unchanged.filter(|_| assessed.is_overdue).zip(self.rotation.habit()) {
+            _ if !is_rotated => Overdue::No,
+            _ if !self.is_read() || self.reason.is_some() => Overdue::Unknown,
+            Some((age, habit)) => Overdue::Since { age, habit },
+            // Its age is not known without the time.
+            None if assessed.offset.is_none() => Overdue::Unknown,
+            None => Overdue::No,
+        };
+        let reads = match &self.reason {
+            _ if self.has_no_role() || !is_missed => Reads::Fine,
+            // What its tool writes there is its own business, as long as the agent may look.
+            Some(reason) if is_renewed_at_use && !reason.concerns_reader_alone() => Reads::Fine,
+            Some(reason) => Reads::Failing(Outage {
+                failures: self.possession.failures(),
+                lasting: self.possession.lost_for(now),
+                reason,
+            }),
+            None if self.is_read() => Reads::Fine,
+            None => Reads::Unknown,
         };
         CredentialFacts {
             provider: self.provider,
             subject: self.subject(),
             identity: self.identity(),
-            lifetime: assessed.lifetime.as_ref().filter(|_| !self.is_stale && is_watched),
+            life,
             levels,
-            offset: assessed.offset.unwrap_or(Span::ZERO),
-            overdue: assessed.unchanged.filter(|_| assessed.is_overdue && !self.is_stale).zip(self.rotation.habit()),
-            failure: self.reason.as_ref().filter(is_told).map(|reason| Outage {
-                failures: self.possession.failures(),
-                lasting: self.possession.lost_for(now),
-                reason,
-            }),
+            offset: assessed.offset,
+            overdue,
+            reads,
         }
     }
 
@@ -415,7 +434,7 @@ mod tests {
 
     fn is_judged(known: &Known, seconds: f64) -> bool {
         let assessed = known.assess(now(seconds), Some(truth(seconds)), None, &[]);
-        known.facts(&assessed, Levels::default(), true, now(seconds).boot).lifetime.is_some()
+        matches!(known.facts(&assessed, Levels::default(), true, now(seconds).boot).life, Life::Known(_))
     }
 
     #[test]
@@ -438,7 +457,9 @@ mod tests {
         let later = 3.0 * 86_400.0;
         never.take(Err(Unavailable::Timeout), now(later).boot);
         let assessed = never.assess(now(later), None, None, &[]);
-        let outage = never.facts(&assessed, Levels::default(), true, now(later).boot).failure.unwrap();
+        let Reads::Failing(outage) = never.facts(&assessed, Levels::default(), true, now(later).boot).reads else {
+            panic!("it cannot be read")
+        };
         assert_eq!((outage.failures, outage.lasting), (1, None));
     }
 

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use super::credentials::Credentials;
 use super::event::{Event, Reaction};
 use super::judged::Judged;
-use crate::alert::machine::{Machine, Moment, Transition};
+use crate::alert::machine::{Machine, Moment, State, Transition};
+use crate::assess::answer::{Answer, Ruling};
 use crate::assess::clock_findings::{self, ClockFacts};
-use crate::assess::finding::Finding;
+use crate::assess::finding::Kind;
 use crate::assess::limit::{self, Skew, Standing};
 use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::{ClockState, Estimator};
 use crate::clock::filter::Offered;
+use crate::clock::leap;
 use crate::clock::source::Witness;
 use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::{Config, Source};
+use crate::config::checked::{Config, Rule, Source};
 use crate::credentials::imds::host::HostIdentity;
 use crate::host::identity::Speaker;
 use crate::ntp::poller::Polled;
@@ -156,13 +158,10 @@ impl Engine {
             }
         }
         let known = self.at(now);
-        let findings = self.findings(&known);
-        let graced = now.boot.since(self.started) >= Span::from_duration(self.config.alerts.boot_grace);
-        let moment = Moment { boot: now.boot, stamp: known.stamp(), graced };
-        // Taken out while it asks what the engine knows.
-        let mut alerts = std::mem::replace(&mut self.alerts, Machine::new(self.config.alerts.repeat));
-        let transitions = alerts.step(&findings, moment, |kind, subject| self.is_settled(kind, subject, &known));
-        self.alerts = alerts;
+        let mut rulings = self.rulings(&known);
+        rulings.extend(self.rulings_on_what_is_gone(&rulings));
+        let moment = Moment { boot: now.boot, stamp: known.stamp(), graced: now.boot >= self.graced() };
+        let transitions = self.alerts.step(&rulings, moment);
         Reaction { transitions, burst: self.bursts(now.boot), slept }
     }
 
@@ -219,17 +218,27 @@ impl Engine {
         }
     }
 
-    /// All that is wrong.
-    pub(super) fn findings(&self, now: &Now) -> Vec<Finding> {
+    /// When the boot grace is over.
+    fn graced(&self) -> BootTime {
+        self.started.plus(Span::from_duration(self.config.alerts.boot_grace))
+    }
+
+    /// What the rules say of all that is known.
+    pub(super) fn rulings(&self, now: &Now) -> Vec<Ruling> {
+        let is_untold = |state| matches!(state, State::Pending { .. });
+        let mut alerts = self.alerts.alerts();
         let facts = ClockFacts {
             state: now.state,
             skew: now.skew,
             is_confirmed: self.estimator.is_confirmed(),
+            has_trend: self.estimator.drift().is_some(),
             standings: &now.standings,
             last_step: self.last_step,
+            is_step_untold: alerts.any(|(kind, _, alert)| kind == Kind::ClockStepped && is_untold(alert.state)),
+            graced: self.graced(),
             now: now.reading.boot,
         };
-        let mut findings = clock_findings::find(&facts, &self.config.alerts);
+        let mut rulings = clock_findings::judge(&facts, &self.config.alerts).to_vec();
         for ((source, log), configured) in self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources)
         {
             let facts = source_findings::SourceFacts {
@@ -239,25 +248,48 @@ impl Engine {
                 offset: self.estimator.claimed(source, now.reading),
                 refusal: log.refusal.map(|refusal| refusal.to_string()),
             };
-            findings.extend(source_findings::find(&facts, &self.config.alerts));
+            rulings.extend(source_findings::judge(&facts, &self.config.alerts));
         }
         for known in self.credentials.iter() {
             let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks.all());
             let levels = self.config.levels(known.provider(), known.slot());
             let facts = known.facts(&assessed, levels, self.credentials.is_missed(known), now.reading.boot);
-            findings.extend(credential_findings::find(&facts, &self.config.alerts));
+            rulings.extend(credential_findings::judge(&facts, &self.config.alerts));
         }
-        findings
+        rulings
+    }
+
+    /// What is to be said of alerts whose subject is not known any more, or not yet.
+    fn rulings_on_what_is_gone(&self, rulings: &[Ruling]) -> Vec<Ruling> {
+        let of = |(kind, subject): (Kind, &str)| {
+            let is_gone = || match kind {
+                Kind::CredentialRefreshMargin
+                | Kind::CredentialExpiring
+                | Kind::CredentialRotationOverdue
+                | Kind::CredentialUnavailable => self.credentials.is_gone(subject),
+                // A source that is not configured any more.
+                _ => true,
+            };
+            let answer = |_: &Rule| if is_gone() { Answer::Absent } else { Answer::Unknown };
+            Ruling::of(kind, subject, &self.config.alerts, answer)
+        };
+        let is_judged = |kind, subject: &str| rulings.iter().any(|ruling| ruling.is_about(kind, subject));
+        let alerts = self.alerts.alerts().map(|(kind, subject, _)| (kind, subject));
+        alerts.filter(|(kind, subject)| !is_judged(*kind, subject)).map(of).collect()
     }
 
     /// Between two readings of both clocks, system minus boot time changes when, and only when, somebody sets the
-    /// system clock: slewing moves both.
+    /// system clock, or the kernel inserts a leap second: slewing moves both.
     fn notice_step(&mut self, now: Reading) -> bool {
         let by = now.system_minus_boot().nanos().saturating_sub(self.last.system_minus_boot().nanos());
         let by = Span::from_nanos(by);
-        self.last = now;
+        let last = std::mem::replace(&mut self.last, now);
         if by.abs() < STEP {
             return false;
+        }
+        // True time makes the same step, unless it is smeared: the sources are to say.
+        if leap::is_leap_second(last.system, now.system, by) {
+            return true;
         }
         let counter = if by > Span::ZERO { &mut self.steps.forward } else { &mut self.steps.backward };
         *counter = counter.saturating_add(1);

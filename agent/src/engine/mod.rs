@@ -14,7 +14,6 @@ mod reload;
 mod scenarios;
 #[cfg(test)]
 mod scenes;
-mod settled;
 
 pub use event::{Event, Reaction};
 pub use image::{Image, Part, Room};

@@ -3,7 +3,8 @@
 use super::known::{Holding, Known};
 use super::machine::{Engine, Now};
 use crate::alert::machine::State;
-use crate::assess::finding::{self, Severity};
+use crate::assess::answer::{Answer, Ruling};
+use crate::assess::finding::{Kind, Severity};
 use crate::assess::limit::Skew;
 use crate::clock::drift::Drift;
 use crate::clock::estimate::ClockState;
@@ -19,7 +20,7 @@ impl Engine {
 
     /// The same without what exists only over time: the life of alerts, and some findings.
     pub fn snapshot_of_one_look(&self, reading: Reading) -> Snapshot {
-        self.publish(reading, |finding| finding.kind.shows_at_once())
+        self.publish(reading, Kind::shows_at_once)
     }
 
     /// How far the clock is off, and what is known of the life of all that expires, for those who reason about it.
@@ -30,10 +31,10 @@ impl Engine {
         (now.skew, self.credentials.iter().filter_map(holding).collect())
     }
 
-    fn publish(&self, reading: Reading, is_wanted: impl Fn(&finding::Finding) -> bool) -> Snapshot {
+    fn publish(&self, reading: Reading, is_wanted: impl Fn(Kind) -> bool) -> Snapshot {
         let now = self.at(reading);
-        let findings: Vec<Finding> =
-            self.findings(&now).into_iter().filter(is_wanted).filter_map(publish_finding).collect();
+        let rulings = self.rulings(&now).into_iter().filter(|ruling| is_wanted(ruling.kind));
+        let findings: Vec<Finding> = rulings.filter_map(publish_finding).collect();
         let stamp = now.stamp();
         let moment = |boot| rfc3339(stamp.time.minus(reading.boot.since(boot)).nanos());
         Snapshot {
@@ -147,14 +148,9 @@ impl Engine {
     }
 }
 
-fn publish_finding(finding: finding::Finding) -> Option<Finding> {
-    Some(Finding {
-        alert: finding.kind,
-        severity: finding.raised?,
-        subject: finding.subject,
-        summary: finding.summary,
-        remedy: finding.remedy,
-    })
+fn publish_finding(Ruling { kind, subject, answer }: Ruling) -> Option<Finding> {
+    let Answer::Found(finding) = answer else { return None };
+    Some(Finding { alert: kind, severity: finding.raised?, subject, summary: finding.summary, remedy: finding.remedy })
 }
 
 /// What is certainly bad outweighs what is not known, and that outweighs what is merely worth a look.

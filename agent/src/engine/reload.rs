@@ -51,7 +51,7 @@ impl Engine {
         };
         self.credentials.reload(&self.config, is_kept);
         self.sdks.reload(&self.config);
-        self.alerts.reload(self.config.alerts.repeat);
+        self.alerts.repeat_every(self.config.alerts.repeat);
     }
 
     /// Forgets a destination to which nothing is delivered any more.

@@ -75,6 +75,7 @@ mod tests {
 
     use super::*;
     use crate::alert::machine::{Machine, Moment};
+    use crate::assess::answer::{Answer, Ruling};
     use crate::assess::finding::{Finding, Kind, Severity};
     use crate::clock::time::{BootTime, TrueTime};
     use crate::clock::true_clock::Stamp;
@@ -96,8 +97,6 @@ mod tests {
             let stamp = Stamp { time: TrueTime::from_seconds(time), verified: true };
             let moment = Moment { boot: BootTime::from_seconds(time), stamp, graced: true };
             let finding = found.map(|(raised, held)| Finding {
-                kind: Kind::ClockSkew,
-                subject: String::new(),
                 raised,
                 held: held.max(raised.unwrap_or(held)),
                 hold: Duration::from_secs(1),
@@ -105,7 +104,8 @@ mod tests {
                 summary: String::new(),
                 remedy: String::new(),
             });
-            machine.step(finding.as_slice(), moment, |_, _| true)
+            let answer = Answer::or(finding, Answer::Absent);
+            machine.step(&[Ruling { kind: Kind::ClockSkew, subject: String::new(), answer }], moment)
         };
         (0..).zip(seconds).flat_map(step).collect()
     }

@@ -27,6 +27,10 @@ pub(super) struct Host {
     /// System minus boot time, less the beginning: what steps have added.
     pub(super) stepped: f64,
     pub(super) last_step: f64,
+    /// When its clock last began to behave in another way, in true seconds since the beginning.
+    pub(super) changed: f64,
+    /// When it was booted, in true seconds since the beginning.
+    pub(super) began: f64,
     /// What the boot clock read at the beginning.
     pub(super) booted: f64,
     pub(super) asleep: f64,
@@ -38,6 +42,7 @@ pub(super) struct Host {
     pub(super) lost: Vec<bool>,
     /// When each source is asked within the time between two polls.
     phases: Vec<f64>,
+    pub(super) poll_every: f64,
     /// Which sources are in the configuration, in its order.
     pub(super) configured: Vec<usize>,
     pub(super) imds_out: bool,
@@ -58,6 +63,9 @@ impl Host {
             gained: 0.0,
             stepped: 0.0,
             last_step: f64::NEG_INFINITY,
+            changed: 0.0,
+            began: 0.0,
+            poll_every: POLL,
             booted: 1_000.0,
             asleep: 0.0,
             heard: 0.0,
@@ -103,6 +111,7 @@ impl Host {
         self.advance(seconds);
         self.gained -= error;
         self.asleep += seconds + error;
+        self.changed = self.elapsed;
     }
 
     /// The host is booted: the boot clock begins again, and the system clock has what another clock has kept.
@@ -111,6 +120,7 @@ impl Host {
         self.booted = 20.0 - self.elapsed + self.gained;
         self.asleep = 0.0;
         self.last_step = f64::NEG_INFINITY;
+        (self.began, self.changed) = (self.elapsed, self.elapsed);
         self.heard = 0.0;
         if in_trouble {
             let offset = [0.0, 0.3, -2.0, 100.0, self.offset(), self.offset()][self.random.usize(..6)];
@@ -127,7 +137,10 @@ impl Host {
                 let sign = if self.random.bool() { 1.0 } else { -1.0 };
                 self.step(sign * size);
             }
-            2 => self.drift = (self.random.f64() - 0.5) * 400e-6,
+            2 => {
+                self.drift = (self.random.f64() - 0.5) * 400e-6;
+                self.changed = self.elapsed;
+            }
             3 => self.step(self.gained - self.stepped),
             4 => {
                 let is_lost = !self.lost.iter().all(|lost| *lost);
@@ -138,6 +151,7 @@ impl Host {
                 let pause = [5.0, 100.0, 400.0, 3_600.0][self.random.usize(..4)];
                 self.elapsed += pause;
                 self.gained += pause;
+                self.changed = self.elapsed;
                 self.heard = 0.0;
             }
             // One source is lost or found again; the others go on.
@@ -165,6 +179,7 @@ impl Host {
 
     pub(super) fn step(&mut self, by: f64) {
         self.stepped += by;
+        self.changed = self.elapsed;
         if by.abs() >= 1.0 {
             self.last_step = self.boot();
         }
@@ -181,6 +196,7 @@ impl Host {
     pub(super) fn run_away(&mut self) {
         let rate = SLOWEST_RUN * (FASTEST_RUN / SLOWEST_RUN).powf(self.random.f64());
         self.drift = if self.random.bool() { rate } else { -rate };
+        self.changed = self.elapsed;
     }
 
     pub(super) fn runs_away(&self) -> bool {
@@ -189,7 +205,7 @@ impl Host {
 
     /// Which sources are to be asked within the `tick` that begins.
     pub(super) fn due(&self, tick: f64) -> Vec<usize> {
-        let is_due = |source: &usize| (self.elapsed + self.phases[*source]) % POLL < tick;
+        let is_due = |source: &usize| (self.elapsed + self.phases[*source]) % self.poll_every < tick;
         self.configured.iter().copied().filter(is_due).collect()
     }
 

@@ -1,10 +1,13 @@
 //! Ten thousand random hosts in invented time: no alert without a cause, no cause without an alert, none told twice, and
 //! every alert resolves, whatever happens to the clock, the network, the host, the agent and its configuration.
 
+mod forecast;
 mod growth;
 mod host;
+mod over;
 mod post;
 mod runaway;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,10 +70,10 @@ fn config(configured: &[usize], sources: usize, port: u16) -> Config {
     config
 }
 
-/// Whether a clock that is so wrong reaches a limit within a day or so, if it goes on like this.
+/// Whether a clock that is so wrong reaches a limit within a week or so, if it goes on like this.
 fn limit_ahead(offset: f64, drift: f64) -> bool {
-    // The trend is not known to the last digit, and an alert lasts until a fifth more than a day is left.
-    let most = (drift.abs() + 20e-6) * 1.2 * 86_400.0;
+    // The trend is not known to the last digit, and an alert lasts until a fifth more than a week is left.
+    let most = (drift.abs() + 20e-6) * 1.2 * 7.0 * 86_400.0;
     LIMITS.into_iter().any(|limit| offset < limit && limit - offset < most)
 }
 
@@ -87,6 +90,10 @@ struct Run {
     story: Vec<(f64, String)>,
     /// How bad each alert is that fires.
     firing: BTreeMap<(Kind, String), Severity>,
+    /// When each of them began to, as the host counts.
+    fired: BTreeMap<(Kind, String), f64>,
+    /// When each source answered last, in seconds of `watched`.
+    answered: BTreeMap<usize, f64>,
     causes: Causes,
     /// When each cause was last there, in seconds of `watched`.
     last_seen: Causes,
@@ -121,6 +128,8 @@ impl Run {
             transitions: Vec::new(),
             story: Vec::new(),
             firing: BTreeMap::new(),
+            fired: BTreeMap::new(),
+            answered: BTreeMap::new(),
             causes: Causes::new(),
             last_seen: Causes::new(),
             watched: 0.0,
@@ -265,6 +274,9 @@ impl Run {
         self.host.random.shuffle(&mut order);
         for (id, source) in order {
             let polled = Polled { source: id, ..self.host.poll(source) };
+            if polled.result.is_ok() {
+                self.answered.insert(source, self.watched);
+            }
             self.handle(Event::Ntp(polled));
         }
     }
@@ -383,13 +395,16 @@ impl Run {
             }
             match transition.change {
                 Change::Firing => {
+                    self.fired.entry(key.clone()).or_insert(self.host.elapsed);
                     let before = self.firing.insert(key, transition.severity);
                     assert_ne!(before, Some(transition.severity), "told twice: {}", transition.summary);
                     assert_eq!(before, transition.before, "the severity before is not the one that was told");
                 }
                 Change::Repeated => assert!(self.firing.contains_key(&key), "repeated without firing"),
                 Change::Resolved => {
+                    self.check_over(&transition, now);
                     assert!(self.firing.remove(&key).is_some(), "resolved without firing: {key:?}");
+                    self.fired.remove(&key);
                 }
             }
             assert!(!transition.summary.is_empty() && !transition.remedy.is_empty());
@@ -458,6 +473,7 @@ impl Run {
         is_there("some skew", most >= CLEAR[0].1);
         is_there("a second", most >= 0.75);
         is_there("a limit ahead", limit_ahead(offset, host.drift));
+        is_there("another trend", host.elapsed - host.changed <= tick);
         is_there("no quorum", !knows);
         is_there("a source out", host.configured.iter().any(|source| host.lost[*source]));
         is_there("sources out", host.configured.iter().all(|source| host.lost[*source]));
@@ -493,7 +509,7 @@ impl Run {
 
         let is_blind = !host.is_known();
         let rules = &self.config.alerts;
-        // No alert without a cause. A trend is known again after eight polls.
+        // No alert without a cause.
         for (kind, subject) in self.firing.keys() {
             let has_cause = match kind {
                 Kind::ClockSkew => lately("some skew", patience) || is_blind,
@@ -503,14 +519,24 @@ impl Run {
                 Kind::ClockStepped => lately("a step", PATIENCE),
                 Kind::ClockUnverified => lately("no quorum", PATIENCE),
                 Kind::SourceUnreachable => lately("a source out", PATIENCE),
-                Kind::SourceFalseticker => host.liar.is_some_and(|liar| *subject == format!("s{liar}")) || !knows,
+                // One that was condemned while nobody could know better has to answer before it agrees.
+                Kind::SourceFalseticker => {
+                    host.liar.is_some_and(|liar| *subject == format!("s{liar}")) || !knows || self.is_silent(subject)
+                }
                 Kind::CredentialUnavailable => lately("imds out", IMDS_POLL + PATIENCE),
                 Kind::CredentialExpiring => {
                     lately("nearly expiring", IMDS_POLL + PATIENCE) || lately("imds out", IMDS_POLL) || is_blind
                 }
-                Kind::ClockSkewForecast => lately("a limit ahead", PATIENCE + 8.0 * POLL) || is_blind,
+                // Where there was none for a time, a trend is known again after eight polls.
+                Kind::ClockSkewForecast => {
+                    let within = PATIENCE + 8.0 * POLL;
+                    ["a limit ahead", "no quorum", "another trend"].iter().any(|cause| lately(cause, within))
+                        || is_blind
+                }
                 // Half of its life has passed without a rotation.
-                Kind::CredentialRotationOverdue => lately("old", IMDS_POLL + PATIENCE) || is_blind,
+                Kind::CredentialRotationOverdue => {
+                    lately("old", IMDS_POLL + PATIENCE) || lately("imds out", IMDS_POLL + PATIENCE) || is_blind
+                }
                 Kind::CredentialRefreshMargin | Kind::Test => false,
             };
             assert!(has_cause, "{} {subject} fires without a cause (offset {offset} s)", kind.name());
