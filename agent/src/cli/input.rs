@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::args::ConfigFile;
 use crate::config::checked::Config;
 use crate::config::explain::ConfigError;
-use crate::config::load::load;
+use crate::config::load::load_on;
+use crate::host::firmware;
 
 /// The configuration that a package installs.
 const DEFAULT_PATH: &str = "/etc/skewguard/skewguard.yaml";
@@ -23,5 +24,12 @@ pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
 /// The same in another environment.
 pub(super) fn read_in(file: &ConfigFile, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let installed = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
-    load(file.path.clone().or_else(installed).as_deref().map(Path::new), env)
+    let is_ec2 = firmware::is_ec2(Path::new("/")).unwrap_or_else(|| is_task(env));
+    load_on(file.path.clone().or_else(installed).as_deref().map(Path::new), env, is_ec2)
+}
+
+/// Whether this is a task of ECS, whose machine may hide its firmware, as Fargate does. Variables of this process can be
+/// set by nobody who could not trust the source in the configuration as well.
+fn is_task(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    ["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI"].iter().any(|name| env(name).is_some())
 }

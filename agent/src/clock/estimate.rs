@@ -561,21 +561,21 @@ mod tests {
             (estimator.state(now), anchors)
         };
         for source in [0, 1] {
-            step(source, Some(1e9), 1.0);
+            step(source, Some(2e9), 1.0);
         }
         for second in [2.0, 3.0, 4.0] {
             step(0, None, second);
             step(1, None, second);
         }
-        assert_eq!(step(1, None, 5.0), (ClockState::Holdover, [1e9, 1e9]));
+        assert_eq!(step(1, None, 5.0), (ClockState::Holdover, [2e9, 2e9]));
         // The first one comes back alone with another time; after a while nobody else has a vote.
-        step(0, Some(1e9 + 400.0), 10.0);
-        assert_eq!(step(0, Some(1e9 + 400.0), 11.0), (ClockState::Disagreement, [1e9, 1e9]));
-        step(0, Some(1e9 + 400.0), 2_000.0);
-        let overturned = (ClockState::Synchronized, [1e9 + 400.0, 1e9]);
-        assert_eq!(step(0, Some(1e9 + 400.0), 2_001.0), overturned);
-        assert_eq!(step(1, Some(1e9 + 400.0), 2_002.0).1, [1e9 + 400.0, 1e9], "one answer proves nothing");
-        assert_eq!(step(1, Some(1e9 + 400.0), 2_003.0).1, [1e9 + 400.0; 2]);
+        step(0, Some(2e9 + 400.0), 10.0);
+        assert_eq!(step(0, Some(2e9 + 400.0), 11.0), (ClockState::Disagreement, [2e9, 2e9]));
+        step(0, Some(2e9 + 400.0), 2_000.0);
+        let overturned = (ClockState::Synchronized, [2e9 + 400.0, 2e9]);
+        assert_eq!(step(0, Some(2e9 + 400.0), 2_001.0), overturned);
+        assert_eq!(step(1, Some(2e9 + 400.0), 2_002.0).1, [2e9 + 400.0, 2e9], "one answer proves nothing");
+        assert_eq!(step(1, Some(2e9 + 400.0), 2_003.0).1, [2e9 + 400.0; 2]);
     }
 
     #[test]

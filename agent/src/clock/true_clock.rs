@@ -6,16 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::local;
 use super::time::{Anchor, Reading, TrueTime};
+use crate::built::BUILT;
 
 /// True time, anchored to the boot clock at the last good estimate: a step of the system clock does not move it.
 ///
 /// Before the first estimate it follows the system clock, and says so. Its second reading, for TLS, is moved only by an
 /// estimate for which a quorum or a trusted source vouches: whoever forges the answers of a single time server must not
-/// make a certificate valid that has expired.
-#[derive(Debug, Default)]
+/// make a certificate valid that has expired. That reading is never before this program was built, nor before the last time
+/// for which somebody vouched in an earlier process: whoever can set the system clock back, or has the trusted source
+/// in his hand, gains no older certificates by it. Within one process a time that was vouched for may be overturned by
+/// another, or a lie about the future would keep the agent silent for ever.
+#[derive(Debug)]
 pub struct TrueClock {
     estimate: Held,
     vouched: Held,
+    /// In nanoseconds since the Unix epoch.
+    floor: AtomicI64,
+}
+
+impl Default for TrueClock {
+    fn default() -> Self {
+        Self { estimate: Held::default(), vouched: Held::default(), floor: AtomicI64::new(BUILT.nanos()) }
+    }
 }
 
 /// An anchor, once there is one.
@@ -66,6 +78,11 @@ impl TrueClock {
         }
     }
 
+    /// Lets the time of TLS be no earlier than this, which it was known to be in an earlier process.
+    pub fn not_before(&self, time: TrueTime) {
+        self.floor.fetch_max(time.nanos(), Ordering::Relaxed);
+    }
+
     /// What time it is.
     pub fn now(&self) -> Stamp {
         self.at(local::read())
@@ -77,9 +94,12 @@ impl TrueClock {
     }
 
     /// What time it was for TLS at `reading`: by the last estimate for which a quorum or a trusted source vouched, or by
-    /// the system clock until there is one (`verified` is false then).
+    /// the system clock until there is one (`verified` is false then). Where that is earlier than it can be, the earliest
+    /// time that it can be, which nobody vouches for.
     pub fn vouched_at(&self, reading: Reading) -> Stamp {
-        self.vouched.at(reading)
+        let stamp = self.vouched.at(reading);
+        let floor = TrueTime::from_nanos(self.floor.load(Ordering::Relaxed));
+        if stamp.time < floor { Stamp { time: floor, verified: false } } else { stamp }
     }
 }
 
@@ -109,13 +129,28 @@ mod tests {
     #[test]
     fn the_time_of_tls_is_moved_by_vouched_estimates_alone_and_holds_after() {
         let clock = TrueClock::default();
-        clock.set(Anchor::from_nanos(1_000), false);
-        assert_eq!(clock.vouched_at(reading(100)), stamp(100, false), "the system clock's");
-        clock.set(Anchor::from_nanos(2_000), true);
-        clock.set(Anchor::from_nanos(9_000), false);
+        let since = BUILT.nanos();
+        clock.set(Anchor::from_nanos(since + 1_000), false);
+        assert_eq!(clock.vouched_at(reading(since + 100)), stamp(since + 100, false), "the system clock's");
+        clock.set(Anchor::from_nanos(since + 2_000), true);
+        clock.set(Anchor::from_nanos(since + 9_000), false);
         for system in [100, 500_000] {
-            assert_eq!(clock.vouched_at(reading(system)), stamp(2_007, true));
+            assert_eq!(clock.vouched_at(reading(system)), stamp(since + 2_007, true));
         }
-        assert_eq!(clock.at(reading(100)), stamp(9_007, true));
+        assert_eq!(clock.at(reading(100)), stamp(since + 9_007, true));
+    }
+
+    #[test]
+    fn the_time_of_tls_is_never_before_the_build_nor_before_what_was_vouched_for_in_an_earlier_process() {
+        let (clock, since) = (TrueClock::default(), BUILT.nanos());
+        let of_2024 = 1_704_067_200 * 1_000_000_000;
+        assert_eq!(clock.vouched_at(reading(of_2024)), stamp(since, false), "the system clock was set back");
+        clock.set(Anchor::from_nanos(of_2024), true);
+        assert_eq!(clock.vouched_at(reading(of_2024)), stamp(since, false), "and the trusted source lies");
+        clock.not_before(TrueTime::from_nanos(since + 5_000));
+        clock.not_before(TrueTime::from_nanos(since + 1_000));
+        assert_eq!(clock.vouched_at(reading(of_2024)), stamp(since + 5_000, false));
+        clock.set(Anchor::from_nanos(since + 6_000), true);
+        assert_eq!(clock.vouched_at(reading(of_2024)), stamp(since + 6_007, true));
     }
 }

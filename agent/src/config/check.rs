@@ -91,7 +91,7 @@ impl Bounds {
 }
 
 /// Checks all that was written, and fills in what was not.
-pub(super) fn check(raw: &raw::Config, env: Environment<'_>) -> Result<Config, Fault> {
+pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Result<Config, Fault> {
     let defaults;
     let sources_given = match &raw.sources {
         Some(given) => given,
@@ -103,7 +103,7 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>) -> Result<Config, F
     let imds = imds(raw.credentials.as_ref().and_then(|credentials| credentials.imds.as_ref()), env)?;
     let channels = channels(raw.channels.as_deref().unwrap_or_default(), imds.is_some())?;
     Ok(Config {
-        sources: sources(sources_given)?,
+        sources: sources(sources_given, is_ec2)?,
         imds,
         other_credentials: other_credentials(raw.credentials.as_ref(), env)?,
         sdks: sdks(raw.sdks.as_ref())?,
@@ -118,7 +118,7 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>) -> Result<Config, F
     })
 }
 
-fn sources(given: &[raw::Source]) -> Result<Vec<Source>, Fault> {
+fn sources(given: &[raw::Source], is_ec2: bool) -> Result<Vec<Source>, Fault> {
     let at = Path::root("sources");
     if given.is_empty() {
         return Err(Fault::at(at, "there is no source: name at least one, or remove the key to use the default ones"));
@@ -130,10 +130,11 @@ fn sources(given: &[raw::Source]) -> Result<Vec<Source>, Fault> {
     unique(&at, given.iter().map(|source| source.name.as_str()))?;
     let mut sources: Vec<Source> = Vec::new();
     for (index, given) in given.iter().enumerate() {
-        let source = source(given, &at.index(index))?;
+        let source = source(given, &at.index(index), is_ec2)?;
         if let Some(first) = sources.iter().position(|other| other.server.is_same_as(&source.server)) {
             let message = format!(
-                "{} is the same server as sources[{first}]: a server is one witness, however often it is named",
+                "{} is the same server as sources[{first}]: a server is one witness, however often it is named, and Amazon \
+                 Time Sync is asked at its address of the other family by itself where this one cannot be reached",
                 source.server
             );
             return Err(Fault::at(at.index(index).key("ntp"), message));
@@ -143,7 +144,7 @@ fn sources(given: &[raw::Source]) -> Result<Vec<Source>, Fault> {
     Ok(sources)
 }
 
-fn source(given: &raw::Source, at: &Path) -> Result<Source, Fault> {
+fn source(given: &raw::Source, at: &Path, is_ec2: bool) -> Result<Source, Fault> {
     let server: Server =
         given.ntp.parse().map_err(|error: super::server::ServerError| Fault::at(at.key("ntp"), error.to_string()))?;
     let (shortest, default) =
@@ -163,7 +164,7 @@ fn source(given: &raw::Source, at: &Path) -> Result<Source, Fault> {
     } else {
         return Ok(Source {
             name: given.name.clone(),
-            trusted: given.trusted.unwrap_or_else(|| server.is_time_sync()),
+            trusted: given.trusted.unwrap_or_else(|| is_ec2 && server.is_time_sync()),
             leap_smear: given.leap_smear.unwrap_or_else(|| server.is_amazon()),
             server,
             poll,

@@ -23,9 +23,18 @@ const LONGEST: usize = 1024 * 1024;
 /// Where the file cannot be read, is empty, is no YAML, or says what makes no sense; and where an environment variable
 /// that matters does not make sense.
 pub fn load(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    load_on(path, env, true)
+}
+
+/// The same on a host that is an EC2 instance or not, as far as its defaults differ: the address of Amazon Time Sync is
+/// Amazon's on EC2, and belongs to whoever takes it on any other link.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_on(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>, is_ec2: bool) -> Result<Config, ConfigError> {
     match path {
-        Some(path) => parse(&read(path)?, path, env),
-        None => check(&raw::Config::default(), env).map_err(|fault| match fault {
+        Some(path) => parse_on(&read(path)?, path, env, is_ec2),
+        None => check(&raw::Config::default(), env, is_ec2).map_err(|fault| match fault {
             Fault::At { path, message } => ConfigError::nowhere(format!("{path}: {message}")),
             Fault::Variable { name, message } => of_variable(name, &message),
         }),
@@ -42,6 +51,15 @@ pub fn parse(
     path_for_messages: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
+    parse_on(text, path_for_messages, env, true)
+}
+
+fn parse_on(
+    text: &str,
+    path_for_messages: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    is_ec2: bool,
+) -> Result<Config, ConfigError> {
     let reworded = |found: wording::Reworded| ConfigError::at(found.message, path_for_messages, text, found.position);
     // Syntax first, so that a broken line is not reported as a wrong key.
     IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(text))
@@ -53,7 +71,7 @@ pub fn parse(
                        built-in default";
         return Err(ConfigError::of_file(message.to_owned(), path_for_messages));
     };
-    check(&raw, env).map_err(|fault| match fault {
+    check(&raw, env, is_ec2).map_err(|fault| match fault {
         Fault::At { path, message } => {
             ConfigError::at(format!("{path}: {message}"), path_for_messages, text, path.position(text))
         }
@@ -256,6 +274,21 @@ mod tests {
             let nowhere = load(None, &|asked| of(&[(name, value)], asked)).err().map(|error| error.to_string());
             assert_eq!(nowhere, (text == "{}").then_some(error));
         }
+    }
+
+    #[test]
+    fn the_address_of_time_sync_is_trusted_on_ec2_alone_unless_the_file_says_so() {
+        let trusted = |config: &Config| config.sources.iter().map(|source| source.trusted).collect::<Vec<_>>();
+        let file = |trusted: &str| format!("sources: [{{ name: a, ntp: 169.254.169.123{trusted} }}]");
+        for (is_ec2, said, expected) in
+            [(true, "", true), (false, "", false), (false, ", trusted: true", true), (true, ", trusted: false", false)]
+        {
+            let config =
+                parse_on(&file(said), Path::new("c.yaml"), &nothing, is_ec2).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(trusted(&config), [expected], "{is_ec2} {said}");
+        }
+        let built_in = load_on(None, &nothing, false).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(trusted(&built_in), [false]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Source {
     pub name: String,
     /// The NTP server: host, host:port, an IPv4 or IPv6 address, or `[IPv6]:port`. Default port: 123.
     pub ntp: String,
-    /// Whether it wins a tie, because AWS judges by AWS's clock. Default: true for Amazon Time Sync, else false.
+    /// Whether it wins a tie, because AWS judges by AWS's clock. Default: true for Amazon Time Sync on EC2, else false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted: Option<bool>,
     /// Whether it smears leap seconds. Default: true for Amazon's servers, else false.

@@ -100,6 +100,14 @@ impl Server {
         matches!(self, Self::Address(address) if address.port() == NTP_PORT && TIME_SYNC.contains(&address.ip()))
     }
 
+    /// The other address of the same server, in the other family, if it is Amazon Time Sync: a subnet may have one of
+    /// them alone.
+    pub fn twin(&self) -> Option<SocketAddr> {
+        let Self::Address(address) = self else { return None };
+        let other = TIME_SYNC.into_iter().find(|other| *other != address.ip()).filter(|_| self.is_time_sync());
+        other.map(|other| SocketAddr::new(other, NTP_PORT))
+    }
+
     /// Whether it is one of Amazon's, which smear leap seconds.
     pub(super) fn is_amazon(&self) -> bool {
         let public = |host: &str| AMAZON_PUBLIC.iter().any(|name| name.eq_ignore_ascii_case(host));
@@ -206,6 +214,16 @@ mod tests {
         }
         for far in ["time.aws.com", "10.0.0.1", "fd00:ec3::123", "8.8.8.8", "localhost"] {
             assert!(!server(far).is_near(), "{far}");
+        }
+    }
+
+    #[test]
+    fn only_amazon_time_sync_has_a_second_address() {
+        let twin = |text: &str| server(text).twin().map(|twin| twin.to_string());
+        assert_eq!(twin("169.254.169.123").as_deref(), Some("[fd00:ec2::123]:123"));
+        assert_eq!(twin("fd00:ec2::123").as_deref(), Some("169.254.169.123:123"));
+        for other in ["169.254.169.123:1123", "169.254.169.124", "time.aws.com", "::1"] {
+            assert_eq!(twin(other), None, "{other}");
         }
     }
 

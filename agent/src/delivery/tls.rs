@@ -17,7 +17,7 @@ use rustls::{
 
 use crate::clock::local;
 use crate::clock::time::{BootTime, NANOS_PER_SECOND, Offset, Reading, Span, humane_offset, rfc3339};
-use crate::clock::true_clock::TrueClock;
+use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::config::checked::Tls;
 
 /// A smaller difference between the two clocks decides about no certificate, and is not told.
@@ -233,16 +233,22 @@ impl TimeProvider for Judge {
         let stamp = self.clock.vouched_at(reading);
         let offset = Offset::new(Span::from_nanos(stamp.time.nanos().saturating_sub(reading.system.nanos())));
         if self.notice.lock().unwrap_or_else(PoisonError::into_inner).is_due(offset, reading.boot) {
-            tell(offset);
+            tell(offset, stamp);
         }
         // Before 1970 no certificate is valid yet, and at its beginning none is either.
         Some(UnixTime::since_unix_epoch(Span::from_nanos(stamp.time.nanos()).to_duration()))
     }
 }
 
-fn tell(offset: Offset) {
+fn tell(offset: Offset, stamp: Stamp) {
     let clock = humane_offset(offset);
-    if offset.span().abs() >= TELLING {
+    if !stamp.verified {
+        let earliest = rfc3339(stamp.time.nanos());
+        tracing::warn!(
+            "TLS certificates are judged by {earliest}, because it is no earlier: the system clock, or who tells the \
+             time, is {clock} or more; set the clock"
+        );
+    } else if offset.span().abs() >= TELLING {
         tracing::warn!("TLS certificates are judged by true time: the system clock is {clock}");
     } else {
         tracing::info!("TLS certificates are judged by true time: the system clock is {clock}, which is near enough");

@@ -9,7 +9,7 @@ use super::machine::Engine;
 use crate::alert::machine::{Kept, Machine};
 use crate::assess::finding::Kind;
 use crate::clock::estimate::Memory;
-use crate::clock::time::{BootTime, Reading, Span};
+use crate::clock::time::{BootTime, Reading, Span, TrueTime};
 use crate::config::checked::{Config, Source};
 use crate::credentials::imds::host::HostIdentity;
 
@@ -25,6 +25,9 @@ pub struct Image {
     last_step: Option<(BootTime, Span)>,
     asleep: Option<(BootTime, Span)>,
     estimate: Memory,
+    /// The last time for which a quorum or a trusted source vouched; it holds over boots.
+    #[serde(default)]
+    vouched: Option<TrueTime>,
     /// The sources that contradicted the majority, by name and server.
     condemned: Vec<(String, String)>,
     credentials: Vec<(String, Before)>,
@@ -104,6 +107,7 @@ impl Engine {
             last_step: self.last_step,
             asleep: self.asleep,
             estimate: self.estimator.memory(),
+            vouched: self.last_vouched(),
             condemned: sources
                 .filter(|(source, _)| source.is_condemned())
                 .map(|(_, configured)| (configured.name.clone(), configured.server.to_string()))
@@ -129,6 +133,7 @@ impl Engine {
         engine.alerts = Machine::resumed(engine.config.alerts.repeat, image.alerts, away, now.boot);
         engine.host = image.host;
         engine.introduce();
+        engine.vouched_before = image.vouched;
         if !same_boot {
             return engine;
         }
@@ -181,6 +186,25 @@ mod tests {
             assert!(!told.is_empty());
             for one in told {
                 assert_eq!((one.speaker.host.as_str(), one.speaker.attributes["host.id"].as_str()), ("web-1", "i-1"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_time_that_somebody_vouched_for_is_known_to_the_next_process_even_after_another_boot() {
+        let config = Arc::new(parse("{}", std::path::Path::new("image.yaml"), &|_| None).unwrap());
+        let mut image = serde_json::to_value(Engine::new(Arc::clone(&config), now(0.0)).image()).unwrap();
+        let vouched = TrueTime::from_nanos(1_800_000_000_000_000_000);
+        for (written, expected) in
+            [(serde_json::to_value(vouched).unwrap(), Some(vouched)), (serde_json::Value::Null, None)]
+        {
+            image["vouched"] = written;
+            for same_boot in [true, false] {
+                let image: Image = serde_json::from_value(image.clone()).unwrap();
+                let after = Engine::restore(Arc::clone(&config), image, now(2.0), same_boot);
+                assert_eq!(after.last_vouched(), expected);
+                // Although nobody vouched for any time in this process.
+                assert_eq!(after.image().vouched, expected);
             }
         }
     }

@@ -57,6 +57,8 @@ pub struct Engine {
     /// Since when the boot grace runs.
     pub(super) started: BootTime,
     pub(super) last: Reading,
+    /// The last time for which somebody vouched in an earlier process.
+    pub(super) vouched_before: Option<TrueTime>,
     pub(super) last_step: Option<(BootTime, Span)>,
     /// The last tick, and for how long the host had slept by then.
     pub(super) asleep: Option<(BootTime, Span)>,
@@ -116,6 +118,7 @@ impl Engine {
             begun: now.boot,
             started: now.boot,
             last: now,
+            vouched_before: None,
             last_step: None,
             asleep: None,
             next_source: config.sources.len(),
@@ -192,6 +195,12 @@ impl Engine {
     /// True time minus boot time, once there is an estimate.
     pub fn anchor(&self) -> Option<Anchor> {
         self.estimator.estimate(self.last.boot).map(|estimate| estimate.anchor)
+    }
+
+    /// The last time for which a quorum or a trusted source vouched, in this process or in an earlier one.
+    pub fn last_vouched(&self) -> Option<TrueTime> {
+        let anchor = self.anchor().filter(|_| self.is_vouched());
+        anchor.map(|anchor| anchor.at(self.last.boot)).or(self.vouched_before)
     }
 
     /// Whether a quorum or a trusted source vouches for the anchor.

@@ -88,7 +88,31 @@ struct Addresses {
 
 impl Addresses {
     fn new(server: Server) -> Self {
-        Self { server, resolved: Vec::new(), resolved_at: Instant::now(), current: 0, denied: VecDeque::new() }
+        let resolved = match &server {
+            Server::Address(address) => server.twin().map(|twin| vec![*address, twin]).unwrap_or_default(),
+            Server::Name { .. } => Vec::new(),
+        };
+        Self { server, resolved, resolved_at: Instant::now(), current: 0, denied: VecDeque::new() }
+    }
+
+    /// Asks a server that has an address in either family: the one that answered last, and the other where the network
+    /// has no way to it. Only if neither answers is there something to tell, and that is of the address in which
+    /// something is amiss rather than of a family that is not there.
+    async fn poll_twins(&mut self, source: usize, first: SocketAddr, second: SocketAddr) -> Polled {
+        let polled = |address, result| Polled { source, address: Some(address), result };
+        let result = query(first, PATIENCE).await;
+        // Any other refusal is an answer, and the server the same at both.
+        if !matches!(result, Err(Refusal::Network | Refusal::Timeout)) {
+            return polled(first, result);
+        }
+        let other = query(second, PATIENCE).await;
+        if matches!(other, Err(Refusal::Network)) || (other == Err(Refusal::Timeout) && result == other) {
+            return polled(first, result);
+        }
+        if other.is_ok() {
+            self.resolved.swap(0, 1);
+        }
+        polled(second, other)
     }
 
     /// Whether there may be others once all that there are have denied their service.
@@ -99,6 +123,10 @@ impl Addresses {
     /// Asks the address in use. One that does not answer makes room for the next, at once where the network refuses it
     /// or it denies its service; after the last of them the name is resolved again.
     async fn poll(&mut self, source: usize) -> Polled {
+        if let (Server::Address(_), [first, second]) = (&self.server, self.resolved.as_slice()) {
+            let (first, second) = (*first, *second);
+            return self.poll_twins(source, first, second).await;
+        }
         let mut is_resolved_anew = false;
         loop {
             let Some(address) = self.current().await else {
@@ -136,7 +164,8 @@ impl Addresses {
 
     async fn current(&mut self) -> Option<SocketAddr> {
         match &self.server {
-            Server::Address(address) => Some(*address),
+            // Where a server has an address in either family, these two are all that there are, in the order of trying.
+            Server::Address(address) => Some(self.resolved.get(self.current).copied().unwrap_or(*address)),
             Server::Name { host, port } => {
                 let stale = self.resolved_at.elapsed() > RESOLVE_AGAIN;
                 if stale || self.current >= self.resolved.len() {
@@ -196,6 +225,27 @@ mod tests {
             let polled = addresses.poll(7).await;
             assert_eq!((polled.source, polled.address), (7, Some(good)));
             assert!(polled.result.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_in_two_families_is_asked_where_it_answers_and_a_missing_family_is_no_failure() {
+        let good = server::start(Default::default()).await.unwrap();
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (silent, closed) = (silent.local_addr().map(|address| (silent, address)).unwrap(), closed().await);
+        let twins =
+            |first, second| Addresses { resolved: vec![first, second], ..Addresses::new(Server::Address(first)) };
+        for missing in [closed, silent.1] {
+            let mut addresses = twins(missing, good);
+            for _ in 0..2 {
+                let polled = addresses.poll(0).await;
+                assert_eq!((polled.address, polled.result.is_ok()), (Some(good), true));
+            }
+            assert_eq!(addresses.resolved, [good, missing], "it is asked first where it has answered");
+        }
+        for (first, second) in [(silent.1, closed), (closed, silent.1)] {
+            let polled = twins(first, second).poll(0).await;
+            assert_eq!((polled.address, polled.result), (Some(silent.1), Err(Refusal::Timeout)));
         }
     }
 

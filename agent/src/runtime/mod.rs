@@ -143,6 +143,9 @@ pub async fn run(
     let now = read(&mut engine);
     let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
     let clock = Arc::new(TrueClock::default());
+    if let Some(time) = engine.last_vouched() {
+        clock.not_before(time);
+    }
 
     let told = mailbox.clone();
     // A mailbox that is full has other worries, and hears of it a second later.
