@@ -131,6 +131,11 @@ impl Http {
         self.answerer.as_ref()
     }
 
+    /// Lets the last request be as if it had not been made.
+    pub(super) fn forget_last_request(&mut self) {
+        self.requests.pop();
+    }
+
     /// The requests since the last call.
     pub(super) fn take_requests(&mut self) -> Vec<Request> {
         std::mem::take(&mut self.requests)

@@ -13,6 +13,9 @@ use crate::credentials::http::{Answer, Http, HttpError};
 pub use crate::credentials::http::{Answerer, Request};
 use crate::credentials::lease::{Lease, Unavailable};
 
+/// The endpoints of Amazon's service.
+const IPV4: &str = "http://169.254.169.254";
+const IPV6: &str = "http://[fd00:ec2::254]";
 const TOKEN_PATH: &str = "/latest/api/token";
 pub(super) const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 /// The pause before the second attempt. Each further one is twice as long.
@@ -44,6 +47,8 @@ pub struct Fetch {
 pub struct ImdsClient {
     pub(super) http: Http,
     base: Url,
+    /// The address of the same service in the other family, which is asked where `base` cannot be reached.
+    twin: Option<Url>,
     token: Option<Token>,
     attempts: u32,
     random: fastrand::Rng,
@@ -58,7 +63,8 @@ impl ImdsClient {
         let base = Url::parse(&config.endpoint).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let base = base.ok_or(SetupError::Endpoint)?;
         let http = Http::new(config.timeout, None)?;
-        Ok(Self { http, base, token: None, attempts: config.attempts, random: fastrand::Rng::new() })
+        let twin = twin(&config.endpoint).and_then(|twin| Url::parse(twin).ok());
+        Ok(Self { http, base, twin, token: None, attempts: config.attempts, random: fastrand::Rng::new() })
     }
 
     /// Reads the role of the instance and the lease of its credentials.
@@ -105,10 +111,29 @@ impl ImdsClient {
             return Ok(header);
         }
         let lifetime = (token::TTL, HeaderValue::from(token::LONGEST));
-        let answer = self.send(Method::PUT, TOKEN_PATH, Some(lifetime)).await?;
+        let answer = match self.send(Method::PUT, TOKEN_PATH, Some(lifetime.clone())).await {
+            Err(reason) if is_out_of_reach(&reason) => self.token_of_twin(lifetime).await.unwrap_or(Err(reason)),
+            result => result,
+        }?;
         let (token, header) = Token::new(&answer, asked)?;
         self.token = Some(token);
         Ok(header)
+    }
+
+    /// Asks at the other address, once, and stays there if anybody answers; `None` where nobody does. A family that this
+    /// subnet does not have is no failure to count.
+    async fn token_of_twin(&mut self, lifetime: (HeaderName, HeaderValue)) -> Option<Result<Answer, Unavailable>> {
+        let mut url = self.twin.clone()?;
+        url.set_path(TOKEN_PATH);
+        let result = self.http.send(Method::PUT, url, Some(lifetime)).await;
+        if result.as_ref().err().is_some_and(is_out_of_reach) {
+            self.http.forget_last_request();
+            return None;
+        }
+        if let Some(twin) = &mut self.twin {
+            std::mem::swap(&mut self.base, twin);
+        }
+        Some(result)
     }
 
     pub(super) async fn send(
@@ -131,6 +156,20 @@ impl ImdsClient {
         }
         self.http.send(method, url, header).await
     }
+}
+
+/// The other endpoint of Amazon's service, if this is one of the two: a subnet may have one family alone.
+pub(crate) fn twin(endpoint: &str) -> Option<&'static str> {
+    match endpoint.trim_end_matches('/') {
+        IPV4 => Some(IPV6),
+        IPV6 => Some(IPV4),
+        _ => None,
+    }
+}
+
+/// Whether nobody answered.
+const fn is_out_of_reach(reason: &Unavailable) -> bool {
+    matches!(reason, Unavailable::Refused | Unavailable::Timeout)
 }
 
 #[cfg(test)]
@@ -174,12 +213,48 @@ mod tests {
         }
     }
 
+    async fn closed() -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    }
+
+    #[test]
+    fn only_the_service_of_amazon_has_a_second_address() {
+        assert_eq!(twin("http://169.254.169.254"), Some("http://[fd00:ec2::254]"));
+        assert_eq!(twin("http://[fd00:ec2::254]/"), Some("http://169.254.169.254"));
+        assert_eq!((twin("http://127.0.0.1:1338"), twin("http://169.254.169.254:8080")), (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_subnet_that_has_one_family_alone_is_served_at_the_address_that_answers() {
+        let fake = Fake::healthy([]).await;
+        let mut client = ImdsClient::new(&config(&closed().await)).unwrap();
+        client.twin = Url::parse(&fake.endpoint).ok();
+        let first = client.credentials().await;
+        assert_eq!((first.result.unwrap().identity.as_str(), first.requests[0].outcome.as_ref()), ("web", "refused"));
+        let second = client.credentials().await;
+        assert!(second.result.is_ok());
+        assert_eq!(
+            outcomes(&Fetch { result: Err(Unavailable::NoRole), ..second }),
+            ["ok", "ok"],
+            "it is asked there first"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_family_that_the_subnet_lacks_is_not_complained_of() {
+        let (silent, absent) = (closed().await, closed().await);
+        let mut client = ImdsClient::new(&config(&silent)).unwrap();
+        client.twin = Url::parse(&absent).ok();
+        let fetch = client.credentials().await;
+        assert_eq!(fetch.result, Err(Unavailable::Refused));
+        assert_eq!(outcomes(&fetch), ["refused"], "the one that is configured alone");
+        assert_eq!(client.base, Url::parse(&silent).unwrap());
+    }
+
     #[tokio::test]
     async fn an_endpoint_where_nobody_listens_is_refused() {
-        let endpoint = {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            format!("http://{}", listener.local_addr().unwrap())
-        };
+        let endpoint = closed().await;
         let fetch = ImdsClient::new(&config(&endpoint)).unwrap().credentials().await;
         assert_eq!(fetch.result, Err(Unavailable::Refused));
         assert_eq!(outcomes(&fetch), ["refused"]);

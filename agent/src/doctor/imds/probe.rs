@@ -12,7 +12,7 @@ use super::place;
 use crate::clock::local;
 use crate::clock::time::{Offset, SystemTime};
 use crate::config::checked::Imds;
-use crate::credentials::imds::client::{Answerer, ImdsClient, Request};
+use crate::credentials::imds::client::{Answerer, ImdsClient, Request, twin};
 use crate::credentials::imds::inspect::{Profile, Role};
 use crate::credentials::lease::Unavailable;
 use crate::host::firmware;
@@ -82,7 +82,21 @@ pub struct Facts {
 pub async fn probe(config: &Imds, root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Facts {
     let deadline = Instant::now() + BUDGET;
     let patience = config.timeout.min(REQUEST);
-    let url = Url::parse(&config.endpoint).ok().filter(Url::has_host);
+    let mut url = Url::parse(&config.endpoint).ok().filter(Url::has_host);
+    let mut config = config.clone();
+    let mut reach = Reach::NoEndpoint;
+    if let Some(configured) = &url {
+        reach = connect(configured, patience).await;
+        let twin = twin(&config.endpoint).filter(|_| reach != Reach::Connected);
+        // The agent does the same: a subnet may have one family alone.
+        if let Some(other) = twin.and_then(|twin| Url::parse(twin).ok())
+            && connect(&other, patience).await == Reach::Connected
+        {
+            config.endpoint = other.to_string().trim_end_matches('/').to_owned();
+            reach = Reach::Connected;
+            url = Some(other);
+        }
+    }
     let mut facts = Facts {
         endpoint: url.as_ref().map_or_else(|| "an endpoint that is no url".to_owned(), shown),
         patience,
@@ -98,9 +112,9 @@ pub async fn probe(config: &Imds, root: &Path, env: &dyn Fn(&str) -> Option<Stri
         is_ec2: firmware::is_ec2(root),
         container: place::container_signs(root, env),
     };
-    let client = ImdsClient::new(&Imds { timeout: patience, attempts: ATTEMPTS, ..config.clone() });
-    let (Some(url), Ok(mut client)) = (url, client) else { return facts };
-    facts.reach = connect(&url, patience).await;
+    let client = ImdsClient::new(&Imds { timeout: patience, attempts: ATTEMPTS, ..config });
+    let (Some(_), Ok(mut client)) = (url, client) else { return facts };
+    facts.reach = reach;
     if facts.reach == Reach::Connected {
         // What was answered before the time is up stays.
         let _ = timeout_at(deadline, ask(&mut client, &mut facts)).await;
