@@ -190,7 +190,11 @@ impl Estimator {
 
     /// Takes an answer of the source with this index.
     pub fn answered(&mut self, source: usize, sample: Sample, now: BootTime) -> Offered {
-        let sample = Sample { anchor: self.steering.removed(sample.anchor, sample.at), ..sample };
+        let sample = Sample {
+            anchor: self.steering.removed(sample.anchor, sample.at),
+            root_dispersion: sample.root_dispersion.plus(self.steering.doubt(sample.at)),
+            ..sample
+        };
         if sample.leap_announced {
             self.leap_until = Some(now.plus(LEAP));
         }

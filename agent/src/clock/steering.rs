@@ -95,6 +95,20 @@ impl Steering {
         anchor.minus(self.added(at))
     }
 
+    /// How wrong [`Self::removed`] can be of what was measured at `at`, since the last reading but one: the kernel may have
+    /// begun or ended to slew at any moment between the two.
+    pub fn doubt(&self, at: BootTime) -> Span {
+        let mut latest = self.readings.iter().rev();
+        let (Some((end, to)), Some((begin, from))) = (latest.next(), latest.next()) else { return Span::ZERO };
+        let usual =
+            self.readings.front().filter(|(first, _)| begin.since(*first) >= SPACING).map_or(0.0, |(first, added)| {
+                Span::from_nanos(from.nanos().saturating_sub(added.nanos())).seconds() / begin.since(*first).seconds()
+            });
+        let change = Span::from_nanos(to.nanos().saturating_sub(from.nanos()));
+        let unusual = Span::from_nanos(change.nanos().saturating_sub(end.since(*begin).scaled(usual).nanos())).abs();
+        unusual.min(end.since(at).abs().scaled(2.0 * FASTEST))
+    }
+
     /// How fast the kernel has made its clocks run lately; `None` where it was not read for a second.
     pub fn rate(&self) -> Option<Rate> {
         let ((first, from), (last, to)) = (self.readings.front()?, self.readings.back()?);
@@ -136,6 +150,27 @@ mod tests {
         assert_eq!([5.0, 10.0, 11.0, 11.5, 12.0, 60.0].map(added), [0.0, 0.0, 0.0, 0.04, 0.08, 0.08]);
         let Rate { rate, error } = steering.rate().unwrap();
         assert!((rate - 0.04).abs() < 1e-9 && (error - 1e-6).abs() < 1e-12, "{rate} {error}");
+    }
+
+    #[test]
+    fn what_was_measured_while_a_slew_began_is_doubted_by_what_the_slew_may_have_done_since() {
+        let slew = |second: f64| (second - 10.6).max(0.0) * 0.08;
+        let mut steering = Steering::default();
+        for second in 0..12 {
+            let second = f64::from(second);
+            steering.take(Span::from_seconds(slew(second)), at(second));
+        }
+        for moment in [10.1, 10.6, 10.9, 10.99] {
+            let error = (steering.added(at(moment)).seconds() - slew(moment)).abs();
+            let doubt = steering.doubt(at(moment)).seconds();
+            assert!(error <= doubt && doubt <= 0.22 * (11.0 - moment) + 1e-9, "{moment}: {error} {doubt}");
+        }
+        // One that goes on for long is no news.
+        let mut steady = Steering::default();
+        for second in 0..12 {
+            steady.take(Span::from_seconds(f64::from(second) * 0.08), at(f64::from(second)));
+        }
+        assert!(steady.doubt(at(10.5)) <= Span::from_nanos(10), "{:?}", steady.doubt(at(10.5)));
     }
 
     #[test]
