@@ -86,9 +86,9 @@ fn a_forecast_carried_over_a_boot_is_over_once_sources_that_are_asked_every_quar
     let image = run.engine.image();
     run.host.boot_again(false);
     run.engine = Engine::restore(Arc::clone(&run.config), image, run.host.reading(), false);
-    run.go_on(8.0 * 1_024.0);
+    run.go_on(7.0 * 1_024.0);
     assert_eq!(forecasts(&run), [Change::Firing], "seven answers are no trend");
-    run.go_on(3.0 * 1_024.0);
+    run.go_on(4.0 * 1_024.0);
     assert_eq!(forecasts(&run), [Change::Firing, Change::Resolved]);
 }
 
