@@ -17,7 +17,9 @@ use skewguard::engine::{Engine, Event};
 use skewguard::ntp::poller::Polled;
 use skewguard::ntp::query::query;
 use tests::chrony::Chrony;
-use tests::net::{Net, Side};
+use tests::net::{Net, Side, TIME_SYNC};
+use tests::vm::Vm;
+use tests::wait::wait_for;
 
 /// How long each clock is watched. A trend is known after eight answers.
 const WATCH: Duration = Duration::from_secs(64);
@@ -172,4 +174,107 @@ fn the_truth_is_inside_the_bound_of_drifting_and_slewed_clocks() {
             scope.spawn(move || assert_covered(net, last, ppm, slew, name));
         }
     });
+}
+
+/// A guest whose kernel is really told to slew, as chronyd tells it.
+#[cfg(target_arch = "x86_64")]
+mod guest {
+    use serde_json::Value;
+
+    use super::*;
+
+    const CONFIG: &str = "
+sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true, poll: 16s }]
+credentials: { imds: { enabled: false } }
+socket: /run/skewguard.sock
+";
+    /// A tick of 10 000 µs is that of a clock which is left alone; chronyd slews by no more than a twelfth.
+    const SLEW: &str = "adjtimex -t 10833";
+    const LEAVE: &str = "adjtimex -t 10000";
+    /// More than a poll, so that answers grow old while the clock is slewed.
+    const LONG: Duration = Duration::from_secs(36);
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// One look at the clock: system time, the offset that is told, and its bound, in seconds.
+    #[derive(Clone, Copy, Debug)]
+    struct Look {
+        system: f64,
+        offset: f64,
+        bound: f64,
+    }
+
+    fn look(vm: &mut Vm, command: &str) -> Option<Look> {
+        let json = vm.run(&format!("skewguard {command} --format json --config /etc/skewguard.yaml || true")).unwrap();
+        let json: Value = serde_json::from_str(&json).ok()?;
+        let system = chrono::DateTime::parse_from_rfc3339(json["time"]["system"].as_str()?).ok()?;
+        Some(Look {
+            system: system.timestamp_nanos_opt()? as f64 / 1e9,
+            offset: json["clock"]["offset_seconds"].as_f64()?,
+            bound: json["clock"]["error_bound_seconds"].as_f64()?,
+        })
+    }
+
+    /// What the agent tells for so long, each time between two measurements of this moment.
+    fn watch(vm: &mut Vm) -> Vec<[Look; 3]> {
+        let measure = |vm: &mut Vm| wait_for("a measurement", PATIENCE, || look(vm, "check")).unwrap();
+        let mut looks = Vec::new();
+        let (began, mut before) = (Instant::now(), measure(vm));
+        while began.elapsed() < LONG {
+            let told = look(vm, "status").unwrap();
+            let after = measure(vm);
+            if told.system > before.system {
+                looks.push([before, told, after]);
+            }
+            before = after;
+        }
+        looks
+    }
+
+    fn assert_covered(looks: &[[Look; 3]], name: &str) {
+        let error = |[before, told, after]: &[Look; 3]| {
+            let share = (told.system - before.system) / (after.system - before.system);
+            let truth = before.offset + share * (after.offset - before.offset);
+            ((told.offset - truth).abs(), before.bound.max(after.bound))
+        };
+        let missed: Vec<_> = looks
+            .iter()
+            .filter(|look| {
+                let (error, yardstick) = error(look);
+                error > look[1].bound + yardstick
+            })
+            .collect();
+        let worst = looks.iter().map(|look| error(look).0).fold(0.0, f64::max);
+        let bound = looks.iter().map(|look| look[1].bound).fold(0.0, f64::max);
+        let went = looks[looks.len() - 1][2].offset - looks[0][0].offset;
+        println!(
+            "{name}: {} of {} readings outside; off by {:.3} ms at most, the widest bound is {:.3} ms; the offset went by {went:.3} s",
+            missed.len(),
+            looks.len(),
+            worst * 1e3,
+            bound * 1e3,
+        );
+        assert!(looks.len() >= 10, "{name}: {} readings show nothing", looks.len());
+        assert!(missed.is_empty(), "{name}: {missed:?}");
+    }
+
+    #[test]
+    fn the_truth_is_inside_the_bound_while_the_kernel_of_a_guest_slews_its_clock() {
+        let net = Net::new().unwrap();
+        let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+        let mut vm = Vm::boot(&net, CONFIG).unwrap();
+        vm.run("skewguard run --config /etc/skewguard.yaml >/dev/ttyS0 2>&1 &").unwrap();
+        wait_for("the first estimate", PATIENCE, || look(&mut vm, "status")).unwrap();
+
+        vm.run(SLEW).unwrap();
+        let slewed = watch(&mut vm);
+        let status = vm.run("skewguard status --format json --config /etc/skewguard.yaml || true").unwrap();
+        vm.run(LEAVE).unwrap();
+        assert_covered(&slewed, "slewed");
+        let went = slewed[slewed.len() - 1][2].offset - slewed[0][0].offset;
+        assert!(went < -1.0, "the guest's clock was not slewed: {went} s");
+        let status: Value = serde_json::from_str(&status).unwrap();
+        let frequency = status["clock"]["kernel"]["frequency_ppm"].as_f64().unwrap();
+        assert!((frequency - 83_300.0).abs() < 500.0, "{status}");
+        assert_covered(&watch(&mut vm), "after the slew");
+    }
 }
