@@ -302,7 +302,7 @@ fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
         (true, _) => "Nobody watches when it expires",
         (false, Provider::File) => "Whoever uses it may be refused",
         (false, Provider::Imds) if outage.lasting.is_none() => {
-            "It was never heard: SDKs on this host that count on the role of the instance get no credentials"
+            "None were ever read: SDKs on this host that count on the role of the instance get no credentials"
         }
         (false, _) => "SDKs that start or refresh now get no credentials",
     };

@@ -242,7 +242,9 @@ impl TimeProvider for Judge {
 
 fn tell(offset: Offset, stamp: Stamp) {
     let clock = humane_offset(offset);
-    if !stamp.verified {
+    if !stamp.verified && offset.span() <= Span::ZERO {
+        tracing::info!("TLS certificates are judged by the system clock again, until true time is known");
+    } else if !stamp.verified {
         let earliest = rfc3339(stamp.time.nanos());
         tracing::warn!(
             "TLS certificates are judged by {earliest}, because it is no earlier: the system clock, or who tells the \

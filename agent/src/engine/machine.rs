@@ -232,10 +232,14 @@ impl Engine {
         self.started.plus(Span::from_duration(self.config.alerts.boot_grace))
     }
 
+    /// Whether the last step of the system clock is yet to be told.
+    fn is_step_untold(&self) -> bool {
+        let is_untold = |state| matches!(state, State::Pending { .. });
+        self.alerts.alerts().any(|(kind, _, alert)| kind == Kind::ClockStepped && is_untold(alert.state))
+    }
+
     /// What the rules say of all that is known.
     pub(super) fn rulings(&self, now: &Now) -> Vec<Ruling> {
-        let is_untold = |state| matches!(state, State::Pending { .. });
-        let mut alerts = self.alerts.alerts();
         let facts = ClockFacts {
             state: now.state,
             skew: now.skew,
@@ -243,7 +247,7 @@ impl Engine {
             has_trend: self.estimator.drift().is_some(),
             standings: &now.standings,
             last_step: self.last_step,
-            is_step_untold: alerts.any(|(kind, _, alert)| kind == Kind::ClockStepped && is_untold(alert.state)),
+            is_step_untold: self.is_step_untold(),
             graced: self.graced(),
             now: now.reading.boot,
         };
@@ -302,10 +306,12 @@ impl Engine {
         }
         let counter = if by > Span::ZERO { &mut self.steps.forward } else { &mut self.steps.backward };
         *counter = counter.saturating_add(1);
-        // The smaller corrections that follow a step do not hide it.
-        let hold = Span::from_duration(self.config.alerts.clock_stepped.hold);
-        let is_told = |(at, size): (BootTime, Span)| now.boot.since(at) < hold && size.abs() > by.abs();
-        if !self.last_step.is_some_and(is_told) {
+        // The smaller corrections that follow a step do not hide it, whether it was told or is yet to be.
+        let (hold, graced) = (Span::from_duration(self.config.alerts.clock_stepped.hold), self.graced());
+        let is_untold = self.is_step_untold();
+        let is_kept =
+            |(at, size): (BootTime, Span)| size.abs() > by.abs() && (is_untold || now.boot < at.max(graced).plus(hold));
+        if !self.last_step.is_some_and(is_kept) {
             self.last_step = Some((now.boot, by));
         }
         self.estimator.stepped();

@@ -57,6 +57,23 @@ fn a_step_within_the_boot_grace_is_told_after_it_however_short_its_alert_is() {
 }
 
 #[test]
+fn the_small_corrections_that_follow_a_step_within_the_boot_grace_do_not_hide_it() {
+    for stays in ["10s", "0s", "5m"] {
+        let mut clock =
+            Clock::new(&format!("alerts: {{boot_grace: 2m, clock-stepped: {{for: {stays}}}}}"), ANY_MIDNIGHT);
+        clock.tick(1.0);
+        clock.step(500.0);
+        for second in 2..121 {
+            if second % 40 == 0 {
+                clock.step(0.005);
+            }
+            clock.tick(f64::from(second));
+        }
+        assert_eq!(clock.told, [(120.0, Change::Firing)], "{stays}");
+    }
+}
+
+#[test]
 fn a_step_of_which_the_alert_stays_for_no_time_is_told_and_over_at_the_next_event() {
     let mut clock = Clock::new("alerts: {boot_grace: 0s, clock-stepped: {for: 0s}}", ANY_MIDNIGHT);
     clock.tick(1.0);
