@@ -1,8 +1,8 @@
 //! What waits for delivery, and which of it is sent next: without I/O and without a clock, so that it can be played in
 //! invented time.
 //!
-//! Each destination has a lane, in which the oldest item comes first. [`room`](super::room) says what is given up where
-//! there is no room for all, [`pace`](super::pace) when a lane goes on, [`policy`](super::policy) what a failure means, and
+//! Each destination has a lane, in which the oldest item comes first. `room` says what is given up where
+//! there is no room for all, `pace` when a lane goes on, [`policy`](super::policy) what a failure means, and
 //! [`fate`](super::fate) what those are told who remember an alert until it is safe.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! The one way in which a file is opened that belongs to somebody else, or that somebody else has named.
 //!
-//! A path is walked folder by folder ([`walk`]) with handles that open nothing (`O_PATH`): a device does not notice, and
-//! nobody waits for the other end of a pipe. Each link on the way is followed by its text, and only as far as the [`rule`]
-//! lets it, and whatever is renamed meanwhile, the handles stay where they are. What is [`found`] at the end is looked at
+//! A path is walked folder by folder (`walk`) with handles that open nothing (`O_PATH`): a device does not notice, and
+//! nobody waits for the other end of a pipe. Each link on the way is followed by its text, and only as far as the `rule`
+//! lets it, and whatever is renamed meanwhile, the handles stay where they are. What is `found` at the end is looked at
 //! before it is opened: regular files alone are, and no more of them is read than was asked for.
 
 mod found;
@@ -25,10 +25,10 @@ pub fn file(path: &Path) -> Result<Found, Refusal> {
     on_host(path, Want::File)
 }
 
-/// Finds the folder at `path` on this host, as [`file`] does.
+/// Finds the folder at `path` on this host, as [`file()`] does.
 ///
 /// # Errors
-/// Those of [`file`], and `NotAFolder`.
+/// Those of [`file()`], and `NotAFolder`.
 pub fn folder(path: &Path) -> Result<Found, Refusal> {
     on_host(path, Want::Folder)
 }
