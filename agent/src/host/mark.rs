@@ -57,13 +57,12 @@ impl Mark {
         replace(&folder.join(FILE), &text)
     }
 
-    /// Whether both are of one host. Where one of them does not say which, only the boot can tell; where neither does, there
-    /// is nothing that speaks against it.
+    /// Whether both are of one host. Where one of them does not say which, or neither does, only the boot can tell: images
+    /// are cloned where nothing tells the clones apart, too.
     pub fn is_of(&self, other: &Self) -> bool {
         match (&self.host, &other.host) {
             (Some(one), Some(other)) => one == other,
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => !self.boot_id.is_empty() && self.boot_id == other.boot_id,
+            (None, _) | (_, None) => !self.boot_id.is_empty() && self.boot_id == other.boot_id,
         }
     }
 }
@@ -90,7 +89,9 @@ mod tests {
             (mark("a", &one), mark("a", &nobody), true),
             (mark("a", &one), mark("b", &nobody), false),
             (mark("", &one), mark("", &nobody), false),
-            (mark("a", &nobody), mark("b", &nobody), true),
+            (mark("a", &nobody), mark("a", &nobody), true),
+            (mark("a", &nobody), mark("b", &nobody), false),
+            (mark("", &nobody), mark("", &nobody), false),
         ] {
             assert_eq!((left.is_of(&found), found.is_of(&left)), (is_same, is_same), "{left:?} {found:?}");
         }

@@ -76,12 +76,13 @@ impl Aws {
     }
 
     async fn signed_post(&self, service: Service<'_>, mut headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        let url = reqwest::Url::parse(service.endpoint).map_err(|_| Failure::lasting("the endpoint is no URL"))?;
+        // None of this is the message's fault, and each may be mended.
+        let url = reqwest::Url::parse(service.endpoint).map_err(|_| Failure::transient("the endpoint is no URL"))?;
         let url = url.to_string();
         let keys = self.keys().await?;
         let unsigned = Unsigned { method: "POST", url: &url, headers: &headers, body: &body };
         let signature = sign(&unsigned, service, keys, self.clock.now().time);
-        headers.extend(signature.map_err(|error| Failure::lasting(error.to_string()))?);
+        headers.extend(signature.map_err(|error| Failure::transient(error.to_string()))?);
         let post = Post { url, headers, body, timeout: self.timeout };
         post::send(&self.client, post, &[]).await.map_err(judged)
     }
@@ -90,7 +91,7 @@ impl Aws {
         let Some(imds) = &self.imds else {
             return Err(Failure::transient("no keys to sign with: credentials.imds is disabled in the configuration"));
         };
-        let mut client = ImdsClient::new(imds).map_err(|error| Failure::lasting(error.to_string()))?;
+        let mut client = ImdsClient::new(imds).map_err(|error| Failure::transient(error.to_string()))?;
         client.role_keys().await.map_err(|reason| Failure::transient(format!("no keys to sign with: {reason}")))
     }
 }
