@@ -167,7 +167,8 @@ fn queued() -> Result<()> {
         status.pointer("/delivery/1/queued").and_then(Value::as_u64) >= Some(QUEUED)
             && status.pointer("/delivery/1/failures").and_then(Value::as_u64) >= Some(2)
     };
-    running.await_status("two attempts", Duration::from_secs(30), is_tried)?;
+    // The first pause is half an interval, the second twice that.
+    running.await_status("two attempts", Duration::from_secs(180), is_tried)?;
     let memory = resident_bytes(running.pid())?;
     println!("resident memory with {QUEUED} queued items       {:9.2} MB   10 MB", memory / 1e6);
     Ok(())

@@ -45,3 +45,24 @@ pub mod vm;
 pub mod wait;
 pub mod watch;
 pub mod wire;
+
+#[cfg(test)]
+mod manifest {
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn no_test_of_the_lab_is_run_where_there_is_no_lab() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let files = fs::read_dir(folder.join("tests")).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<String> =
+            files.filter_map(|name| Some(name.to_str()?.strip_suffix(".rs")?.to_owned())).collect();
+        let is_held_back = |name: &&String| {
+            manifest.contains(&format!("[[test]]\nname = \"{name}\"\nrequired-features = [\"lab\"]\n"))
+        };
+        let lab: Vec<_> = names.iter().filter(|name| name.starts_with("lab_")).collect();
+        assert!(lab.len() > 10, "{names:?}");
+        assert_eq!(lab.iter().copied().filter(|name| !is_held_back(name)).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+}
