@@ -21,6 +21,8 @@ struct Outage {
     interval: f64,
     /// For how long the collector is away.
     lasts: f64,
+    /// How many alerts each host has to tell meanwhile.
+    alerts: u32,
     /// What it says meanwhile; `None` where nobody answers.
     wish: Option<Wish>,
 }
@@ -33,76 +35,133 @@ enum Wish {
     UntilTheEnd,
 }
 
+/// The destinations of a host, both at the one collector.
+const LANES: [&str; 2] = ["metrics", "logs"];
+
 /// What the collector sees from the moment at which it is back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
     /// The most within any sixth of an interval, as a multiple of what is usual.
     load: f64,
-    /// The items that arrived, of those that were made.
-    taken: usize,
-    made: usize,
-    /// When the last host had nothing left that had waited, in seconds.
-    caught_up: f64,
+    /// The items of either kind that arrived or still wait, of those that were made.
+    taken: [usize; 2],
+    made: [usize; 2],
+    /// When the last host had nothing left of a kind that had waited, in seconds.
+    caught_up: [f64; 2],
+}
+
+/// One host of the fleet, at `now`.
+struct Host {
+    queue: Queue,
+    random: fastrand::Rng,
+    now: f64,
+    /// When it exports next.
+    export: f64,
+    /// When it has an alert to tell, the next one last.
+    alerts: Vec<f64>,
+    /// What of either kind has failed and still waits.
+    is_late: [bool; 2],
+}
+
+impl Host {
+    fn new(outage: Outage, mut random: fastrand::Rng) -> Self {
+        let Outage { interval, lasts, alerts, .. } = outage;
+        let mut queue = Queue::new(BUDGET, []);
+        let period = Duration::from_secs_f64(interval);
+        for (lane, rhythm) in LANES.into_iter().zip([Rhythm::Every(period), Rhythm::Beside(period)]) {
+            queue.open(lane, rhythm, BootTime::ZERO, random.f64());
+        }
+        // What takes the collector away makes every host tell the same, at the same moment.
+        let alerts = (0..alerts).map(|number| BEGIN + lasts * f64::from(number) / f64::from(alerts));
+        let alerts = alerts.rev().collect();
+        let export = random.f64() * interval;
+        Self { queue, random, now: 0.0, export, alerts, is_late: [false; 2] }
+    }
+
+    /// When something new comes.
+    fn next_made(&self) -> f64 {
+        self.alerts.last().copied().unwrap_or(f64::INFINITY).min(self.export)
+    }
+
+    fn make(&mut self, interval: f64, made: &mut [usize; 2]) {
+        let now = BootTime::from_seconds(self.now);
+        if self.export <= self.now {
+            self.export += interval;
+            self.queue.push(LANES[0], item(Class::Telemetry, &made[0].to_string(), b"x"), now);
+            made[0] += 1;
+        } else {
+            self.alerts.pop();
+            self.queue.push(LANES[1], item(Class::Alert, &made[1].to_string(), b"x"), now);
+            made[1] += 1;
+        }
+    }
+
+    /// Sends what is to be sent now, and returns when there is something again.
+    fn send(&mut self, outage: Outage, kind: usize, arrivals: &mut Vec<f64>, seen: &mut Seen) -> f64 {
+        let back = BEGIN + outage.lasts;
+        loop {
+            let now = BootTime::from_seconds(self.now);
+            match self.queue.next(LANES[kind], now) {
+                Next::Nothing => {
+                    if std::mem::take(&mut self.is_late[kind]) {
+                        seen.caught_up[kind] = seen.caught_up[kind].max(self.now - back);
+                    }
+                    return f64::INFINITY;
+                }
+                Next::Wait(then) => return then.since(BootTime::ZERO).seconds(),
+                Next::Item(ticket, _) => {
+                    let is_down = (BEGIN..back).contains(&self.now);
+                    let result = if is_down {
+                        let retry_after = outage.wish.map(|wish| match wish {
+                            Wish::For(seconds) => Duration::from_secs_f64(seconds),
+                            Wish::UntilTheEnd => Duration::from_secs_f64((back - self.now).max(0.0)),
+                        });
+                        Err(Failure { again: Again::Soon, retry_after, ..Failure::transient("status 503") })
+                    } else {
+                        Ok(Answer { status: 200, body: bytes::Bytes::new() })
+                    };
+                    self.is_late[kind] |= is_down;
+                    seen.taken[kind] += usize::from(!is_down);
+                    if self.now >= back {
+                        arrivals.push(self.now);
+                    }
+                    self.queue.settle(LANES[kind], ticket.as_ref(), &result, now, self.random.f64());
+                }
+                Next::Stored(_) => unreachable!("nothing is on disk"),
+            }
+        }
+    }
 }
 
 fn play(outage: Outage, seed: u64) -> Seen {
-    let Outage { interval, lasts, wish } = outage;
-    let (back, end) = (BEGIN + lasts, BEGIN + 2.5 * lasts + 600.0 + 20.0 * interval);
+    let Outage { interval, lasts, alerts, .. } = outage;
+    let end = BEGIN + 2.5 * lasts + 600.0 + (20.0 + 4.0 * f64::from(alerts)) * interval;
+    let (mut arrivals, mut seen) = (Vec::new(), Seen::default());
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut arrivals, mut taken, mut made, mut caught_up) = (Vec::new(), 0, 0, 0.0_f64);
     for _ in 0..HOSTS {
-        let mut queue = Queue::new(BUDGET, []);
-        queue.open("t", Rhythm::Every(Duration::from_secs_f64(interval)), BootTime::ZERO, random.f64());
-        let mut export = random.f64() * interval;
-        let (mut now, mut is_late) = (0.0, false);
+        let mut host = Host::new(outage, random.fork());
         loop {
-            let then = match queue.next("t", BootTime::from_seconds(now)) {
-                Next::Nothing => {
-                    if std::mem::take(&mut is_late) {
-                        caught_up = caught_up.max(now - back);
-                    }
-                    f64::INFINITY
-                }
-                Next::Wait(then) => then.since(BootTime::ZERO).seconds(),
-                Next::Item(ticket, _) => {
-                    let is_down = (BEGIN..back).contains(&now);
-                    let retry_after = wish.map(|wish| match wish {
-                        Wish::For(seconds) => Duration::from_secs_f64(seconds),
-                        Wish::UntilTheEnd => Duration::from_secs_f64((back - now).max(0.0)),
-                    });
-                    let refused =
-                        || Err(Failure { again: Again::Soon, retry_after, ..Failure::transient("status 503") });
-                    let result =
-                        if is_down { refused() } else { Ok(Answer { status: 200, body: bytes::Bytes::new() }) };
-                    is_late |= is_down;
-                    taken += usize::from(!is_down);
-                    if now >= back {
-                        arrivals.push(now);
-                    }
-                    queue.settle("t", ticket.as_ref(), &result, BootTime::from_seconds(now), random.f64());
-                    now += 0.001;
-                    continue;
-                }
-                Next::Stored(_) => unreachable!("nothing is on disk"),
-            };
-            now = then.min(export);
-            if now >= end {
+            let next = [0, 1].map(|kind| host.send(outage, kind, &mut arrivals, &mut seen));
+            let made = host.next_made();
+            host.now = next[0].min(next[1]).min(made);
+            if host.now >= end {
                 break;
             }
-            if export <= then {
-                queue.push("t", item(Class::Telemetry, &made.to_string(), b"x"), BootTime::from_seconds(now));
-                made += 1;
-                export += interval;
+            if made <= host.now {
+                host.make(interval, &mut seen.made);
             }
         }
-        taken += usize::try_from(queue.state("t").unwrap().queued).unwrap();
+        for (lane, taken) in LANES.into_iter().zip(&mut seen.taken) {
+            *taken += usize::try_from(host.queue.state(lane).unwrap().queued).unwrap();
+        }
     }
     arrivals.sort_by(f64::total_cmp);
     let window = interval / 6.0;
     let within =
         |first: &f64| arrivals.partition_point(|at| *at < first + window) - arrivals.partition_point(|at| at < first);
     let most = arrivals.iter().map(within).max().unwrap();
-    Seen { load: most as f64 / (f64::from(HOSTS) / 6.0), taken, made, caught_up }
+    seen.load = most as f64 / (f64::from(HOSTS) / 6.0);
+    seen
 }
 
 #[test]
@@ -111,16 +170,21 @@ fn two_hundred_hosts_never_load_a_collector_that_comes_back_more_than_three_time
     for interval in [10.0, 60.0] {
         for lasts in [0.1, 0.5, 1.0, 2.0, 10.0, 60.0].map(|intervals| intervals * interval) {
             for wish in [None, Some(Wish::For(30.0)), Some(Wish::UntilTheEnd)] {
-                let outage = Outage { interval, lasts, wish };
-                let seen = play(outage, 1);
-                println!("{outage:?}: {seen:?}");
-                worst = worst.max(seen.load);
-                assert!(seen.load <= 3.0, "{outage:?}: {seen:?}");
-                assert_eq!(seen.taken, seen.made, "{outage:?}");
-                // What has come during the outage and the last pause is gone after as long again.
-                let pause = (1.5 * interval.max(60.0)).max(40.0 + interval);
-                let expected = 1.3 * (lasts + 2.0 * pause) + 5.0 * interval;
-                assert!((0.1..expected).contains(&seen.caught_up), "{outage:?}: {seen:?}, and not {expected}");
+                for alerts in [0, 1, 6] {
+                    let outage = Outage { interval, lasts, alerts, wish };
+                    let seen = play(outage, 1);
+                    println!("{outage:?}: {seen:?}");
+                    worst = worst.max(seen.load);
+                    assert!(seen.load <= 3.0, "{outage:?}: {seen:?}");
+                    assert_eq!(seen.taken, seen.made, "{outage:?}");
+                    // What has come during the outage and the last pause is gone after as long again, once the alerts are
+                    // told, each of which takes up to three intervals.
+                    let pause = (1.5 * interval.max(60.0)).max(40.0 + interval);
+                    let telling = 3.0 * interval * f64::from(alerts);
+                    let expected = 1.3 * (lasts + 2.0 * (pause + telling)) + 5.0 * interval;
+                    assert!((0.1..expected).contains(&seen.caught_up[0]), "{outage:?}: {seen:?}, and not {expected}");
+                    assert!(seen.caught_up[1] < 2.0 * pause + telling, "{outage:?}: {seen:?}");
+                }
             }
         }
     }

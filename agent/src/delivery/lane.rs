@@ -1,6 +1,6 @@
 //! One destination's part of the queue, and the books on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::fate::{Fate, Mark};
@@ -50,8 +50,8 @@ pub(super) struct Lane {
     /// What is worth sending only while nothing newer is there: it neither waits in line nor outlives the process.
     pub(super) latest: Option<Item>,
     pub(super) pace: Pace,
-    /// What the last attempts came to, at the worst; `None` while the destination takes what it is sent.
-    trouble: Option<Again>,
+    /// All that attempts came to since the destination last took something.
+    trouble: BTreeSet<Again>,
     /// The configuration does not name it any more.
     pub(super) is_abandoned: bool,
     pub(super) state: Delivery,
@@ -65,7 +65,7 @@ impl Lane {
             keys: BTreeMap::new(),
             latest: None,
             pace: Pace::default(),
-            trouble: None,
+            trouble: BTreeSet::new(),
             is_abandoned: false,
             state: Delivery { destination: name.to_owned(), ..Delivery::default() },
         }
@@ -96,19 +96,20 @@ impl Lane {
         Some(entry)
     }
 
-    /// Notes how an attempt ended; returns whether that is news: the destination broke down, recovered, or refuses what it
-    /// could only not be reached for before.
+    /// Notes how an attempt ended; returns whether that is news: the destination recovered, or fails in a way in which it
+    /// has not since it last took something.
     pub(super) fn note(&mut self, result: &Result<Answer, Failure>) -> bool {
-        let before = self.trouble;
         match result {
-            Ok(_) => (self.trouble, self.state.error) = (None, None),
+            Ok(_) => {
+                self.state.error = None;
+                !std::mem::take(&mut self.trouble).is_empty()
+            }
             Err(failure) => {
-                self.trouble = before.max(Some(failure.again));
                 self.state.failures = self.state.failures.saturating_add(1);
                 self.state.refusals = self.state.refusals.saturating_add(u64::from(failure.again != Again::Soon));
                 self.state.error = Some(failure.reason.clone());
+                self.trouble.insert(failure.again)
             }
         }
-        before != self.trouble
     }
 }

@@ -14,6 +14,7 @@ mod room;
 mod sender;
 pub mod spool;
 pub mod store;
+mod ticket;
 pub mod tls;
 
 #[cfg(test)]

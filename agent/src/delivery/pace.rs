@@ -2,7 +2,11 @@
 //!
 //! A fleet loses its collector at one moment and finds it again at one moment, and what it has kept must not bring the
 //! collector down once more. So what has waited is sent at twice the rate at which it came, not at once; the first of it at
-//! that rate itself; a pause is halved by a success, not forgotten; and all that a fleet would do together is spread.
+//! half that rate; a pause is halved by a success, not forgotten; and all that a fleet would do together is spread.
+//!
+//! Alerts come at no rate. Those for a collector, which a fleet shares with its telemetry, take turns with that: while some
+//! of them wait, telemetry goes at its own rate and no faster, and they at half of that. A channel is a host's own affair, and gets one alert
+//! a second of those that have waited, which is what the strictest of the known receivers take.
 
 use std::time::Duration;
 
@@ -18,10 +22,14 @@ const LONGEST_SLOW_PAUSE: Duration = Duration::from_secs(300);
 const LONGEST_WISH: Duration = Duration::from_secs(3_600);
 /// A fleet that was told the same does not come back at the same moment: up to this part of it is added.
 const WISH_SPREAD: f64 = 0.1;
-/// The distances between alerts that have waited: the first, which is halved each time, and the least.
-const ALERTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(100));
+/// The distance between alerts that have waited. Slack, for one, takes no more from anybody.
+const ALERTS: Duration = Duration::from_secs(1);
 /// What comes regularly and has waited is sent so many times as often as it comes.
 const CATCH_UP: u32 = 2;
+/// The first of that is sent so many times as seldom as it comes.
+const SLOW_START: u32 = 2;
+/// Alerts that have waited are sent once while telemetry is sent so many times.
+const TURNS: u32 = 2;
 
 /// How often something is put into a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,8 +37,21 @@ pub enum Rhythm {
     /// When there is something to tell.
     #[default]
     AsItComes,
+    /// When there is something to tell, to a receiver that hears from this host once in so long anyway.
+    Beside(Duration),
     /// Once in so long.
     Every(Duration),
+}
+
+impl Rhythm {
+    /// What the receiver can bear of this from every host of a fleet at once: one in so long; `None` where nobody can say.
+    const fn interval(self) -> Option<Duration> {
+        match self {
+            Self::AsItComes => None,
+            Self::Beside(interval) => Some(interval.saturating_mul(TURNS)),
+            Self::Every(interval) => Some(interval),
+        }
+    }
 }
 
 /// The pace of one lane.
@@ -65,7 +86,7 @@ impl Pace {
     /// found; `luck` of 0 to 1 says which part of it this host is.
     pub(super) fn open(&mut self, rhythm: Rhythm, now: BootTime, luck: f64) {
         self.rhythm = rhythm;
-        if let (Rhythm::Every(interval), true, None) = (rhythm, self.is_backlog, self.not_before) {
+        if let (Some(interval), true, None) = (rhythm.interval(), self.is_backlog, self.not_before) {
             self.not_before = Some(now.plus(Span::from_duration(interval.mul_f64(luck))));
         }
     }
@@ -73,10 +94,7 @@ impl Pace {
     /// An attempt failed, and another one will be made; `luck` of 0 to 1 spreads it.
     pub(super) fn fails(&mut self, again: Again, wish: Option<Duration>, now: BootTime, luck: f64) {
         self.is_slow = again == Again::Slowly;
-        let interval = match self.rhythm {
-            Rhythm::AsItComes => Duration::ZERO,
-            Rhythm::Every(interval) => interval,
-        };
+        let interval = self.rhythm.interval().unwrap_or_default();
         let longest = if self.is_slow { LONGEST_SLOW_PAUSE } else { LONGEST_PAUSE.max(interval) };
         let pause = self.pause.map_or(self.first_pause(), |pause| pause.saturating_mul(2));
         let pause = pause.clamp(self.first_pause(), longest);
@@ -92,15 +110,23 @@ impl Pace {
         self.not_before = Some(now.plus(spread(pause, luck).max(Span::from_duration(wished.unwrap_or_default()))));
     }
 
-    /// The destination has dealt with an item; `luck` of 0 to 1 spreads the next one.
-    pub(super) fn goes_on(&mut self, now: BootTime, luck: f64) {
+    /// Whether alerts that have waited are on their way to a receiver of telemetry, which takes them.
+    pub(super) const fn takes_turns(&self) -> bool {
+        self.gap.is_some() && matches!(self.rhythm, Rhythm::Beside(_))
+    }
+
+    /// The destination has dealt with an item; `luck` of 0 to 1 spreads the next one. Where it `takes_turns` with alerts,
+    /// nothing is caught up with.
+    pub(super) fn goes_on(&mut self, takes_turns: bool, now: BootTime, luck: f64) {
         (self.is_asked_to_wait, self.is_slow) = (false, false);
         self.pause = self.pause.map(|pause| pause / 2).filter(|pause| *pause >= FIRST_PAUSE);
         self.not_before = None;
         if self.is_backlog {
+            let interval = self.rhythm.interval().unwrap_or_default();
             let (first, least) = match self.rhythm {
-                Rhythm::AsItComes => ALERTS,
-                Rhythm::Every(interval) => (interval, interval / CATCH_UP),
+                Rhythm::AsItComes => (ALERTS, ALERTS),
+                Rhythm::Every(_) if !takes_turns => (interval.saturating_mul(SLOW_START), interval / CATCH_UP),
+                _ => (interval, interval),
             };
             let gap = self.gap.map_or(first, |gap| (gap / 2).max(least));
             self.gap = Some(gap);
@@ -108,17 +134,20 @@ impl Pace {
         }
     }
 
-    /// Nothing is in the lane any more. An alert that comes now has not waited.
-    pub(super) const fn is_empty(&mut self) {
-        if self.gap.is_some() && matches!(self.rhythm, Rhythm::AsItComes) {
-            self.not_before = None;
+    /// Nothing is in the lane any more. An alert that comes now has not waited; and if the last one `was_taken`, the next
+    /// failure is not a part of the outage that this was.
+    pub(super) fn is_empty(&mut self, was_taken: bool) {
+        if !matches!(self.rhythm, Rhythm::Every(_)) {
+            self.not_before = self.not_before.filter(|_| self.gap.is_none());
+            self.pause = self.pause.filter(|_| !was_taken);
         }
         (self.is_backlog, self.gap) = (false, None);
     }
 
-    /// An alert has come, which does not sit out a pause that began long before it, unless it was asked for.
+    /// An alert has come, which does not sit out a pause that began long before it, unless that was asked for, or hosts that
+    /// share a receiver would end theirs together.
     pub(super) fn alert(&mut self, now: BootTime) {
-        if !self.is_asked_to_wait {
+        if !self.is_asked_to_wait && matches!(self.rhythm, Rhythm::AsItComes) {
             let soon = now.plus(Span::from_duration(self.first_pause()));
             self.not_before = self.not_before.map(|then| then.min(soon));
         }
@@ -137,6 +166,7 @@ impl Pace {
         match self.rhythm {
             _ if self.is_slow => FIRST_SLOW_PAUSE,
             Rhythm::AsItComes => FIRST_PAUSE,
+            Rhythm::Beside(_) => FIRST_PAUSE.max(self.rhythm.interval().unwrap_or_default()),
             Rhythm::Every(interval) => FIRST_PAUSE.max(interval / CATCH_UP),
         }
     }
@@ -168,7 +198,7 @@ mod tests {
         for (successes, next) in [(1, 60.0), (2, 30.0), (3, 15.0), (6, 1.0)] {
             let mut pace = Pace { pause: pace.pause, ..Pace::default() };
             for _ in 0..successes {
-                pace.goes_on(at(0.0), 0.5);
+                pace.goes_on(false, at(0.0), 0.5);
             }
             pace.fails(Again::Soon, None, at(0.0), 0.5);
             assert!((next..=next * 1.001).contains(&wait(&pace)), "{successes}: {}", wait(&pace));
@@ -197,13 +227,46 @@ mod tests {
         assert_eq!(wait(&pace), 0.0, "nothing has waited");
         pace.fails(Again::Soon, None, at(0.0), 0.5);
         let waits = [0; 3].map(|_| {
-            pace.goes_on(at(0.0), 0.5);
+            pace.goes_on(false, at(0.0), 0.5);
             wait(&pace)
         });
-        assert_eq!(waits, [60.0, 30.0, 30.0]);
-        pace.is_empty();
-        pace.goes_on(at(0.0), 0.5);
+        assert_eq!(waits, [120.0, 60.0, 30.0]);
+        pace.is_empty(true);
+        pace.goes_on(false, at(0.0), 0.5);
         assert_eq!(wait(&pace), 0.0, "nothing waits any more");
+    }
+
+    #[test]
+    fn alerts_that_have_waited_go_one_by_one_and_the_next_one_as_if_there_had_been_no_outage() {
+        for (rhythm, gap) in [(Rhythm::AsItComes, 1.0), (Rhythm::Beside(Duration::from_secs(60)), 120.0)] {
+            let mut pace = Pace::default();
+            pace.open(rhythm, at(0.0), 0.5);
+            let first = {
+                pace.fails(Again::Soon, None, at(0.0), 0.5);
+                wait(&pace)
+            };
+            (0..9).for_each(|_| pace.fails(Again::Soon, None, at(0.0), 0.5));
+            for _ in 0..5 {
+                pace.goes_on(false, at(0.0), 0.5);
+                assert_eq!((wait(&pace), pace.takes_turns()), (gap, gap > 1.0));
+            }
+            pace.is_empty(true);
+            assert_eq!((wait(&pace), pace.takes_turns()), (0.0, false), "nothing has waited");
+            pace.fails(Again::Soon, None, at(0.0), 0.5);
+            assert_eq!(wait(&pace), first);
+        }
+    }
+
+    #[test]
+    fn telemetry_that_takes_turns_with_alerts_is_not_caught_up_with() {
+        let mut pace = Pace::default();
+        pace.open(Rhythm::Every(Duration::from_secs(60)), at(0.0), 0.5);
+        pace.fails(Again::Soon, None, at(0.0), 0.5);
+        let waits = [true, true, false, false].map(|takes_turns| {
+            pace.goes_on(takes_turns, at(0.0), 0.5);
+            wait(&pace)
+        });
+        assert_eq!(waits, [60.0, 60.0, 30.0, 30.0]);
     }
 
     #[test]

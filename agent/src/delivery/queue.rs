@@ -20,73 +20,10 @@ use crate::snapshot::Delivery;
 
 pub use super::pace::Rhythm;
 pub use super::room::Budget;
+pub use super::ticket::{Chore, Found, Losses, Next, Pushed, Ticket};
 
 /// An item that cannot be read is tried so often, which takes two minutes: what the host is short of may be there again.
 const MOST_READS: u32 = 8;
-
-/// An item, by its place in the order of all that were accepted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket {
-    /// Where it goes.
-    pub lane: String,
-    /// A later item has a higher number.
-    pub number: u64,
-}
-
-/// What was found on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Which item it is.
-    pub ticket: Ticket,
-    /// What is given up first.
-    pub class: Class,
-    /// Its idempotency key.
-    pub key: String,
-    /// When it was made.
-    pub at: Stamp,
-    /// The length of its body.
-    pub bytes: u64,
-}
-
-/// What the sender of a lane is to do.
-#[derive(Debug)]
-pub enum Next {
-    /// Wait until something comes.
-    Nothing,
-    /// Wait until then, or until something comes.
-    Wait(BootTime),
-    /// Send this item, which is on disk.
-    Stored(Ticket),
-    /// Send this item.
-    Item(Option<Ticket>, Item),
-}
-
-/// What became of an item that was pushed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// It waits, if there was room for it.
-    Waits(Ticket),
-    /// It waits already, by its key.
-    Known,
-}
-
-/// What the disk is to do next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Chore {
-    /// Forget these.
-    Remove(Vec<Ticket>),
-    /// Keep this.
-    Write(Ticket, Item),
-}
-
-/// How many items of a lane were given up for want of room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Transitions of alerts.
-    pub alerts: u64,
-    /// Exports.
-    pub telemetry: u64,
-}
 
 /// All that waits.
 #[derive(Debug)]
@@ -288,8 +225,7 @@ impl Queue {
     }
 
     /// Notes how an attempt at `ticket` ended, or at the latest item where there is none; `luck` of 0 to 1 spreads the
-    /// next one. Returns whether that is news: the destination broke down, recovered, or was only out of reach before and
-    /// refuses now.
+    /// next one. Returns whether that is news, as [`Lane::note`] has it.
     pub fn settle(
         &mut self,
         name: &str,
@@ -298,6 +234,7 @@ impl Queue {
         now: BootTime,
         luck: f64,
     ) -> bool {
+        let takes_turns = self.lanes.values().any(|lane| lane.pace.takes_turns());
         let lane = self.lane(name);
         let is_news = lane.note(result);
         match result {
@@ -305,7 +242,7 @@ impl Queue {
                 lane.pace.fails(*again, *retry_after, now, luck);
             }
             Ok(_) | Err(Failure { again: Again::Never, .. }) => {
-                lane.pace.goes_on(now, luck);
+                lane.pace.goes_on(takes_turns, now, luck);
                 match ticket {
                     // What was given up on its way is counted as such.
                     Some(ticket) => {
@@ -321,7 +258,7 @@ impl Queue {
         }
         let lane = self.lane(name);
         if lane.entries.is_empty() {
-            lane.pace.is_empty();
+            lane.pace.is_empty(result.is_ok());
         }
         is_news
     }

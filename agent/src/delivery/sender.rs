@@ -79,10 +79,10 @@ impl Sender {
         }
     }
 
-    /// Whether the process may end without what waits here: the destination is out of order, and the disk has it all.
+    /// Whether the process may end without what waits here: the disk has it all, and another process goes on at the pace
+    /// that the destination is owed.
     fn may_leave(&self) -> bool {
-        let queue = lock(&self.shared.queue);
-        queue.is_safe(&self.name) && queue.state(&self.name).is_some_and(|state| state.error.is_some())
+        lock(&self.shared.queue).is_safe(&self.name)
     }
 
     async fn take(&self, next: Next, pulse: &Pulse) {

@@ -176,7 +176,8 @@ impl Reporters {
         });
         self.listeners = listeners.collect();
         if let Some(Collector { otlp, metrics, logs, telemetry }) = otlp {
-            let rhythms = [(METRICS, Rhythm::Every(otlp.interval), metrics), (LOGS, Rhythm::AsItComes, logs)];
+            let rhythms =
+                [(METRICS, Rhythm::Every(otlp.interval), metrics), (LOGS, Rhythm::Beside(otlp.interval), logs)];
             for (name, rhythm, endpoint) in rhythms {
                 if let Some(endpoint) = endpoint {
                     lane(name, rhythm, endpoint, telemetry.is_some());
