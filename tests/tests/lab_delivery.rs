@@ -667,8 +667,12 @@ fn is_set_aside(content: &str) {
     let net = Net::new().unwrap();
     let _server = NtpServer::start(&net, Side::Aws, SocketAddr::new(TIME_SYNC, ntp::PORT), ahead_by(0.0)).unwrap();
     let state = private_dir().unwrap();
-    fs::write(state.path().join("state.json"), content).unwrap();
     let agent = Skewguard::new(&net, &format!("{NEAR}state_dir: {}\n", state.path().display())).unwrap();
+    // What is not marked as this host's would be taken for another's.
+    let mut running = agent.run().unwrap();
+    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
+    assert!(running.stop(PATIENCE).unwrap().success());
+    fs::write(state.path().join("state.json"), content).unwrap();
     let mut running = agent.run().unwrap();
     running.await_status("the time", PATIENCE, is_synchronized).unwrap();
     let log = running.log();

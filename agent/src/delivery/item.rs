@@ -133,12 +133,12 @@ fn checksum(body: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    pub(in crate::delivery) fn item(class: Class, key: &str, body: &[u8]) -> Item {
+    pub(crate) fn item(class: Class, key: &str, body: &[u8]) -> Item {
         let at = Stamp { time: TrueTime::from_seconds(1e9), verified: true };
         Item { class, key: key.to_owned(), at, content: Content::Json, body: Bytes::copy_from_slice(body) }
     }

@@ -113,3 +113,24 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_to_fail_is_news_once_until_something_is_taken() {
+        let mut lane = Lane::new("ops");
+        let mut is_news = |again| match again {
+            Some(again) => lane.note(&Err(Failure { again, ..Failure::transient("") })),
+            None => lane.note(&Ok(Answer { status: 200, body: bytes::Bytes::new() })),
+        };
+        let (soon, slowly, never) = (Some(Again::Soon), Some(Again::Slowly), Some(Again::Never));
+        assert!(!is_news(None), "nothing was wrong");
+        for again in [never, slowly, soon] {
+            assert!(is_news(again) && !is_news(again), "{again:?}");
+        }
+        assert!(is_news(None) && !is_news(None));
+        assert!(is_news(slowly));
+    }
+}

@@ -17,6 +17,7 @@ use super::spool::lock;
 use crate::clock::local;
 use crate::clock::time::Span;
 use crate::files::{UNFINISHED, replace};
+use crate::host::mark::Claim;
 
 /// What the files of items are called after their number.
 const SUFFIX: &str = ".item";
@@ -27,6 +28,8 @@ const DAMAGED: &str = "damaged";
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// By which something may be written; `None` where anybody may.
+    claim: Option<Arc<Claim>>,
 }
 
 /// A disk that takes longer than this for one file hangs: not even one that is busy does.
@@ -109,7 +112,13 @@ pub enum ReadError {
 impl Store {
     /// The queues below `root`, which is made when something is written.
     pub const fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, claim: None }
+    }
+
+    /// The same, to which nothing is written before the claim is made.
+    #[must_use]
+    pub fn by(self, claim: Arc<Claim>) -> Self {
+        Self { claim: Some(claim), ..self }
     }
 
     /// The folder.
@@ -181,6 +190,7 @@ impl Store {
     /// # Errors
     /// The disk is full, read-only, or broken, or another item has this number. Then nothing is left of it.
     pub fn write(&self, ticket: &Ticket, item: &Item) -> io::Result<()> {
+        self.claim.as_ref().map_or(Ok(()), |claim| claim.make())?;
         let (folder, path) = (self.root.join(&ticket.lane), self.path(ticket));
         // A folder that could not be read at the start may hold an item that nobody has seen. This agent alone writes here.
         if path.symlink_metadata().is_ok() {

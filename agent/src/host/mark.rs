@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,35 @@ impl Mark {
             (Some(one), Some(other)) => one == other,
             (None, _) | (_, None) => !self.boot_id.is_empty() && self.boot_id == other.boot_id,
         }
+    }
+}
+
+/// The right to keep something in a folder, which all have who write there: nothing may be there before the mark is, for
+/// what has no mark is nobody's.
+#[derive(Debug)]
+pub struct Claim {
+    folder: PathBuf,
+    mark: Mark,
+    is_made: AtomicBool,
+}
+
+impl Claim {
+    /// That of the host of this mark to `folder`; `is_made` where its mark is there already.
+    pub const fn new(folder: PathBuf, mark: Mark, is_made: bool) -> Self {
+        Self { folder, mark, is_made: AtomicBool::new(is_made) }
+    }
+
+    /// Makes sure that the mark is there. It is to be called before anything is written.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn make(&self) -> io::Result<()> {
+        // Two who find it unmade write the same.
+        if !self.is_made.load(Ordering::Acquire) {
+            self.mark.write(&self.folder)?;
+            self.is_made.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 }
 

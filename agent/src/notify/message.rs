@@ -52,7 +52,7 @@ pub(super) fn carried(item: &Item) -> Result<AlertMessage, Failure> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -68,7 +68,7 @@ pub(super) mod tests {
     /// True time of every message here, by which the system clock is a day fast.
     pub(in crate::notify) const TRUE_TIME: &str = "2026-03-01T10:05:00.000Z";
 
-    pub(in crate::notify) fn skew(change: Change) -> AlertMessage {
+    pub(crate) fn skew(change: Change) -> AlertMessage {
         AlertMessage {
             event: EVENT.into(),
             version: 1,

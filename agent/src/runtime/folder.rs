@@ -4,11 +4,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::checked::StateDir;
 use crate::delivery::store::Health;
 use crate::files::UNFINISHED;
-use crate::host::mark::{self, Mark};
+use crate::host::mark::{self, Claim, Mark};
 use crate::state;
 
 /// Shows which process a state directory belongs to.
@@ -24,9 +25,8 @@ const LEFT: [&str; 4] = [QUEUE, state::FILE, state::UNREADABLE, mark::FILE];
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) health: Health,
-    /// Whether the mark of this host is there.
-    pub(super) is_marked: bool,
-    here: Mark,
+    /// By which something may be written there.
+    pub(super) claim: Arc<Claim>,
     _lock: Option<File>,
 }
 
@@ -71,68 +71,80 @@ impl Folder {
                 return None;
             }
         };
-        let mut opened = Self { path: path.clone(), health, is_marked, here: here.clone(), _lock: lock };
-        if let Some(mark) = opened.unwritten_mark() {
-            match mark.write(path) {
-                Ok(()) => opened.is_marked = true,
-                Err(error) => opened.health.fails(path, &error),
-            }
+        let claim = Arc::new(Claim::new(path.clone(), here.clone(), is_marked));
+        if let Err(error) = claim.make() {
+            health.fails(path, &error);
         }
-        Some(opened)
-    }
-
-    /// What is to be written there before anything else is.
-    pub(super) fn unwritten_mark(&self) -> Option<Mark> {
-        (!self.is_marked).then(|| self.here.clone())
+        Some(Self { path: path.clone(), health, claim, _lock: lock })
     }
 }
 
-/// Puts aside what another host has left in `folder`; returns whether the mark of this one is there already. Where there
-/// is no mark nobody has ever written anything.
+/// Puts aside what another host has left in `folder`, or somebody of whom nothing is known: what this agent writes has its
+/// mark from the beginning. Returns whether the mark of this host is there already.
 fn claim(folder: &Path, here: &Mark) -> io::Result<bool> {
-    match Mark::read(folder)? {
-        None => Ok(false),
-        Some(found) if found.is_of(here) => Ok(found == *here),
-        Some(found) => set_aside(folder, &found, here).map(|()| false),
+    let found = Mark::read(folder)?;
+    let is_own = found.as_ref().is_some_and(|found| found.is_of(here));
+    let is_left = |name: &&str| match *name {
+        mark::FILE => false,
+        // One whose items were all delivered is empty, and so may its lanes be.
+        QUEUE => has_files(&folder.join(QUEUE)),
+        name => folder.join(name).symlink_metadata().is_ok(),
+    };
+    let is_anything_left = !is_own && LEFT.iter().any(is_left);
+    // A process that was killed meanwhile may have begun. What has the mark of this host has nothing more to give.
+    let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
+    if is_anything_left || unfinished.symlink_metadata().is_ok_and(|kind| kind.is_dir()) {
+        set_aside(folder, &unfinished, if is_own { &[] } else { &LEFT }, here)?;
     }
+    Ok(is_own && found.as_ref() == Some(here))
 }
 
-fn set_aside(folder: &Path, found: &Mark, here: &Mark) -> io::Result<()> {
-    let (alerts, items) = (state::peek(folder).map(|state| state.image.firing()), items(&folder.join(QUEUE)));
-    let (aside, unfinished) = (folder.join(ASIDE), folder.join(format!("{ASIDE}{UNFINISHED}")));
-    // A process that was killed meanwhile may have begun.
-    if !unfinished.is_dir() {
-        let is_left = |name: &str| name != mark::FILE && folder.join(name).symlink_metadata().is_ok();
-        if !LEFT.into_iter().any(is_left) {
-            return Ok(());
-        }
-        DirBuilder::new().mode(0o700).create(&unfinished)?;
+fn set_aside(folder: &Path, unfinished: &Path, left: &[&str], here: &Mark) -> io::Result<()> {
+    let aside = folder.join(ASIDE);
+    match DirBuilder::new().mode(0o700).create(unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
-    for name in LEFT {
+    for name in left {
         match fs::rename(folder.join(name), unfinished.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    match fs::remove_dir_all(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::rename(&unfinished, &aside)?;
+    let replaces_earlier = match fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        removed => removed.map(|()| true)?,
+    };
+    fs::rename(unfinished, &aside)?;
     File::open(folder)?.sync_all()?;
-    let name =
-        |mark: &Mark| mark.host.as_ref().map_or_else(|| "a host without an identity".to_owned(), ToString::to_string);
+    let left_by = match Mark::read(&aside)? {
+        Some(Mark { host: Some(host), .. }) => host.to_string(),
+        Some(_) => "a host without an identity".to_owned(),
+        None => "somebody who left no mark".to_owned(),
+    };
     tracing::warn!(
         state_dir = %folder.display(),
-        left_by = name(found),
-        this_host = name(here),
-        alerts,
-        items,
+        left_by,
+        this_host = here.host.as_ref().map_or_else(|| "a host without an identity".to_owned(), ToString::to_string),
+        alerts = state::peek(&aside).map(|state| state.image.firing()),
+        items = items(&aside.join(QUEUE)),
         kept_as = %aside.display(),
+        replaces_earlier,
         "the state directory is that of another host, as where an image was made of one that ran: nothing of it is told or \
          sent, and what fires here is told anew: remove what was put aside once nobody wants to look at it"
     );
     Ok(())
+}
+
+/// Whether there is anything but folders in a queue. What cannot be looked at counts.
+fn has_files(queue: &Path) -> bool {
+    let is_empty_folder = |lane: io::Result<fs::DirEntry>| {
+        lane.and_then(|lane| fs::read_dir(lane.path())).is_ok_and(|mut files| files.next().is_none())
+    };
+    match fs::read_dir(queue) {
+        Ok(mut lanes) => !lanes.all(is_empty_folder),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// How many items wait in a queue.
@@ -147,7 +159,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::delivery::item::Class;
+    use crate::delivery::item::tests::item;
+    use crate::delivery::queue::Ticket;
     use crate::delivery::spool::tests::{count, log};
+    use crate::delivery::store::Store;
     use crate::host::identity::HostId;
 
     fn host(id: &str) -> Mark {
@@ -185,12 +201,12 @@ mod tests {
         let own = names(folder);
         assert_eq!(own, [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
         let booted = Mark { boot_id: "another".to_owned(), ..host("i-1") };
-        assert!(open(folder, &booted).unwrap().is_marked);
+        open(folder, &booted).unwrap();
         assert_eq!((names(folder), Mark::read(folder).unwrap()), (own, Some(booted)));
         assert_eq!(count(&log, "another host"), 0);
 
         for (id, before) in [("i-2", "of one"), ("i-3", "of i-2")] {
-            assert!(open(folder, &host(id)).unwrap().is_marked);
+            open(folder, &host(id)).unwrap();
             assert_eq!(
                 (names(folder), Mark::read(folder).unwrap()),
                 (vec![ASIDE.into(), mark::FILE.into()], Some(host(id)))
@@ -208,7 +224,35 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_was_killed_while_it_put_things_aside_has_lost_nothing() {
+    fn a_process_that_was_killed_at_any_moment_of_putting_things_aside_has_lost_nothing() {
+        for moved in 0..=LEFT.len() {
+            for next in ["i-2", "i-3"] {
+                let dir = tempfile::tempdir().unwrap();
+                let folder = dir.path();
+                open(folder, &host("i-1")).unwrap();
+                live(folder, "of one");
+                let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
+                fs::create_dir(&unfinished).unwrap();
+                for name in &LEFT[..moved] {
+                    fs::rename(folder.join(name), unfinished.join(name)).unwrap();
+                }
+                // A line that is first written on a thread whose log nobody takes may never be written on any other.
+                let (log, _guard) = log();
+                open(folder, &host(next)).unwrap();
+                assert_eq!((count(&log, "another host"), count(&log, "left_by=\"i-1\"")), (1, 1), "{moved} {next}");
+                assert_eq!(names(folder), [ASIDE, mark::FILE]);
+                assert_eq!(names(&folder.join(ASIDE)), [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
+                assert_eq!(items(&folder.join(ASIDE).join(QUEUE)), 2);
+                live(folder, "of the next");
+                open(folder, &host("i-4")).unwrap();
+                assert_eq!((count(&log, "another host"), count(&log, "replaces_earlier=true")), (2, 1));
+                assert_eq!(fs::read_to_string(folder.join(ASIDE).join(state::FILE)).unwrap(), "of the next");
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_that_comes_back_while_its_things_are_put_aside_keeps_what_is_in_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
         open(folder, &host("i-1")).unwrap();
@@ -216,13 +260,45 @@ mod tests {
         let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
         fs::create_dir(&unfinished).unwrap();
         fs::rename(folder.join(QUEUE), unfinished.join(QUEUE)).unwrap();
-        // A line that is first written on a thread whose log nobody takes may never be written on any other.
         let (log, _guard) = log();
-        open(folder, &host("i-2")).unwrap();
-        assert_eq!(count(&log, "another host"), 1);
-        assert_eq!(names(folder), [ASIDE, mark::FILE]);
-        assert_eq!(names(&folder.join(ASIDE)), [mark::FILE, QUEUE, state::FILE, state::UNREADABLE]);
-        assert_eq!(items(&folder.join(ASIDE).join(QUEUE)), 2);
+        open(folder, &host("i-1")).unwrap();
+        assert_eq!(names(folder), [ASIDE, mark::FILE, state::FILE, state::UNREADABLE]);
+        assert_eq!((items(&folder.join(ASIDE).join(QUEUE)), count(&log, "items=2")), (2, 1));
+    }
+
+    #[test]
+    fn what_has_no_mark_is_nobodys() {
+        for left in [state::FILE, state::UNREADABLE, "queue/ops/1.item"] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path();
+            fs::create_dir_all(folder.join("queue/ops")).unwrap();
+            fs::write(folder.join(left), "of somebody").unwrap();
+            let (log, _guard) = log();
+            open(folder, &host("i-1")).unwrap();
+            assert_eq!(count(&log, "left_by=\"somebody who left no mark\""), 1, "{left}");
+            assert_eq!(fs::read_to_string(folder.join(ASIDE).join(left)).unwrap(), "of somebody");
+            assert!(!folder.join(left).exists());
+            assert_eq!(Mark::read(folder).unwrap(), Some(host("i-1")));
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_before_the_mark_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        // A file cannot take the place of a folder.
+        fs::create_dir(folder.join(mark::FILE)).unwrap();
+        let opened = open(folder, &host("i-1")).unwrap();
+        let store = Store::new(folder.join(QUEUE)).by(Arc::clone(&opened.claim));
+        let ticket = Ticket { lane: "ops".to_owned(), number: 1 };
+        store.write(&ticket, &item(Class::Alert, "key", b"body")).unwrap_err();
+        assert_eq!(names(folder), [mark::FILE]);
+        fs::remove_dir(folder.join(mark::FILE)).unwrap();
+        store.write(&ticket, &item(Class::Alert, "key", b"body")).unwrap();
+        assert_eq!(
+            (names(folder), Mark::read(folder).unwrap()),
+            (vec![mark::FILE.into(), QUEUE.into()], Some(host("i-1")))
+        );
     }
 
     #[test]
@@ -247,7 +323,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path(), &host("i-1")).unwrap();
         let (log, _guard) = log();
-        assert!(open(dir.path(), &host("i-2")).unwrap().is_marked);
+        open(dir.path(), &host("i-2")).unwrap();
         assert_eq!((names(dir.path()), Mark::read(dir.path()).unwrap()), (vec![mark::FILE.into()], Some(host("i-2"))));
         assert_eq!(count(&log, "another host"), 0);
     }

@@ -128,7 +128,10 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
     let folder = Folder::open(config.state_dir.as_ref(), &Mark::of_this_host(Path::new("/")));
-    let store = folder.as_ref().map(|folder| (Store::new(folder.path.join(QUEUE)), folder.health.share()));
+    let store = folder.as_ref().map(|folder| {
+        let store = Store::new(folder.path.join(QUEUE)).by(Arc::clone(&folder.claim));
+        (store, folder.health.share())
+    });
     let (mut recorder, left) = Recorder::open(folder);
     let (mut engine, untold) = match left {
         Some(left) => {

@@ -1,6 +1,7 @@
 //! Keeps on disk what outlives the process.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -105,15 +106,12 @@ impl Recorder {
             return;
         }
         self.cross_off();
-        let Some(folder) = self.folder.as_ref().map(|folder| folder.path.clone()) else { return };
+        let Some(Folder { path, claim, .. }) = &self.folder else { return };
+        let (folder, claim) = (path.clone(), Arc::clone(claim));
         let untold = self.untold.iter().map(|(untold, _)| untold.clone()).collect();
         let state = State { boot_id: self.boot_id.clone(), image, untold };
-        let mark = self.folder.as_ref().and_then(Folder::unwritten_mark);
         let write = spawn_blocking(move || {
-            // What has no mark would be taken for anybody's.
-            if let Some(mark) = mark {
-                mark.write(&folder).map_err(|error| FileError::unwritable(&folder.join(mark::FILE), error))?;
-            }
+            claim.make().map_err(|error| FileError::unwritable(&folder.join(mark::FILE), error))?;
             state::save(&folder, &state)
         });
         self.writing = Some(Writing { write, since: Instant::now() });
@@ -122,8 +120,7 @@ impl Recorder {
 
     /// Waits for the write that is under way; returns whether there is none any more.
     async fn settle(&mut self, patience: Duration) -> bool {
-        let (Some(Writing { write, since }), Some(Folder { path, health, is_marked, .. })) =
-            (&mut self.writing, &mut self.folder)
+        let (Some(Writing { write, since }), Some(Folder { path, health, .. })) = (&mut self.writing, &mut self.folder)
         else {
             return true;
         };
@@ -137,7 +134,6 @@ impl Recorder {
         match written {
             Ok(Ok(left_out)) => {
                 health.works();
-                *is_marked = true;
                 let was_too_large = std::mem::replace(&mut self.is_too_large, left_out != LeftOut::default());
                 if self.is_too_large && !was_too_large {
                     let LeftOut { alerts, untold, credentials } = left_out;
@@ -161,7 +157,6 @@ impl Recorder {
 #[cfg(test)]
 pub(super) mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use async_trait::async_trait;
 
@@ -211,7 +206,7 @@ pub(super) mod tests {
         const PATIENCE: Duration = Duration::from_secs(10);
         let dir = tempfile::tempdir().unwrap();
         let folder =
-            || Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true }), &Mark::default()).unwrap();
+            Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true }), &Mark::default()).unwrap();
         let (path, health) = (dir.path().join("queue"), Health::default());
         std::fs::write(&path, b"a file is in the way").unwrap();
         let budget = Budget { size: 1_000_000, age: PATIENCE };
@@ -220,7 +215,7 @@ pub(super) mod tests {
         let (image, untold) = untold();
         let left = || state::load(dir.path()).unwrap().unwrap().untold;
 
-        let (mut recorder, _) = Recorder::open(Some(folder()));
+        let (mut recorder, _) = Recorder::open(Some(folder));
         recorder.add(std::slice::from_ref(&untold));
         let push = || outbox.push(item(&untold.message, untold.transition.at).unwrap());
         recorder.keep_until(vec![told([push()])], PATIENCE).await;
@@ -232,6 +227,22 @@ pub(super) mod tests {
         push().wait().await;
         recorder.record(image, PATIENCE).await;
         assert_eq!(left(), []);
+    }
+
+    #[tokio::test]
+    async fn no_state_is_kept_before_the_mark_of_the_host_is() {
+        let dir = tempfile::tempdir().unwrap();
+        // A file cannot take the place of a folder.
+        std::fs::create_dir(dir.path().join(mark::FILE)).unwrap();
+        let folder =
+            Folder::open(Some(&StateDir { path: dir.path().to_owned(), is_given: true }), &Mark::default()).unwrap();
+        let (mut recorder, _) = Recorder::open(Some(folder));
+        let image = untold().0;
+        recorder.record(image.clone(), Duration::from_secs(10)).await;
+        assert!(!dir.path().join(state::FILE).exists());
+        std::fs::remove_dir(dir.path().join(mark::FILE)).unwrap();
+        recorder.record(image, Duration::from_secs(10)).await;
+        assert!(dir.path().join(state::FILE).exists() && dir.path().join(mark::FILE).is_file());
     }
 
     fn told(parcels: impl IntoIterator<Item = Parcel>) -> Told {

@@ -67,6 +67,9 @@ impl AlertLog {
         ];
         record.add_attributes(attributes.map(|(key, value)| (key, AnyValue::from(value.to_owned()))));
         record.add_attribute("time.verified", message.verified);
+        // The resource is the host as it is when this is exported. A receiver joins what fires and what is over by what it was.
+        record.add_attribute("host.name", message.host.clone());
+        record.add_attributes(message.attributes.clone());
         self.logger.emit(record);
         let (done, queued) = oneshot::channel();
         // The exporter lives as long as this.
@@ -92,5 +95,39 @@ impl LogProcessor for Forward {
 
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::true_clock::Stamp;
+    use crate::host::identity::Speaker;
+    use crate::notify::message::tests::skew;
+
+    #[tokio::test]
+    async fn a_record_says_whose_alert_it_is_whatever_the_host_is_called_when_it_is_over() {
+        let message = skew(Change::Resolved);
+        let at = Stamp { time: TrueTime::from_seconds(1_772_359_500.0), verified: true };
+        let transition = Transition {
+            kind: message.alert,
+            subject: message.subject.clone(),
+            severity: message.severity,
+            before: None,
+            change: message.change,
+            since: at,
+            at,
+            summary: message.summary.clone(),
+            remedy: message.remedy.clone(),
+            speaker: Speaker::default(),
+        };
+        let (entries, mut exported) = mpsc::unbounded_channel();
+        let _parcel = AlertLog::new(entries).write(&transition, &message);
+        let Some(Entry::Record(record, _)) = exported.recv().await else { panic!("no record") };
+        for (key, value) in [("host.name", "ip-10-0-0-1"), ("host.id", "i-1"), ("alert.id", &message.id)] {
+            let told: Vec<_> = record.attributes_iter().filter(|(told, _)| told.as_str() == key).collect();
+            assert!(matches!(told[..], [(_, AnyValue::String(told))] if told.as_str() == value), "{key}: {told:?}");
+        }
+        assert_eq!(record.severity_text(), Some("INFO"));
     }
 }
