@@ -239,6 +239,10 @@ impl Spool {
             }
             self.shared.settled().await;
         }
+    }
+
+    /// Says what was given up and has not been told, which is the last that there is to say.
+    pub fn tell_losses(&self) {
         self.shared.tell_losses(true);
     }
 
@@ -456,6 +460,21 @@ pub(crate) mod tests {
                 return state;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_for_want_of_room_is_told_at_once_and_then_in_a_sum() {
+        const GIVEN_UP: usize = 5;
+        let (log, _guard) = log();
+        // Without a disk there is room for one block, and so for one item.
+        let spool = Spool::start(None, Budget { size: 4_096, ..BUDGET }, |_| true);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
+        for number in 0..=GIVEN_UP {
+            outbox.push(item(Class::Alert, &number.to_string(), b"body"));
+        }
+        assert_eq!((count(&log, "given up for want of room"), count(&log, "alerts=1 exports=0")), (1, 1));
+        spool.tell_losses();
+        assert_eq!((count(&log, "given up for want of room"), count(&log, "alerts=4 exports=0")), (2, 1));
     }
 
     #[tokio::test]

@@ -265,6 +265,7 @@ impl Reporters {
         };
         // The exporters' own end has no deadline.
         let in_time = timeout(deadline, drain).await.is_ok();
+        self.spool.tell_losses();
         for (destination, items, is_safe) in self.spool.waiting() {
             if is_safe {
                 tracing::info!(destination, items, "not delivered before the end: kept for the next start");
