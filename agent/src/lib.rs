@@ -32,6 +32,7 @@ pub mod foreign;
 pub mod host;
 pub mod notify;
 pub mod ntp;
+pub mod reason;
 pub mod resolver;
 pub mod runtime;
 pub mod snapshot;

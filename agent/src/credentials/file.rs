@@ -84,7 +84,7 @@ impl From<Refusal> for Unavailable {
             Refusal::TooLarge => Self::TooLarge,
             Refusal::Escapes => Self::Escapes,
             Refusal::Denied | Refusal::Owner { .. } | Refusal::Writable { .. } => Self::Denied,
-            Refusal::Io(_) => Self::Io,
+            Refusal::Io(..) => Self::Io,
         }
     }
 }

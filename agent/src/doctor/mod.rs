@@ -10,7 +10,6 @@ pub mod credentials;
 pub mod examine;
 pub mod explain;
 pub mod imds;
-mod reason;
 pub mod report;
 pub mod sdks;
 pub mod seen;

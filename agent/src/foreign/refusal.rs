@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
+use crate::reason::reason;
+
 /// Why something is not opened, or not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -41,8 +43,8 @@ pub enum Refusal {
         path: PathBuf,
     },
     /// The system has another reason.
-    #[error("{0}")]
-    Io(ErrorKind),
+    #[error("{1}")]
+    Io(ErrorKind, String),
 }
 
 impl From<io::Error> for Refusal {
@@ -55,7 +57,7 @@ impl From<io::Error> for Refusal {
             // A process has ended.
             (Some(libc::ESRCH), _) | (_, ErrorKind::NotFound) => Self::NotFound,
             (_, ErrorKind::PermissionDenied) => Self::Denied,
-            (_, kind) => Self::Io(kind),
+            (_, kind) => Self::Io(kind, reason(&error)),
         }
     }
 }
@@ -76,7 +78,7 @@ impl From<Refusal> for io::Error {
             Refusal::Denied | Refusal::Escapes | Refusal::Owner { .. } | Refusal::Writable { .. } => {
                 ErrorKind::PermissionDenied
             }
-            Refusal::Io(kind) => kind,
+            Refusal::Io(kind, _) => kind,
         };
         Self::new(kind, refusal)
     }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::tracking::{Tracking, Unheard, decode, request};
 use crate::foreign::{Refusal, Rule, Tree, Want, Writers};
+use crate::reason::reason;
 
 /// How long one attempt waits; chronyd answers within a millisecond or not at all.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -42,7 +43,7 @@ pub enum Place {
 /// # Errors
 /// Why the last place gave no answer.
 pub async fn ask(places: &[Place]) -> Result<Tracking, Unheard> {
-    let mut result = Err(Unheard::Unreachable(io::ErrorKind::NotFound));
+    let mut result = Err(unreachable(&io::ErrorKind::NotFound.into()));
     for place in places {
         result = match place {
             Place::Udp(address) => ask_udp(*address).await,
@@ -69,7 +70,7 @@ async fn ask_socket(root: &Path, path: &Path, writers: &Writers, own: &Path) -> 
     let rule = Rule::WrittenBy(writers);
     let found = Tree::at(root).and_then(|root| root.find(path, Want::File, &rule)).map_err(refused)?;
     if !found.is_socket() {
-        return Err(Unheard::Unreachable(io::ErrorKind::InvalidInput));
+        return Err(refused(Refusal::NotAFile));
     }
     let folder = OwnFolder::make(own).map_err(|error| unreachable(&error))?;
     let name = folder.0.join("doctor.sock");
@@ -132,7 +133,7 @@ async fn converse(
 }
 
 fn unreachable(error: &io::Error) -> Unheard {
-    Unheard::Unreachable(error.kind())
+    Unheard::Unreachable(reason(error))
 }
 
 fn refused(refusal: Refusal) -> Unheard {
@@ -160,10 +161,10 @@ mod tests {
     async fn a_closed_port_and_a_missing_socket_are_told_at_once() {
         let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = ask(&[Place::Udp(closed)]).await.unwrap_err();
-        assert_eq!(error, Unheard::Unreachable(io::ErrorKind::ConnectionRefused));
+        assert_eq!(error, unreachable(&io::ErrorKind::ConnectionRefused.into()));
         let folder = tempfile::tempdir().unwrap();
         let error = ask(&[socket(folder.path())]).await.unwrap_err();
-        assert_eq!(error, Unheard::Unreachable(io::ErrorKind::NotFound));
+        assert_eq!(error, unreachable(&io::ErrorKind::NotFound.into()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
     }
 
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(ask(&[socket(folder.path())]).await, Err(expected));
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("chronyd.sock"), "").unwrap();
-        let expected = Unheard::Unreachable(io::ErrorKind::InvalidInput);
+        let expected = refused(Refusal::NotAFile);
         assert_eq!(ask(&[socket(other.path())]).await, Err(expected));
     }
 

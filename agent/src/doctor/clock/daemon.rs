@@ -84,6 +84,19 @@ impl Program {
         })
     }
 
+    /// The names of the file that it is.
+    const fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Chronyd => &["chronyd"],
+            Self::NtpdRs => &["ntp-daemon"],
+            Self::Ntpd => &["ntpd", "busybox"],
+            Self::OpenNtpd => &["ntpd", "openntpd"],
+            Self::Phc2sys => &["phc2sys"],
+            Self::Ptp4l => &["ptp4l"],
+            Self::Timesyncd => &["systemd-timesyncd"],
+        }
+    }
+
     /// The users as which it runs in the packages of distributions, beside root.
     pub(super) const fn users(self) -> &'static [&'static str] {
         match self {
@@ -155,6 +168,9 @@ pub enum Doubt {
     /// Its user cannot be told.
     #[error("as whom it runs cannot be told")]
     Unknown,
+    /// Its name is that of a link by which somebody started it: `sudo`, say, runs as root for anybody.
+    #[error("it was started by that name, and is another program")]
+    Program,
 }
 
 impl Daemon {
@@ -248,7 +264,12 @@ fn daemon(root: &Path, pid: u32, uptime: Option<f64>, users: &Users) -> Option<R
     if field("State:").is_some_and(|state| state.starts_with(['Z', 'X'])) {
         return None;
     }
-    if let Some(doubt) = doubt(field("Uid:"), program, users, view.shares_users(root)) {
+    // Whoever may not see what it is has nothing but its name.
+    let is_another = view
+        .link("exe")
+        .is_ok_and(|file| !file.file_name().is_some_and(|name| program.files().iter().any(|known| name == *known)));
+    let doubt = doubt(field("Uid:"), program, users, view.shares_users(root));
+    if let Some(doubt) = doubt.or(is_another.then_some(Doubt::Program)) {
         return Some(Err(Disbelieved { program, pid, doubt }));
     }
     let capabilities = field("CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
@@ -350,6 +371,10 @@ pub(super) fn process(pid: u32, comm: &str, command_line: &str, may_set_clock: b
         // Started 1,000 s after the host.
         (format!("{folder}/stat"), format!("{pid} ({comm}) S 1 {} 100000 0 0", "0 ".repeat(17))),
         (format!("{folder}/ns/user"), "-> user:[4026531837]".to_owned()),
+        (
+            format!("{folder}/exe"),
+            format!("-> /usr/sbin/{}", if comm == "systemd-timesyn" { "systemd-timesyncd" } else { comm }),
+        ),
     ]
 }
 
@@ -450,6 +475,29 @@ mod tests {
                 (expected.into_iter().collect(), expected.is_some()),
                 "{status}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_only_started_by_the_name_of_a_daemon_is_not_believed() {
+        for (comm, exe, expected) in [
+            ("chronyd", Some("-> /opt/chrony/sbin/chronyd"), None),
+            // It was replaced by an upgrade, and runs on.
+            ("chronyd", Some("-> /usr/sbin/chronyd (deleted)"), None),
+            ("ntpd", Some("-> /bin/busybox"), None),
+            ("chronyd", None, None),
+            ("chronyd", Some("-> /usr/bin/sudo"), Some(Doubt::Program)),
+            ("chronyd", Some("-> /bin/busybox"), Some(Doubt::Program)),
+            ("systemd-timesyn", Some("-> /usr/bin/systemd-timesyn"), Some(Doubt::Program)),
+        ] {
+            let mut process = process(77, comm, comm, true);
+            match exe {
+                Some(exe) => process[5].1 = exe.to_owned(),
+                None => process.truncate(5),
+            }
+            let seen = seen(&[host(), process]);
+            assert_eq!(seen.disbelieved.first().map(|other| other.doubt), expected, "{comm} {exe:?}");
+            assert_eq!(seen.keeper().is_none(), expected.is_some(), "{comm} {exe:?}");
         }
     }
 

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::tree;
-use crate::doctor::reason::reason;
 use crate::doctor::report::{Area, Check};
+use crate::reason::reason;
 use crate::sys;
 
 const NAME: &str = "sources-dropped";

@@ -13,9 +13,9 @@ use super::{checks as clock, mend};
 use crate::clock::estimate::ClockState;
 use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, Span, humane, humane_offset};
-use crate::doctor::reason::reason;
 use crate::doctor::report::{Area, Check};
 use crate::ntp::refusal::Refusal;
+use crate::reason::reason;
 use crate::snapshot::{Snapshot, Source};
 
 const DAEMON: &str = "sources-daemon";

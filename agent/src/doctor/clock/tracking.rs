@@ -3,7 +3,6 @@
 //! All numbers are in network order. A request has a header of 20 bytes and is padded to the length of its reply, so that
 //! nobody can use chronyd to amplify traffic; a reply has a header of 28 bytes.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::clock::time::{Span, SystemTime};
@@ -71,7 +70,7 @@ pub struct Tracking {
 pub enum Unheard {
     /// The port is closed, there is no socket, or this user may not use it.
     #[error("{0}")]
-    Unreachable(io::ErrorKind),
+    Unreachable(String),
     /// Others than chronyd could have opened its socket.
     #[error("its socket is not to be trusted: {0}")]
     Untrusted(Refusal),

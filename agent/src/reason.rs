@@ -4,7 +4,7 @@ use std::io;
 
 /// What the system says. Where Rust has a name for it that name, which is the same wherever it is read; else the system's
 /// own text with its number: "uncategorized error" would tell nobody anything.
-pub(super) fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     let kind = error.kind().to_string();
     match kind.as_str() {
         "uncategorized error" | "other error" => error.to_string(),
