@@ -26,6 +26,9 @@ const PATIENT: f64 = 5.0;
 ///
 /// Nothing is wrong with it for SDKs that find credentials, which somebody renews, before they would ask the service; what
 /// is found then is told as skipped.
+///
+/// A service that has never given anything is a warning at most to the agent, whom nobody has asked. Here somebody has, who
+/// has an error in his hands: what keeps requests from being signed is a problem.
 pub fn check(facts: &Facts, around: &Surroundings<'_>) -> Vec<Check> {
     let case = Case::new(facts, around);
     let checks = [
