@@ -42,3 +42,6 @@ pub mod stderr;
 pub mod sys;
 pub mod telemetry;
 pub mod vitals;
+
+#[cfg(test)]
+mod schedules;

@@ -254,7 +254,7 @@ fn hex(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use proptest::prelude::*;
     use serde_json::Value;
@@ -303,7 +303,13 @@ mod tests {
         transitions
     }
 
+    /// One of which there is some of everything.
     fn state() -> State {
+        static STATE: LazyLock<State> = LazyLock::new(lived);
+        STATE.clone()
+    }
+
+    fn lived() -> State {
         let mut engine = Engine::new(config(), now(0.0));
         engine.name_host("web-1".to_owned());
         let host = HostIdentity { instance_id: Some("i-1".to_owned()), ..HostIdentity::default() };

@@ -482,7 +482,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
         let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
-        for number in 0..20 {
+        for number in 0..5 {
             outbox.push(item(Class::Alert, &number.to_string(), b"body")).wait().await;
         }
         // As by SIGKILL: nothing is closed.
@@ -492,9 +492,9 @@ pub(crate) mod tests {
         let up = sink(false);
         assert!(states.try_recv().is_err());
         spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
-        let state = until(&mut states, |state| state.delivered == 20).await;
+        let state = until(&mut states, |state| state.delivered == 5).await;
         assert_eq!((state.queued, state.dropped, state.on_disk), (0, 0, true));
-        assert_eq!(*lock(&up.taken), (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(*lock(&up.taken), (0..5).map(|number| number.to_string()).collect::<Vec<_>>());
         spool.close().await;
         let (third, _) = start(folder.path());
         assert_eq!(third.waiting(), []);

@@ -8,6 +8,7 @@ use crate::alert::machine::Change;
 use crate::assess::finding::Kind;
 use crate::config::checked::Config;
 use crate::engine::Engine;
+use crate::schedules;
 
 /// As bad as oscillators get: the first limit is five and a half days away.
 const DRIFT: f64 = 500e-6;
@@ -94,7 +95,8 @@ fn a_forecast_carried_over_a_boot_is_over_once_sources_that_are_asked_every_quar
 
 #[test]
 fn a_clock_that_drifts_past_three_hundred_ppm_is_foretold_before_it_is_off() {
-    for drift in [310e-6, -500e-6] {
+    let drifts: &[f64] = if schedules::all() { &[-500e-6, 310e-6] } else { &[-500e-6] };
+    for &drift in drifts {
         let mut run = Run::new(0);
         run.host.drift = drift;
         while !run.transitions.iter().any(|(_, told)| told.kind == Kind::ClockSkew) {
