@@ -79,10 +79,12 @@ impl Sender {
         }
     }
 
-    /// Whether the process may end without what waits here: the disk has it all, and another process goes on at the pace
-    /// that the destination is owed.
+    /// Whether the process may end without what waits here: the destination is out of order, and the disk has it all. One
+    /// that takes what it is sent gets the rest faster than its pace, while the deadline of the end lasts: a host that is
+    /// terminated has no other start.
     fn may_leave(&self) -> bool {
-        lock(&self.shared.queue).is_safe(&self.name)
+        let queue = lock(&self.shared.queue);
+        queue.is_safe(&self.name) && queue.state(&self.name).is_some_and(|state| state.error.is_some())
     }
 
     async fn take(&self, next: Next, pulse: &Pulse) {
