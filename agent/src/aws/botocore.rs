@@ -4,7 +4,7 @@
 use super::chain::{Failure, How, Step};
 use super::ini::Profile;
 use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
-use super::processes::process::printable;
+use super::processes::text::printable;
 use super::view::{Fault, File, View};
 
 const VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];

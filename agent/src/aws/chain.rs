@@ -11,6 +11,8 @@ use super::link::Link;
 use super::view::View;
 use super::{botocore, go, java, js, rust};
 
+pub use super::step::{Failure, Given, How, Life, Step};
+
 /// An SDK, by the order in which it looks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chain {
@@ -26,122 +28,6 @@ pub enum Chain {
     Go,
     /// AWS SDK for JavaScript v3.
     JsV3,
-}
-
-/// Where credentials come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Keys in environment variables.
-    Environment,
-    /// Keys in Java system properties.
-    SystemProperties,
-    /// A role for a web identity token, both named by environment variables (IRSA).
-    WebIdentity,
-    /// A profile of the shared files.
-    Profile {
-        /// The profile's name.
-        name: String,
-        /// What it says.
-        how: How,
-    },
-    /// The role of an ECS task, or EKS Pod Identity.
-    Container,
-    /// The role of the instance.
-    InstanceRole,
-}
-
-/// How a profile gives credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// Keys that stand in it.
-    Static,
-    /// A role that is assumed with the credentials of another profile.
-    AssumeRole,
-    /// A role that is assumed with credentials from outside the files, by `credential_source`.
-    CredentialSource,
-    /// A role for a web identity token.
-    WebIdentity,
-    /// IAM Identity Center.
-    Sso,
-    /// A program, by `credential_process`.
-    Process,
-    /// `aws login`.
-    Login,
-}
-
-/// How long credentials stay valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
-    /// For ever: keys of a user.
-    LongLived,
-    /// For some hours, and the SDK neither knows how many nor can get others: a session token that was put there.
-    Unrenewed,
-    /// The SDK replaces them before they expire.
-    Refreshed,
-}
-
-/// Credentials that an SDK could use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// Where they come from.
-    pub step: Step,
-    /// Where the credentials come from by which a role is assumed first.
-    pub base: Option<Step>,
-    /// How long they stay valid.
-    pub life: Life,
-    /// What shows it: the variables, the file and the profile. Never a secret.
-    pub evidence: String,
-}
-
-/// Why an SDK that came upon something did not take it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// One of two keys.
-    #[error("{there} is set in {place}, and {missing} is not")]
-    PartialKeys {
-        /// Where they stand.
-        place: String,
-        /// The key that is there.
-        there: String,
-        /// The key that is not.
-        missing: String,
-    },
-    /// A profile was asked for that no file has.
-    #[error("there is no profile {name:?}, which {by} asks for")]
-    ProfileMissing {
-        /// The profile's name.
-        name: String,
-        /// The variable that names it, or `the program`.
-        by: String,
-    },
-    /// A file that the SDK refuses as a whole.
-    #[error("{path} is refused: {reason}")]
-    File {
-        /// The file's path.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A profile contradicts itself or lacks something.
-    #[error("the profile {name:?} {reason}")]
-    Profile {
-        /// The profile's name.
-        name: String,
-        /// What is wrong with it, as the rest of a sentence.
-        reason: String,
-    },
-    /// A web identity token without a role.
-    #[error("AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not")]
-    NoRoleArn,
-    /// The endpoint for containers is not one that an SDK trusts.
-    #[error("AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor an address of this host, of ECS or of EKS")]
-    ContainerRefused,
-    /// The endpoint for containers does not hand out credentials.
-    #[error("{variable} is set, and its endpoint does not answer")]
-    ContainerSilent {
-        /// The variable that names the endpoint.
-        variable: String,
-    },
 }
 
 /// What came of a search.

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::chain::{Failure, Given, How, Life, Step};
 use super::ini::Profile;
-use super::processes::process::printable;
+use super::processes::text::printable;
+use super::step::{Failure, Given, How, Life, Step};
 use super::view::{Presence, View};
 
 /// The key of a profile that is static.

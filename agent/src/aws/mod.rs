@@ -10,4 +10,5 @@ mod js;
 mod link;
 pub mod processes;
 mod rust;
+mod step;
 pub mod view;

@@ -1,6 +1,6 @@
 //! How often the truth lies inside the bound, on hosts in invented time: free-running, steered, and set aside.
 
-use super::estimate::Estimator;
+use super::estimator::Estimator;
 use super::filter::tests::sample;
 use super::sample::Failure;
 use super::source::Witness;

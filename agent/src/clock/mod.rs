@@ -6,6 +6,7 @@ mod coverage;
 mod decision;
 pub mod drift;
 pub mod estimate;
+pub mod estimator;
 pub mod filter;
 pub mod intersection;
 pub mod leap;

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::spool::lock;
+use super::mutex::lock;
 
 /// What became of a transition in the queue of one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

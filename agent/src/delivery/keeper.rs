@@ -7,9 +7,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::item::{Class, Item};
+use super::mutex::lock;
 use super::queue::{Chore, Ticket};
 use super::room::BLOCK;
-use super::spool::{Shared, lock};
+use super::shared::Shared;
 use super::store::{Hangs, Health, Store};
 use crate::vitals::Pulse;
 

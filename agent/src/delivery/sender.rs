@@ -10,10 +10,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::item::{Class, Item};
+use super::mutex::lock;
 use super::policy::Again;
 use super::queue::{Next, Ticket};
 use super::request::{Answer, Endpoint, Failure};
-use super::spool::{Shared, lock};
+use super::shared::Shared;
 use super::store::{Hangs, ReadError};
 use crate::clock::local;
 use crate::vitals::Pulse;

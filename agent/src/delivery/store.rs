@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::item::{Corrupt, Item, MOST_BYTES};
-use super::queue::{Found, Ticket};
-use super::spool::lock;
+use super::mutex::lock;
+use super::ticket::{Found, Ticket};
 use crate::clock::local;
 use crate::clock::time::Span;
 use crate::files::{UNFINISHED, replace};

@@ -8,7 +8,7 @@ use super::known::Before;
 use super::machine::Engine;
 use crate::alert::machine::{Kept, Machine};
 use crate::assess::finding::Kind;
-use crate::clock::estimate::Memory;
+use crate::clock::estimator::Memory;
 use crate::clock::time::{BootTime, Reading, Span, TrueTime};
 use crate::config::checked::{Config, Source};
 use crate::credentials::imds::host::HostIdentity;

@@ -6,11 +6,33 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use nix::sys::stat::FileStat;
+use nix::sys::stat::{FileStat, SFlag};
 
 use super::refusal::Refusal;
-use super::walk::{Kind, Tree};
 use crate::clock::time::{NANOS_PER_SECOND, SystemTime};
+
+/// What something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    Link,
+    Socket,
+    /// A pipe or a device.
+    Other,
+}
+
+impl Kind {
+    pub(super) fn of(stat: &FileStat) -> Self {
+        match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => Self::File,
+            SFlag::S_IFDIR => Self::Folder,
+            SFlag::S_IFLNK => Self::Link,
+            SFlag::S_IFSOCK => Self::Socket,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// What is at the end of a path. It is not open as yet.
 pub struct Found {
@@ -46,9 +68,8 @@ impl Found {
         here(self.handle.as_fd())
     }
 
-    /// The folder itself, to look for more in it.
-    pub fn into_tree(self) -> Tree {
-        Tree::new(self.handle)
+    pub(super) fn into_handle(self) -> OwnedFd {
+        self.handle
     }
 
     /// Opens it for reading.

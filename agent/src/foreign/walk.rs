@@ -7,10 +7,10 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
-use super::found::{Found, here};
+use super::found::{Found, Kind, here};
 use super::refusal::Refusal;
 use super::rule::{READ, Reader, Rule, SEARCH, Writers, trusted};
 
@@ -30,32 +30,16 @@ pub enum Want {
     Folder,
 }
 
-/// What something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    File,
-    Folder,
-    Link,
-    Socket,
-    /// A pipe or a device.
-    Other,
-}
-
-impl Kind {
-    pub(super) fn of(stat: &FileStat) -> Self {
-        match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFREG => Self::File,
-            SFlag::S_IFDIR => Self::Folder,
-            SFlag::S_IFLNK => Self::Link,
-            SFlag::S_IFSOCK => Self::Socket,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// A folder, and all that is below it.
 pub struct Tree {
     top: OwnedFd,
+}
+
+impl Found {
+    /// The folder itself, to look for more in it.
+    pub fn into_tree(self) -> Tree {
+        Tree::new(self.into_handle())
+    }
 }
 
 impl Tree {

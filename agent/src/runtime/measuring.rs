@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc};
 
-use super::StartError;
+use super::error::StartError;
 use crate::aws::processes::watch;
 use crate::clock::time::Span;
 use crate::clock::true_clock::TrueClock;

@@ -1,5 +1,6 @@
 //! The running agent: tasks that measure send events, one loop feeds them to the engine, and what follows is told.
 
+mod error;
 mod folder;
 mod measuring;
 mod recorder;
@@ -13,6 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
+pub use self::error::{RunError, StartError};
 use self::folder::{Folder, QUEUE};
 use self::measuring::Measuring;
 use self::recorder::Recorder;
@@ -22,9 +24,7 @@ use crate::clock::local;
 use crate::clock::time::{Reading, Span, SystemTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, StateDir};
-use crate::credentials::imds;
 use crate::credentials::provider::{self, Provider};
-use crate::delivery::client::ClientError;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
 use crate::engine::{Engine, Event};
@@ -36,7 +36,6 @@ use crate::state::{State, Untold};
 use crate::status::{self, ListenError};
 use crate::stderr::Stderr;
 use crate::sys;
-use crate::telemetry::endpoint::HalfIdentity;
 use crate::vitals::{Ailment, Task};
 
 /// The clocks are compared this often, which is how late a step can be noticed.
@@ -49,38 +48,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 const DISK: Duration = Duration::from_millis(250);
 /// In ticks, how often the state is written although nothing has happened, the name of the host read, and what has waited for too long is given up.
 const KEEP_HOUSE: u32 = 60;
-
-/// Why the agent does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An HTTP client cannot be set up.
-    #[error("{destination}: {error}")]
-    Client {
-        /// For whom.
-        destination: String,
-        /// Why.
-        error: ClientError,
-    },
-    /// The variables of OTLP name half of an identity.
-    #[error(transparent)]
-    HalfIdentity(#[from] HalfIdentity),
-    /// The client of the instance metadata service cannot be set up.
-    #[error("the client of the instance metadata service cannot be set up: {0}")]
-    Imds(#[from] imds::client::SetupError),
-    /// The exporters cannot be set up.
-    #[error("OTLP cannot be set up: {0}")]
-    Otlp(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// The place of the status socket is somebody else's.
-    #[error(
-        "failed to open the status socket {path}: {source}: set `socket` in the configuration to a place of its own"
-    )]
-    Socket {
-        /// Where it was to be.
-        path: String,
-        /// Why.
-        source: ListenError,
-    },
-}
 
 /// How an agent differs from the one that a service manager starts.
 pub struct Options<'a> {
@@ -104,17 +71,6 @@ pub struct Reload {
     pub config: Config,
     /// Told once it holds, or cannot.
     pub done: oneshot::Sender<Result<(), StartError>>,
-}
-
-/// Why a running agent ended by itself.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// It did not even start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// A part of it is missing. To go on without would be to keep silent about it.
-    #[error("{0}: ending, so that the service manager starts the agent anew")]
-    Ailing(Ailment),
 }
 
 /// Runs the agent until `shutdown` resolves; then what is queued is delivered, within a deadline.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::timeout;
 
-use super::StartError;
+use super::error::StartError;
 use crate::alert::machine::Transition;
 use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::TrueClock;

@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use memchr::memmem::Finder;
 
-use super::process::{Found, Library, printable};
+use super::library::{Found, Library};
+use super::text::printable;
 use crate::assess::sdk::Sdk;
 
 /// How much is read at once.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-use super::process::Found;
+use super::library::Found;
 
 /// Larger files are not searched.
 const LARGEST: u64 = 256 * 1024 * 1024;

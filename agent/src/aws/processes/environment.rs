@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::java;
-use super::process::printable;
+use super::text::printable;
 
 /// More variables are not kept.
 const MOST: usize = 128;

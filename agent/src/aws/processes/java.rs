@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::binary::{JAR, search};
 use super::cache::Cache;
-use super::process::{Found, Library, printable};
+use super::library::{Found, Library};
+use super::text::printable;
 use super::view::{View, absolute, is_path};
 
 /// More names on a class path, and jars that are open or mapped, are not looked at.

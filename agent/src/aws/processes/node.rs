@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::binary::{SCRIPT, search};
 use super::cache::Cache;
-use super::process::{Found, Library, printable};
+use super::library::{Found, Library};
+use super::text::printable;
 use super::view::{View, absolute};
 use crate::assess::sdk::Sdk;
 

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::environment::Hints;
-use super::process::{Found, Library, printable};
+use super::library::{Found, Library};
+use super::text::printable;
 use super::view::{View, absolute};
 use crate::assess::sdk::Sdk;
 

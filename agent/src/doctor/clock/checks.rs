@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::chronyd::Place;
-use super::daemon::{Program, Seen};
+use super::daemon::Seen;
+use super::program::Program;
 use super::reference::Configured;
 use super::tracking::{Tracking, Unheard};
 use super::users::Users;

@@ -1,8 +1,10 @@
 //! Who keeps the clock of this host, and whether that really works.
 
 use super::checks::Facts;
-use super::daemon::{Daemon, Program, TIMESYNCD_SYNCHRONIZED};
+use super::daemon::{Daemon, TIMESYNCD_SYNCHRONIZED};
+use super::keeper::Keeper;
 use super::mend;
+use super::program::Program;
 use super::tracking::Tracking;
 use crate::clock::time::{Offset, Span, TrueTime, humane, humane_offset};
 use crate::doctor::report::{Area, Check};
@@ -25,49 +27,6 @@ const PHASE_LIMIT_SECONDS: f64 = 16.0;
 
 const DRIFTS: &str = "left to itself a clock drifts by seconds a day and stays wrong after a resume or a manual change, until \
     AWS rejects requests";
-
-/// Who keeps the clock.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Keeper {
-    /// A daemon that follows somebody, or of which nothing says that it does not.
-    Kept(Program),
-    /// Somebody who cannot be seen from here, by the word of the kernel.
-    Outside,
-    /// A daemon that was started a moment ago.
-    Starting(Program, Span),
-    /// A daemon that follows nobody.
-    Adrift {
-        /// Which.
-        program: Program,
-        /// Why that is known.
-        why: String,
-    },
-    /// Nobody.
-    Nobody,
-    /// It cannot be told, and why.
-    Unknown(&'static str),
-}
-
-impl Keeper {
-    /// In a few words, for people.
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Kept(program) => format!("{} keeps this clock", program.name()),
-            Self::Outside => "somebody who cannot be seen from here keeps this clock".to_owned(),
-            Self::Starting(program, age) => {
-                format!("{} was started {} ago and follows nobody yet", program.name(), humane(*age))
-            }
-            Self::Adrift { program, why } => format!("{} runs but follows nobody: {why}", program.name()),
-            Self::Nobody => "nobody keeps this clock: no time daemon runs that may set it".to_owned(),
-            Self::Unknown(why) => (*why).to_owned(),
-        }
-    }
-
-    /// Whether it is known that nobody corrects the clock.
-    pub const fn is_missing(&self) -> bool {
-        matches!(self, Self::Adrift { .. } | Self::Nobody)
-    }
-}
 
 /// Judges who keeps the clock. `now` is the best that is known of the time.
 pub fn keeper(facts: &Facts, kernel: Option<&Kernel>, now: Option<TrueTime>) -> Keeper {

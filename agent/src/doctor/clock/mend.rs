@@ -1,8 +1,8 @@
 //! The commands and lines of configuration that mend a clock.
 
 use super::checks::Facts;
-use super::daemon::Program;
-use super::discipline::Keeper;
+use super::keeper::Keeper;
+use super::program::Program;
 
 /// The line by which chronyd and ntpd follow Amazon Time Sync, as AWS recommends it.
 const SERVER: &str = "server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4";

@@ -6,10 +6,12 @@ pub mod chrony_conf;
 pub mod chronyd;
 pub mod daemon;
 pub mod discipline;
+pub mod keeper;
 pub mod link_local;
 mod mend;
 mod offset;
 pub mod phc;
+pub mod program;
 pub mod reference;
 #[cfg(test)]
 mod scenes;

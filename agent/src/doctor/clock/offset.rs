@@ -1,7 +1,7 @@
 //! How far the clock is off, whether that looks like a time zone, and how to set it.
 
 use super::checks::Facts;
-use super::discipline::Keeper;
+use super::keeper::Keeper;
 use super::mend;
 use crate::assess::clock_findings::effect;
 use crate::assess::finding::Kind;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use sntpc::KissOfDeathCode;
 
-use super::discipline::{self, Keeper};
+use super::discipline;
+use super::keeper::Keeper;
 use super::link_local::{self, Dropped};
 use super::reference::{Configured, Leap, Reference};
 use super::{checks as clock, mend};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::daemon::Program;
+use super::program::Program;
 use super::tree;
 use crate::foreign::Writers;
 

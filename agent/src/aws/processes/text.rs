@@ -1,0 +1,20 @@
+//! Text that is foreign, for output.
+
+/// The longest text that is kept of a process, in characters.
+const LONGEST: usize = 256;
+
+/// A text of a process or of a file of a user, for output: no control characters, and no longer than 256 characters.
+pub(in crate::aws) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_chose_cannot_write_to_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(printable(&"x".repeat(1_000)).len(), LONGEST);
+    }
+}
