@@ -152,6 +152,6 @@ fn a_command_port_that_is_off_is_told_at_once_and_the_socket_still_answers() {
     let net = Net::new().unwrap();
     let follower = Follower::start(&net, "cmdport 0");
     let refused = asked(&net, Place::Udp(LOOPBACK)).unwrap_err();
-    assert_eq!(refused, Unheard::Unreachable(std::io::ErrorKind::ConnectionRefused));
+    assert_eq!(refused, Unheard::Unreachable(std::io::ErrorKind::ConnectionRefused.to_string()));
     assert!(asked(&net, follower.socket()).is_ok());
 }

@@ -105,7 +105,10 @@ fn as_evil(command: &str) -> String {
 
 /// Waits until a program of this name runs.
 fn until_runs(name: &str) -> String {
-    format!("until grep -qsx {name} /proc/[0-9]*/comm; do sleep 0.01; done")
+    format!(
+        "for _ in $(seq 3000); do grep -qsx {name} /proc/[0-9]*/comm && break; sleep 0.01; done
+grep -qsx {name} /proc/[0-9]*/comm || {{ echo '{name} does not run: may this user make user namespaces?' >&2; exit 99; }}"
+    )
 }
 
 /// What answers as chronyd would in the folder of a user, and who turns whatever another makes there into a link.
@@ -138,9 +141,18 @@ impl Trap {
                     }
                 }
             });
+            let _end = End(&is_over);
             work();
-            is_over.store(true, Ordering::Relaxed);
         });
+    }
+}
+
+/// Ends whoever looks at it, however this scope ends.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -288,11 +300,11 @@ fn a_process_cannot_borrow_the_eyes_of_root_by_a_path_or_by_a_link_that_it_swaps
                 }
             }
         });
+        let _end = End(&is_over);
         let began = Instant::now();
         while began.elapsed() < RACE {
             reports.push(host.examine(&neighbours, &["--pid", "2"]));
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(watch.touched().unwrap(), Vec::<PathBuf>::new(), "{reports:#?}");
     assert!(reports.iter().all(|report| said(report, "credentials-pick").contains("process 2")), "{reports:#?}");

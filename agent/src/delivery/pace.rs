@@ -28,8 +28,9 @@ const ALERTS: Duration = Duration::from_secs(1);
 const CATCH_UP: u32 = 2;
 /// The first of that is sent so many times as seldom as it comes.
 const SLOW_START: u32 = 2;
-/// Alerts that have waited are sent once while telemetry is sent so many times.
+/// Alerts that have waited are sent once while telemetry is sent so many times, or after so long where that is seldom.
 const TURNS: u32 = 2;
+const LONGEST_TURN: Duration = Duration::from_secs(120);
 
 /// How often something is put into a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +49,10 @@ impl Rhythm {
     const fn interval(self) -> Option<Duration> {
         match self {
             Self::AsItComes => None,
-            Self::Beside(interval) => Some(interval.saturating_mul(TURNS)),
+            Self::Beside(interval) => {
+                let turn = interval.saturating_mul(TURNS);
+                Some(if turn.as_nanos() < LONGEST_TURN.as_nanos() { turn } else { LONGEST_TURN })
+            }
             Self::Every(interval) => Some(interval),
         }
     }
@@ -110,6 +114,11 @@ impl Pace {
         self.not_before = Some(now.plus(spread(pause, luck).max(Span::from_duration(wished.unwrap_or_default()))));
     }
 
+    /// Whether a fleet has the receiver in common, which hears of every host all the time.
+    pub(super) const fn is_shared(&self) -> bool {
+        !matches!(self.rhythm, Rhythm::AsItComes)
+    }
+
     /// Whether alerts that have waited are on their way to a receiver of telemetry, which takes them.
     pub(super) const fn takes_turns(&self) -> bool {
         self.gap.is_some() && matches!(self.rhythm, Rhythm::Beside(_))
@@ -136,8 +145,12 @@ impl Pace {
 
     /// Nothing is in the lane any more. An alert that comes now has not waited; and if the last one `was_taken`, the next
     /// failure is not a part of the outage that this was.
-    pub(super) fn is_empty(&mut self, was_taken: bool) {
-        if !matches!(self.rhythm, Rhythm::Every(_)) {
+    pub(super) fn is_empty(&mut self, was_taken: bool, now: BootTime) {
+        if let Rhythm::Every(interval) = self.rhythm {
+            // Nor is the next export held up by the slow start of what there is no more of.
+            let next = now.plus(Span::from_duration(interval));
+            self.not_before = self.not_before.map(|then| if self.gap.is_some() { then.min(next) } else { then });
+        } else {
             self.not_before = self.not_before.filter(|_| self.gap.is_none());
             self.pause = self.pause.filter(|_| !was_taken);
         }
@@ -231,7 +244,7 @@ mod tests {
             wait(&pace)
         });
         assert_eq!(waits, [120.0, 60.0, 30.0]);
-        pace.is_empty(true);
+        pace.is_empty(true, at(0.0));
         pace.goes_on(false, at(0.0), 0.5);
         assert_eq!(wait(&pace), 0.0, "nothing waits any more");
     }
@@ -250,7 +263,7 @@ mod tests {
                 pace.goes_on(false, at(0.0), 0.5);
                 assert_eq!((wait(&pace), pace.takes_turns()), (gap, gap > 1.0));
             }
-            pace.is_empty(true);
+            pace.is_empty(true, at(0.0));
             assert_eq!((wait(&pace), pace.takes_turns()), (0.0, false), "nothing has waited");
             pace.fails(Again::Soon, None, at(0.0), 0.5);
             assert_eq!(wait(&pace), first);

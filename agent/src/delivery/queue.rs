@@ -6,6 +6,7 @@
 //! [`fate`](super::fate) what those are told who remember an alert until it is safe.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::fate::{Fate, Mark};
@@ -219,17 +220,30 @@ impl Queue {
         }
     }
 
+    /// What waits behind `ticket` in its lane, and the item itself where that is not on disk.
+    pub fn following(&self, ticket: &Ticket) -> Option<(Ticket, Option<Item>)> {
+        let lane = self.lanes.get(&ticket.lane)?;
+        let after = (Bound::Excluded(ticket.number), Bound::Unbounded);
+        let (number, entry) = lane.entries.range(after).next()?;
+        Some((Ticket { lane: ticket.lane.clone(), number: *number }, entry.item.clone()))
+    }
+
+    /// Whether a lane leads to what many hosts share and hear of all the time.
+    pub(super) fn is_shared(&self, name: &str) -> bool {
+        self.lanes.get(name).is_some_and(|lane| lane.pace.is_shared())
+    }
+
     /// Ends the pause of a lane.
     pub fn hurry(&mut self, name: &str) {
         self.lane(name).pace.hurry();
     }
 
-    /// Notes how an attempt at `ticket` ended, or at the latest item where there is none; `luck` of 0 to 1 spreads the
+    /// Notes how an attempt at these ended, which were sent as one, or at the latest item where there are none; `luck` of 0 to 1 spreads the
     /// next one. Returns whether that is news, as [`Lane::note`] has it.
     pub fn settle(
         &mut self,
         name: &str,
-        ticket: Option<&Ticket>,
+        tickets: &[Ticket],
         result: &Result<Answer, Failure>,
         now: BootTime,
         luck: f64,
@@ -243,22 +257,22 @@ impl Queue {
             }
             Ok(_) | Err(Failure { again: Again::Never, .. }) => {
                 lane.pace.goes_on(takes_turns, now, luck);
-                match ticket {
+                if tickets.is_empty() {
+                    lane.latest = None;
+                }
+                for ticket in tickets {
                     // What was given up on its way is counted as such.
-                    Some(ticket) => {
-                        if self.remove(ticket, Fate::Settled) {
-                            let state = &mut self.lane(name).state;
-                            let count = if result.is_ok() { &mut state.delivered } else { &mut state.dropped };
-                            *count = count.saturating_add(1);
-                        }
+                    if self.remove(ticket, Fate::Settled) {
+                        let state = &mut self.lane(name).state;
+                        let count = if result.is_ok() { &mut state.delivered } else { &mut state.dropped };
+                        *count = count.saturating_add(1);
                     }
-                    None => lane.latest = None,
                 }
             }
         }
         let lane = self.lane(name);
         if lane.entries.is_empty() {
-            lane.pace.is_empty(result.is_ok());
+            lane.pace.is_empty(result.is_ok(), now);
         }
         is_news
     }
@@ -529,7 +543,7 @@ mod tests {
         let mark = queue.mark("b", "1").unwrap();
         assert!(queue.stored(first));
         assert_eq!(mark.get(), Fate::Stored);
-        queue.settle("b", Some(first), &answered(200), at(0.0), 0.5);
+        queue.settle("b", std::slice::from_ref(first), &answered(200), at(0.0), 0.5);
         let removal = Some(Chore::Remove(vec![first.clone()]));
         assert_eq!(queue.chore(), removal);
         queue.not_removed(vec![first.clone()]);
@@ -537,7 +551,7 @@ mod tests {
         queue.retry();
         assert_eq!(queue.chore(), removal);
         let other = queue.mark("a", "2").unwrap();
-        queue.settle("a", Some(second), &answered(200), at(0.0), 0.5);
+        queue.settle("a", std::slice::from_ref(second), &answered(200), at(0.0), 0.5);
         assert_eq!(queue.chore(), None, "what was never on disk need not be removed");
         assert_eq!((mark.get(), other.get()), (Fate::Settled, Fate::Settled));
     }
@@ -581,7 +595,7 @@ mod tests {
         let mut now = at(0.0);
         let mut pauses = Vec::new();
         for _ in 0..9 {
-            queue.settle("t", Some(&ticket), &answered(503), now, 0.5);
+            queue.settle("t", std::slice::from_ref(&ticket), &answered(503), now, 0.5);
             let Next::Wait(then) = queue.next("t", now) else { panic!("it does not wait") };
             pauses.push(then.since(now).seconds());
             now = then;
@@ -593,7 +607,7 @@ mod tests {
             next => panic!("{next:?}"),
         };
         for (luck, seconds) in [(0.0, 300.0), (1.0, 330.0), (0.5, 315.0)] {
-            queue.settle("t", Some(&ticket), &asks, now, luck);
+            queue.settle("t", std::slice::from_ref(&ticket), &asks, now, luck);
             assert_eq!(wait(&queue), seconds);
         }
         // Not even for an alert.
@@ -606,7 +620,7 @@ mod tests {
         let mut queue = Queue::new(BUDGET, []);
         let first = push(&mut queue, "t", Class::Telemetry, "1", 90);
         push(&mut queue, "t", Class::Telemetry, "2", 90);
-        queue.settle("t", Some(&first), &answered(200), at(0.0), 0.5);
+        queue.settle("t", std::slice::from_ref(&first), &answered(200), at(0.0), 0.5);
         let state = queue.state("t").unwrap();
         assert_eq!((state.queued, state.delivered, state.dropped), (1, 0, 1));
     }
@@ -616,7 +630,7 @@ mod tests {
         let mut queue = Queue::new(BUDGET, []);
         let ticket = push(&mut queue, "a", Class::Alert, "a1", 1);
         for _ in 0..9 {
-            queue.settle("a", Some(&ticket), &answered(503), at(0.0), 0.5);
+            queue.settle("a", std::slice::from_ref(&ticket), &answered(503), at(0.0), 0.5);
         }
         push(&mut queue, "a", Class::Alert, "a2", 1);
         assert!(matches!(queue.next("a", at(0.0)), Next::Wait(then) if then == at(1.0)));
@@ -626,16 +640,16 @@ mod tests {
     fn what_has_waited_is_sent_at_a_pace_and_what_has_not_at_once() {
         let mut queue = Queue::new(BUDGET, []);
         let tickets: Vec<_> = ["1", "2", "3"].map(|key| push(&mut queue, "t", Class::Telemetry, key, 1)).into();
-        queue.settle("t", Some(&tickets[0]), &answered(200), at(0.0), 0.5);
+        queue.settle("t", std::slice::from_ref(&tickets[0]), &answered(200), at(0.0), 0.5);
         assert!(matches!(queue.next("t", at(0.0)), Next::Item(..)));
-        queue.settle("t", Some(&tickets[1]), &answered(503), at(0.0), 0.5);
-        queue.settle("t", Some(&tickets[1]), &answered(200), at(10.0), 0.5);
+        queue.settle("t", std::slice::from_ref(&tickets[1]), &answered(503), at(0.0), 0.5);
+        queue.settle("t", std::slice::from_ref(&tickets[1]), &answered(200), at(10.0), 0.5);
         let wait = |queue: &Queue, now| match queue.next("t", at(now)) {
             Next::Wait(then) => then,
             next => panic!("{next:?}"),
         };
         assert_eq!(wait(&queue, 10.0), at(11.0), "slowly at first");
-        queue.settle("t", Some(&tickets[2]), &answered(200), at(11.0), 0.5);
+        queue.settle("t", std::slice::from_ref(&tickets[2]), &answered(200), at(11.0), 0.5);
         push(&mut queue, "t", Class::Telemetry, "4", 1);
         assert!(matches!(queue.next("t", at(11.0)), Next::Item(..)));
     }
@@ -647,9 +661,9 @@ mod tests {
         queue.push_latest("a", Some(item(Class::Alert, "new", b"")));
         let ticket = push(&mut queue, "a", Class::Alert, "first", 1);
         assert!(matches!(queue.next("a", at(0.0)), Next::Item(Some(next), _) if next == ticket));
-        queue.settle("a", Some(&ticket), &answered(200), at(0.0), 0.5);
+        queue.settle("a", std::slice::from_ref(&ticket), &answered(200), at(0.0), 0.5);
         assert!(matches!(queue.next("a", at(0.0)), Next::Item(None, item) if item.key == "new"));
-        queue.settle("a", None, &answered(200), at(0.0), 0.5);
+        queue.settle("a", &[], &answered(200), at(0.0), 0.5);
         assert!(matches!(queue.next("a", at(0.0)), Next::Nothing));
         assert_eq!(queue.state("a").unwrap().delivered, 1);
     }
@@ -700,7 +714,7 @@ mod tests {
         assert_eq!((first.get(), mark.get()), (Fate::Lost, Fate::Exposed));
         let losses = Losses { alerts: 1, telemetry: 0 };
         assert_eq!(queue.take_losses(), BTreeMap::from([("a".to_owned(), losses)]));
-        queue.settle("a", Some(&second), &Err(Failure::lasting("status 400")), at(0.0), 0.5);
+        queue.settle("a", std::slice::from_ref(&second), &Err(Failure::lasting("status 400")), at(0.0), 0.5);
         assert_eq!(mark.get(), Fate::Settled);
         let (_, third) = mark_of(&mut queue, "3");
         queue.expire(Stamp { time: TrueTime::from_seconds(0.0), verified: false }, at(101.0));
@@ -725,7 +739,7 @@ mod tests {
         let ticket = push(&mut queue, "a", Class::Alert, "1", 1);
         let refusal = Err(Failure { again: Again::Slowly, ..Failure::transient("status 401") });
         let news: Vec<_> = [&answered(503), &answered(503), &refusal, &refusal, &answered(503), &answered(200)]
-            .map(|result| queue.settle("a", Some(&ticket), result, at(0.0), 0.5))
+            .map(|result| queue.settle("a", std::slice::from_ref(&ticket), result, at(0.0), 0.5))
             .into();
         assert_eq!(news, [true, false, true, false, false, true]);
         let state = queue.state("a").unwrap();
@@ -778,7 +792,7 @@ mod tests {
                             6 => answered(503),
                             _ => Err(Failure::lasting("status 400")),
                         };
-                        queue.settle(names[lane], Some(&ticket), &result, now, 0.5);
+                        queue.settle(names[lane], std::slice::from_ref(&ticket), &result, now, 0.5);
                     }
                 }
                 let states: Vec<_> = names.iter().filter_map(|name| queue.state(name)).collect();

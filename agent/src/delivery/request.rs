@@ -26,6 +26,17 @@ pub trait Endpoint: Send + Sync {
     /// # Errors
     /// It was not taken.
     async fn attempt(&self, item: &Item) -> Result<Answer, Failure>;
+
+    /// How many items that have waited are sent as one.
+    fn most_joined(&self) -> usize {
+        1
+    }
+
+    /// One item that says what these say; `None` where they cannot be made one.
+    fn join(&self, items: &[Item]) -> Option<Item> {
+        let _ = items;
+        None
+    }
 }
 
 /// What came back from a destination that took an item.

@@ -21,6 +21,8 @@ use crate::vitals::Pulse;
 
 /// While the end is near, nobody waits longer than this for another attempt.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// So many items are the end of what a process has to tell, and not what it could not tell before.
+const LAST: u64 = 2;
 /// An attempt ends by itself long before this.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(300);
 
@@ -80,12 +82,14 @@ impl Sender {
         }
     }
 
-    /// Whether the process may end without what waits here: the destination is out of order, and the disk has it all. One
-    /// that takes what it is sent gets the rest faster than its pace, while the deadline of the end lasts: a host that is
-    /// terminated has no other start.
+    /// Whether the process may end without what waits here: the disk has it all, and the destination is out of order, or
+    /// shared by a fleet that may all end together, as for an upgrade. The last that was made goes faster than its pace even
+    /// there: a host that is terminated has no other start.
     fn may_leave(&self) -> bool {
         let queue = lock(&self.shared.queue);
-        queue.is_safe(&self.name) && queue.state(&self.name).is_some_and(|state| state.error.is_some())
+        let Some(state) = queue.state(&self.name) else { return true };
+        let is_shared = queue.is_shared(&self.name) && state.queued > LAST;
+        queue.is_safe(&self.name) && (state.error.is_some() || is_shared)
     }
 
     async fn take(&self, next: Next, pulse: &Pulse) {
@@ -125,21 +129,52 @@ impl Sender {
     /// Notes that an item on disk could not be read, as if the destination had failed.
     fn is_unreadable(&self, ticket: &Ticket, error: &dyn std::fmt::Display) {
         let failure = Err(Failure::transient(format!("an item that waits on disk cannot be read: {error}")));
-        self.settle(Some(ticket), &failure, Class::Alert, &ticket.number.to_string());
+        self.settle(std::slice::from_ref(ticket), &failure, Class::Alert, &ticket.number.to_string());
     }
 
     async fn send(&self, ticket: Option<Ticket>, item: Item, pulse: &Pulse) {
         pulse.expect(LONGEST_ATTEMPT);
         let endpoint = Arc::clone(&lock(&self.endpoint));
-        let result = endpoint.attempt(&item).await;
-        self.settle(ticket.as_ref(), &result, item.class, &item.key);
+        let (mut tickets, mut items): (Vec<_>, _) = (ticket.into_iter().collect(), vec![item]);
+        while items.len() < endpoint.most_joined()
+            && let Some((ticket, item)) = self.following(tickets.last(), pulse).await
+        {
+            tickets.push(ticket);
+            items.push(item);
+        }
+        pulse.expect(LONGEST_ATTEMPT);
+        let [first, ..] = items.as_slice() else { return };
+        let joined = if items.len() > 1 { endpoint.join(&items) } else { None };
+        let mut result = endpoint.attempt(joined.as_ref().unwrap_or(first)).await;
+        // Nobody says which of them is at fault.
+        let is_refused = result.as_ref().is_err_and(|failure| {
+            failure.again == Again::Never && failure.answer.as_ref().is_none_or(|answer| answer.status >= 300)
+        });
+        if joined.is_none() || is_refused {
+            tickets.truncate(1);
+        }
+        if joined.is_some() && is_refused {
+            result = endpoint.attempt(first).await;
+        }
+        self.settle(&tickets, &result, first.class, &first.key);
     }
 
-    fn settle(&self, ticket: Option<&Ticket>, result: &Result<Answer, Failure>, class: Class, key: &str) {
+    /// What waits behind `last`, if it can be had.
+    async fn following(&self, last: Option<&Ticket>, pulse: &Pulse) -> Option<(Ticket, Item)> {
+        let (ticket, item) = lock(&self.shared.queue).following(last?)?;
+        let item = match item {
+            Some(item) => item,
+            // What cannot be read is dealt with once it is the first.
+            None => self.read(&ticket, pulse).await?.ok()?,
+        };
+        Some((ticket, item))
+    }
+
+    fn settle(&self, tickets: &[Ticket], result: &Result<Answer, Failure>, class: Class, key: &str) {
         let (is_news, states) = {
             let mut queue = lock(&self.shared.queue);
             let now = local::boot();
-            let is_news = queue.settle(&self.name, ticket, result, now, fastrand::f64());
+            let is_news = queue.settle(&self.name, tickets, result, now, fastrand::f64());
             let mut states = self.shared.changed(&mut queue);
             states.extend(queue.state(&self.name));
             (is_news, states)

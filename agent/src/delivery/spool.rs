@@ -329,6 +329,57 @@ pub(crate) mod tests {
         assert_eq!((count(&log, "given up for want of room"), count(&log, "alerts=4 exports=0")), (2, 1));
     }
 
+    /// Takes several items as one, unless one of them is what it refuses.
+    struct Joiner {
+        sink: Arc<Sink>,
+        refuses: &'static str,
+        requests: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Endpoint for Joiner {
+        async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+            if !self.sink.is_down.load(Ordering::Relaxed) {
+                lock(&self.requests).push(item.key.clone());
+                if item.key.split('+').any(|key| key == self.refuses) {
+                    return Err(Failure::lasting("status 400"));
+                }
+            }
+            self.sink.attempt(item).await
+        }
+
+        fn most_joined(&self) -> usize {
+            4
+        }
+
+        fn join(&self, items: &[Item]) -> Option<Item> {
+            let keys: Vec<_> = items.iter().map(|item| item.key.as_str()).collect();
+            Some(Item { key: keys.join("+"), ..items.first()?.clone() })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_waited_is_sent_together_and_one_by_one_where_that_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (refuses, requests, outcome) in [
+            ("", vec!["0+1+2+3", "4+5+6"], (7, 0)),
+            ("3", vec!["0+1+2+3", "0", "1+2+3+4", "1", "2+3+4+5", "2", "3+4+5+6", "3", "4+5+6"], (6, 1)),
+        ] {
+            let (spool, mut states) = start(&folder.path().join(refuses));
+            let joiner = Arc::new(Joiner { sink: sink(true), refuses, requests: Mutex::default() });
+            let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&joiner) as Arc<dyn Endpoint>);
+            for number in 0..7 {
+                outbox.push(item(Class::Alert, &number.to_string(), b"body")).wait().await;
+            }
+            joiner.sink.is_down.store(false, Ordering::Relaxed);
+            outbox.hurry();
+            let state = until(&mut states, |state| state.delivered + state.dropped == 7).await;
+            assert_eq!((state.delivered, state.dropped), outcome);
+            let seen = lock(&joiner.requests).clone();
+            assert_eq!(seen, requests);
+        }
+    }
+
     #[tokio::test]
     async fn what_was_not_delivered_is_delivered_by_the_next_process_in_order() {
         let folder = tempfile::tempdir().unwrap();

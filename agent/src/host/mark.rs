@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,13 +74,13 @@ impl Mark {
 pub struct Claim {
     folder: PathBuf,
     mark: Mark,
-    is_made: AtomicBool,
+    is_made: Mutex<bool>,
 }
 
 impl Claim {
     /// That of the host of this mark to `folder`; `is_made` where its mark is there already.
     pub const fn new(folder: PathBuf, mark: Mark, is_made: bool) -> Self {
-        Self { folder, mark, is_made: AtomicBool::new(is_made) }
+        Self { folder, mark, is_made: Mutex::new(is_made) }
     }
 
     /// Makes sure that the mark is there. It is to be called before anything is written.
@@ -88,10 +88,11 @@ impl Claim {
     /// # Errors
     /// The folder cannot be written to.
     pub fn make(&self) -> io::Result<()> {
-        // Two who find it unmade write the same.
-        if !self.is_made.load(Ordering::Acquire) {
+        // Whoever comes second waits for the first.
+        let mut is_made = self.is_made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_made {
             self.mark.write(&self.folder)?;
-            self.is_made.store(true, Ordering::Release);
+            *is_made = true;
         }
         Ok(())
     }

@@ -117,7 +117,7 @@ fn set_aside(folder: &Path, unfinished: &Path, left: &[&str], here: &Mark) -> io
     };
     fs::rename(unfinished, &aside)?;
     File::open(folder)?.sync_all()?;
-    let left_by = match Mark::read(&aside)? {
+    let left_by = match Mark::read(&aside).ok().flatten() {
         Some(Mark { host: Some(host), .. }) => host.to_string(),
         Some(_) => "a host without an identity".to_owned(),
         None => "somebody who left no mark".to_owned(),
@@ -130,8 +130,9 @@ fn set_aside(folder: &Path, unfinished: &Path, left: &[&str], here: &Mark) -> io
         items = items(&aside.join(QUEUE)),
         kept_as = %aside.display(),
         replaces_earlier,
-        "the state directory is that of another host, as where an image was made of one that ran: nothing of it is told or \
-         sent, and what fires here is told anew: remove what was put aside once nobody wants to look at it"
+        "the state directory is that of another host, as where an image was made of one that ran, or has no mark that says \
+         whose it is: nothing of it is told or sent, and what fires here is told anew: remove what was put aside once nobody \
+         wants to look at it"
     );
     Ok(())
 }

@@ -1,9 +1,13 @@
 //! An OTLP collector (HTTP, protobuf).
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use percent_encoding::percent_decode_str;
@@ -18,6 +22,10 @@ use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, sen
 
 /// More of what a collector says is not repeated.
 const LONGEST_MESSAGE: usize = 200;
+/// So many log records are sent in one request, where more have waited.
+const MOST_RECORDS: usize = 200;
+/// No request of this agent is longer, in bytes.
+const LONGEST_REQUEST: u64 = 1024 * 1024;
 
 /// Where one signal goes.
 pub struct OtlpEndpoint {
@@ -109,6 +117,39 @@ impl Endpoint for OtlpEndpoint {
             None => Ok(answer),
         }
     }
+
+    fn most_joined(&self) -> usize {
+        match self.signal {
+            Signal::Metrics => 1,
+            Signal::Logs => MOST_RECORDS,
+        }
+    }
+
+    fn join(&self, items: &[Item]) -> Option<Item> {
+        joined(items)
+    }
+}
+
+/// One request with what is in several: requests of OTLP are lists, which Protocol Buffers join where they stand one
+/// behind the other. `None` where one of them is none.
+fn joined(items: &[Item]) -> Option<Item> {
+    let first = items.first()?;
+    let mut body = Vec::new();
+    for item in items {
+        match item.content {
+            Content::Protobuf => body.extend_from_slice(&item.body),
+            Content::ProtobufGzip => {
+                GzDecoder::new(item.body.as_ref()).take(LONGEST_REQUEST).read_to_end(&mut body).ok()?;
+            }
+            Content::Json => return None,
+        }
+    }
+    if first.content == Content::ProtobufGzip {
+        let mut compressed = GzEncoder::new(Vec::new(), Compression::default());
+        compressed.write_all(&body).ok()?;
+        body = compressed.finish().ok()?;
+    }
+    Some(Item { body: body.into(), ..first.clone() })
 }
 
 /// What a collector says that it threw away of what it took: the partial success of OTLP, which is not to be sent again.
@@ -143,7 +184,13 @@ fn add_listed(headers: &mut HeaderMap, list: &str) {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+
     use super::*;
+    use crate::delivery::item::Class;
+    use crate::delivery::item::tests::item;
 
     fn config(endpoint: Option<&str>) -> Otlp {
         let timeout = Duration::from_secs(1);
@@ -162,6 +209,48 @@ mod tests {
         assert_eq!(url(Signal::Logs, &config(None), &env).unwrap(), "http://logs/as/it/is");
         assert_eq!(url(Signal::Metrics, &config(None), &env).unwrap(), "http://general/v1/metrics");
         assert_eq!(url(Signal::Metrics, &config(None), &|_| None), None);
+    }
+
+    #[test]
+    fn requests_are_joined_to_one_that_says_what_they_say_in_their_order() {
+        let record = |text: &str, content| {
+            let body = AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) };
+            let log_records = vec![LogRecord { body: Some(body), ..LogRecord::default() }];
+            let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+            let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+            let plain = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+            let mut item = item(Class::Alert, text, &plain);
+            item.content = content;
+            if content == Content::ProtobufGzip {
+                let mut compressed = GzEncoder::new(Vec::new(), Compression::default());
+                compressed.write_all(&plain).unwrap();
+                item.body = compressed.finish().unwrap().into();
+            }
+            item
+        };
+        let (plain, gzip) = (Content::Protobuf, Content::ProtobufGzip);
+        for contents in [[plain, plain, plain], [gzip, gzip, gzip], [gzip, plain, gzip], [plain, gzip, plain]] {
+            let items: Vec<_> =
+                ["a", "b", "c"].iter().zip(contents).map(|(text, content)| record(text, content)).collect();
+            let whole = joined(&items).unwrap();
+            assert_eq!((&whole.key, whole.content), (&items[0].key, contents[0]));
+            let mut body = whole.body.to_vec();
+            if whole.content == gzip {
+                body = Vec::new();
+                GzDecoder::new(whole.body.as_ref()).read_to_end(&mut body).unwrap();
+            }
+            let request = ExportLogsServiceRequest::decode(body.as_slice()).unwrap();
+            let records = request.resource_logs.iter().flat_map(|one| &one.scope_logs).flat_map(|one| &one.log_records);
+            let texts = records.map(|record| match &record.body.as_ref().unwrap().value {
+                Some(any_value::Value::StringValue(text)) => text.as_str(),
+                other => panic!("{other:?}"),
+            });
+            let texts: Vec<_> = texts.collect();
+            assert_eq!(texts, ["a", "b", "c"]);
+        }
+        let damaged = Item { content: gzip, ..record("a", plain) };
+        assert_eq!(joined(&[record("a", plain), damaged]), None);
+        assert_eq!(joined(&[]), None);
     }
 
     #[test]

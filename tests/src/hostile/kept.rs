@@ -84,7 +84,7 @@ fn sent(found: Vec<Found>, seed: u64) {
             };
             let is_last = attempts % 2 == 1;
             let failure = if is_last { Failure::lasting("no") } else { Failure::transient("not yet") };
-            queue.settle(lane, Some(&ticket), &Err(failure), now, 0.5);
+            queue.settle(lane, std::slice::from_ref(&ticket), &Err(failure), now, 0.5);
             attempts += 1;
             assert!(attempts <= 2 * count, "more attempts than items");
             if now == BootTime::from_nanos(i64::MAX) {

@@ -3,10 +3,11 @@
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use tokio::net::{UdpSocket, UnixDatagram};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,7 +18,7 @@ use crate::reason::reason;
 /// How long one attempt waits; chronyd answers within a millisecond or not at all.
 const PATIENCE: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 2;
-/// Where a folder of our own is made, in which chronyd finds our socket: root alone can make one there.
+/// Where a folder of our own is made, in which chronyd finds our socket.
 const OWN: &str = "/run";
 /// More datagrams than this that belong to no request of ours are a flood.
 const MOST_JUNK: u32 = 16;
@@ -87,6 +88,12 @@ struct OwnFolder(PathBuf);
 
 impl OwnFolder {
     fn make(within: &Path) -> io::Result<Self> {
+        // Where somebody else may rename what is there, a name is not ours for as long as it takes to use it.
+        let folder = fs::symlink_metadata(within)?;
+        let is_shared = folder.mode() & 0o022 != 0 && folder.mode() & 0o1000 == 0;
+        if !folder.is_dir() || is_shared || ![0, geteuid().as_raw()].contains(&folder.uid()) {
+            return Err(io::Error::other(format!("others may write to {}", within.display())));
+        }
         let path = within.join(format!("skewguard-doctor.{:016x}", fastrand::u64(..)));
         // Making one fails where there is something already, even a link.
         DirBuilder::new().mode(0o711).create(&path)?;

@@ -296,7 +296,7 @@ impl Post {
                 };
                 now = now.plus(ATTEMPT);
                 let result = self.attempt(&lane, &item, host);
-                self.queue.settle(&lane, Some(&ticket), &result, now, host.random.f64());
+                self.queue.settle(&lane, std::slice::from_ref(&ticket), &result, now, host.random.f64());
                 self.discard();
             }
             self.check(&lane);
