@@ -1,10 +1,10 @@
 //! How botocore looks for credentials, and with it boto3 and the AWS CLI. Its files have to be whole and its profile there
 //! before anything else is looked at.
 
-use super::chain::{Failure, How, Step};
 use super::ini::Profile;
 use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
 use super::processes::text::printable;
+use super::step::{Failure, How, Step};
 use super::view::{Fault, File, View};
 
 const VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];

@@ -125,48 +125,9 @@ impl Pick {
     }
 }
 
-impl Life {
-    /// In words, as the rest of a sentence about credentials.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::LongLived => "never expire",
-            Self::Unrenewed => "are temporary, and nothing renews them",
-            Self::Refreshed => "are refreshed by the SDK",
-        }
-    }
-}
-
-impl How {
-    /// What it is, in words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Static => "keys",
-            Self::AssumeRole => "a role by source_profile",
-            Self::CredentialSource => "a role by credential_source",
-            Self::WebIdentity => "a role by web_identity_token_file",
-            Self::Sso => "IAM Identity Center",
-            Self::Process => "credential_process",
-            Self::Login => "aws login",
-        }
-    }
-}
-
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Environment => f.write_str("keys in the environment"),
-            Self::SystemProperties => f.write_str("keys in Java system properties"),
-            Self::WebIdentity => f.write_str("the web identity of the environment"),
-            Self::Profile { name, how } => write!(f, "{} in the profile {name:?}", how.words()),
-            Self::Container => f.write_str("the role of the container"),
-            Self::InstanceRole => f.write_str("the role of the instance"),
-        }
     }
 }
 

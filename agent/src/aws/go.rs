@@ -1,9 +1,9 @@
 //! How version 2 of the SDK for Go looks for credentials. It reads the whole profile before it looks at anything else; a
 //! profile without credentials of its own takes those of the container or of the instance.
 
-use super::chain::{Failure, Given, How, Step};
 use super::ini::Profile;
 use super::link::{self, Found, Link, Selected, Trail};
+use super::step::{Failure, Given, How, Step};
 use super::view::View;
 
 const IDS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];

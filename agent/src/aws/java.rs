@@ -1,9 +1,9 @@
 //! How the two SDKs for Java look for credentials. Both pass over whatever is wrong, so that a broken profile ends at the
 //! role of the instance without a word.
 
-use super::chain::{Failure, Given, How, Step};
 use super::ini::Profiles;
 use super::link::{self, Found, Link, Selected, Trail};
+use super::step::{Failure, Given, How, Step};
 use super::view::{File, View};
 
 const SSO: [&str; 5] = ["sso_role_name", "sso_account_id", "sso_region", "sso_start_url", "sso_session"];

@@ -1,8 +1,8 @@
 //! How version 3 of the SDK for JavaScript looks for credentials. A profile that a variable names makes it pass over keys in
 //! the environment, and it passes over most of what is wrong.
 
-use super::chain::{Failure, Given, How, Step};
 use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
+use super::step::{Failure, Given, How, Step};
 use super::view::View;
 
 const IDS: [&str; 1] = ["AWS_ACCESS_KEY_ID"];

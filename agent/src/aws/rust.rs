@@ -1,9 +1,9 @@
 //! How the SDK for Rust looks for credentials. Files come before the web identity, and what is wrong with them ends the
 //! search.
 
-use super::chain::{Failure, How, Step};
 use super::ini::Profile;
 use super::link::{self, Found, Link, Selected, Trail};
+use super::step::{Failure, How, Step};
 use super::view::{File, View};
 
 const IDS: [&str; 1] = ["AWS_ACCESS_KEY_ID"];

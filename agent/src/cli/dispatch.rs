@@ -9,20 +9,11 @@ use clap::error::ErrorKind;
 use super::alert::UnknownChannel;
 use super::args::{Alert, Arguments, Command};
 use super::input::read;
-use super::{alert, check, config, demo, doctor, run, status};
+use super::{alert, check, config, demo, doctor, exit, run, status};
 use crate::aws::processes::scan::ProcessError;
 use crate::config::explain::ConfigError;
 use crate::runtime::RunError;
 use crate::stderr;
-
-/// Exit codes beside those of `check` (sysexits.h).
-pub(super) mod exit {
-    pub(crate) const USAGE: u8 = 64;
-    pub(crate) const SOFTWARE: u8 = 70;
-    /// A part of the running agent has ended or hangs (`EX_TEMPFAIL`: another start may mend it).
-    pub(crate) const AILING: u8 = 75;
-    pub(crate) const CONFIG: u8 = 78;
-}
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {

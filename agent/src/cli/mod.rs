@@ -7,6 +7,7 @@ mod config;
 mod demo;
 pub mod dispatch;
 mod doctor;
+mod exit;
 mod input;
 mod manager;
 mod run;

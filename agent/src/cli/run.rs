@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::args::ConfigFile;
-use super::dispatch::exit;
+use super::exit;
 use super::input::{env, read};
 use super::manager::Manager;
 use crate::config::checked::Config;

@@ -3,42 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::chronyd::Place;
-use super::daemon::Seen;
+use super::facts::{Facts, now};
 use super::program::Program;
 use super::reference::Configured;
-use super::tracking::{Tracking, Unheard};
 use super::users::Users;
 use super::{chrony_conf, chronyd, daemon, discipline, offset, phc, time_conf, tree};
-use crate::clock::time::TrueTime;
 use crate::config::checked::Config;
-use crate::credentials::timestamp;
+
 use crate::doctor::report::{Area, Check, Verdict};
 use crate::snapshot::Snapshot;
 
 const RTC: &str = "clock-rtc";
-
-/// What this host shows of its clock.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Facts {
-    /// The time daemons.
-    pub seen: Seen,
-    /// What the configuration of the daemon that sets the clock says; `None` where none does.
-    pub followed: Option<Configured>,
-    /// Whether that daemon keeps telling the kernel that the clock is synchronized.
-    pub tells_kernel: bool,
-    /// What chronyd said when it was asked; `None` where it was not, because it does not run here.
-    pub tracking: Option<Result<Tracking, Unheard>>,
-    /// Whether chrony is installed, by its configuration.
-    pub has_chrony: bool,
-    /// Whether the hardware clock is kept in local time (`/etc/adjtime`).
-    pub is_rtc_local: bool,
-    /// The time zone, where it has a name.
-    pub zone: Option<String>,
-    /// Clocks of the hardware and of the hypervisor.
-    pub offered: phc::Offered,
-    /// Whether units and files are called as in Debian.
-    pub is_debian: bool,
-}
 
 /// Looks at the host below `root`, which is `/` but in tests, and asks its chronyd where there is one. Takes some
 /// milliseconds, and two seconds where chronyd does not answer.
@@ -108,11 +83,6 @@ pub fn check(facts: &Facts, snapshot: &Snapshot, agent: Option<&Snapshot>, confi
         check_rtc(facts),
         phc::check(&facts.offered, facts.followed.as_ref()),
     ]
-}
-
-/// The best that is known of the time.
-pub(super) fn now(snapshot: &Snapshot) -> Option<TrueTime> {
-    timestamp::parse(&snapshot.time.truth).map(TrueTime::from_nanos)
 }
 
 fn check_rtc(facts: &Facts) -> Check {

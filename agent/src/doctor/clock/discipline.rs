@@ -1,7 +1,7 @@
 //! Who keeps the clock of this host, and whether that really works.
 
-use super::checks::Facts;
 use super::daemon::{Daemon, TIMESYNCD_SYNCHRONIZED};
+use super::facts::Facts;
 use super::keeper::Keeper;
 use super::mend;
 use super::program::Program;

@@ -1,6 +1,6 @@
 //! The commands and lines of configuration that mend a clock.
 
-use super::checks::Facts;
+use super::facts::Facts;
 use super::keeper::Keeper;
 use super::program::Program;
 

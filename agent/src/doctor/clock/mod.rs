@@ -6,6 +6,7 @@ pub mod chrony_conf;
 pub mod chronyd;
 pub mod daemon;
 pub mod discipline;
+pub mod facts;
 pub mod keeper;
 pub mod link_local;
 mod mend;

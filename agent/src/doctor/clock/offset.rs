@@ -1,6 +1,6 @@
 //! How far the clock is off, whether that looks like a time zone, and how to set it.
 
-use super::checks::Facts;
+use super::facts::Facts;
 use super::keeper::Keeper;
 use super::mend;
 use crate::assess::clock_findings::effect;

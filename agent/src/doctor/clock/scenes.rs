@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::checks::{self as clock, Facts};
+use super::checks as clock;
 use super::daemon::{host, process};
+use super::facts::Facts;
 use super::tracking::{self, Leap, Tracking, Unheard};
 use super::tree::plant;
 use super::{link_local, sources};

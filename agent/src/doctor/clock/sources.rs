@@ -10,7 +10,7 @@ use super::discipline;
 use super::keeper::Keeper;
 use super::link_local::{self, Dropped};
 use super::reference::{Configured, Leap, Reference};
-use super::{checks as clock, mend};
+use super::{facts as clock, mend};
 use crate::clock::estimate::ClockState;
 use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, Span, humane, humane_offset};

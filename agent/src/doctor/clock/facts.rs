@@ -1,0 +1,37 @@
+//! What a host shows of its clock.
+
+use super::daemon::Seen;
+use super::phc;
+use super::reference::Configured;
+use super::tracking::{Tracking, Unheard};
+use crate::clock::time::TrueTime;
+use crate::credentials::timestamp;
+use crate::snapshot::Snapshot;
+
+/// What this host shows of its clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The time daemons.
+    pub seen: Seen,
+    /// What the configuration of the daemon that sets the clock says; `None` where none does.
+    pub followed: Option<Configured>,
+    /// Whether that daemon keeps telling the kernel that the clock is synchronized.
+    pub tells_kernel: bool,
+    /// What chronyd said when it was asked; `None` where it was not, because it does not run here.
+    pub tracking: Option<Result<Tracking, Unheard>>,
+    /// Whether chrony is installed, by its configuration.
+    pub has_chrony: bool,
+    /// Whether the hardware clock is kept in local time (`/etc/adjtime`).
+    pub is_rtc_local: bool,
+    /// The time zone, where it has a name.
+    pub zone: Option<String>,
+    /// Clocks of the hardware and of the hypervisor.
+    pub offered: phc::Offered,
+    /// Whether units and files are called as in Debian.
+    pub is_debian: bool,
+}
+
+/// The best that is known of the time.
+pub(super) fn now(snapshot: &Snapshot) -> Option<TrueTime> {
+    timestamp::parse(&snapshot.time.truth).map(TrueTime::from_nanos)
+}
