@@ -221,30 +221,43 @@ impl Machine {
         self.alerts.values_mut().for_each(|alert| alert.wait(by, now));
     }
 
-    /// Takes what the rules answer at a moment, and says what is to be told.
+    /// Takes what the rules answer at a moment, and says what is to be told. `gone` answers for an alert about whose subject
+    /// no rule was asked.
     ///
-    /// What is absent is over. What is unknown goes on as it was, and so does what no rule answers for: the time in which
-    /// nobody knows counts for no alert that pends.
-    pub fn step(&mut self, rulings: &[Ruling], now: Moment) -> Vec<Transition> {
+    /// What is absent is over. What is unknown goes on as it was: the time in which nobody knows counts for no alert that
+    /// pends.
+    pub fn step(&mut self, rulings: &[Ruling], gone: impl Fn(Kind, &str) -> Answer, now: Moment) -> Vec<Transition> {
         let mut transitions = Vec::new();
+        let mut unasked = Vec::new();
         let unheard = self.heard.replace(now.boot).map_or(Span::ZERO, |last| now.boot.since(last));
+        let answers: BTreeMap<(Kind, &str), &Answer> =
+            rulings.iter().map(|ruling| ((ruling.kind, ruling.subject.as_str()), &ruling.answer)).collect();
         self.alerts.retain(|(kind, subject), alert| {
-            match rulings.iter().find(|ruling| ruling.is_about(*kind, subject)).map(|ruling| &ruling.answer) {
-                Some(Answer::Found(_)) => true,
-                Some(Answer::Absent) => {
+            let answer_on_gone;
+            let answer = match answers.get(&(*kind, subject.as_str())) {
+                Some(answer) => *answer,
+                None => {
+                    answer_on_gone = gone(*kind, subject);
+                    unasked.push(Ruling { kind: *kind, subject: subject.clone(), answer: answer_on_gone.clone() });
+                    &answer_on_gone
+                }
+            };
+            match answer {
+                Answer::Found(_) => true,
+                Answer::Absent => {
                     if let State::Firing { since, .. } = alert.state {
                         let before = Some(alert.severity);
                         transitions.push(transition(*kind, subject, alert, before, Change::Resolved, since, now));
                     }
                     false
                 }
-                Some(Answer::Unknown) | None => {
+                Answer::Unknown => {
                     alert.wait(unheard, now.boot);
                     true
                 }
             }
         });
-        for Ruling { kind, subject, answer } in rulings {
+        for Ruling { kind, subject, answer } in rulings.iter().chain(&unasked) {
             let change = match answer {
                 Answer::Found(finding) => self.take(&(*kind, subject.clone()), finding, now),
                 Answer::Absent => None,
@@ -368,6 +381,11 @@ mod tests {
         ruling(Answer::Found(found(raised, held, hold)))
     }
 
+    /// What no rule was asked about goes on.
+    const fn goes_on(_: Kind, _: &str) -> Answer {
+        Answer::Unknown
+    }
+
     fn absent() -> [Ruling; 1] {
         ruling(Answer::Absent)
     }
@@ -384,12 +402,12 @@ mod tests {
     fn an_alert_fires_once_it_has_lasted_is_repeated_and_resolves() {
         let mut machine = Machine::new(Duration::from_secs(100));
         let found = finding(Some(Severity::Warning), Severity::Warning, 10);
-        assert_eq!(machine.step(&found, moment(0.0)), []);
-        assert_eq!(machine.step(&found, moment(9.9)), []);
-        assert_eq!(told(&machine.step(&found, moment(10.0))), [(Change::Firing, Severity::Warning)]);
-        assert_eq!(machine.step(&found, moment(109.0)), []);
-        assert_eq!(told(&machine.step(&found, moment(110.0))), [(Change::Repeated, Severity::Warning)]);
-        let resolved = machine.step(&absent(), moment(111.0));
+        assert_eq!(machine.step(&found, goes_on, moment(0.0)), []);
+        assert_eq!(machine.step(&found, goes_on, moment(9.9)), []);
+        assert_eq!(told(&machine.step(&found, goes_on, moment(10.0))), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(machine.step(&found, goes_on, moment(109.0)), []);
+        assert_eq!(told(&machine.step(&found, goes_on, moment(110.0))), [(Change::Repeated, Severity::Warning)]);
+        let resolved = machine.step(&absent(), goes_on, moment(111.0));
         assert_eq!(told(&resolved), [(Change::Resolved, Severity::Warning)]);
         assert_eq!(resolved[0].since, moment(10.0).stamp);
         assert_eq!(machine.alerts().count(), 0);
@@ -399,16 +417,16 @@ mod tests {
     fn what_does_not_last_is_never_told() {
         let mut machine = Machine::new(Duration::from_secs(100));
         let found = finding(Some(Severity::Critical), Severity::Critical, 10);
-        assert_eq!(machine.step(&found, moment(0.0)), []);
-        assert_eq!(machine.step(&finding(None, Severity::Warning, 10), moment(5.0)), []);
-        assert_eq!(machine.step(&found, moment(11.0)), [], "the count begins again");
-        assert_eq!(machine.step(&absent(), moment(12.0)), []);
+        assert_eq!(machine.step(&found, goes_on, moment(0.0)), []);
+        assert_eq!(machine.step(&finding(None, Severity::Warning, 10), goes_on, moment(5.0)), []);
+        assert_eq!(machine.step(&found, goes_on, moment(11.0)), [], "the count begins again");
+        assert_eq!(machine.step(&absent(), goes_on, moment(12.0)), []);
     }
 
     #[test]
     fn severity_rises_at_the_level_and_falls_only_below_the_level_of_clearing() {
         let mut machine = Machine::new(Duration::from_secs(1_000));
-        let mut step = |raised, held, at| told(&machine.step(&finding(raised, held, 0), moment(at)));
+        let mut step = |raised, held, at| told(&machine.step(&finding(raised, held, 0), goes_on, moment(at)));
         let (warning, critical) = (Severity::Warning, Severity::Critical);
         assert_eq!(step(Some(warning), critical, 0.0), [(Change::Firing, warning)]);
         assert_eq!(step(Some(critical), critical, 1.0), [(Change::Firing, critical)]);
@@ -422,26 +440,26 @@ mod tests {
         let mut machine = Machine::new(Duration::from_secs(1_000));
         let early = Moment { graced: false, ..moment(1.0) };
         let found = found(Some(Severity::Critical), Severity::Critical, 0);
-        assert_eq!(machine.step(&ruling(Answer::Found(found.clone())), early), []);
+        assert_eq!(machine.step(&ruling(Answer::Found(found.clone())), goes_on, early), []);
         let urgent = ruling(Answer::Found(Finding { urgent: true, ..found }));
-        assert_eq!(told(&machine.step(&urgent, early)), [(Change::Firing, Severity::Critical)]);
+        assert_eq!(told(&machine.step(&urgent, goes_on, early)), [(Change::Firing, Severity::Critical)]);
     }
 
     #[test]
     fn a_firing_alert_outlives_the_process_in_silence_and_its_resolve_waits_until_it_can_be_missed() {
         let (warning, critical) = (Severity::Warning, Severity::Critical);
         let mut before = Machine::new(Duration::from_secs(1_000));
-        before.step(&finding(Some(critical), critical, 0), moment(0.0));
+        before.step(&finding(Some(critical), critical, 0), goes_on, moment(0.0));
         for away in [Some(Span::from_seconds(50.0)), None] {
             let now = BootTime::from_seconds(60.0);
             let mut after = Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
-            assert_eq!(after.step(&unknown(), moment(61.0)), []);
+            assert_eq!(after.step(&unknown(), goes_on, moment(61.0)), []);
             let mut found = after.clone();
-            assert_eq!(found.step(&finding(Some(critical), critical, 0), moment(62.0)), []);
-            let lower = found.step(&finding(Some(warning), warning, 0), moment(63.0));
+            assert_eq!(found.step(&finding(Some(critical), critical, 0), goes_on, moment(62.0)), []);
+            let lower = found.step(&finding(Some(warning), warning, 0), goes_on, moment(63.0));
             assert_eq!(told(&lower), [(Change::Firing, warning)]);
-            assert_eq!(told(&found.step(&absent(), moment(64.0))), [(Change::Resolved, warning)]);
-            let resolved = after.step(&absent(), moment(62.0));
+            assert_eq!(told(&found.step(&absent(), goes_on, moment(64.0))), [(Change::Resolved, warning)]);
+            let resolved = after.step(&absent(), goes_on, moment(62.0));
             assert_eq!(told(&resolved), [(Change::Resolved, critical)]);
             assert_eq!(resolved[0].since, moment(0.0).stamp);
         }
@@ -451,34 +469,34 @@ mod tests {
     fn a_pending_alert_goes_on_pending_without_the_time_in_which_nobody_looked() {
         let found = finding(Some(Severity::Warning), Severity::Warning, 10);
         let mut before = Machine::new(Duration::from_secs(1_000));
-        before.step(&found, moment(0.0));
+        before.step(&found, goes_on, moment(0.0));
         before.slept(Span::from_seconds(100.0), BootTime::from_seconds(106.0));
-        assert_eq!(before.step(&found, moment(106.0)), []);
+        assert_eq!(before.step(&found, goes_on, moment(106.0)), []);
         let now = BootTime::from_seconds(206.0);
         let resume = |away| Machine::resumed(Duration::from_secs(1_000), before.keep(), away, now);
         let mut after = resume(Some(Span::from_seconds(100.0)));
-        assert_eq!(after.step(&found, moment(209.9)), []);
-        assert_eq!(told(&after.step(&found, moment(210.0))), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(after.step(&found, goes_on, moment(209.9)), []);
+        assert_eq!(told(&after.step(&found, goes_on, moment(210.0))), [(Change::Firing, Severity::Warning)]);
         assert_eq!(resume(None).alerts().count(), 0, "after another boot it begins again");
         // The absence was a sleep, of which the next process learns as well: it does not count twice.
         let mut twice = resume(Some(Span::from_seconds(100.0)));
         twice.slept(Span::from_seconds(100.0), now);
-        assert_eq!(told(&twice.step(&found, moment(216.0))), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(told(&twice.step(&found, goes_on, moment(216.0))), [(Change::Firing, Severity::Warning)]);
     }
 
     #[test]
     fn what_nobody_knows_goes_on_is_told_again_and_is_not_over_until_somebody_says_so() {
         let warning = Severity::Warning;
         let mut machine = Machine::new(Duration::from_secs(100));
-        machine.step(&finding(Some(warning), warning, 0), moment(0.0));
+        machine.step(&finding(Some(warning), warning, 0), goes_on, moment(0.0));
         for second in 1..100 {
-            assert_eq!(machine.step(&unknown(), moment(f64::from(second))), []);
+            assert_eq!(machine.step(&unknown(), goes_on, moment(f64::from(second))), []);
         }
-        assert_eq!(machine.step(&[], moment(99.5)), [], "nobody answers for it");
-        assert_eq!(told(&machine.step(&unknown(), moment(100.0))), [(Change::Repeated, warning)]);
-        assert_eq!(machine.step(&unknown(), moment(199.0)), []);
-        assert_eq!(told(&machine.step(&absent(), moment(200.0))), [(Change::Resolved, warning)]);
-        assert_eq!(machine.step(&unknown(), moment(201.0)), [], "nothing begins with it");
+        assert_eq!(machine.step(&[], goes_on, moment(99.5)), [], "nobody answers for it");
+        assert_eq!(told(&machine.step(&unknown(), goes_on, moment(100.0))), [(Change::Repeated, warning)]);
+        assert_eq!(machine.step(&unknown(), goes_on, moment(199.0)), []);
+        assert_eq!(told(&machine.step(&absent(), goes_on, moment(200.0))), [(Change::Resolved, warning)]);
+        assert_eq!(machine.step(&unknown(), goes_on, moment(201.0)), [], "nothing begins with it");
         assert_eq!(machine.alerts().count(), 0);
     }
 
@@ -486,14 +504,14 @@ mod tests {
     fn the_time_in_which_nobody_knows_counts_for_no_pending_alert() {
         let found = finding(Some(Severity::Warning), Severity::Warning, 10);
         let mut machine = Machine::new(Duration::from_secs(1_000));
-        machine.step(&found, moment(0.0));
-        machine.step(&found, moment(6.0));
+        machine.step(&found, goes_on, moment(0.0));
+        machine.step(&found, goes_on, moment(6.0));
         for second in 7..1_000 {
-            assert_eq!(machine.step(&unknown(), moment(f64::from(second))), []);
+            assert_eq!(machine.step(&unknown(), goes_on, moment(f64::from(second))), []);
         }
-        assert_eq!(machine.step(&found, moment(1_000.0)), []);
-        assert_eq!(machine.step(&found, moment(1_002.0)), []);
-        assert_eq!(told(&machine.step(&found, moment(1_003.0))), [(Change::Firing, Severity::Warning)]);
+        assert_eq!(machine.step(&found, goes_on, moment(1_000.0)), []);
+        assert_eq!(machine.step(&found, goes_on, moment(1_002.0)), []);
+        assert_eq!(told(&machine.step(&found, goes_on, moment(1_003.0))), [(Change::Firing, Severity::Warning)]);
     }
 
     #[test]
@@ -504,10 +522,10 @@ mod tests {
         let found = |raised, hold| finding(Some(raised), raised, hold);
         let mut before = Machine::new(Duration::from_secs(100));
         before.speak_as(called("a"));
-        assert_eq!(hosts(before.step(&found(warning, 10), moment(0.0))), [""; 0]);
+        assert_eq!(hosts(before.step(&found(warning, 10), goes_on, moment(0.0))), [""; 0]);
         before.speak_as(called("b"));
         // It began to pend under another name, of which nobody was told.
-        assert_eq!(hosts(before.step(&found(warning, 10), moment(10.0))), ["b"]);
+        assert_eq!(hosts(before.step(&found(warning, 10), goes_on, moment(10.0))), ["b"]);
         before.speak_as(called("c"));
         let now = BootTime::from_seconds(20.0);
         let kept: Vec<Kept> = serde_json::from_str(&serde_json::to_string(&before.keep()).unwrap()).unwrap();
@@ -516,11 +534,11 @@ mod tests {
         after.speak_as(called("d"));
         for machine in [&mut before, &mut after] {
             assert_eq!(machine.firing(moment(21.0).stamp).map(|one| one.speaker.host).collect::<Vec<_>>(), ["b"]);
-            assert_eq!(hosts(machine.step(&found(critical, 0), moment(22.0))), ["b"]);
-            assert_eq!(hosts(machine.step(&found(critical, 0), moment(122.0))), ["b"]);
-            assert_eq!(hosts(machine.step(&absent(), moment(123.0))), ["b"]);
+            assert_eq!(hosts(machine.step(&found(critical, 0), goes_on, moment(22.0))), ["b"]);
+            assert_eq!(hosts(machine.step(&found(critical, 0), goes_on, moment(122.0))), ["b"]);
+            assert_eq!(hosts(machine.step(&absent(), goes_on, moment(123.0))), ["b"]);
         }
-        assert_eq!(hosts(before.step(&found(critical, 0), moment(124.0))), ["c"]);
-        assert_eq!(hosts(after.step(&found(critical, 0), moment(124.0))), ["d"]);
+        assert_eq!(hosts(before.step(&found(critical, 0), goes_on, moment(124.0))), ["c"]);
+        assert_eq!(hosts(after.step(&found(critical, 0), goes_on, moment(124.0))), ["d"]);
     }
 }

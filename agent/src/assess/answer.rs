@@ -1,7 +1,8 @@
 //! What a rule answers: that something is wrong, that it is not, or that nobody can know.
 
+use super::alerts::{ROWS, Row};
 use super::finding::{Finding, Kind};
-use crate::config::checked::{Alerts, Rule};
+use super::rule::{Rule, Rules};
 
 /// What a rule answers about one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,11 @@ impl Answer {
     pub fn or(found: Option<Finding>, otherwise: Self) -> Self {
         found.map_or(otherwise, Self::Found)
     }
+
+    /// Whether something was found that is to be told.
+    fn is_raised(&self) -> bool {
+        matches!(self, Self::Found(finding) if finding.raised.is_some())
+    }
 }
 
 /// The answer of a rule about one subject.
@@ -34,31 +40,28 @@ pub struct Ruling {
 
 impl Ruling {
     /// Asks the rule for this kind. One that is disabled is not asked: what nobody wants to know is not there.
-    pub fn of(kind: Kind, subject: &str, alerts: &Alerts, ask: impl FnOnce(&Rule) -> Answer) -> Self {
-        let rule = rule(alerts, kind).filter(|rule| rule.enabled);
-        Self { kind, subject: subject.to_owned(), answer: rule.map_or(Answer::Absent, ask) }
-    }
-
-    /// Whether it is about this.
-    pub fn is_about(&self, kind: Kind, subject: &str) -> bool {
-        self.kind == kind && self.subject == subject
+    pub fn of(kind: Kind, subject: &str, rules: &Rules, ask: impl FnOnce(&Rule) -> Answer) -> Self {
+        let rule = rules.of(kind);
+        Self { kind, subject: subject.to_owned(), answer: if rule.enabled { ask(rule) } else { Answer::Absent } }
     }
 }
 
-const fn rule(alerts: &Alerts, kind: Kind) -> Option<&Rule> {
-    Some(match kind {
-        Kind::ClockSkew => &alerts.clock_skew,
-        Kind::ClockSkewForecast => &alerts.clock_skew_forecast,
-        Kind::ClockUndisciplined => &alerts.clock_undisciplined,
-        Kind::ClockStepped => &alerts.clock_stepped,
-        Kind::ClockUnverified => &alerts.clock_unverified,
-        Kind::SourceFalseticker => &alerts.source_falseticker,
-        Kind::SourceUnreachable => &alerts.source_unreachable,
-        Kind::CredentialRefreshMargin => &alerts.credential_refresh_margin,
-        Kind::CredentialExpiring => &alerts.credential_expiring,
-        Kind::CredentialRotationOverdue => &alerts.credential_rotation_overdue,
-        Kind::CredentialUnavailable => &alerts.credential_unavailable,
-        // Nobody looks for this.
-        Kind::Test => return None,
-    })
+/// Asks all rules about one subject. `asked` says how a row is asked about it; `None` where it is about something else.
+pub fn judge<F: FnOnce(&Rule) -> Answer>(
+    subject: &str,
+    rules: &Rules,
+    asked: impl Fn(&'static Row) -> Option<F>,
+) -> Vec<Ruling> {
+    let rows = ROWS.iter().filter_map(|row| Some((row, asked(row)?)));
+    let mut rulings: Vec<_> = rows.map(|(row, ask)| (row, Ruling::of(row.kind, subject, rules, ask))).collect();
+    let is_told = |(_, ruling): &&(&Row, Ruling)| ruling.answer.is_raised();
+    let told: Vec<Kind> = rulings.iter().filter(is_told).map(|(row, _)| row.kind).collect();
+    for (row, ruling) in &mut rulings {
+        if let Answer::Found(finding) = &mut ruling.answer
+            && row.yields_to.is_some_and(|other| told.contains(&other))
+        {
+            finding.raised = None;
+        }
+    }
+    rulings.into_iter().map(|(_, ruling)| ruling).collect()
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::answer::{Answer, Ruling};
-use super::finding::{Finding, Graded, Kind, Severity, grade_above, grade_below};
+use super::alerts::Ask;
+use super::answer::{self, Answer, Ruling};
+use super::finding::{Finding, Graded, Severity, grade_above, grade_below};
+use super::level::Level;
 use super::limit::{Skew, Standing};
+use super::rule::{Rule, Rules};
 use crate::clock::estimate::ClockState;
 use crate::clock::time::{BootTime, Span, humane, humane_offset};
-use crate::config::checked::{Alerts, Rule};
 
 /// What mends a clock that is off.
 pub const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, then \
@@ -42,21 +44,17 @@ pub struct ClockFacts<'a> {
 }
 
 /// What each rule says of the clock.
-pub fn judge(facts: &ClockFacts<'_>, alerts: &Alerts) -> [Ruling; 5] {
-    let of = |kind, ask: fn(&ClockFacts<'_>, &Rule) -> Answer| Ruling::of(kind, "", alerts, |rule| ask(facts, rule));
-    [
-        of(Kind::ClockSkew, skew),
-        of(Kind::ClockSkewForecast, forecast),
-        of(Kind::ClockUndisciplined, undisciplined),
-        of(Kind::ClockStepped, stepped),
-        of(Kind::ClockUnverified, unverified),
-    ]
+pub fn judge(facts: &ClockFacts<'_>, rules: &Rules) -> Vec<Ruling> {
+    answer::judge("", rules, |row| match row.ask {
+        Ask::Clock(ask) => Some(move |rule: &Rule| ask(facts, rule)),
+        Ask::Source(_) | Ask::Credential(_) => None,
+    })
 }
 
 /// With a quorum the clock is judged by the most that it can be off. Without one it must be off for certain to raise an
 /// alert, because silence is not a skew; and it must be right for certain to clear one. Sources that contradict one
 /// another raise nothing.
-fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     let Some(skew) = facts.skew else { return Answer::Unknown };
     let quorum = facts.state == ClockState::Synchronized;
     let raise = match facts.state {
@@ -125,7 +123,7 @@ pub fn effect(name: &str) -> &'static str {
 
 /// Where the trend may as well be none, it is no end of a forecast either, unless even the steepest that it can be leaves
 /// more time than the levels.
-fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     if facts.state != ClockState::Synchronized || !facts.has_trend {
         return Answer::Unknown;
     }
@@ -147,7 +145,7 @@ fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     Answer::or(found, if may_be { Answer::Unknown } else { Answer::Absent })
 }
 
-fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     let Some(skew) = facts.skew else { return Answer::Unknown };
     let graded = grade_above(skew.at_least().seconds(), skew.at_most().seconds(), rule.warning, rule.critical);
     let found = |graded| {
@@ -161,7 +159,7 @@ fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
 }
 
 /// An event, kept as a finding until it was told, and then for the rule's `for`.
-fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     let Some((at, by)) = facts.last_step else {
         // One that was told before the host was booted again is over when it is known what time that is.
         return if facts.state == ClockState::Starting { Answer::Unknown } else { Answer::Absent };
@@ -172,7 +170,8 @@ fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     if facts.now >= stays && !facts.is_step_untold && !is_now {
         return Answer::Absent;
     }
-    let level = |level: Option<Duration>| level.is_some_and(|level| by.abs() >= Span::from_duration(level));
+    let is_reached = |level: Duration| by.abs() >= Span::from_duration(level);
+    let level = |level: Option<Level>| level.and_then(Level::time).is_some_and(is_reached);
     let severity = if level(rule.critical) {
         Severity::Critical
     } else if level(rule.warning) {
@@ -191,7 +190,7 @@ fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
 }
 
 /// This is never unknown: that nothing vouches for the time is what it says.
-fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
     let (why, remedy) = match facts.state {
         ClockState::Synchronized => return Answer::Absent,
         ClockState::Disagreement => (

@@ -1,13 +1,14 @@
 //! What is wrong with a credential.
 
-use std::time::Duration;
-
-use super::answer::{Answer, Ruling};
-use super::finding::{Finding, Graded, Kind, Severity, grade_below};
+use super::alerts::Ask;
+use super::answer::{self, Answer, Ruling};
+use super::finding::{Finding, Graded, Severity, grade_below};
+use super::level::Level;
 use super::lifetime::Lifetime;
+use super::rule::{Rule, Rules};
 use super::sdk::Sdk;
 use crate::clock::time::{Span, humane};
-use crate::config::checked::{Alerts, Levels, Rule};
+use crate::config::checked::Levels;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::provider::{Provider, Renewal};
 
@@ -89,27 +90,30 @@ pub struct Outage<'a> {
     pub reason: &'a Unavailable,
 }
 
-/// What each rule says of it.
-pub fn judge(facts: &CredentialFacts<'_>, alerts: &Alerts) -> [Ruling; 4] {
-    // Not by the identity: the role's name may not be known while the provider is out of reach.
-    let of = |kind, ask: fn(&CredentialFacts<'_>, &Rule) -> Answer| {
-        Ruling::of(kind, &facts.subject, alerts, |rule| ask(facts, rule))
-    };
-    let expiring = of(Kind::CredentialExpiring, expiring);
-    let is_told = matches!(&expiring.answer, Answer::Found(finding) if finding.raised.is_some());
-    [
-        of(Kind::CredentialRefreshMargin, refresh_margin),
-        expiring,
-        Ruling::of(Kind::CredentialRotationOverdue, &facts.subject, alerts, |rule| overdue(facts, rule, is_told)),
-        of(Kind::CredentialUnavailable, unavailable),
-    ]
+impl CredentialFacts<'_> {
+    /// How long it lives; else what every rule answers that rests on that.
+    const fn lifetime(&self) -> Result<&Lifetime, Answer> {
+        match self.life {
+            Life::Known(lifetime) => Ok(lifetime),
+            Life::Untold => Err(Answer::Absent),
+            Life::Unknown => Err(Answer::Unknown),
+        }
+    }
 }
 
-fn refresh_margin(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
-    let lifetime = match facts.life {
-        Life::Known(lifetime) => lifetime,
-        Life::Untold => return Answer::Absent,
-        Life::Unknown => return Answer::Unknown,
+/// What each rule says of it.
+pub fn judge(facts: &CredentialFacts<'_>, rules: &Rules) -> Vec<Ruling> {
+    // Not by the identity: the role's name may not be known while the provider is out of reach.
+    answer::judge(&facts.subject, rules, |row| match row.ask {
+        Ask::Credential(ask) => Some(move |rule: &Rule| ask(facts, rule)),
+        Ask::Clock(_) | Ask::Source(_) => None,
+    })
+}
+
+pub(super) fn refresh_margin(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
+    let lifetime = match facts.lifetime() {
+        Ok(lifetime) => lifetime,
+        Err(answer) => return answer,
     };
     let Some(offset) = facts.offset else { return Answer::Unknown };
     let found = match offset {
@@ -130,7 +134,7 @@ fn too_late(facts: &CredentialFacts<'_>, lifetime: &Lifetime, offset: Span, rule
         .filter_map(|(sdk, margin)| {
             // An SDK whose whole margin is less than the level is judged by half of what it has.
             let half = sdk.refresh_margin() / 2;
-            let warning = rule.warning.map(|level| level.min(half));
+            let warning = rule.warning.map(|level| level.at_most(Level::Time(half)));
             Some((*sdk, *margin, grade_below(margin.seconds(), warning, rule.critical)?))
         })
         .collect();
@@ -196,11 +200,10 @@ fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, offset: Span, rul
     Some(Finding::new(rule.hold, Graded { raised, held }, summary, LEAD))
 }
 
-fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
-    let lifetime = match facts.life {
-        Life::Known(lifetime) => lifetime,
-        Life::Untold => return Answer::Absent,
-        Life::Unknown => return Answer::Unknown,
+pub(super) fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
+    let lifetime = match facts.lifetime() {
+        Ok(lifetime) => lifetime,
+        Err(answer) => return answer,
     };
     let Some(remaining) = lifetime.remaining else { return Answer::Unknown };
     let (warning, critical) = levels(facts, lifetime, rule);
@@ -226,17 +229,20 @@ fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
 
 /// The levels for the remaining life. A token that the kubelet renews is renewed at four fifths of its life, and may have
 /// less left than the levels at any time.
-fn levels(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> (Option<Duration>, Option<Duration>) {
-    let (warning, critical) = (facts.levels.warning.or(rule.warning), facts.levels.critical.or(rule.critical));
+fn levels(facts: &CredentialFacts<'_>, lifetime: &Lifetime, rule: &Rule) -> (Option<Level>, Option<Level>) {
+    let own = facts.levels;
+    let (warning, critical) =
+        (own.warning.map(Level::Time).or(rule.warning), own.critical.map(Level::Time).or(rule.critical));
     let Some(whole) = lifetime.whole.filter(|_| facts.provider.renewal() == Renewal::Kubelet) else {
         return (warning, critical);
     };
-    let part = |level: Option<Duration>, part| level.map(|level| level.min(whole.scaled(part).to_duration()));
+    let part =
+        |level: Option<Level>, part| level.map(|level| level.at_most(Level::Time(whole.scaled(part).to_duration())));
     (part(warning, 0.15), part(critical, 0.05))
 }
 
-/// It is not told anew where the end is near: that says it all. What was told before goes on, for the rotation has not.
-fn overdue(facts: &CredentialFacts<'_>, rule: &Rule, is_expiring: bool) -> Answer {
+/// Where the end is near, what was told before goes on, for the rotation has not.
+pub(super) fn overdue(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
     let (age, habit) = match facts.overdue {
         Overdue::Since { age, habit } => (age, habit),
         Overdue::No => return Answer::Absent,
@@ -249,9 +255,7 @@ fn overdue(facts: &CredentialFacts<'_>, rule: &Rule, is_expiring: bool) -> Answe
         humane(age),
         humane(habit)
     );
-    let raised = (!is_expiring).then_some(Severity::Warning);
-    let graded = Graded { raised, held: Severity::Warning };
-    Answer::Found(Finding::new(rule.hold, graded, summary, renew(facts.provider)))
+    Answer::Found(Finding::new(rule.hold, Graded::at(Severity::Warning), summary, renew(facts.provider)))
 }
 
 /// What is to be done where nobody has renewed it.
@@ -287,7 +291,7 @@ pub const fn renew(provider: Provider) -> &'static str {
 
 /// The level of `critical` is a length of time; a warning needs nothing but a second failure. A file that the agent may not
 /// read is no outage for anybody else.
-fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
     let outage = match &facts.reads {
         Reads::Failing(outage) if outage.failures >= FAILURES => outage,
         Reads::Fine => return Answer::Absent,
@@ -296,7 +300,7 @@ fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
     // SDKs know nothing of the keys by which tools say when a profile expires.
     let is_of_agent = outage.reason.concerns_reader_alone() || facts.provider == Provider::SharedFile;
     let lasts = |level| outage.lasting.is_some_and(|lasting| lasting >= Span::from_duration(level));
-    let critical = !is_of_agent && rule.critical.is_some_and(lasts);
+    let critical = !is_of_agent && rule.critical.and_then(Level::time).is_some_and(lasts);
     let severity = if critical { Severity::Critical } else { Severity::Warning };
     let effect = match (is_of_agent, facts.provider) {
         (true, _) => "Nobody watches when it expires",
@@ -323,13 +327,16 @@ fn name(facts: &CredentialFacts<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::assess::finding::Kind;
     use crate::config::load::parse;
 
     const HOUR: f64 = 3_600.0;
 
-    fn alerts() -> Alerts {
-        parse("{}", std::path::Path::new("credentials.yaml"), &|_| None).unwrap().alerts
+    fn rules() -> Rules {
+        parse("{}", std::path::Path::new("credentials.yaml"), &|_| None).unwrap().alerts.rules
     }
 
     fn facts(provider: Provider, lifetime: &Lifetime, offset: f64) -> CredentialFacts<'_> {
@@ -363,7 +370,7 @@ mod tests {
             Answer::Found(finding) => Some((ruling.kind, finding)),
             Answer::Absent | Answer::Unknown => None,
         };
-        judge(facts, &alerts()).into_iter().filter_map(found).collect()
+        judge(facts, &rules()).into_iter().filter_map(found).collect()
     }
 
     #[test]
@@ -432,7 +439,10 @@ mod tests {
     #[test]
     fn what_cannot_be_known_is_neither_found_nor_over() {
         let life = life(5.0 * HOUR, 6.0 * HOUR, &[(Sdk::Botocore, 600.0)]);
-        let answers = |facts: CredentialFacts<'_>| judge(&facts, &alerts()).map(|ruling| ruling.answer);
+        let answers = |facts: CredentialFacts<'_>| {
+            let answers: Vec<Answer> = judge(&facts, &rules()).into_iter().map(|ruling| ruling.answer).collect();
+            <[Answer; 4]>::try_from(answers).unwrap()
+        };
         assert!(answers(facts(Provider::Imds, &life, 0.0)).iter().all(|answer| *answer == Answer::Absent));
         let unread = CredentialFacts {
             life: Life::Unknown,

@@ -2,95 +2,10 @@
 
 use std::time::Duration;
 
-use serde::de::IntoDeserializer;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-/// The kinds of findings, named as the alerts that they become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The system clock is off by minutes.
-    ClockSkew,
-    /// The system clock will be off by a limit soon.
-    ClockSkewForecast,
-    /// Nobody keeps the system clock.
-    ClockUndisciplined,
-    /// Somebody set the system clock.
-    ClockStepped,
-    /// Nothing vouches for the time.
-    ClockUnverified,
-    /// A source contradicts the majority.
-    SourceFalseticker,
-    /// A source does not answer.
-    SourceUnreachable,
-    /// An SDK would refresh a credential too late.
-    CredentialRefreshMargin,
-    /// A credential is about to expire and was not rotated.
-    CredentialExpiring,
-    /// A credential was not rotated when it always had been.
-    CredentialRotationOverdue,
-    /// Credentials cannot be read.
-    CredentialUnavailable,
-    /// Nothing: a test of the channels. No finding is of this kind, and only a message of it is read as such.
-    #[serde(skip_deserializing)]
-    Test,
-}
-
-impl Kind {
-    /// Every kind that a finding can be of.
-    pub const ALL: [Self; 11] = [
-        Self::ClockSkew,
-        Self::ClockSkewForecast,
-        Self::ClockUndisciplined,
-        Self::ClockStepped,
-        Self::ClockUnverified,
-        Self::SourceFalseticker,
-        Self::SourceUnreachable,
-        Self::CredentialRefreshMargin,
-        Self::CredentialExpiring,
-        Self::CredentialRotationOverdue,
-        Self::CredentialUnavailable,
-    ];
-
-    /// The name in output, configuration and attributes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ClockSkew => "clock-skew",
-            Self::ClockSkewForecast => "clock-skew-forecast",
-            Self::ClockUndisciplined => "clock-undisciplined",
-            Self::ClockStepped => "clock-stepped",
-            Self::ClockUnverified => "clock-unverified",
-            Self::SourceFalseticker => "source-falseticker",
-            Self::SourceUnreachable => "source-unreachable",
-            Self::CredentialRefreshMargin => "credential-refresh-margin",
-            Self::CredentialExpiring => "credential-expiring",
-            Self::CredentialRotationOverdue => "credential-rotation-overdue",
-            Self::CredentialUnavailable => "credential-unavailable",
-            Self::Test => "test",
-        }
-    }
-
-    /// Whether one look is enough to find it; the others exist only over time.
-    pub const fn shows_at_once(self) -> bool {
-        !matches!(
-            self,
-            Self::ClockSkewForecast
-                | Self::ClockUndisciplined
-                | Self::ClockStepped
-                | Self::ClockUnverified
-                | Self::CredentialRotationOverdue
-        )
-    }
-}
-
-/// Reads the kind of a message, which may be a test.
-///
-/// # Errors
-/// There is no such kind.
-pub fn told_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    if name == Kind::Test.name() { Ok(Kind::Test) } else { Kind::deserialize(name.into_deserializer()) }
-}
+pub use super::alerts::{Kind, told_kind};
+use super::level::Level;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,7 +54,7 @@ impl Finding {
 /// An alert is cleared when its value has come back from the level by this share of it, so that noise around the level
 /// does not make it flap.
 const HYSTERESIS: f64 = 0.2;
-/// In seconds, the least by which what is bad below a level comes back from it: a level of zero has no share.
+/// In the unit of the level, the least by which what is bad below a level comes back from it: a level of zero has no share.
 const LEAST_CLEARANCE: f64 = 0.2;
 
 /// The severities of a value by the levels of a rule.
@@ -158,29 +73,29 @@ impl Graded {
     }
 }
 
-/// Grades a value (in seconds) that is bad **above** the levels; `None` where it is below the level of clearing.
+/// Grades a value (in the unit of the levels) that is bad **above** the levels; `None` where it is below the level of clearing.
 pub fn grade_above(
     value_raise: f64,
     value_clear: f64,
-    warning: Option<Duration>,
-    critical: Option<Duration>,
+    warning: Option<Level>,
+    critical: Option<Level>,
 ) -> Option<Graded> {
     grade(warning, critical, |level| value_raise >= level, |level| value_clear >= level * (1.0 - HYSTERESIS))
 }
 
-/// Grades a value (in seconds) that is bad **below** the levels; `None` where it is above the level of clearing.
-pub fn grade_below(value: f64, warning: Option<Duration>, critical: Option<Duration>) -> Option<Graded> {
+/// Grades a value (in the unit of the levels) that is bad **below** the levels; `None` where it is above the level of clearing.
+pub fn grade_below(value: f64, warning: Option<Level>, critical: Option<Level>) -> Option<Graded> {
     grade(warning, critical, |level| value < level, |level| value < level + (level * HYSTERESIS).max(LEAST_CLEARANCE))
 }
 
 fn grade(
-    warning: Option<Duration>,
-    critical: Option<Duration>,
+    warning: Option<Level>,
+    critical: Option<Level>,
     raises: impl Fn(f64) -> bool,
     holds: impl Fn(f64) -> bool,
 ) -> Option<Graded> {
     let worst = |reached: &dyn Fn(f64) -> bool| {
-        let is_reached = |level: Option<Duration>| level.is_some_and(|level| reached(level.as_secs_f64()));
+        let is_reached = |level: Option<Level>| level.is_some_and(|level| reached(level.value()));
         if is_reached(critical) {
             Some(Severity::Critical)
         } else if is_reached(warning) {
@@ -198,9 +113,13 @@ fn grade(
 mod tests {
     use super::*;
 
+    const fn level(seconds: u64) -> Option<Level> {
+        Some(Level::Time(Duration::from_secs(seconds)))
+    }
+
     #[test]
     fn an_alert_clears_at_a_fifth_below_the_level_that_raised_it() {
-        let levels = |value| grade_above(value, value, Some(Duration::from_secs(60)), Some(Duration::from_secs(150)));
+        let levels = |value| grade_above(value, value, level(60), level(150));
         assert_eq!(levels(47.9), None);
         assert_eq!(levels(48.0), Some(Graded { raised: None, held: Severity::Warning }));
         assert_eq!(levels(60.0), Some(Graded { raised: Some(Severity::Warning), held: Severity::Warning }));
@@ -209,21 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn a_test_is_a_kind_of_message_and_of_nothing_that_can_be_configured() {
-        let read = |name: &str| told_kind(serde_json::Value::from(name)).ok();
-        assert!(Kind::ALL.iter().all(|kind| read(kind.name()) == Some(*kind)));
-        assert_eq!((read("test"), read("nothing")), (Some(Kind::Test), None));
-        let refused = serde_json::from_str::<Kind>("\"test\"").unwrap_err().to_string();
-        assert!(refused.contains("unknown variant") && !refused.contains("expected one of `test`"), "{refused}");
-    }
-
-    #[test]
     fn what_is_bad_below_a_level_clears_above_it() {
-        let levels = |value| grade_below(value, Some(Duration::from_secs(900)), Some(Duration::from_secs(300)));
+        let levels = |value| grade_below(value, level(900), level(300));
         assert_eq!(levels(1_080.0), None);
         assert_eq!(levels(1_000.0), Some(Graded { raised: None, held: Severity::Warning }));
         assert_eq!(levels(299.0), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));
-        let zero = |value| grade_below(value, None, Some(Duration::ZERO));
+        let zero = |value| grade_below(value, None, level(0));
         assert_eq!(zero(0.21), None);
         assert_eq!(zero(0.19), Some(Graded { raised: None, held: Severity::Critical }));
         assert_eq!(zero(-0.01), Some(Graded { raised: Some(Severity::Critical), held: Severity::Critical }));

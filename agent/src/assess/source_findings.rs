@@ -1,10 +1,11 @@
 //! What is wrong with a source of time.
 
-use super::answer::{Answer, Ruling};
-use super::finding::{Finding, Graded, Kind, Severity};
+use super::alerts::Ask;
+use super::answer::{self, Answer, Ruling};
+use super::finding::{Finding, Graded, Severity};
+use super::rule::{Rule, Rules};
 use crate::clock::source::Verdict;
 use crate::clock::time::{Offset, humane_offset};
-use crate::config::checked::{Alerts, Rule};
 
 /// What is known of a source.
 pub struct SourceFacts<'a> {
@@ -21,15 +22,15 @@ pub struct SourceFacts<'a> {
 }
 
 /// What each rule says of one source.
-pub fn judge(facts: &SourceFacts<'_>, alerts: &Alerts) -> [Ruling; 2] {
-    let of = |kind, ask: fn(&SourceFacts<'_>, &Rule) -> Answer| {
-        Ruling::of(kind, facts.name, alerts, |rule| ask(facts, rule))
-    };
-    [of(Kind::SourceFalseticker, falseticker), of(Kind::SourceUnreachable, unreachable)]
+pub fn judge(facts: &SourceFacts<'_>, rules: &Rules) -> Vec<Ruling> {
+    answer::judge(facts.name, rules, |row| match row.ask {
+        Ask::Source(ask) => Some(move |rule: &Rule| ask(facts, rule)),
+        Ask::Clock(_) | Ask::Credential(_) => None,
+    })
 }
 
 /// A liar that falls silent has not become honest, and neither has one about which the others do not agree.
-fn falseticker(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn falseticker(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
     match facts.verdict {
         Verdict::Falseticker => {}
         Verdict::Truechimer => return Answer::Absent,
@@ -48,7 +49,7 @@ fn falseticker(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
     )
 }
 
-fn unreachable(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
+pub(super) fn unreachable(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
     match facts.verdict {
         Verdict::Unreachable | Verdict::Unsynchronized | Verdict::Denied => {}
         Verdict::Truechimer | Verdict::Falseticker | Verdict::Undecided => return Answer::Absent,
@@ -74,15 +75,16 @@ mod tests {
 
     #[test]
     fn a_liar_is_none_only_once_it_agrees_and_a_silent_source_is_none_once_it_answers() {
-        let alerts = parse("{}", std::path::Path::new("sources.yaml"), &|_| None).unwrap().alerts;
+        let rules = parse("{}", std::path::Path::new("sources.yaml"), &|_| None).unwrap().alerts.rules;
         let said = |verdict| {
             let (server, offset, refusal) = ("10.0.0.1".to_owned(), None, None);
             let facts = SourceFacts { name: "a", server, verdict, offset, refusal };
-            judge(&facts, &alerts).map(|ruling| match ruling.answer {
+            let said = judge(&facts, &rules).into_iter().map(|ruling| match ruling.answer {
                 Answer::Found(_) => "found",
                 Answer::Absent => "absent",
                 Answer::Unknown => "unknown",
-            })
+            });
+            <[_; 2]>::try_from(said.collect::<Vec<_>>()).unwrap()
         };
         for (verdict, expected) in [
             (Verdict::Truechimer, ["absent", "absent"]),

@@ -2,6 +2,7 @@
 //!
 //! What the file says wins over the environment, and the environment over the default.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,8 +78,7 @@ impl Bounds {
             _ if duration > longest => "long",
             _ => return Ok(duration),
         };
-        let (found, shortest, longest) = (Period(duration), Period(shortest), Period(longest));
-        Err(format!("{found} is too {complaint}: allowed is {shortest} to {longest}"))
+        Err(format!("{} is too {complaint}: allowed is {self}", Period(duration)))
     }
 
     /// The duration of `key` in the file, or else `default`.
@@ -87,6 +87,12 @@ impl Bounds {
             Some(Period(duration)) => self.check(duration).map_err(|message| Fault::at(at.key(key), message)),
             None => Ok(default),
         }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", Period(self.0), Period(self.1))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::assess::finding::{Kind, Severity};
+use crate::assess::rule::Rules;
 use crate::assess::sdk::Sdk;
 use crate::credentials::provider::Provider;
 use crate::credentials::timestamp::Basis;
@@ -208,19 +209,6 @@ pub struct Limit {
     pub masked: bool,
 }
 
-/// What raises an alert.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    /// Whether it is judged at all.
-    pub enabled: bool,
-    /// The level of a warning, in the unit of the rule; `None` where there is no warning.
-    pub warning: Option<Duration>,
-    /// The level of a critical alert, in the unit of the rule; `None` where there is none.
-    pub critical: Option<Duration>,
-    /// How long a level must last before the alert fires.
-    pub hold: Duration,
-}
-
 /// All rules, and what they share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alerts {
@@ -228,28 +216,8 @@ pub struct Alerts {
     pub boot_grace: Duration,
     /// How often a firing alert is repeated.
     pub repeat: Duration,
-    /// |offset| + error bound at or above a level.
-    pub clock_skew: Rule,
-    /// A limit will be passed within the level.
-    pub clock_skew_forecast: Rule,
-    /// |offset| at or above the level for long: nobody keeps this clock.
-    pub clock_undisciplined: Rule,
-    /// A step of the system clock of at least the level; `hold` is how long the alert stays.
-    pub clock_stepped: Rule,
-    /// No quorum of sources.
-    pub clock_unverified: Rule,
-    /// A source that contradicts the majority.
-    pub source_falseticker: Rule,
-    /// A source that does not answer.
-    pub source_unreachable: Rule,
-    /// What is left of a credential when an SDK refreshes it, below the level.
-    pub credential_refresh_margin: Rule,
-    /// True remaining lifetime below the level although the credential should have been rotated.
-    pub credential_expiring: Rule,
-    /// A credential that was not replaced although it always had been by that age.
-    pub credential_rotation_overdue: Rule,
-    /// Credentials could not be read; `critical` is the time from which it is critical.
-    pub credential_unavailable: Rule,
+    /// What raises each alert.
+    pub rules: Rules,
 }
 
 /// Where alerts go.

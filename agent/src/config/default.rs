@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::checked::{Alerts, Levels, Limit, Queue, Rule};
+use super::checked::{Levels, Limit, Queue};
 use super::raw;
 
 /// The endpoint of IMDS over IPv4.
@@ -30,6 +30,10 @@ pub(super) const CHANNEL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const OTLP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long one export may take.
 pub(super) const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the agent is silent after its start.
+pub(super) const BOOT_GRACE: Duration = Duration::from_secs(120);
+/// How often a firing alert is repeated.
+pub(super) const REPEAT: Duration = Duration::from_secs(4 * 3_600);
 /// Where `status` asks.
 pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
 
@@ -53,32 +57,4 @@ pub(super) fn sources() -> Vec<raw::Source> {
 pub(super) fn limits() -> Vec<Limit> {
     let limit = |name: &str, seconds, masked| Limit { name: name.into(), window: Duration::from_secs(seconds), masked };
     vec![limit("sdk-correction", 240, true), limit("sigv4", 300, false), limit("s3-sts", 900, false)]
-}
-
-/// When to speak.
-pub(super) const ALERTS: Alerts = Alerts {
-    boot_grace: Duration::from_secs(120),
-    repeat: Duration::from_secs(4 * 3_600),
-    clock_skew: rule(Some(60), Some(150), 0),
-    clock_skew_forecast: rule(Some(7 * 86_400), Some(86_400), 300),
-    clock_undisciplined: rule(Some(1), None, 600),
-    clock_stepped: rule(Some(1), None, 300),
-    clock_unverified: rule(None, None, 900),
-    source_falseticker: rule(None, None, 600),
-    source_unreachable: rule(None, None, 600),
-    credential_refresh_margin: rule(Some(60), Some(0), 60),
-    credential_expiring: rule(Some(900), Some(300), 0),
-    credential_rotation_overdue: rule(None, None, 600),
-    credential_unavailable: rule(None, Some(300), 0),
-};
-
-/// A rule with its levels and its `for` in seconds.
-const fn rule(warning: Option<u64>, critical: Option<u64>, hold: u64) -> Rule {
-    const fn level(seconds: Option<u64>) -> Option<Duration> {
-        match seconds {
-            Some(seconds) => Some(Duration::from_secs(seconds)),
-            None => None,
-        }
-    }
-    Rule { enabled: true, warning: level(warning), critical: level(critical), hold: Duration::from_secs(hold) }
 }

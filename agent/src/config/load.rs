@@ -121,10 +121,11 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::checked::{Channel, OtherCredentials, Queue, Rule};
+    use super::super::checked::{Channel, OtherCredentials, Queue};
     use super::super::show::show;
     use super::*;
     use crate::assess::finding::Severity;
+    use crate::assess::level::Level;
     use crate::assess::sdk::Sdk;
 
     const FILE: &str = "/etc/skewguard/skewguard.yaml";
@@ -303,22 +304,28 @@ mod tests {
         assert_eq!(config.sdks, Sdk::DEFAULT);
         let limits: Vec<_> = config.limits.iter().map(|l| (l.name.as_str(), l.window.as_secs(), l.masked)).collect();
         assert_eq!(limits, [("sdk-correction", 240, true), ("sigv4", 300, false), ("s3-sts", 900, false)]);
-        let seconds = |rule: &Rule| {
-            assert!(rule.enabled);
-            (rule.warning.map(|level| level.as_secs()), rule.critical.map(|level| level.as_secs()), rule.hold.as_secs())
-        };
         let alerts = &config.alerts;
         assert_eq!((alerts.boot_grace.as_secs(), alerts.repeat.as_secs()), (120, 14_400));
-        assert_eq!(seconds(&alerts.clock_skew), (Some(60), Some(150), 0));
-        assert_eq!(seconds(&alerts.clock_skew_forecast), (Some(604_800), Some(86_400), 300));
-        assert_eq!(seconds(&alerts.clock_undisciplined), (Some(1), None, 600));
-        assert_eq!(seconds(&alerts.clock_stepped), (Some(1), None, 300));
-        assert_eq!(seconds(&alerts.clock_unverified), (None, None, 900));
-        assert_eq!(seconds(&alerts.source_falseticker), (None, None, 600));
-        assert_eq!(seconds(&alerts.source_unreachable), (None, None, 600));
-        assert_eq!(seconds(&alerts.credential_refresh_margin), (Some(60), Some(0), 60));
-        assert_eq!(seconds(&alerts.credential_expiring), (Some(900), Some(300), 0));
-        assert_eq!(seconds(&alerts.credential_unavailable), (None, Some(300), 0));
+        let value = |level: Option<Level>| level.map(Level::value);
+        let rules = alerts.rules.iter().map(|(row, rule)| {
+            assert!(rule.enabled);
+            (row.kind.name(), value(rule.warning), value(rule.critical), rule.hold.as_secs())
+        });
+        // In the unit of each.
+        let expected = [
+            ("clock-skew", Some(60.0), Some(150.0), 0),
+            ("clock-skew-forecast", Some(604_800.0), Some(86_400.0), 300),
+            ("clock-undisciplined", Some(1.0), None, 600),
+            ("clock-stepped", Some(1.0), None, 300),
+            ("clock-unverified", None, None, 900),
+            ("source-falseticker", None, None, 600),
+            ("source-unreachable", None, None, 600),
+            ("credential-refresh-margin", Some(60.0), Some(0.0), 60),
+            ("credential-expiring", Some(900.0), Some(300.0), 0),
+            ("credential-rotation-overdue", None, None, 600),
+            ("credential-unavailable", None, Some(300.0), 0),
+        ];
+        assert_eq!(rules.collect::<Vec<_>>(), expected);
         assert!(config.channels.is_empty() && config.otlp.is_none());
         assert_eq!(config.socket, Path::new("/run/skewguard/skewguard.sock"));
         let state_dir = config.state_dir.expect("a folder");

@@ -8,6 +8,8 @@ mod channels;
 mod check;
 pub mod checked;
 mod default;
+#[cfg(test)]
+mod documented;
 mod endpoints;
 pub mod explain;
 mod held;
@@ -15,6 +17,7 @@ pub mod load;
 mod locate;
 pub mod period;
 pub mod raw;
+pub mod raw_alerts;
 pub mod raw_channel;
 pub mod raw_credentials;
 mod rules;

@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::period::Period;
+use super::raw_alerts::Alerts;
 use super::raw_channel::Channel;
 use super::raw_credentials::{Container, File, WebIdentity};
 use super::size::Size;
@@ -150,113 +151,6 @@ pub struct Limit {
     pub name: String,
     /// The skew, in either direction, from which requests are rejected: 1s to 24h.
     pub window: Period,
-}
-
-/// When to speak.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct Alerts {
-    /// How long after its start the agent is silent about all but a measured skew, 0s to 1h. Default: 2m.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub boot_grace: Option<Period>,
-    /// How often a firing alert is repeated, 1m to 168h. Default: 4h.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat: Option<Period>,
-    /// The clock is wrong by a level or more. Default: warning 60s, critical 150s, for 0s.
-    #[serde(rename = "clock-skew", skip_serializing_if = "Option::is_none")]
-    pub clock_skew: Option<Levels>,
-    /// A limit will be passed within a level. Default: warning 24h, critical 1h, for 5m.
-    #[serde(rename = "clock-skew-forecast", skip_serializing_if = "Option::is_none")]
-    pub clock_skew_forecast: Option<Levels>,
-    /// The clock stays wrong by the level or more: nobody keeps it. Default: warning 1s, for 10m.
-    #[serde(rename = "clock-undisciplined", skip_serializing_if = "Option::is_none")]
-    pub clock_undisciplined: Option<Warning>,
-    /// The clock was set by the level or more; `for` is how long the alert stays. Default: warning 1s, for 5m.
-    #[serde(rename = "clock-stepped", skip_serializing_if = "Option::is_none")]
-    pub clock_stepped: Option<Warning>,
-    /// The sources give no true time. Default: for 15m.
-    #[serde(rename = "clock-unverified", skip_serializing_if = "Option::is_none")]
-    pub clock_unverified: Option<State>,
-    /// A source contradicts the majority. Default: for 10m.
-    #[serde(rename = "source-falseticker", skip_serializing_if = "Option::is_none")]
-    pub source_falseticker: Option<State>,
-    /// A source does not answer. Default: for 10m.
-    #[serde(rename = "source-unreachable", skip_serializing_if = "Option::is_none")]
-    pub source_unreachable: Option<State>,
-    /// An SDK refreshes a credential with less than a level of its life left. Default: warning 60s, critical 0s, for
-    /// 1m.
-    #[serde(rename = "credential-refresh-margin", skip_serializing_if = "Option::is_none")]
-    pub credential_refresh_margin: Option<Levels>,
-    /// A credential has less than a level of its life left and was not rotated. Default: warning 15m, critical 5m, for
-    /// 0s.
-    #[serde(rename = "credential-expiring", skip_serializing_if = "Option::is_none")]
-    pub credential_expiring: Option<Levels>,
-    /// A credential is older than twice the longest interval at which it was replaced of late. Default: for 10m.
-    #[serde(rename = "credential-rotation-overdue", skip_serializing_if = "Option::is_none")]
-    pub credential_rotation_overdue: Option<State>,
-    /// Credentials cannot be read; `critical` is the time from which that is critical. Default: critical 5m, for 0s.
-    #[serde(rename = "credential-unavailable", skip_serializing_if = "Option::is_none")]
-    pub credential_unavailable: Option<Critical>,
-}
-
-/// An alert with two levels.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct Levels {
-    /// Whether it is judged. Default: true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// The level of a warning.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warning: Option<Period>,
-    /// The level of a critical alert.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub critical: Option<Period>,
-    /// How long a level must last before the alert fires, 0s to 24h.
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Period>,
-}
-
-/// An alert that is a warning from its level on.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct Warning {
-    /// Whether it is judged. Default: true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// The level of a warning.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warning: Option<Period>,
-    /// How long the level must last before the alert fires, or how long the alert of an event stays: 0s to 24h.
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Period>,
-}
-
-/// An alert that becomes critical at its level.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct Critical {
-    /// Whether it is judged. Default: true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// The level of a critical alert.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub critical: Option<Period>,
-    /// How long the state must last before the alert fires, 0s to 24h.
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Period>,
-}
-
-/// An alert on a state that has no level.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct State {
-    /// Whether it is judged. Default: true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// How long the state must last before the alert fires, 0s to 24h.
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Period>,
 }
 
 /// Where telemetry goes.

@@ -1,182 +1,69 @@
-//! The checks of the alerts: levels in the right order, and durations that make sense.
+//! The checks of the alerts: levels in the right order, and durations that make sense. A default is checked as what is
+//! written is.
 
 use std::time::Duration;
 
 use super::check::{Bounds, Fault};
-use super::checked::{Alerts, Rule};
+use super::checked::Alerts;
+use super::default;
 use super::locate::Path;
 use super::period::Period;
-use super::{default, raw};
+use super::raw_alerts::{self, Section};
+use crate::assess::alerts::Row;
+use crate::assess::level::{Bad, Level};
+use crate::assess::rule::{Rule, Rules};
 
 const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3_600)
 }
 
-const BOOT_GRACE: Bounds = Bounds(Duration::ZERO, hours(1));
-const REPEAT: Bounds = Bounds(Duration::from_secs(60), hours(168));
-const HOLD: Bounds = Bounds(Duration::ZERO, hours(24));
-/// The levels of an offset. Zero would be reached by every clock.
-const OFFSET: Bounds = Bounds(Duration::from_millis(1), hours(24));
-/// The levels of a forecast.
-const FORECAST: Bounds = Bounds(Duration::from_secs(60), hours(30 * 24));
-/// The levels of what is left of a credential. Below zero it is used although it has expired.
-const REMAINING: Bounds = Bounds(Duration::ZERO, hours(24));
-/// The level of an outage.
-const OUTAGE: Bounds = Bounds(Duration::from_secs(1), hours(24));
-
-/// On which side of a level it is bad to be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bad {
-    Above,
-    Below,
-}
-
-/// What a rule of any kind may say.
-#[derive(Default)]
-struct Given {
-    enabled: Option<bool>,
-    warning: Option<Period>,
-    critical: Option<Period>,
-    hold: Option<Period>,
-}
-
-impl From<&raw::Levels> for Given {
-    fn from(&raw::Levels { enabled, warning, critical, hold }: &raw::Levels) -> Self {
-        Self { enabled, warning, critical, hold }
-    }
-}
-
-impl From<&raw::Warning> for Given {
-    fn from(&raw::Warning { enabled, warning, hold }: &raw::Warning) -> Self {
-        Self { enabled, warning, critical: None, hold }
-    }
-}
-
-impl From<&raw::Critical> for Given {
-    fn from(&raw::Critical { enabled, critical, hold }: &raw::Critical) -> Self {
-        Self { enabled, warning: None, critical, hold }
-    }
-}
-
-impl From<&raw::State> for Given {
-    fn from(&raw::State { enabled, hold }: &raw::State) -> Self {
-        Self { enabled, hold, ..Self::default() }
-    }
-}
+/// For how long the agent may be silent after its start.
+pub(super) const BOOT_GRACE: Bounds = Bounds(Duration::ZERO, hours(1));
+/// How often a firing alert may be repeated.
+pub(super) const REPEAT: Bounds = Bounds(Duration::from_secs(60), hours(168));
+/// For how long a level may have to last.
+pub(super) const HOLD: Bounds = Bounds(Duration::ZERO, hours(24));
 
 /// Checks all rules.
-pub(super) fn alerts(given: Option<&raw::Alerts>) -> Result<Alerts, Fault> {
-    let none = raw::Alerts::default();
+pub(super) fn alerts(given: Option<&raw_alerts::Alerts>) -> Result<Alerts, Fault> {
+    let none = raw_alerts::Alerts::default();
     let given = given.unwrap_or(&none);
-    let defaults = &default::ALERTS;
     let at = Path::root("alerts");
+    let rule_of = |row: &Row| rule(row, given.sections.get(&row.kind).copied().unwrap_or_default());
     Ok(Alerts {
-        boot_grace: BOOT_GRACE.or(given.boot_grace, defaults.boot_grace, &at, "boot_grace")?,
-        repeat: REPEAT.or(given.repeat, defaults.repeat, &at, "repeat")?,
-        clock_skew: rule("clock-skew", given.clock_skew.as_ref(), &defaults.clock_skew, OFFSET, Bad::Above)?,
-        clock_skew_forecast: rule(
-            "clock-skew-forecast",
-            given.clock_skew_forecast.as_ref(),
-            &defaults.clock_skew_forecast,
-            FORECAST,
-            Bad::Below,
-        )?,
-        clock_undisciplined: rule(
-            "clock-undisciplined",
-            given.clock_undisciplined.as_ref(),
-            &defaults.clock_undisciplined,
-            OFFSET,
-            Bad::Above,
-        )?,
-        clock_stepped: rule(
-            "clock-stepped",
-            given.clock_stepped.as_ref(),
-            &defaults.clock_stepped,
-            OFFSET,
-            Bad::Above,
-        )?,
-        clock_unverified: rule(
-            "clock-unverified",
-            given.clock_unverified.as_ref(),
-            &defaults.clock_unverified,
-            OUTAGE,
-            Bad::Above,
-        )?,
-        source_falseticker: rule(
-            "source-falseticker",
-            given.source_falseticker.as_ref(),
-            &defaults.source_falseticker,
-            OUTAGE,
-            Bad::Above,
-        )?,
-        source_unreachable: rule(
-            "source-unreachable",
-            given.source_unreachable.as_ref(),
-            &defaults.source_unreachable,
-            OUTAGE,
-            Bad::Above,
-        )?,
-        credential_refresh_margin: rule(
-            "credential-refresh-margin",
-            given.credential_refresh_margin.as_ref(),
-            &defaults.credential_refresh_margin,
-            REMAINING,
-            Bad::Below,
-        )?,
-        credential_expiring: rule(
-            "credential-expiring",
-            given.credential_expiring.as_ref(),
-            &defaults.credential_expiring,
-            REMAINING,
-            Bad::Below,
-        )?,
-        credential_rotation_overdue: rule(
-            "credential-rotation-overdue",
-            given.credential_rotation_overdue.as_ref(),
-            &defaults.credential_rotation_overdue,
-            OUTAGE,
-            Bad::Above,
-        )?,
-        credential_unavailable: rule(
-            "credential-unavailable",
-            given.credential_unavailable.as_ref(),
-            &defaults.credential_unavailable,
-            OUTAGE,
-            Bad::Above,
-        )?,
+        boot_grace: BOOT_GRACE.or(given.boot_grace, default::BOOT_GRACE, &at, "boot_grace")?,
+        repeat: REPEAT.or(given.repeat, default::REPEAT, &at, "repeat")?,
+        rules: Rules::try_from_rows(rule_of)?,
     })
 }
 
-fn rule<'a, T>(name: &str, given: Option<&'a T>, default: &Rule, levels: Bounds, bad: Bad) -> Result<Rule, Fault>
-where
-    Given: From<&'a T>,
-{
-    let at = Path::root("alerts").key(name);
-    let given = given.map(Given::from).unwrap_or_default();
-    let level = |period: Option<Period>, default: Option<Duration>, key| match (period, default) {
-        (None, default) => Ok(default),
-        (Some(_), default) => levels.or(period, default.unwrap_or_default(), &at, key).map(Some),
+fn rule(row: &Row, given: Section) -> Result<Rule, Fault> {
+    let at = Path::root("alerts").key(row.kind.name());
+    let levels = &row.levels;
+    let level = |given: Option<Level>, default: Option<Level>, key| {
+        let checked = given.or(default).map(|level| levels.check(level)).transpose();
+        checked.map_err(|message| Fault::at(at.key(key), message))
     };
+    let hold = HOLD.check(given.hold.map_or(row.hold, |Period(hold)| hold));
     let rule = Rule {
-        enabled: given.enabled.unwrap_or(default.enabled),
-        warning: level(given.warning, default.warning, "warning")?,
-        critical: level(given.critical, default.critical, "critical")?,
-        hold: HOLD.or(given.hold, default.hold, &at, "for")?,
+        enabled: given.enabled.unwrap_or(true),
+        warning: level(given.warning, levels.warning, "warning")?,
+        critical: level(given.critical, levels.critical, "critical")?,
+        hold: hold.map_err(|message| Fault::at(at.key("for"), message))?,
     };
     let (Some(warning), Some(critical)) = (rule.warning, rule.critical) else { return Ok(rule) };
-    let (wrong, order, remedy) = match bad {
+    let (wrong, order, remedy) = match levels.bad {
         Bad::Above => (warning > critical, "above", "at or below"),
         Bad::Below => (warning < critical, "below", "at or above"),
     };
     if !wrong {
         return Ok(rule);
     }
-    let note = |given: Option<Period>| if given.is_some() { "" } else { " (the default)" };
+    let note = |given: Option<Level>| if given.is_some() { "" } else { " (the default)" };
     let message = format!(
-        "warning {}{} is {order} critical {}{}: a warning comes first, so its level is {remedy} the critical one",
-        Period(warning),
+        "warning {warning}{} is {order} critical {critical}{}: a warning comes first, so its level is {remedy} the critical \
+         one",
         note(given.warning),
-        Period(critical),
         note(given.critical)
     );
     // The fault is shown at a level that is written in the file.
@@ -186,10 +73,22 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assess::alerts::ROWS;
+    use crate::assess::finding::Kind;
+    use crate::assess::level::Levels;
 
-    fn levels(warning: u64, critical: u64) -> raw::Levels {
-        let level = |seconds| Some(Period(Duration::from_secs(seconds)));
-        raw::Levels { warning: level(warning), critical: level(critical), ..raw::Levels::default() }
+    const fn seconds(seconds: u64) -> Option<Level> {
+        Some(Level::Time(Duration::from_secs(seconds)))
+    }
+
+    fn given(warning: u64, critical: u64) -> Section {
+        Section { warning: seconds(warning), critical: seconds(critical), ..Section::default() }
+    }
+
+    fn said(row: &Row, given: Section) -> Result<Rule, String> {
+        rule(row, given).map_err(|fault| match fault {
+            Fault::At { message, .. } | Fault::Variable { message, .. } => message,
+        })
     }
 
     #[test]
@@ -202,22 +101,47 @@ mod tests {
             (Bad::Below, 2, 2, true),
             (Bad::Below, 1, 2, false),
         ] {
-            let given = levels(warning, critical);
-            let checked = rule("a", Some(&given), &default::ALERTS.clock_skew, OFFSET, bad);
-            assert_eq!(checked.is_ok(), accepted, "{warning} {critical}");
+            let row = Row { levels: Levels { bad, ..ROWS[0].levels }, ..ROWS[0] };
+            assert_eq!(rule(&row, given(warning, critical)).is_ok(), accepted, "{warning} {critical}");
         }
     }
 
     #[test]
     fn what_is_not_given_is_the_default() {
-        let given = raw::Alerts { clock_skew: Some(levels(5, 6)), ..raw::Alerts::default() };
-        let Ok(alerts) = alerts(Some(&given)) else { panic!("refused") };
-        let expected = Rule {
-            warning: Some(Duration::from_secs(5)),
-            critical: Some(Duration::from_secs(6)),
-            ..default::ALERTS.clock_skew
-        };
-        assert_eq!(alerts.clock_skew, expected);
-        assert_eq!(alerts.clock_stepped, default::ALERTS.clock_stepped);
+        let sections = [(Kind::ClockSkew, given(5, 6))].into();
+        let given = raw_alerts::Alerts { sections, ..raw_alerts::Alerts::default() };
+        let (Ok(changed), Ok(default)) = (alerts(Some(&given)), alerts(None)) else { panic!("refused") };
+        let expected = Rule { warning: seconds(5), critical: seconds(6), ..default.rules.of(Kind::ClockSkew).clone() };
+        assert_eq!(*changed.rules.of(Kind::ClockSkew), expected);
+        for ((row, changed), (_, default)) in changed.rules.iter().zip(default.rules.iter()) {
+            assert_eq!(changed == default, row.kind != Kind::ClockSkew, "{}", row.kind.name());
+        }
+    }
+
+    #[test]
+    fn the_default_of_each_alert_is_held_to_the_bounds_and_the_order_of_what_is_given() {
+        for row in &ROWS {
+            let name = row.kind.name();
+            let default = said(row, Section::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(
+                (default.warning, default.critical, default.hold),
+                (row.levels.warning, row.levels.critical, row.hold)
+            );
+            let late = Row { hold: hours(25), ..*row };
+            assert!(said(&late, Section::default()).unwrap_err().contains("is too long"), "{name}");
+            if row.levels.warning.or(row.levels.critical).is_none() {
+                continue;
+            }
+            let (least, most) = row.levels.bounds;
+            assert!(least < most && least.unit() == most.unit(), "{name}");
+            let narrow = Row { levels: Levels { bounds: (most, most), ..row.levels }, ..*row };
+            let error = said(&narrow, Section::default()).unwrap_err();
+            assert!(error.contains("allowed is"), "{name}: {error}");
+            if let (Some(warning), Some(critical)) = (row.levels.warning, row.levels.critical) {
+                let levels = Levels { warning: Some(critical), critical: Some(warning), ..row.levels };
+                let error = said(&Row { levels, ..*row }, Section::default()).unwrap_err();
+                assert!(error.contains("a warning comes first"), "{name}: {error}");
+            }
+        }
     }
 }

@@ -13,20 +13,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_schema_is_the_one_of_the_code() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/skewguard.schema.json");
-        assert!(
-            std::fs::read_to_string(path).unwrap() == schema(),
-            "config/skewguard.schema.json is not what `skewguard config schema` prints: write it again"
-        );
-    }
-
-    #[test]
     fn every_key_is_described() {
         fn visit(value: &serde_json::Value, name: &str) {
             if let Some(properties) = value.get("properties").and_then(serde_json::Value::as_object) {
                 for (key, property) in properties {
                     assert!(property.get("description").is_some(), "{name}.{key} has no description");
+                    visit(property, &format!("{name}.{key}"));
                 }
                 assert_eq!(value["additionalProperties"], false, "{name}");
             }

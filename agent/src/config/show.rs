@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use super::checked::{
-    Alertmanager, Alerts, Channel, Config, EventBridge, NamedFile, NamedKind, OtherCredentials, Otlp, PagerDuty, Rule,
+    Alertmanager, Alerts, Channel, Config, EventBridge, NamedFile, NamedKind, OtherCredentials, Otlp, PagerDuty,
     SecretRef, Slack, Sns, Target, Tls, Webhook,
 };
 use super::period::Period;
+use super::raw_alerts::Section;
 use super::size::Size;
 use super::value::{Headers, Named, Secret};
-use super::{default, raw, raw_channel, raw_credentials};
+use super::{default, raw, raw_alerts, raw_channel, raw_credentials};
+use crate::assess::rule::Rule;
 
 /// What stands in the place of what is not shown.
 const MASK: &str = "***";
@@ -189,45 +191,18 @@ fn headers(headers: &[(String, SecretRef)]) -> Option<Headers> {
     (!headers.is_empty()).then(|| Headers(named.collect()))
 }
 
-fn alerts(alerts: &Alerts) -> raw::Alerts {
-    raw::Alerts {
+fn alerts(alerts: &Alerts) -> raw_alerts::Alerts {
+    let section = |rule: &Rule| Section {
+        enabled: Some(rule.enabled),
+        warning: rule.warning,
+        critical: rule.critical,
+        hold: Some(Period(rule.hold)),
+    };
+    raw_alerts::Alerts {
         boot_grace: Some(Period(alerts.boot_grace)),
         repeat: Some(Period(alerts.repeat)),
-        clock_skew: levels(&alerts.clock_skew),
-        clock_skew_forecast: levels(&alerts.clock_skew_forecast),
-        clock_undisciplined: warning(&alerts.clock_undisciplined),
-        clock_stepped: warning(&alerts.clock_stepped),
-        clock_unverified: state(&alerts.clock_unverified),
-        source_falseticker: state(&alerts.source_falseticker),
-        source_unreachable: state(&alerts.source_unreachable),
-        credential_refresh_margin: levels(&alerts.credential_refresh_margin),
-        credential_expiring: levels(&alerts.credential_expiring),
-        credential_rotation_overdue: state(&alerts.credential_rotation_overdue),
-        credential_unavailable: critical(&alerts.credential_unavailable),
+        sections: alerts.rules.iter().map(|(row, rule)| (row.kind, section(rule))).collect(),
     }
-}
-
-fn levels(rule: &Rule) -> Option<raw::Levels> {
-    Some(raw::Levels {
-        enabled: Some(rule.enabled),
-        warning: rule.warning.map(Period),
-        critical: rule.critical.map(Period),
-        hold: Some(Period(rule.hold)),
-    })
-}
-
-fn warning(rule: &Rule) -> Option<raw::Warning> {
-    let hold = Some(Period(rule.hold));
-    Some(raw::Warning { enabled: Some(rule.enabled), warning: rule.warning.map(Period), hold })
-}
-
-fn critical(rule: &Rule) -> Option<raw::Critical> {
-    let hold = Some(Period(rule.hold));
-    Some(raw::Critical { enabled: Some(rule.enabled), critical: rule.critical.map(Period), hold })
-}
-
-fn state(rule: &Rule) -> Option<raw::State> {
-    Some(raw::State { enabled: Some(rule.enabled), hold: Some(Period(rule.hold)) })
 }
 
 #[cfg(test)]

@@ -122,8 +122,9 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
 fn impatient(mut config: Config) -> Config {
     let alerts = &mut config.alerts;
     alerts.boot_grace = Duration::ZERO;
-    alerts.clock_skew_forecast.hold = Duration::ZERO;
-    alerts.credential_refresh_margin.hold = Duration::ZERO;
+    for kind in [Kind::ClockSkewForecast, Kind::CredentialRefreshMargin] {
+        alerts.rules.change(kind, |rule| rule.hold = Duration::ZERO);
+    }
     config
 }
 

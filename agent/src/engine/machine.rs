@@ -8,10 +8,12 @@ use super::credentials::Credentials;
 use super::event::{Event, Reaction};
 use super::judged::Judged;
 use crate::alert::machine::{Machine, Moment, State, Transition};
+use crate::assess::alerts::Part;
 use crate::assess::answer::{Answer, Ruling};
 use crate::assess::clock_findings::{self, ClockFacts};
 use crate::assess::finding::Kind;
 use crate::assess::limit::{self, Skew, Standing};
+use crate::assess::rule::{Rule, Rules};
 use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::ClockState;
 use crate::clock::estimator::Estimator;
@@ -20,7 +22,7 @@ use crate::clock::leap;
 use crate::clock::source::Witness;
 use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::{Config, Rule, Source};
+use crate::config::checked::{Config, Source};
 use crate::credentials::imds::host::HostIdentity;
 use crate::host::identity::Speaker;
 use crate::ntp::poller::Polled;
@@ -162,10 +164,11 @@ impl Engine {
             }
         }
         let known = self.at(now);
-        let mut rulings = self.rulings(&known);
-        rulings.extend(self.rulings_on_what_is_gone(&rulings));
+        let rulings = self.rulings(&known);
         let moment = Moment { boot: now.boot, stamp: known.stamp(), graced: now.boot >= self.graced() };
-        let transitions = self.alerts.step(&rulings, moment);
+        let (credentials, rules) = (&self.credentials, &self.config.alerts.rules);
+        let gone = |kind, subject: &str| answer_on_what_is_gone(kind, subject, credentials, rules);
+        let transitions = self.alerts.step(&rulings, gone, moment);
         Reaction { transitions, burst: self.bursts(now.boot), slept }
     }
 
@@ -252,7 +255,7 @@ impl Engine {
             graced: self.graced(),
             now: now.reading.boot,
         };
-        let mut rulings = clock_findings::judge(&facts, &self.config.alerts).to_vec();
+        let mut rulings = clock_findings::judge(&facts, &self.config.alerts.rules);
         for ((source, log), configured) in self.estimator.sources().iter().zip(&self.sources).zip(&self.config.sources)
         {
             let facts = source_findings::SourceFacts {
@@ -262,34 +265,15 @@ impl Engine {
                 offset: self.estimator.claimed(source, now.reading),
                 refusal: log.refusal.map(|refusal| refusal.to_string()),
             };
-            rulings.extend(source_findings::judge(&facts, &self.config.alerts));
+            rulings.extend(source_findings::judge(&facts, &self.config.alerts.rules));
         }
         for known in self.credentials.iter() {
             let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks.all());
             let levels = self.config.levels(known.provider(), known.slot());
             let facts = known.facts(&assessed, levels, self.credentials.is_missed(known), now.reading.boot);
-            rulings.extend(credential_findings::judge(&facts, &self.config.alerts));
+            rulings.extend(credential_findings::judge(&facts, &self.config.alerts.rules));
         }
         rulings
-    }
-
-    /// What is to be said of alerts whose subject is not known any more, or not yet.
-    fn rulings_on_what_is_gone(&self, rulings: &[Ruling]) -> Vec<Ruling> {
-        let of = |(kind, subject): (Kind, &str)| {
-            let is_gone = || match kind {
-                Kind::CredentialRefreshMargin
-                | Kind::CredentialExpiring
-                | Kind::CredentialRotationOverdue
-                | Kind::CredentialUnavailable => self.credentials.is_gone(subject),
-                // A source that is not configured any more.
-                _ => true,
-            };
-            let answer = |_: &Rule| if is_gone() { Answer::Absent } else { Answer::Unknown };
-            Ruling::of(kind, subject, &self.config.alerts, answer)
-        };
-        let is_judged = |kind, subject: &str| rulings.iter().any(|ruling| ruling.is_about(kind, subject));
-        let alerts = self.alerts.alerts().map(|(kind, subject, _)| (kind, subject));
-        alerts.filter(|(kind, subject)| !is_judged(*kind, subject)).map(of).collect()
     }
 
     /// Between two readings of both clocks, system minus boot time changes when, and only when, somebody sets the
@@ -308,7 +292,8 @@ impl Engine {
         let counter = if by > Span::ZERO { &mut self.steps.forward } else { &mut self.steps.backward };
         *counter = counter.saturating_add(1);
         // The smaller corrections that follow a step do not hide it, whether it was told or is yet to be.
-        let (hold, graced) = (Span::from_duration(self.config.alerts.clock_stepped.hold), self.graced());
+        let hold = Span::from_duration(self.config.alerts.rules.of(Kind::ClockStepped).hold);
+        let graced = self.graced();
         let is_untold = self.is_step_untold();
         let is_kept =
             |(at, size): (BootTime, Span)| size.abs() > by.abs() && (is_untold || now.boot < at.max(graced).plus(hold));
@@ -368,6 +353,17 @@ impl Engine {
         }
         bursts
     }
+}
+
+/// What is to be said of an alert whose subject is not known any more, or not yet.
+fn answer_on_what_is_gone(kind: Kind, subject: &str, credentials: &Credentials, rules: &Rules) -> Answer {
+    let is_gone = match kind.part() {
+        Some(Part::Credential) => credentials.is_gone(subject),
+        // A source that is not configured any more.
+        Some(Part::Source | Part::Clock) | None => true,
+    };
+    let answer = |_: &Rule| if is_gone { Answer::Absent } else { Answer::Unknown };
+    Ruling::of(kind, subject, rules, answer).answer
 }
 
 /// What the estimate is told of a source in advance.

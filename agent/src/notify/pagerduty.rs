@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::text::{cut, short_name};
 use super::{message, post};
 use crate::alert::machine::Change;
+use crate::assess::alerts::Part;
 use crate::assess::finding::Kind;
 use crate::config::checked::PagerDuty;
 use crate::delivery::client::Client;
@@ -97,19 +98,12 @@ fn event<'a>(message: &'a AlertMessage, routing_key: &'a str) -> Event<'a> {
 }
 
 /// The part of the host that is to blame.
-const fn component(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ClockSkew
-        | Kind::ClockSkewForecast
-        | Kind::ClockUndisciplined
-        | Kind::ClockStepped
-        | Kind::ClockUnverified => "clock",
-        Kind::SourceFalseticker | Kind::SourceUnreachable => "time source",
-        Kind::CredentialRefreshMargin
-        | Kind::CredentialExpiring
-        | Kind::CredentialRotationOverdue
-        | Kind::CredentialUnavailable => "credentials",
-        Kind::Test => "skewguard",
+fn component(kind: Kind) -> &'static str {
+    match kind.part() {
+        Some(Part::Clock) => "clock",
+        Some(Part::Source) => "time source",
+        Some(Part::Credential) => "credentials",
+        None => "skewguard",
     }
 }
 

@@ -5,6 +5,7 @@ use super::keeper::Keeper;
 use super::mend;
 use crate::assess::clock_findings::effect;
 use crate::assess::finding::Kind;
+use crate::assess::level::Level;
 use crate::assess::limit::Skew;
 use crate::clock::estimate::ClockState;
 use crate::clock::time::{ErrorBound, Offset, Span, humane, humane_offset};
@@ -44,9 +45,10 @@ pub(super) fn check(
     let (passed, ahead): (Vec<&Limit>, Vec<&Limit>) =
         snapshot.limits.iter().partition(|limit| limit.window_seconds <= raise.seconds());
     let next = ahead.into_iter().min_by(|a, b| a.window_seconds.total_cmp(&b.window_seconds));
-    let rule = &config.alerts.clock_skew;
-    let reaches = |level: Option<std::time::Duration>| {
-        level.is_some_and(|level| rule.enabled && raise >= Span::from_duration(level))
+    let rule = config.alerts.rules.of(Kind::ClockSkew);
+    let reaches = |level: Option<Level>| {
+        let level = level.and_then(Level::time).filter(|_| rule.enabled);
+        level.is_some_and(|level| raise >= Span::from_duration(level))
     };
     let offset = humane_offset(skew.offset);
     let summary = format!("the system clock is {offset} (± {})", humane(skew.bound.span()));

@@ -418,7 +418,7 @@ fn smeared_and_unsmeared_sources_are_mixed_where_neither_is_preferred() {
 fn the_levels_of_the_configuration_decide_between_a_warning_and_a_problem() {
     let facts = facts(&[host(), chronyd(), file("/etc/chrony.conf", CHRONY)], Some(Err(Unheard::Timeout)));
     let mut quiet = config();
-    quiet.alerts.clock_skew.enabled = false;
+    quiet.alerts.rules.change(Kind::ClockSkew, |rule| rule.enabled = false);
     for (offset, expected, without_levels) in [
         (59.0, Verdict::Ok, Verdict::Ok),
         (60.0, Verdict::Warning, Verdict::Ok),

@@ -352,7 +352,7 @@ impl Run {
         self.begin_after_a_kill();
         let before = self.engine.source_ids();
         let mut config = config(&configured, self.sources, port);
-        config.alerts.clock_undisciplined.enabled = undisciplined;
+        config.alerts.rules.change(Kind::ClockUndisciplined, |rule| rule.enabled = undisciplined);
         self.host.configured = configured;
         self.config = Arc::new(config);
         self.engine.reload(Arc::clone(&self.config), self.host.reading());
@@ -510,13 +510,13 @@ impl Run {
         assert!(lasted("sources out") < 900.0 + PATIENCE || anew || fires(Kind::ClockUnverified).is_some());
 
         let is_blind = !host.is_known();
-        let rules = &self.config.alerts;
+        let rules = &self.config.alerts.rules;
         // No alert without a cause.
         for (kind, subject) in self.firing.keys() {
             let has_cause = match kind {
                 Kind::ClockSkew => lately("some skew", patience) || is_blind,
                 Kind::ClockUndisciplined => {
-                    rules.clock_undisciplined.enabled && (lately("a second", PATIENCE) || is_blind)
+                    rules.of(Kind::ClockUndisciplined).enabled && (lately("a second", PATIENCE) || is_blind)
                 }
                 Kind::ClockStepped => lately("a step", PATIENCE),
                 Kind::ClockUnverified => lately("no quorum", PATIENCE),

@@ -18,14 +18,14 @@ impl Run {
     /// No alert is over without a cause: what is true has changed, and somebody has said so, or its rule or its subject was
     /// taken away. Those who cannot know the time may be wrong about all that rests on it.
     pub(super) fn check_over(&self, over: &Transition, now: Reading) {
-        let (host, rules) = (&self.host, &self.config.alerts);
+        let (host, rules) = (&self.host, &self.config.alerts.rules);
         let offset = host.offset().abs();
         let least = offset - self.bound(now);
         let is_blind = !host.is_known();
         let fired = self.fired.get(&(over.kind, over.subject.clone())).copied().unwrap_or(f64::NEG_INFINITY);
         let has_cause = match over.kind {
             Kind::ClockSkew => least < CLEAR[0].1 || is_blind,
-            Kind::ClockUndisciplined => least < 0.8 || is_blind || !rules.clock_undisciplined.enabled,
+            Kind::ClockUndisciplined => least < 0.8 || is_blind || !rules.of(Kind::ClockUndisciplined).enabled,
             Kind::ClockStepped => host.elapsed - fired >= STEP_IS_TOLD - JUDGED || host.began > fired,
             Kind::ClockSkewForecast => !self.is_sure_to_reach_a_limit() || host.changed >= fired || is_blind,
             Kind::ClockUnverified => host.configured.iter().any(|source| self.has_answered(*source)),

@@ -1,0 +1,93 @@
+//! What the documentation says of alerts is what their rows say. `SKEWGUARD_WRITE_DOCS=1 cargo test documented` writes it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::period::Period;
+use super::schema::schema;
+use crate::assess::alerts::{ROWS, Row};
+use crate::assess::level::Level;
+
+const WIDTH: usize = 120;
+
+/// Compares what stands in `file` between two texts, or at all, with what is to stand there.
+fn assert_documented(file: &str, between: Option<(&str, &str)>, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, found, after) = match between {
+        None => ("", text.as_str(), ""),
+        Some((begin, end)) => {
+            let start = text.find(begin).unwrap_or_else(|| panic!("{file} has no {begin:?}")) + begin.len();
+            let length = text[start..].find(end).unwrap_or_else(|| panic!("{file} has no {end:?}"));
+            (&text[..start], &text[start..start + length], &text[start + length..])
+        }
+    };
+    if found == expected {
+        return;
+    }
+    assert!(
+        std::env::var_os("SKEWGUARD_WRITE_DOCS").is_some(),
+        "{file} does not say what the code says; `SKEWGUARD_WRITE_DOCS=1 cargo test documented` writes:\n{expected}"
+    );
+    fs::write(path, [before, expected, after].concat()).unwrap();
+}
+
+/// A duration in the largest unit of which it is several, as people write it.
+fn words(time: Duration) -> String {
+    const DAY: u64 = 86_400;
+    match time.as_secs() {
+        seconds if time.subsec_nanos() == 0 && seconds > DAY && seconds % DAY == 0 => format!("{}d", seconds / DAY),
+        seconds @ (60 | 3_600) if time.subsec_nanos() == 0 => format!("{seconds}s"),
+        _ => Period(time).to_string(),
+    }
+}
+
+fn level(level: Level) -> String {
+    level.time().map_or_else(|| level.to_string(), words)
+}
+
+/// The section of an alert in the installed file.
+fn section(row: &Row) -> String {
+    let mut lines = vec!["  #".to_owned()];
+    for word in row.description.split(' ') {
+        let line = lines.last_mut().unwrap();
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(format!("  # {word}"));
+        } else {
+            *line += &format!(" {word}");
+        }
+    }
+    lines.push(format!("  {}:", row.kind.name()));
+    lines.push("    #enabled: true".to_owned());
+    lines.extend(row.levels.warning.map(|warning| format!("    #warning: {}", level(warning))));
+    lines.extend(row.levels.critical.map(|critical| format!("    #critical: {}", level(critical))));
+    lines.push(format!("    #for: {}", Period(row.hold)));
+    lines.join("\n") + "\n"
+}
+
+/// Its row in the table of the README.
+fn line(row: &Row) -> String {
+    let cell = |text: Option<Level>| text.map(level).map_or_else(|| " ".to_owned(), |text| format!(" {text} "));
+    let (warning, critical) = (cell(row.levels.warning), cell(row.levels.critical));
+    format!("| `{}` |{warning}|{critical}| {} | {} |\n", row.kind.name(), Period(row.hold), row.description)
+}
+
+#[test]
+fn the_installed_file_documents_each_alert_as_its_row_has_it() {
+    let sections: String = ROWS.iter().map(section).collect();
+    let begin = "`for` is how long a level must last before the alert fires, 0s to 24h.\n\n";
+    assert_documented("config/skewguard.yaml", Some((begin, "\n# Where alerts go")), &sections);
+}
+
+#[test]
+fn the_readme_documents_each_alert_as_its_row_has_it() {
+    let lines: String = ROWS.iter().map(line).collect();
+    let begin = "| alert | warning | critical | for | it means |\n|---|---|---|---|---|\n";
+    assert_documented("README.md", Some((begin, "\nEach level")), &lines);
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_code() {
+    assert_documented("config/skewguard.schema.json", None, &schema());
+}
