@@ -65,3 +65,50 @@ pub fn judge<F: FnOnce(&Rule) -> Answer>(
     }
     rulings.into_iter().map(|(_, ruling)| ruling).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::assess::finding::{Graded, Severity};
+    use crate::config::load::parse;
+
+    fn rules() -> Rules {
+        parse("{}", std::path::Path::new("answers.yaml"), &|_| None).unwrap().alerts.rules
+    }
+
+    /// What each rule answers that finds its own `for`.
+    fn answers(rules: &Rules) -> Vec<(Kind, Option<Duration>)> {
+        let found = |rule: &Rule| {
+            let graded = Graded::at(Severity::Warning);
+            Answer::Found(Finding::new(rule.hold, graded, String::new(), ""))
+        };
+        let hold = |ruling: Ruling| match ruling.answer {
+            Answer::Found(finding) => (ruling.kind, Some(finding.hold)),
+            Answer::Absent | Answer::Unknown => (ruling.kind, None),
+        };
+        judge("", rules, |_| Some(found)).into_iter().map(hold).collect()
+    }
+
+    #[test]
+    fn each_alert_is_judged_by_its_own_section_and_by_no_other() {
+        let default = answers(&rules());
+        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+            let mut changed = rules();
+            changed.change(kind, |rule| rule.hold = Duration::from_secs(7_777));
+            let mut expected = default.clone();
+            expected[index] = (kind, Some(Duration::from_secs(7_777)));
+            assert_eq!(answers(&changed), expected);
+            changed.change(kind, |rule| rule.enabled = false);
+            expected[index] = (kind, None);
+            assert_eq!(answers(&changed), expected);
+        }
+    }
+
+    #[test]
+    fn a_kind_that_nobody_looks_for_is_absent() {
+        let answer = Ruling::of(Kind::Test, "", &rules(), |_| Answer::Unknown).answer;
+        assert_eq!(answer, Answer::Absent);
+    }
+}

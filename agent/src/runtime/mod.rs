@@ -432,6 +432,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_tick_tells_the_engine_what_the_kernel_says_of_its_clock() {
+        assert!(sys::kernel_clock().is_ok(), "this test needs a kernel that may be asked with adjtimex(2)");
+        let mut flow = flow(&Arc::new(config("")));
+        flow.tick().await;
+        assert!(flow.published.load().clock.kernel.is_some());
+    }
+
+    #[tokio::test]
     async fn another_state_directory_takes_another_start_and_that_is_said() {
         let mut flow = flow(&Arc::new(config("state_dir: /nowhere/old")));
         let (log, _guard) = log();

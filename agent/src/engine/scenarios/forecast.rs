@@ -31,7 +31,7 @@ fn drifting() -> Run {
 
 impl Run {
     /// Lets time pass in which nothing happens.
-    fn go_on(&mut self, seconds: f64) {
+    pub(super) fn go_on(&mut self, seconds: f64) {
         let end = self.watched + seconds;
         while self.watched < end {
             self.step();

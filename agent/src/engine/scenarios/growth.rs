@@ -1,6 +1,7 @@
 //! What the agent remembers, which is no more after days than after an hour.
 
 use super::Run;
+use crate::assess::alerts::{Kind, Part};
 use crate::schedules;
 
 /// How long some hosts are in trouble without an end to it.
@@ -9,9 +10,6 @@ const HOUR: f64 = 3_600.0;
 /// The trend keeps 128 points and a source eight answers: as text, no more than this. All else is of fixed size.
 const MOST_IN_THE_IMAGE: usize = 16 * 1_024;
 const MOST_OF_A_SOURCE: usize = 8 * 1_024;
-/// Of the clock and of one provider of credentials, and so many for each source.
-const MOST_ALERTS: usize = 8;
-const MOST_ALERTS_OF_A_SOURCE: usize = 2;
 
 impl Run {
     /// What outlives the process, what is known of the sources, and what fires or pends are all bounded.
@@ -23,7 +21,9 @@ impl Run {
         let heard = format!("{:?}", engine.estimator.sources()).len();
         assert!(heard <= sources * MOST_OF_A_SOURCE, "{heard} bytes of {sources} sources");
         let alerts = engine.alerts.alerts().count();
-        assert!(alerts <= MOST_ALERTS + sources * MOST_ALERTS_OF_A_SOURCE, "{alerts} alerts");
+        // Of the clock and of one provider of credentials, and so many for each source.
+        let of_a_source = Kind::ALL.iter().filter(|kind| kind.part() == Some(Part::Source)).count();
+        assert!(alerts <= Kind::ALL.len() - of_a_source + sources * of_a_source, "{alerts} alerts");
         assert_eq!((engine.sources.len(), engine.estimator.sources().len()), (sources, sources));
     }
 }

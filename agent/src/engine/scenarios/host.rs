@@ -8,6 +8,7 @@ use crate::credentials::provider::{self, Provider, Round};
 use crate::credentials::timestamp::Timestamp;
 use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
+use crate::sys::KernelClock;
 
 /// By how much a clock that runs away gains or loses, in seconds a second.
 const SLOWEST_RUN: f64 = 0.02;
@@ -50,6 +51,8 @@ pub(super) struct Host {
     pub(super) imds_never: bool,
     pub(super) rotated: f64,
     pub(super) rotates: bool,
+    /// Whether its kernel may be asked about the clock.
+    has_kernel: bool,
 }
 
 impl Host {
@@ -78,6 +81,7 @@ impl Host {
             imds_never: seed % 7 == 3,
             rotated: 0.0,
             rotates: true,
+            has_kernel: !seed.is_multiple_of(3),
             random,
         }
     }
@@ -95,6 +99,12 @@ impl Host {
             boot: BootTime::from_seconds(self.boot()),
             system: SystemTime::from_seconds(BEGIN + self.elapsed - self.offset()),
         }
+    }
+
+    /// What the kernel says of its clock, where it may be asked: it is the kernel that lets the clock drift.
+    pub(super) fn kernel(&self) -> Option<KernelClock> {
+        let (synchronized, max_error) = (self.drift == 0.0, Span::from_seconds(1e-3));
+        self.has_kernel.then_some(KernelClock { synchronized, max_error, frequency: -self.drift })
     }
 
     pub(super) fn advance(&mut self, seconds: f64) {

@@ -1,6 +1,7 @@
 //! Ten thousand random hosts in invented time: no alert without a cause, no cause without an alert, none told twice, and
 //! every alert resolves, whatever happens to the clock, the network, the host, the agent and its configuration.
 
+mod each;
 mod forecast;
 mod growth;
 mod host;
@@ -31,6 +32,8 @@ const SEEDS: u64 = 10_000;
 const FEW_SEEDS: u64 = 48;
 /// The clock of one host in so many runs away.
 const RUN_AWAY: u64 = 23;
+/// Refresh margins are judged on the hosts whose seed leaves this remainder by that divisor.
+const MARGINS: (u64, u64) = (5, 8);
 /// After so many failures the rest would tell nothing new.
 const MOST_STORIES: usize = 3;
 /// 2026-11-01, the true time at which every scenario begins.
@@ -47,6 +50,13 @@ const PEACE: f64 = 1_200.0;
 const PATIENCE: f64 = 120.0;
 /// By then a skew must have become an alert, and its end the end of the alert.
 const SKEW_PATIENCE: f64 = 40.0;
+/// An alert that ten thousand hosts are told no more often than this is not caused by them, but by chance.
+const COMMON: u32 = 200;
+/// The alerts that are not common among them, and why. [`each`] causes them all.
+const RARE: [(Kind, &str); 2] = [
+    (Kind::ClockSkewForecast, "few are near a limit that their drift reaches within a week"),
+    (Kind::CredentialRotationOverdue, "a habit is known after three rotations, and trouble is over before that"),
+];
 /// The skews at which AWS changes its ways.
 const LIMITS: [f64; 3] = [240.0, 300.0, 900.0];
 /// Below these, an alert of this severity is over.
@@ -55,10 +65,11 @@ const CLEAR: [(Severity, f64); 2] = [(Severity::Warning, 48.0), (Severity::Criti
 /// For how long each cause has been there, in seconds; absent where it is not.
 type Causes = BTreeMap<&'static str, f64>;
 
-/// A configuration with these sources out of so many; `port` is what their servers' ports begin with.
-fn config(configured: &[usize], sources: usize, port: u16) -> Config {
-    let text = "alerts: {credential-refresh-margin: {enabled: false}}\n";
-    let mut config = parse(text, std::path::Path::new("scenario.yaml"), &|_| None).unwrap();
+/// A configuration with these sources out of so many; `port` is what their servers' ports begin with, and `margins` says
+/// whether refresh margins are judged.
+fn config(configured: &[usize], sources: usize, port: u16, margins: bool) -> Config {
+    let mut config = parse("{}", std::path::Path::new("scenario.yaml"), &|_| None).unwrap();
+    config.alerts.rules.change(Kind::CredentialRefreshMargin, |rule| rule.enabled = margins);
     config.sources = configured
         .iter()
         .map(|index| Source {
@@ -79,6 +90,13 @@ fn limit_ahead(offset: f64, drift: f64) -> bool {
     LIMITS.into_iter().any(|limit| offset < limit && limit - offset < most)
 }
 
+/// Whether a clock that is slow by so much, or by as much as `doubt` more or less, leaves an SDK too little of its margin,
+/// or is so far ahead that it finds a new credential near its end. An alert lasts until a fifth more than that is left.
+fn has_short_margin(slow: f64, doubt: f64) -> bool {
+    // Half of the shortest margin; and a lifetime less the longest.
+    slow + doubt >= 60.0 - 1.2 * 30.0 || -slow + doubt >= 6.0 * 3_600.0 - 1.2 * 600.0
+}
+
 struct Run {
     host: Host,
     config: Arc<Config>,
@@ -87,6 +105,8 @@ struct Run {
     /// The process was killed, and another has to begin.
     was_killed: bool,
     sources: usize,
+    /// Whether refresh margins are judged.
+    margins: bool,
     transitions: Vec<(f64, Transition)>,
     /// What happened, and when.
     story: Vec<(f64, String)>,
@@ -118,7 +138,8 @@ impl Run {
     fn new(seed: u64) -> Self {
         let sources = 1 + usize::try_from(seed % 5).unwrap();
         let host = Host::new(seed, sources);
-        let config = Arc::new(config(&host.configured, sources, 1_000));
+        let margins = seed % MARGINS.1 == MARGINS.0;
+        let config = Arc::new(config(&host.configured, sources, 1_000, margins));
         let engine = Engine::new(Arc::clone(&config), host.reading());
         Self {
             host,
@@ -127,6 +148,7 @@ impl Run {
             post: Post::new(),
             was_killed: false,
             sources,
+            margins,
             transitions: Vec::new(),
             story: Vec::new(),
             firing: BTreeMap::new(),
@@ -241,7 +263,7 @@ impl Run {
     fn step(&mut self) {
         self.begin_after_a_kill();
         let asleep = Span::from_seconds(self.host.asleep);
-        self.handle(Event::Tick { kernel: None, asleep });
+        self.handle(Event::Tick { kernel: self.host.kernel(), asleep });
         let tick = self.tick;
         let is_due = |host: &Host, every: f64| host.elapsed % every < tick;
         self.answer_bursts();
@@ -351,7 +373,7 @@ impl Run {
     fn reload_with(&mut self, configured: Vec<usize>, port: u16, undisciplined: bool) {
         self.begin_after_a_kill();
         let before = self.engine.source_ids();
-        let mut config = config(&configured, self.sources, port);
+        let mut config = config(&configured, self.sources, port, self.margins);
         config.alerts.rules.change(Kind::ClockUndisciplined, |rule| rule.enabled = undisciplined);
         self.host.configured = configured;
         self.config = Arc::new(config);
@@ -460,7 +482,8 @@ impl Run {
         let (host, watched, tick) = (&self.host, self.watched, self.tick);
         let offset = host.offset().abs();
         // The estimate may be off by its bound as well.
-        let most = offset + 2.0 * self.bound(host.reading());
+        let bound = self.bound(host.reading());
+        let most = offset + 2.0 * bound;
         let mut is_there = |name: &'static str, is_so: bool| {
             if is_so {
                 *self.causes.entry(name).or_insert(0.0) += tick;
@@ -475,6 +498,7 @@ impl Run {
         is_there("some skew", most >= CLEAR[0].1);
         is_there("a second", most >= 0.75);
         is_there("a limit ahead", limit_ahead(offset, host.drift));
+        is_there("a short margin", has_short_margin(host.offset(), 2.0 * bound));
         is_there("another trend", host.elapsed - host.changed <= tick);
         is_there("no quorum", !knows);
         is_there("a source out", host.configured.iter().any(|source| host.lost[*source]));
@@ -539,7 +563,11 @@ impl Run {
                 Kind::CredentialRotationOverdue => {
                     lately("old", IMDS_POLL + PATIENCE) || lately("imds out", IMDS_POLL + PATIENCE) || is_blind
                 }
-                Kind::CredentialRefreshMargin | Kind::Test => false,
+                // What was not read since is not known to be in order.
+                Kind::CredentialRefreshMargin => {
+                    lately("a short margin", PATIENCE) || lately("imds out", IMDS_POLL + PATIENCE) || is_blind
+                }
+                Kind::Test => false,
             };
             assert!(has_cause, "{} {subject} fires without a cause (offset {offset} s)", kind.name());
         }
@@ -602,25 +630,14 @@ fn ten_thousand_random_hosts_are_told_what_is_wrong_and_nothing_else() {
     let Told { kinds: told, skews: [right, wrong] } = told.into_inner().unwrap();
     println!("{told:?}; a skew was told {right} times, and {wrong} times more by agents that could not know the time");
     assert!(wrong * 20 < right, "{wrong} and {right}");
-    // The scenarios would prove nothing about alerts that none of them causes.
-    for kind in [
-        Kind::ClockSkew,
-        Kind::ClockUndisciplined,
-        Kind::ClockStepped,
-        Kind::ClockUnverified,
-        Kind::SourceFalseticker,
-        Kind::SourceUnreachable,
-        Kind::CredentialExpiring,
-        Kind::CredentialUnavailable,
-    ] {
-        // Of few it can only be asked that they come at all.
-        let least = if schedules::all() { 200 } else { 1 };
-        assert!(
-            told.get(&kind).is_some_and(|count| *count >= least),
-            "{} came {:?} times",
-            kind.name(),
-            told.get(&kind)
-        );
+    // The scenarios would prove nothing about alerts that none of them causes. Of few it can only be asked that some come.
+    let common = if schedules::all() { COMMON } else { 1 };
+    for kind in Kind::ALL {
+        let count = told.get(&kind).copied().unwrap_or_default();
+        match RARE.iter().find(|(rare, _)| *rare == kind) {
+            Some((_, reason)) => assert!(count < COMMON, "{} came {count} times, although {reason}", kind.name()),
+            None => assert!(count >= common, "{} came {count} times", kind.name()),
+        }
     }
 }
 

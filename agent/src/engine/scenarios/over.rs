@@ -1,6 +1,6 @@
 //! Whether what is told to be over is over, by what is true, whatever the agent believes.
 
-use super::{CLEAR, LIMITS, Run};
+use super::{CLEAR, LIMITS, Run, has_short_margin};
 use crate::alert::machine::Transition;
 use crate::assess::finding::Kind;
 use crate::clock::time::Reading;
@@ -11,6 +11,8 @@ const JUDGED: f64 = 60.0;
 const STEP_IS_TOLD: f64 = 300.0;
 /// The level of the forecast.
 const FORESEEN: f64 = 7.0 * 86_400.0;
+/// By so much a level may be missed.
+const NOISE: f64 = 0.5;
 /// The trend is not known to the last digit.
 const TREND: f64 = 20e-6;
 
@@ -39,7 +41,8 @@ impl Run {
             Kind::CredentialRotationOverdue => {
                 (host.elapsed - host.rotated < 3.0 * 3_600.0 && !host.imds_out) || is_blind
             }
-            Kind::CredentialRefreshMargin | Kind::Test => false,
+            Kind::CredentialRefreshMargin => !has_short_margin(host.offset(), -self.bound(now) - NOISE) || is_blind,
+            Kind::Test => false,
         };
         assert!(has_cause, "{} {} is over without a cause (offset {offset} s)", over.kind.name(), over.subject);
     }

@@ -74,6 +74,21 @@ fn the_small_corrections_that_follow_a_step_within_the_boot_grace_do_not_hide_it
 }
 
 #[test]
+fn a_smaller_step_is_told_once_the_alert_of_a_larger_one_is_over_by_its_own_section() {
+    let mut clock = Clock::new("alerts: {boot_grace: 0s, clock-stepped: {for: 10s}}", ANY_MIDNIGHT);
+    clock.tick(1.0);
+    clock.step(500.0);
+    for second in 2..45 {
+        if second == 30 {
+            clock.step(2.0);
+        }
+        clock.tick(f64::from(second));
+    }
+    let expected = [(2.0, Change::Firing), (12.0, Change::Resolved), (30.0, Change::Firing), (40.0, Change::Resolved)];
+    assert_eq!(clock.told, expected);
+}
+
+#[test]
 fn a_step_of_which_the_alert_stays_for_no_time_is_told_and_over_at_the_next_event() {
     let mut clock = Clock::new("alerts: {boot_grace: 0s, clock-stepped: {for: 0s}}", ANY_MIDNIGHT);
     clock.tick(1.0);
