@@ -458,7 +458,7 @@ fn list_bucket(net: &Net, s3: SocketAddr, imds: &Imds, at: TrueTime) -> (u16, St
     let url = format!("http://{s3}{target}");
     let unsigned = Unsigned { method: "GET", url: &url, headers: &headers, body: b"" };
     let signature =
-        sign(&unsigned, Service { name: "s3", region: "us-east-1", endpoint: "" }, keys.unwrap(), at).unwrap();
+        sign(&unsigned, Service { name: "s3", region: "us-east-1", endpoint: None }, keys.unwrap(), at).unwrap();
     headers.extend(signature);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     let response = net.within(Side::Agent, || http::request(s3, "GET", &target, &headers, "")).unwrap().unwrap();

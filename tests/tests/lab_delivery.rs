@@ -64,7 +64,7 @@ fn reporting(receiver: &Receiver<'_>, state: &Path) -> String {
     format!(
         "{NEAR}state_dir: {}
 telemetry: {{ otlp: {{ endpoint: \"{url}\", interval: 1s, timeout: 2s }} }}
-channels: [{{ name: ops, webhook: {{ url: \"{url}/hook\", timeout: 2s }} }}]
+channels: [{{ name: ops, timeout: 2s, webhook: {{ url: \"{url}/hook\" }} }}]
 ",
         state.display()
     )
@@ -439,8 +439,8 @@ impl<'net> Takers<'net> {
             "{NEAR}state_dir: {}
 telemetry: {{ otlp: {{ interval: 1s, timeout: 2s }} }}
 channels:
-  - {{ name: ops, webhook: {{ url: \"{}/hook\", timeout: 2s }} }}
-  - {{ name: am, alertmanager: {{ url: \"{}\", repost: 10s, timeout: 2s }} }}
+  - {{ name: ops, timeout: 2s, webhook: {{ url: \"{}/hook\" }} }}
+  - {{ name: am, timeout: 2s, alertmanager: {{ url: \"{}\", repost: 10s }} }}
 ",
             state.display(),
             self.receiver.url(),

@@ -441,7 +441,8 @@ alerts:
   boot_grace: 0s
 channels:
   - name: ops
-    webhook: {{ url: \"{place}/hook\", timeout: 60s }}
+    timeout: 60s
+    webhook: {{ url: \"{place}/hook\" }}
 telemetry:
   otlp: {{ endpoint: \"{place}\", interval: 1s, timeout: 60s }}
 "

@@ -48,7 +48,7 @@ fn reporting(telemetry: &str, hook: &str, state: &Path) -> String {
     format!(
         "{NEAR}state_dir: {}
 telemetry: {{ otlp: {{ endpoint: \"{telemetry}\", interval: 1s, timeout: 60s }} }}
-channels: [{{ name: ops, webhook: {{ url: \"{hook}/hook\", timeout: 60s }} }}]
+channels: [{{ name: ops, timeout: 60s, webhook: {{ url: \"{hook}/hook\" }} }}]
 ",
         state.display()
     )

@@ -12,11 +12,11 @@ use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
 use crate::clock::true_clock::{Stamp, TrueClock};
-use crate::config::checked::{Channel, Config};
+use crate::config::checked::Config;
 use crate::delivery::client::Clients;
-use crate::delivery::request::{Answer, Endpoint, Failure};
+use crate::delivery::request::{Answer, Destination, Failure};
 use crate::host::identity::{Speaker, name};
-use crate::notify::channel::{address, endpoint};
+use crate::notify::channel::{Channel, destination};
 use crate::notify::message::{item, message};
 
 /// How long the measuring of true time may take.
@@ -47,9 +47,9 @@ pub(super) async fn test(config: Config, name: Option<&str>) -> anyhow::Result<u
     let mut clients = Clients::new(Arc::clone(&clock));
     let mut all_taken = true;
     for channel in channels {
-        let client = clients.client(address(channel), &channel.tls).with_context(|| channel.name.clone())?;
-        let endpoint = endpoint(channel, client, &clock, config.imds.as_ref());
-        all_taken &= tell(&channel.name, endpoint.as_ref(), &clock).await?;
+        let client = clients.client(channel.target.url(), &channel.tls).with_context(|| channel.name.clone())?;
+        let destination = destination(channel, client, &clock, config.imds.as_ref());
+        all_taken &= tell(&channel.name, destination.as_ref(), &clock).await?;
     }
     Ok(u8::from(!all_taken))
 }
@@ -79,11 +79,11 @@ async fn true_clock(config: &Config) -> anyhow::Result<TrueClock> {
 }
 
 /// Sends the alert as one that fires and then as one that is over; says what came back, and whether both were taken.
-async fn tell(name: &str, endpoint: &dyn Endpoint, clock: &TrueClock) -> anyhow::Result<bool> {
+async fn tell(name: &str, destination: &dyn Destination, clock: &TrueClock) -> anyhow::Result<bool> {
     let since = clock.now();
     for change in [Change::Firing, Change::Resolved] {
         let item = item(&test_message(since, change, clock), clock.now())?;
-        let result = endpoint.attempt(&item).await;
+        let result = destination.attempt(&item).await;
         text::answer(&format!("{name}: {}\n", outcome(change, &result)))?;
         if result.is_err() {
             return Ok(false);

@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 256;
 
 /// The service that an ARN is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     /// Amazon SNS, and a topic of it.
     Sns,
     /// Amazon EventBridge, and an event bus of it.
@@ -27,16 +27,16 @@ pub(super) enum Service {
 
 /// What an ARN says of its service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The region, such as `eu-west-1`.
-    pub(super) region: String,
+    pub(crate) region: String,
     /// The URL of the service there.
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 /// The text is not the ARN that is wanted. Nothing of the text is repeated: it may be a secret in the wrong place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ArnError {
+pub(crate) enum ArnError {
     /// Not six parts that begin with `arn`.
     #[error("this is not an ARN: write all of it, such as {}", .0.example())]
     Malformed(Service),
@@ -99,7 +99,7 @@ impl Service {
 ///
 /// # Errors
 /// Where the text is no ARN, or one of something else.
-pub(super) fn place(text: &str, service: Service) -> Result<Place, ArnError> {
+pub(crate) fn place(text: &str, service: Service) -> Result<Place, ArnError> {
     let mut parts = text.splitn(6, ':');
     let mut part = || parts.next().ok_or(ArnError::Malformed(service));
     let (arn, partition, of, region, account, resource) = (part()?, part()?, part()?, part()?, part()?, part()?);
@@ -128,6 +128,11 @@ pub(super) fn place(text: &str, service: Service) -> Result<Place, ArnError> {
         Service::Events => bus(resource)?,
     }
     Ok(Place { region: region.to_owned(), endpoint: format!("https://{}.{region}.{domain}", service.name()) })
+}
+
+/// Whether the text is written as an ARN is, be it right or not: then it is no secret in the wrong place.
+pub(crate) fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte))
 }
 
 /// Words with hyphens between them, of which the last is a number: `eu-west-1`, `us-gov-west-1`.

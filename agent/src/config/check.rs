@@ -27,7 +27,7 @@ const LONGEST_POLL: Duration = Duration::from_secs(1_024);
 const WINDOW: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(24 * 3_600));
 
 /// What is wrong, and with what.
-pub(super) enum Fault {
+pub enum Fault {
     /// Something in the file, or missing in it.
     At {
         /// The way to it.
@@ -46,7 +46,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// A fault in the file.
-    pub(super) fn at(path: Path, message: impl Into<String>) -> Self {
+    pub(crate) fn at(path: Path, message: impl Into<String>) -> Self {
         Self::At { path, message: message.into() }
     }
 }
@@ -67,7 +67,7 @@ pub(super) fn from_variable<T>(
 
 /// The shortest and the longest duration that is allowed.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds(pub(super) Duration, pub(super) Duration);
+pub(crate) struct Bounds(pub(crate) Duration, pub(crate) Duration);
 
 impl Bounds {
     /// The duration, if it is allowed; else what is wrong with it.
@@ -82,7 +82,7 @@ impl Bounds {
     }
 
     /// The duration of `key` in the file, or else `default`.
-    pub(super) fn or(self, given: Option<Period>, default: Duration, at: &Path, key: &str) -> Result<Duration, Fault> {
+    pub(crate) fn or(self, given: Option<Period>, default: Duration, at: &Path, key: &str) -> Result<Duration, Fault> {
         match given {
             Some(Period(duration)) => self.check(duration).map_err(|message| Fault::at(at.key(key), message)),
             None => Ok(default),

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::assess::finding::{Kind, Severity};
+use super::secret::SecretRef;
+use super::url::WebUrl;
 use crate::assess::rule::Rules;
 use crate::assess::sdk::Sdk;
 use crate::credentials::provider::Provider;
 use crate::credentials::timestamp::Basis;
+use crate::notify::channel::Channel;
 
 /// All that the agent was told.
 #[derive(Clone, PartialEq)]
@@ -220,100 +222,6 @@ pub struct Alerts {
     pub rules: Rules,
 }
 
-/// Where alerts go.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Channel {
-    /// What people call it.
-    pub name: String,
-    /// The least severity that is told there.
-    pub severity: Severity,
-    /// The alerts that are told there; `None` for all.
-    pub alerts: Option<Vec<Kind>>,
-    /// Who takes them.
-    pub target: Target,
-    /// How long one attempt may take.
-    pub timeout: Duration,
-    /// Whom TLS trusts, and as whom it speaks.
-    pub tls: Tls,
-}
-
-/// Who takes alerts.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Target {
-    /// Any HTTP endpoint.
-    Webhook(Webhook),
-    /// Prometheus Alertmanager.
-    Alertmanager(Alertmanager),
-    /// PagerDuty.
-    PagerDuty(PagerDuty),
-    /// Slack.
-    Slack(Slack),
-    /// Amazon SNS.
-    Sns(Sns),
-    /// Amazon EventBridge.
-    EventBridge(EventBridge),
-}
-
-/// An HTTP endpoint which takes one POST for each transition of an alert.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Webhook {
-    /// `http://` or `https://`.
-    pub url: String,
-    /// Further headers, such as `Authorization`.
-    pub headers: Vec<(String, SecretRef)>,
-    /// The key of the HMAC-SHA256 signature over the body.
-    pub secret: Option<SecretRef>,
-}
-
-/// Prometheus Alertmanager, API v2.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Alertmanager {
-    /// The base URL, to which `/api/v2/alerts` is added.
-    pub url: String,
-    /// Further headers, such as `Authorization`.
-    pub headers: Vec<(String, SecretRef)>,
-    /// How often an alert that still fires is posted again, so that it does not time out there.
-    pub repost: Duration,
-}
-
-/// PagerDuty, Events API v2.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PagerDuty {
-    /// The integration key.
-    pub routing_key: SecretRef,
-    /// Where events are taken.
-    pub url: String,
-}
-
-/// A Slack incoming webhook.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Slack {
-    /// Its URL, which is a secret.
-    pub url: SecretRef,
-}
-
-/// A topic of Amazon SNS.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sns {
-    /// The ARN of the topic.
-    pub topic: String,
-    /// The region, from the ARN.
-    pub region: String,
-    /// The URL of the service.
-    pub endpoint: String,
-}
-
-/// An event bus of Amazon EventBridge.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EventBridge {
-    /// The ARN of the bus.
-    pub bus: String,
-    /// The region, from the ARN.
-    pub region: String,
-    /// The URL of the service.
-    pub endpoint: String,
-}
-
 /// Whom TLS trusts, and as whom it speaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tls {
@@ -327,7 +235,7 @@ pub struct Tls {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Otlp {
     /// The base URL, to which `/v1/metrics` and `/v1/logs` are added; `None` leaves it to the `OTEL_*` variables.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<WebUrl>,
     /// Further headers, such as `Authorization`.
     pub headers: Vec<(String, SecretRef)>,
     /// How often metrics are exported.
@@ -336,13 +244,4 @@ pub struct Otlp {
     pub timeout: Duration,
     /// Whom TLS trusts, and as whom it speaks.
     pub tls: Tls,
-}
-
-/// Where a secret is kept. The secret itself is read at the moment of use and dropped after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretRef {
-    /// `env:NAME`
-    Environment(String),
-    /// `file:/path`
-    File(PathBuf),
 }

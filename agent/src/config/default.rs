@@ -42,11 +42,6 @@ pub(super) const STATE_DIR: &str = "/var/lib/skewguard";
 /// What may wait for delivery: three days of metrics every minute take less than 40 MiB, and ten thousand alerts at once for
 /// four channels and a collector 200 MiB.
 pub(super) const QUEUE: Queue = Queue { size: 256 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };
-/// How often Alertmanager is told again; it forgets after five minutes by default.
-pub(super) const REPOST: Duration = Duration::from_secs(60);
-/// Where PagerDuty takes events, outside Europe.
-pub(super) const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
-
 /// Amazon Time Sync alone: it is there on every instance of every VPC, and AWS judges by its clock. Public servers are not
 /// among the defaults, because many subnets cannot reach them, and the agent would complain of that for ever.
 pub(super) fn sources() -> Vec<raw::Source> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::check::{Bounds, Environment, Fault, from_variable};
 use super::checked::{Imds, Otlp};
 use super::locate::Path;
-use super::web::{TIMEOUT, headers, origin, tls, web_url};
+use super::url::{WebUrl, origin};
+use super::web::{TIMEOUT, headers, tls};
 use super::{default, raw};
 
 const IMDS_POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));
@@ -77,15 +78,12 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
     let at = Path::root("telemetry").key("otlp");
     let none = raw::Otlp::default();
     let otlp = given.unwrap_or(&none);
-    if let Some(endpoint) = &otlp.endpoint {
-        web_url(endpoint).map_err(|message| Fault::at(at.key("endpoint"), message))?;
-    }
     let checked = Otlp {
         endpoint: otlp.endpoint.clone(),
         headers: headers(otlp.headers.as_ref(), &at.key("headers"))?,
         interval: EXPORT_INTERVAL.or(otlp.interval, default::OTLP_INTERVAL, &at, "interval")?,
         timeout: TIMEOUT.or(otlp.timeout, default::OTLP_TIMEOUT, &at, "timeout")?,
-        tls: tls(otlp.tls.as_ref(), otlp.endpoint.as_deref(), &at.key("tls"))?,
+        tls: tls(otlp.tls.as_ref(), otlp.endpoint.as_ref(), &at.key("tls"))?,
     };
     let enabled = match otlp.enabled {
         Some(enabled) => enabled,
@@ -97,7 +95,7 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
     if checked.endpoint.is_none() {
         let mut found = false;
         for name in OTEL_ENDPOINTS {
-            found |= from_variable(env, name, web_url)?.is_some();
+            found |= from_variable(env, name, |text| WebUrl::parse(text).map_err(|error| error.to_string()))?.is_some();
         }
         match (found, given) {
             (true, _) => {}

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
-use super::checked::SecretRef;
 use super::locate::{Position, lines};
+use super::period::is_like_one;
+use super::secret::SecretRef;
+use crate::notify::targets::AnyTarget;
 
 /// How many characters of a line are shown.
 const WIDTH: usize = 120;
@@ -17,7 +19,7 @@ const PUBLIC_SECTIONS: [&str; 8] =
     ["sources", "credentials", "sdks", "limits", "alerts", "state_dir", "queue", "socket"];
 
 /// The keys whose value is no secret wherever they stand.
-const PUBLIC_KEYS: [&str; 5] = ["name", "repost", "enabled", "interval", "timeout"];
+const PUBLIC_KEYS: [&str; 2] = ["name", "enabled"];
 
 /// The configuration cannot be used. Its text says what is wrong, where, and what is allowed; it ends without a newline
 /// and never holds a secret.
@@ -150,10 +152,8 @@ fn redact(line: &str) -> (&str, &str) {
     let bare = value.trim().trim_matches(['"', '\'']);
     let public = match key {
         "severity" | "alerts" => value.bytes().all(|byte| byte.is_ascii_lowercase() || b" ,-[]".contains(&byte)),
-        "topic" | "bus" => {
-            bare.starts_with("arn:")
-                && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte))
-        }
+        "interval" | "timeout" => is_like_one(bare),
+        _ if AnyTarget::is_public(key, bare) => true,
         _ => PUBLIC_KEYS.contains(&key) && value.bytes().all(is_plain),
     };
     if bare.is_empty() || public || SecretRef::parse(bare).is_some() && !bare.contains(' ') {
@@ -215,6 +215,9 @@ mod tests {
             ("    - { secret: hunter2 }", "    - ***"),
             ("    name:    url: https://u:hunter2@ops.example", "    name:    ***"),
             ("    timeout: 5s, secret: hunter2 }", "    timeout: ***"),
+            ("    timeout: hunter2", "    timeout: ***"),
+            ("    repost: \"1m 30s\"", "    repost: \"1m 30s\""),
+            ("    repost: hunter2", "    repost: ***"),
             ("    url: https://ops.example/hunter2", "    url: ***"),
             ("    hunter2", "    ***"),
             ("    webhook:", "    webhook:"),

@@ -121,12 +121,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::checked::{Channel, OtherCredentials, Queue};
+    use super::super::checked::{OtherCredentials, Queue};
     use super::super::show::show;
     use super::*;
     use crate::assess::finding::Severity;
     use crate::assess::level::Level;
     use crate::assess::sdk::Sdk;
+    use crate::notify::channel::Channel;
 
     const FILE: &str = "/etc/skewguard/skewguard.yaml";
 
@@ -357,7 +358,7 @@ mod tests {
         let (imds, otlp) = (config.imds.expect("imds"), config.otlp.expect("otlp"));
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://[fd00:ec2::254]", 5));
         assert_eq!(imds.timeout, Duration::from_millis(2_500));
-        assert_eq!((otlp.endpoint, otlp.interval.as_secs(), otlp.timeout.as_secs()), (None, 30, 7));
+        assert_eq!((otlp.endpoint.is_none(), otlp.interval.as_secs(), otlp.timeout.as_secs()), (true, 30, 7));
 
         let file = "\
 credentials: { imds: { endpoint: http://127.0.0.1:1338, timeout: 3s, attempts: 4 } }
@@ -367,7 +368,8 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         let (imds, otlp) = (config.imds.expect("imds"), config.otlp.expect("otlp"));
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://127.0.0.1:1338", 4));
         assert_eq!(imds.timeout, Duration::from_secs(3));
-        let otlp = (otlp.endpoint.as_deref(), otlp.interval.as_secs(), otlp.timeout.as_secs());
+        let endpoint = otlp.endpoint.map(|url| url.to_string());
+        let otlp = (endpoint.as_deref(), otlp.interval.as_secs(), otlp.timeout.as_secs());
         assert_eq!(otlp, (Some("http://d:4318"), 20, 9));
     }
 
@@ -493,7 +495,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             let file = "channels:\n- &a\n  name: ops\n  severity: critical\n  webhook:\n    url: \
                         https://u:hunter2@ops.example/hook\n    secret: env:A\n    headers: { X: file:/x }\n- name: am\n  \
                         alerts: [clock-skew, clock-stepped]\n  alertmanager:\n    url: https://u:hunter2@am.example\n    \
-                        repost: 1m\n    tls:\n      ca: /a\n- name: chat\n  slack: { url: env:B }\n  alerts:\n  - \
+                        repost: 1m\n  tls:\n    ca: /a\n- name: chat\n  slack: { url: env:B }\n  alerts:\n  - \
                         clock-skew\n- name: topic\n  sns:\n    topic: arn:aws:sns:eu-west-1:123456789012:alerts\n    \
                         endpoint: https://vpce.example\n- pagerduty:\n    routing_key: env:C\n    url: \
                         https://u:hunter2@a.example\n  severity: warning\n  name: pager\n- name: bus\n  eventbridge: { \

@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 
 /// The way to a value, such as `sources[1].poll`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Path(Vec<Step>);
+pub struct Path(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -30,17 +30,17 @@ pub(super) struct Position {
 
 impl Path {
     /// The way to a section of the root.
-    pub(super) fn root(key: &str) -> Self {
+    pub(crate) fn root(key: &str) -> Self {
         Self::default().key(key)
     }
 
     /// The way on to the value of `key`.
-    pub(super) fn key(&self, key: &str) -> Self {
+    pub(crate) fn key(&self, key: &str) -> Self {
         self.then(Step::Key(key.to_owned()))
     }
 
     /// The way on to the element at `index`, from 0.
-    pub(super) fn index(&self, index: usize) -> Self {
+    pub(crate) fn index(&self, index: usize) -> Self {
         self.then(Step::Index(index))
     }
 

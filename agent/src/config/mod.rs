@@ -3,9 +3,9 @@
 //!
 //! `load` reads, `check` judges, `explain` says what is wrong and where, and `show` writes a configuration back.
 
-mod arn;
+pub(crate) mod arn;
 mod channels;
-mod check;
+pub(crate) mod check;
 pub mod checked;
 mod default;
 #[cfg(test)]
@@ -14,11 +14,11 @@ mod endpoints;
 pub mod explain;
 mod held;
 pub mod load;
-mod locate;
+pub(crate) mod locate;
+pub mod masker;
 pub mod period;
 pub mod raw;
 pub mod raw_alerts;
-pub mod raw_channel;
 pub mod raw_credentials;
 mod rules;
 pub mod schema;
@@ -27,6 +27,7 @@ pub mod server;
 pub mod show;
 pub mod size;
 mod storage;
+pub mod url;
 pub mod value;
-mod web;
+pub(crate) mod web;
 mod wording;

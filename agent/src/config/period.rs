@@ -30,6 +30,12 @@ pub enum PeriodError {
     Malformed(String),
 }
 
+/// Whether a text is of numbers and the letters of units, as a duration is, be it right or not: then it is hardly a secret
+/// in the wrong place.
+pub(crate) fn is_like_one(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || ".+- dhimnsuµ".contains(c))
+}
+
 impl FromStr for Period {
     type Err = PeriodError;
 

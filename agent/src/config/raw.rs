@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::period::Period;
 use super::raw_alerts::Alerts;
-use super::raw_channel::Channel;
 use super::raw_credentials::{Container, File, WebIdentity};
 use super::size::Size;
+use super::url::WebUrl;
 use super::value::{Headers, Named};
 use crate::assess::sdk::Sdk;
+use crate::notify::targets::WrittenChannel;
 
 /// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
@@ -42,7 +43,7 @@ pub struct Config {
     pub alerts: Option<Alerts>,
     /// Where to speak, beside standard error. Default: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<Vec<Channel>>,
+    pub channels: Option<Vec<WrittenChannel>>,
     /// Where telemetry goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,
@@ -172,7 +173,7 @@ pub struct Otlp {
     pub enabled: Option<bool>,
     /// The base URL, to which /v1/metrics and /v1/logs are added. Default: what the OTEL_EXPORTER_OTLP_* variables say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
+    pub endpoint: Option<WebUrl>,
     /// Further headers: a name, and env:NAME or file:/path for its value. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Headers>,

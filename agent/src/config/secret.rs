@@ -1,17 +1,32 @@
 //! Where a secret is kept, and how it is read at the moment of use.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::checked::SecretRef;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::masker::Masker;
 
 /// The longest secret, in bytes. A longer file was named by mistake.
 const LONGEST: usize = 8 * 1024;
 
+/// Where a secret is kept. The secret itself is refused where it is written, read at the moment of use, and dropped after
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRef {
+    /// `env:NAME`
+    Environment(String),
+    /// `file:/path`
+    File(PathBuf),
+}
+
 /// What is said of a text that is no reference. It does not repeat the text, which may be the secret itself.
-pub(super) fn not_a_reference(text: &str) -> &'static str {
+fn not_a_reference(text: &str) -> &'static str {
     if text.starts_with("https://hooks.slack") {
         return "the URL of a Slack webhook is a secret, because whoever knows it can write there: write env:NAME for an \
                 environment variable or file:/path for a file (the value is not shown)";
@@ -60,12 +75,12 @@ impl SecretRef {
         (path.len() > 1 && path.starts_with('/') && plain).then(|| Self::File(path.into()))
     }
 
-    /// Reads the secret, without the newline at its end.
+    /// Reads the secret, without the newline at its end. `masker` masks it from now on.
     ///
     /// # Errors
     /// Where the variable or the file is missing, empty, longer than 8 KiB or not UTF-8. The error never contains the
     /// value.
-    pub fn read(&self) -> Result<String, SecretError> {
+    pub fn read(&self, masker: &mut Masker) -> Result<String, SecretError> {
         let bytes = match self {
             Self::Environment(name) => {
                 let value = std::env::var_os(name).ok_or_else(|| SecretError::Unset(name.clone()))?;
@@ -80,7 +95,11 @@ impl SecretRef {
         }
         let mut value = String::from_utf8(bytes).map_err(|_| SecretError::NotText(self.clone()))?;
         value.truncate(value.trim_end_matches(['\r', '\n']).len());
-        if value.is_empty() { Err(SecretError::Empty(self.clone())) } else { Ok(value) }
+        if value.is_empty() {
+            return Err(SecretError::Empty(self.clone()));
+        }
+        masker.hide(value.as_bytes());
+        Ok(value)
     }
 }
 
@@ -90,6 +109,44 @@ impl fmt::Display for SecretRef {
             Self::Environment(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reference;
+        impl Visitor<'_> for Reference {
+            type Value = SecretRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("env:NAME or file:/path")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
+                SecretRef::parse(text).ok_or_else(|| E::custom(not_a_reference(text)))
+            }
+        }
+        deserializer.deserialize_str(Reference)
+    }
+}
+
+impl Serialize for SecretRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for SecretRef {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SecretRef".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$" })
     }
 }
 
@@ -124,9 +181,9 @@ mod tests {
         let path = directory.path().join("secret");
         let secret = SecretRef::File(path.clone());
         std::fs::write(&path, "hunter2 \r\n").unwrap();
-        assert_eq!(secret.read().unwrap(), "hunter2 ");
+        assert_eq!(secret.read(&mut Masker::default()).unwrap(), "hunter2 ");
         std::fs::write(&path, vec![b'x'; LONGEST]).unwrap();
-        assert_eq!(secret.read().unwrap().len(), LONGEST);
+        assert_eq!(secret.read(&mut Masker::default()).unwrap().len(), LONGEST);
     }
 
     #[test]
@@ -136,7 +193,7 @@ mod tests {
         let (secret, shown) = (SecretRef::File(path.clone()), path.display());
         let error = |content: &[u8]| {
             std::fs::write(&path, content).unwrap();
-            secret.read().unwrap_err().to_string()
+            secret.read(&mut Masker::default()).unwrap_err().to_string()
         };
         assert_eq!(error(b"\n"), format!("file:{shown} holds no secret: it is empty"));
         assert_eq!(error(b"hunter2\xff"), format!("file:{shown} is not UTF-8: write the secret as text"));
@@ -146,14 +203,14 @@ mod tests {
         );
         std::fs::remove_file(&path).unwrap();
         assert_eq!(
-            secret.read().unwrap_err().to_string(),
+            secret.read(&mut Masker::default()).unwrap_err().to_string(),
             format!(
                 "failed to read the secret from {shown}: No such file or directory (os error 2): the file must exist \
                  and the agent's user must be able to read it"
             )
         );
         assert_eq!(
-            SecretRef::Environment("SKEWGUARD_TEST_UNSET".into()).read().unwrap_err().to_string(),
+            SecretRef::Environment("SKEWGUARD_TEST_UNSET".into()).read(&mut Masker::default()).unwrap_err().to_string(),
             "environment variable SKEWGUARD_TEST_UNSET is not set: set it for the agent, for example with \
              EnvironmentFile= in its unit"
         );
@@ -161,6 +218,6 @@ mod tests {
 
     #[test]
     fn a_variable_is_read() {
-        assert_eq!(SecretRef::Environment("CARGO_PKG_NAME".into()).read().unwrap(), "skewguard");
+        assert_eq!(SecretRef::Environment("CARGO_PKG_NAME".into()).read(&mut Masker::default()).unwrap(), "skewguard");
     }
 }

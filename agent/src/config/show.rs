@@ -2,19 +2,15 @@
 
 use std::path::Path;
 
-use super::checked::{
-    Alertmanager, Alerts, Channel, Config, EventBridge, NamedFile, NamedKind, OtherCredentials, Otlp, PagerDuty,
-    SecretRef, Slack, Sns, Target, Tls, Webhook,
-};
+use super::checked::{Alerts, Config, NamedFile, NamedKind, OtherCredentials, Otlp, Tls};
 use super::period::Period;
 use super::raw_alerts::Section;
 use super::size::Size;
-use super::value::{Headers, Named, Secret};
-use super::{default, raw, raw_alerts, raw_channel, raw_credentials};
+use super::value::{Headers, Named};
+use super::{default, raw, raw_alerts, raw_credentials};
 use crate::assess::rule::Rule;
-
-/// What stands in the place of what is not shown.
-const MASK: &str = "***";
+use crate::notify::channel::Channel;
+use crate::notify::targets::WrittenChannel;
 
 /// Writes the configuration as a file that loads to the same one, every default filled in. Secrets appear as the
 /// references that they are, and the user information and the query of a URL as `***`: then the file must be completed
@@ -27,33 +23,6 @@ pub fn show(config: &Config) -> String {
     let unnamed = config.state_dir.iter().filter(|dir| !dir.is_given);
     let unnamed: String = unnamed.map(|dir| format!("# state_dir where it exists: {}\n", dir.path.display())).collect();
     format!("# built-in limits, which apply as well: {}\n{unnamed}{yaml}", named.join(", "))
-}
-
-/// A part of a path that is as long as this may be a token: chat services put theirs there.
-const TOKEN_LENGTH: usize = 16;
-
-/// The URL without what may be secret in it: user information, long parts of the path, the values of the query, and the
-/// fragment.
-pub fn masked(url: &str) -> String {
-    let (rest, fragment) = url.split_once('#').map_or((url, None), |(rest, fragment)| (rest, Some(fragment)));
-    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    let (scheme, rest) = rest.split_once("://").unwrap_or(("", rest));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let parts = path.split('/').map(|part| if part.len() >= TOKEN_LENGTH { MASK } else { part });
-    let path = &parts.collect::<Vec<_>>().join("/");
-    let mut shown = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
-    match authority.rsplit_once('@') {
-        Some((_, host)) => shown.extend([MASK, "@", host, path]),
-        None => shown.extend([authority, path]),
-    }
-    if let Some(query) = query {
-        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) => format!("{name}={MASK}"),
-            None => MASK.to_owned(),
-        });
-        shown = shown + "?" + &pairs.collect::<Vec<_>>().join("&");
-    }
-    if fragment.is_some() { shown + "#" + MASK } else { shown }
 }
 
 fn raw(config: &Config) -> raw::Config {
@@ -122,45 +91,15 @@ fn file(file: &NamedFile) -> raw_credentials::File {
     raw_credentials::File { name: file.name.clone(), json, certificate, warning, critical }
 }
 
-fn channel(channel: &Channel) -> raw_channel::Channel {
-    let (timeout, tls) = (Some(Period(channel.timeout)), tls(&channel.tls));
-    let mut shown = raw_channel::Channel {
-        name: channel.name.clone(),
+fn channel(channel: &Channel) -> WrittenChannel {
+    let own = WrittenChannel {
         severity: Some(Named(channel.severity)),
         alerts: channel.alerts.as_ref().map(|kinds| kinds.iter().copied().map(Named).collect()),
-        webhook: None,
-        alertmanager: None,
-        pagerduty: None,
-        slack: None,
-        sns: None,
-        eventbridge: None,
+        timeout: Some(Period(channel.timeout)),
+        tls: tls(&channel.tls),
+        ..WrittenChannel::named(channel.name.clone())
     };
-    match &channel.target {
-        Target::Webhook(Webhook { url, headers: given, secret }) => {
-            let (url, headers, secret) = (masked(url), headers(given), secret.clone().map(Secret));
-            shown.webhook = Some(raw_channel::Webhook { url, headers, secret, timeout, tls });
-        }
-        Target::Alertmanager(Alertmanager { url, headers: given, repost }) => {
-            let (url, headers, repost) = (masked(url), headers(given), Some(Period(*repost)));
-            shown.alertmanager = Some(raw_channel::Alertmanager { url, headers, repost, timeout, tls });
-        }
-        Target::PagerDuty(PagerDuty { routing_key, url }) => {
-            let (routing_key, url) = (Secret(routing_key.clone()), Some(masked(url)));
-            shown.pagerduty = Some(raw_channel::PagerDuty { routing_key, url, timeout, tls });
-        }
-        Target::Slack(Slack { url }) => {
-            shown.slack = Some(raw_channel::Slack { url: Secret(url.clone()), timeout, tls });
-        }
-        Target::Sns(Sns { topic, region: _, endpoint }) => {
-            let (topic, endpoint) = (topic.clone(), Some(endpoint.clone()));
-            shown.sns = Some(raw_channel::Sns { topic, endpoint, timeout, tls });
-        }
-        Target::EventBridge(EventBridge { bus, region: _, endpoint }) => {
-            let (bus, endpoint) = (bus.clone(), Some(endpoint.clone()));
-            shown.eventbridge = Some(raw_channel::EventBridge { bus, endpoint, timeout, tls });
-        }
-    }
-    shown
+    own.with(channel.target.clone())
 }
 
 fn tls(tls: &Tls) -> Option<raw::Tls> {
@@ -177,18 +116,13 @@ fn otlp(otlp: Option<&Otlp>) -> raw::Otlp {
         None => raw::Otlp { enabled: Some(false), ..raw::Otlp::default() },
         Some(otlp) => raw::Otlp {
             enabled: Some(true),
-            endpoint: otlp.endpoint.as_deref().map(masked),
-            headers: headers(&otlp.headers),
+            endpoint: otlp.endpoint.clone(),
+            headers: (!otlp.headers.is_empty()).then(|| Headers(otlp.headers.clone())),
             interval: Some(Period(otlp.interval)),
             timeout: Some(Period(otlp.timeout)),
             tls: tls(&otlp.tls),
         },
     }
-}
-
-fn headers(headers: &[(String, SecretRef)]) -> Option<Headers> {
-    let named = headers.iter().map(|(name, secret)| (name.clone(), Secret(secret.clone())));
-    (!headers.is_empty()).then(|| Headers(named.collect()))
 }
 
 fn alerts(alerts: &Alerts) -> raw_alerts::Alerts {
@@ -244,28 +178,33 @@ channels:
       url: "https://ops.example:8443/a"
       headers: { Authorization: "file:/etc/a: b", X-A: env:A }
       secret: env:B
-      timeout: 1s
-      tls: { ca: "/etc/a: b.pem", cert: /etc/cert.pem, key: "/etc/key #.pem" }
+    timeout: 1s
+    tls: { ca: "/etc/a: b.pem", cert: /etc/cert.pem, key: "/etc/key #.pem" }
   - name: "null"
     alertmanager:
       url: https://am.example/prefix/
       headers: { X-C: env:C }
       repost: 10s
-      timeout: 2s
-      tls: { ca: /a }
+    timeout: 2s
+    tls: { ca: /a }
   - name: c
-    pagerduty: { routing_key: env:D, url: https://events.eu.pagerduty.com/v2/enqueue, timeout: 3s, tls: { cert: /a, key: /a } }
-  - { name: d, slack: { url: "file:/e", timeout: 4s, tls: { ca: /a, cert: /b, key: /c } } }
+    pagerduty: { routing_key: env:D, url: https://events.eu.pagerduty.com/v2/enqueue }
+    timeout: 3s
+    tls: { cert: /a, key: /a }
+  - { name: d, slack: { url: "file:/e" }, timeout: 4s, tls: { ca: /a, cert: /b, key: /c } }
   - name: e
-    sns: { topic: "arn:aws:sns:eu-west-1:123456789012:a.fifo", endpoint: "http://127.0.0.1:4566/", timeout: 5s, tls: {} }
+    sns: { topic: "arn:aws:sns:eu-west-1:123456789012:a.fifo", endpoint: "http://127.0.0.1:4566/" }
+    timeout: 5s
+    tls: {}
   - name: f
-    sns: { topic: "arn:aws-cn:sns:cn-north-1:123456789012:a", tls: { ca: /a } }
+    sns: { topic: "arn:aws-cn:sns:cn-north-1:123456789012:a" }
+    tls: { ca: /a }
   - name: g
     eventbridge:
       bus: "arn:aws:events:eu-west-1:123456789012:event-bus/default"
       endpoint: https://vpce-1.events.eu-west-1.vpce.amazonaws.com
-      timeout: 6s
-      tls: { ca: /a }
+    timeout: 6s
+    tls: { ca: /a }
 telemetry: { otlp: { endpoint: "https://otlp.example", headers: { X-B: env:C }, interval: 1h, timeout: 50ms, tls: { ca: /a, cert: /b, key: /c } } }
 state_dir: "/var/lib/a: b"
 queue: { size: 1023KiB, age: 90m }
@@ -284,20 +223,6 @@ socket: "/run/a b#c.sock"
             assert_eq!(show(&again), shown);
             // Some of what is shown could be wrong in the same way twice.
             assert!(again == config, "{shown}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_secret_in_a_url_is_masked() {
-        for (url, shown) in [
-            ("https://ops.example/hook", "https://ops.example/hook"),
-            ("https://u:hunter2@ops.example", "https://***@ops.example"),
-            ("https://u:hunt@er2@ops.example/a@b", "https://***@ops.example/a@b"),
-            ("http://[::1]:80/a?token=hunter2&x=1&hunter2", "http://[::1]:80/a?token=***&x=***&***"),
-            ("http://a?b=http://c@d/", "http://a?b=***"),
-            ("http://a/#hunter2", "http://a/#***"),
-        ] {
-            assert_eq!(masked(url), shown);
         }
     }
 

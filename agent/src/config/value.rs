@@ -1,4 +1,4 @@
-//! Values of the file that are more than text: references to secrets, headers, and names out of a list.
+//! Values of the file that are more than text: headers, and names out of a list.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,57 +9,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::checked::SecretRef;
-use super::secret::not_a_reference;
+use super::secret::SecretRef;
 use crate::assess::finding::{Kind, Severity};
 use crate::credentials::timestamp::Basis;
 
-/// Where a secret is kept. The secret itself is refused, and no error repeats it.
-pub struct Secret(pub SecretRef);
-
 /// The headers of a request, in the order in which they are written.
-pub struct Headers(pub Vec<(String, Secret)>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, SecretRef)>);
 
 /// One of a list by its name alone: serde's own way would let YAML tags through.
 pub struct Named<T>(pub T);
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reference;
-        impl Visitor<'_> for Reference {
-            type Value = Secret;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("env:NAME or file:/path")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
-                SecretRef::parse(text).map(Secret).ok_or_else(|| E::custom(not_a_reference(text)))
-            }
-        }
-        deserializer.deserialize_str(Reference)
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl JsonSchema for Secret {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$" })
-    }
-}
 
 impl<'de> Deserialize<'de> for Headers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -107,7 +66,7 @@ impl JsonSchema for Headers {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<Secret>() })
+        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<SecretRef>() })
     }
 }
 

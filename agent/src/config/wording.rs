@@ -2,6 +2,8 @@
 //! of them may be a secret.
 
 use super::locate::{Path, Position, lines, position};
+use super::period::is_like_one;
+use crate::notify::targets::{AnyTarget, WrittenChannel};
 
 /// What is wrong, and where.
 pub(super) struct Reworded {
@@ -40,7 +42,10 @@ pub(super) fn content(error: &serde_yaml::Error, text: &str) -> Reworded {
     };
     if let Some((key, allowed)) = said.strip_prefix("unknown field `").and_then(|rest| rest.rsplit_once("`, expected "))
     {
-        return reworded(unknown("key", key, allowed), place);
+        return match target_of(path).filter(|_| WrittenChannel::COMMON.contains(&key)) {
+            Some((channel, target)) => reworded(misplaced(key, channel, target), place),
+            None => reworded(unknown("key", key, allowed), place),
+        };
     }
     if let Some((name, allowed)) =
         said.strip_prefix("unknown variant `").and_then(|rest| rest.rsplit_once("`, expected "))
@@ -68,7 +73,13 @@ pub(super) fn content(error: &serde_yaml::Error, text: &str) -> Reworded {
     if let Some((found, expected)) = typed.and_then(|rest| rest.rsplit_once(", expected ")) {
         return reworded(format!("expected {}, found {}", wanted(expected), kind(found)), place);
     }
-    reworded(said.to_owned(), place)
+    let is_public = !path.starts_with("channels[") && !path.starts_with("telemetry");
+    let hidden = [" is not a duration: ", " is negative: "].into_iter().find_map(|what| {
+        let (text, remedy) = said.split_once(what)?;
+        // It may be a secret in the wrong place.
+        (!is_public && !is_like_one(text)).then(|| format!("this{what}{remedy}"))
+    });
+    reworded(hidden.unwrap_or_else(|| said.to_owned()), place)
 }
 
 /// The path with which the parser begins what it says, and the rest.
@@ -79,6 +90,17 @@ fn split_path(said: &str) -> (&str, &str) {
         return ("", said);
     }
     said.split_once(": ").unwrap_or(("", said))
+}
+
+/// The channel and the key of its target to which a path leads.
+fn target_of(path: &str) -> Option<(&str, &str)> {
+    let (channel, key) = path.rsplit_once('.')?;
+    (channel.starts_with("channels[") && AnyTarget::KEYS.contains(&key)).then_some((channel, key))
+}
+
+/// What is said of a key of every channel that stands in the target of one.
+fn misplaced(key: &str, channel: &str, target: &str) -> String {
+    format!("{key} is a key of the channel and not of its {target}: write it beside {target}, as {channel}.{key}")
 }
 
 fn unknown(what: &str, found: &str, allowed: &str) -> String {

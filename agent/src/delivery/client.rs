@@ -10,6 +10,7 @@ use super::proxy::{Kind, Proxies};
 use super::tls::{self, TlsError};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Tls;
+use crate::config::url::WebUrl;
 use crate::resolver::Names;
 
 /// How long a connection may take to come about, TLS included.
@@ -70,8 +71,8 @@ impl Clients {
     ///
     /// # Errors
     /// A file of `tls` is not there or not what it should be, or the system has no roots of trust.
-    pub fn client(&mut self, url: Option<&str>, tls: &Tls) -> Result<Client, ClientError> {
-        let needs = needs(self.proxies, url, tls);
+    pub fn client(&mut self, url: Option<&WebUrl>, tls: &Tls) -> Result<Client, ClientError> {
+        let needs = needs(self.proxies, url.map(WebUrl::parts), tls);
         let clock = Arc::clone(&self.clock);
         if let Some(http) = self.made.get(&needs) {
             return Ok(Client { http: http.clone(), clock });
@@ -100,9 +101,11 @@ impl Clients {
 }
 
 /// A URL that is none fails when it is used, and needs nothing.
-fn needs(proxies: Proxies, url: Option<&str>, tls: &Tls) -> Needs {
-    let parsed = url.map(Url::parse);
-    let Ok(url) = parsed.transpose() else { return Needs { tls: None, is_proxied: false } };
+fn needs(proxies: Proxies, url: Option<Option<Url>>, tls: &Tls) -> Needs {
+    let url = match url {
+        Some(None) => return Needs { tls: None, is_proxied: false },
+        known => known.flatten(),
+    };
     let proxy = proxies.to(url.as_ref());
     let is_https = url.is_none_or(|url| url.scheme() == "https");
     let needs_tls = is_https || proxy == Some(Kind::Tls);
@@ -121,14 +124,14 @@ pub(crate) mod tests {
 
     /// A client for servers on loopback.
     pub(crate) fn plain() -> Client {
-        Clients::new(Arc::default()).client(Some("http://127.0.0.1"), &Tls::default()).unwrap()
+        Clients::new(Arc::default()).client(Some(&"http://127.0.0.1".into()), &Tls::default()).unwrap()
     }
 
     const HTTPS_PROXY: [(&str, &str); 2] = [("HTTP_PROXY", "https://p"), ("HTTPS_PROXY", "http://p")];
 
     fn need(variables: &[(&str, &str)], url: Option<&str>) -> (bool, bool) {
         let env = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let needs = needs(Proxies::new(&env), url, &Tls::default());
+        let needs = needs(Proxies::new(&env), url.map(|url| Url::parse(url).ok()), &Tls::default());
         (needs.tls.is_some(), needs.is_proxied)
     }
 
@@ -169,7 +172,7 @@ pub(crate) mod tests {
         std::fs::write(&ca, authority.pem()).unwrap();
         let url = format!("https://{}/", https(server_named("127.0.0.1", &authority, -DAY, DAY)));
         let tls = Tls { ca: Some(ca), identity: None };
-        let client = Clients::new(Arc::clone(&clock)).client(Some(&url), &tls).unwrap();
+        let client = Clients::new(Arc::clone(&clock)).client(Some(&WebUrl::unchecked(url.clone())), &tls).unwrap();
         assert_eq!(client.http.get(&url).send().await.unwrap().status(), 200, "by the system clock");
         set_slow_by(&clock, 2 * DAY, true);
         assert!(client.http.get(&url).send().await.is_err(), "by true time it has expired");
@@ -180,10 +183,10 @@ pub(crate) mod tests {
         let tls = tls::Setup::new(Arc::default());
         let mut clients = Clients { clock: Arc::default(), tls, proxies: Proxies::default(), made: HashMap::new() };
         let missing = Tls { ca: Some("/nowhere/ca.pem".into()), identity: None };
-        clients.client(Some("http://a"), &Tls::default()).unwrap();
-        clients.client(Some("http://b"), &missing).unwrap();
+        clients.client(Some(&"http://a".into()), &Tls::default()).unwrap();
+        clients.client(Some(&"http://b".into()), &missing).unwrap();
         assert_eq!(clients.made.len(), 1);
-        let error = clients.client(Some("https://b"), &missing).err().unwrap().to_string();
+        let error = clients.client(Some(&"https://b".into()), &missing).err().unwrap().to_string();
         assert!(error.contains("/nowhere/ca.pem"), "{error}");
     }
 }

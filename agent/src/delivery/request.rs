@@ -13,14 +13,16 @@ use super::item::{Class, Item};
 use super::policy::{Again, of_status};
 use super::tls;
 use crate::clock::time::{Span, TrueTime};
-use crate::config::checked::SecretRef;
+use crate::config::masker::Masker;
+use crate::config::secret::SecretRef;
+use crate::config::url::WebUrl;
 
 /// More of an answer is not read.
 const LONGEST_ANSWER: usize = 4 * 1024;
 
-/// Where items go. Secrets are read at every attempt and dropped after it.
+/// Where the items of one queue go: a channel, or the collector of one signal. Secrets are read at every attempt and dropped after it.
 #[async_trait]
-pub trait Endpoint: Send + Sync {
+pub trait Destination: Send + Sync {
     /// Sends `item` once.
     ///
     /// # Errors
@@ -76,7 +78,7 @@ impl Failure {
 /// One POST. What is in it may be secret, hence no `Debug`.
 pub struct Post {
     /// Where to.
-    pub url: String,
+    pub url: WebUrl,
     /// Headers, the content type among them.
     pub headers: HeaderMap,
     /// The body.
@@ -86,12 +88,16 @@ pub struct Post {
 }
 
 /// Sends one POST and judges the answer by its status, as [`of_status`] has it for what is of this `class`. Nobody follows
-/// a redirection: a secret in a header is meant for this server alone.
+/// a redirection: a secret in a header is meant for this server alone. What the answer repeats of what `masker` knows, of the
+/// URL's secrets and of headers that are marked sensitive is masked.
 ///
 /// # Errors
 /// Everything but success.
-pub async fn send(client: &Client, post: Post, class: Class) -> Result<Answer, Failure> {
-    let request = client.http.post(&post.url).headers(post.headers).timeout(post.timeout).body(post.body);
+pub async fn send(client: &Client, post: Post, class: Class, masker: &mut Masker) -> Result<Answer, Failure> {
+    let sensitive = post.headers.values().filter(|value| value.is_sensitive());
+    sensitive.for_each(|value| masker.hide(value.as_bytes()));
+    let url = post.url.reveal(masker);
+    let request = client.http.post(url).headers(post.headers).timeout(post.timeout).body(post.body);
     let mut response = request.send().await.map_err(|error| Failure::transient(in_words(&error)))?;
     let status = response.status();
     let retry_after = wish(response.headers(), || client.clock.now().time);
@@ -104,7 +110,7 @@ pub async fn send(client: &Client, post: Post, class: Class) -> Result<Answer, F
         }
     }
     body.truncate(LONGEST_ANSWER);
-    let answer = Answer { status: status.as_u16(), body: body.into() };
+    let answer = Answer { status: status.as_u16(), body: masker.masked(&body).into() };
     if status.is_success() {
         return Ok(answer);
     }
@@ -137,21 +143,38 @@ fn date(text: &str) -> Option<TrueTime> {
     Some(TrueTime::from_nanos(date.and_utc().timestamp_nanos_opt()?))
 }
 
-/// Reads a secret at the moment of use.
+/// What comes of an attempt, without the secrets that it has read.
+///
+/// # Errors
+/// The same failure, masked.
+pub fn masked(outcome: Result<Answer, Failure>, masker: &Masker) -> Result<Answer, Failure> {
+    let answer = |answer: Answer| Answer { body: masker.masked(&answer.body).into(), ..answer };
+    outcome.map(answer).map_err(|failure| Failure {
+        reason: masker.masked_text(&failure.reason),
+        answer: failure.answer.map(answer),
+        ..failure
+    })
+}
+
+/// Reads a secret at the moment of use. `masker` masks it from now on.
 ///
 /// # Errors
 /// It cannot be read; it may be there at the next attempt.
-pub fn read(secret: &SecretRef) -> Result<String, Failure> {
-    secret.read().map_err(|error| Failure::transient(error.to_string()))
+pub fn read(secret: &SecretRef, masker: &mut Masker) -> Result<String, Failure> {
+    secret.read(masker).map_err(|error| Failure::transient(error.to_string()))
 }
 
 /// Adds headers whose values are secrets.
 ///
 /// # Errors
 /// A secret cannot be read, or is not fit for a header.
-pub fn add_secrets(headers: &mut HeaderMap, secrets: &[(String, SecretRef)]) -> Result<(), Failure> {
+pub fn add_secrets(
+    headers: &mut HeaderMap,
+    secrets: &[(String, SecretRef)],
+    masker: &mut Masker,
+) -> Result<(), Failure> {
     for (name, secret) in secrets {
-        let value = HeaderValue::from_str(&read(secret)?);
+        let value = HeaderValue::from_str(&read(secret, masker)?);
         let (Ok(header), Ok(mut value)) = (HeaderName::from_bytes(name.as_bytes()), value) else {
             return Err(Failure::transient(format!("the secret for the header {name} is not fit for one")));
         };
@@ -210,9 +233,10 @@ mod tests {
     use crate::demo::http::{Response, start};
 
     async fn answered(response: impl Fn() -> Response + Send + Sync + 'static, class: Class) -> Failure {
-        let url = format!("http://{}/", start(move |_| response()).await.unwrap());
+        let url = WebUrl::unchecked(format!("http://{}/", start(move |_| response()).await.unwrap()));
         let (headers, timeout) = (HeaderMap::new(), Duration::from_secs(5));
-        send(&plain(), Post { url, headers, body: Bytes::new(), timeout }, class).await.unwrap_err()
+        let post = Post { url, headers, body: Bytes::new(), timeout };
+        send(&plain(), post, class, &mut Masker::default()).await.unwrap_err()
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use super::item::{Class, Item};
 use super::mutex::lock;
 use super::policy::Again;
 use super::queue::{Next, Ticket};
-use super::request::{Answer, Endpoint, Failure};
+use super::request::{Answer, Destination, Failure};
 use super::shared::Shared;
 use super::store::{Hangs, ReadError};
 use crate::clock::local;
@@ -30,7 +30,7 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(300);
 pub(super) struct Sender {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
-    pub(super) endpoint: Arc<Mutex<Arc<dyn Endpoint>>>,
+    pub(super) endpoint: Arc<Mutex<Arc<dyn Destination>>>,
     /// Something has come, or a pause has ended.
     pub(super) changed: Arc<Notify>,
     /// The process is about to end.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mutex::lock;
 use super::queue::Queue;
-use super::request::Endpoint;
+use super::request::Destination;
 use super::store::Store;
 use super::ticket::{Chore, Losses};
 use crate::clock::local;
@@ -42,7 +42,7 @@ pub(super) struct Shared {
 
 /// The sender of one destination.
 pub(super) struct Served {
-    pub(super) endpoint: Arc<Mutex<Arc<dyn Endpoint>>>,
+    pub(super) endpoint: Arc<Mutex<Arc<dyn Destination>>>,
     pub(super) changed: Arc<Notify>,
     pub(super) closing: CancellationToken,
     pub(super) task: Task,

@@ -15,7 +15,7 @@ use super::item::Item;
 use super::keeper::Keeper;
 use super::mutex::lock;
 use super::queue::{Budget, Queue, Rhythm};
-use super::request::Endpoint;
+use super::request::Destination;
 use super::sender::Sender;
 use super::shared::{Served, Shared};
 use super::store::{HANGS, Health, Inventory, Store};
@@ -80,7 +80,7 @@ impl Spool {
 
     /// The destination of this name, from now on at `endpoint`; what waits for it is sent there. `rhythm` says how often
     /// something new is.
-    pub fn lane(&self, name: &str, rhythm: Rhythm, endpoint: Arc<dyn Endpoint>) -> Outbox {
+    pub fn lane(&self, name: &str, rhythm: Rhythm, endpoint: Arc<dyn Destination>) -> Outbox {
         let outbox = self.outbox(name);
         let state = lock(&self.shared.queue).open(name, rhythm, local::boot(), fastrand::f64());
         let mut lanes = lock(&self.shared.lanes);
@@ -283,7 +283,7 @@ pub(crate) mod tests {
     }
 
     #[async_trait]
-    impl Endpoint for Sink {
+    impl Destination for Sink {
         async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
             self.attempts.notify_one();
             if self.is_down.load(Ordering::Relaxed) {
@@ -337,7 +337,7 @@ pub(crate) mod tests {
     }
 
     #[async_trait]
-    impl Endpoint for Joiner {
+    impl Destination for Joiner {
         async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
             if !self.sink.is_down.load(Ordering::Relaxed) {
                 lock(&self.requests).push(item.key.clone());
@@ -367,7 +367,7 @@ pub(crate) mod tests {
         ] {
             let (spool, mut states) = start(&folder.path().join(refuses));
             let joiner = Arc::new(Joiner { sink: sink(true), refuses, requests: Mutex::default() });
-            let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&joiner) as Arc<dyn Endpoint>);
+            let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&joiner) as Arc<dyn Destination>);
             for number in 0..7 {
                 outbox.push(item(Class::Alert, &number.to_string(), b"body")).wait().await;
             }
@@ -394,7 +394,7 @@ pub(crate) mod tests {
         let (spool, mut states) = start(folder.path());
         let up = sink(false);
         assert!(states.try_recv().is_err());
-        spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
+        spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         let state = until(&mut states, |state| state.delivered == 5).await;
         assert_eq!((state.queued, state.dropped, state.on_disk), (0, 0, true));
         assert_eq!(*lock(&up.taken), (0..5).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -418,7 +418,7 @@ pub(crate) mod tests {
 
         let (spool, mut states) = start(folder.path());
         let up = sink(true);
-        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         outbox.push(item(Class::Alert, "3", b"body")).wait().await;
         assert_eq!(spool.waiting(), [("ops".to_owned(), 3, true)]);
         up.is_down.store(false, Ordering::Relaxed);
@@ -432,7 +432,7 @@ pub(crate) mod tests {
         std::os::unix::fs::symlink("queue", folder.path().join("queue")).unwrap();
         let (spool, mut states) = start(folder.path());
         let up = sink(false);
-        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         std::fs::remove_file(folder.path().join("queue")).unwrap();
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
         let state = until(&mut states, |state| state.delivered == 1).await;
@@ -447,7 +447,7 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("queue"), b"a file is in the way").unwrap();
         let (spool, mut states) = start(folder.path());
         let up = sink(false);
-        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
         until(&mut states, |state| state.delivered == 1).await;
         outbox.push(item(Class::Alert, "2", b"body"));
@@ -549,7 +549,7 @@ pub(crate) mod tests {
             let (spool, mut states) = start_with_little_patience(folder.path());
             let (first, other) = (sink(true), sink(false));
             let (outbox, live) = (
-                spool.lane("ops", Rhythm::AsItComes, Arc::clone(&first) as Arc<dyn Endpoint>),
+                spool.lane("ops", Rhythm::AsItComes, Arc::clone(&first) as Arc<dyn Destination>),
                 spool.lane("live", Rhythm::AsItComes, other),
             );
             outbox.push(item(Class::Alert, "1", b"body")).wait().await;
@@ -583,7 +583,7 @@ pub(crate) mod tests {
     struct Breaker(std::path::PathBuf);
 
     #[async_trait]
-    impl Endpoint for Breaker {
+    impl Destination for Breaker {
         async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
             let file = self.0.join(format!("{:0>20}.item", item.key));
             std::fs::remove_file(&file).unwrap();
@@ -645,10 +645,10 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
         let (old, new) = (sink(true), sink(false));
-        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&old) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&old) as Arc<dyn Destination>);
         outbox.push(item(Class::Alert, "1", b"body"));
         old.attempts.notified().await;
-        spool.lane("ops", Rhythm::AsItComes, Arc::clone(&new) as Arc<dyn Endpoint>).hurry();
+        spool.lane("ops", Rhythm::AsItComes, Arc::clone(&new) as Arc<dyn Destination>).hurry();
         outbox.push(item(Class::Alert, "2", b"body"));
         until(&mut states, |state| state.delivered == 2).await;
         assert_eq!(*lock(&new.taken), ["1", "2"]);
@@ -660,8 +660,8 @@ pub(crate) mod tests {
         let (spool, _states) = start(folder.path());
         let (up, down) = (sink(false), sink(true));
         let (good, bad) = (
-            spool.lane("up", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Endpoint>),
-            spool.lane("down", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Endpoint>),
+            spool.lane("up", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>),
+            spool.lane("down", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Destination>),
         );
         bad.push(item(Class::Alert, "kept", b"body")).wait().await;
         down.attempts.notified().await;
@@ -676,7 +676,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
         let down = sink(true);
-        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Destination>);
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -705,7 +705,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
         let down = sink(true);
-        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Endpoint>);
+        let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Destination>);
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -727,7 +727,7 @@ pub(crate) mod tests {
         let outboxes: Vec<_> = CHANNELS
             .iter()
             .zip(&sinks)
-            .map(|(name, sink)| spool.lane(name, Rhythm::AsItComes, Arc::clone(sink) as Arc<dyn Endpoint>))
+            .map(|(name, sink)| spool.lane(name, Rhythm::AsItComes, Arc::clone(sink) as Arc<dyn Destination>))
             .collect();
         // As large as an alert is.
         let body = [b'x'; 900];

@@ -14,7 +14,11 @@ use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
 use crate::clock::time::{Offset, Span, humane_offset, rfc3339};
-use crate::config::checked::{Channel, Config, Imds, Otlp, Server, Source, Target, Tls, Webhook};
+use crate::config::checked::{Config, Imds, Otlp, Server, Source, Tls};
+use crate::config::url::WebUrl;
+use crate::notify::channel::Channel;
+use crate::notify::targets::AnyTarget;
+use crate::notify::targets::webhook::Webhook;
 use crate::runtime::{self, Options};
 use crate::snapshot::AlertMessage;
 
@@ -76,16 +80,16 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
             name: "demo".to_owned(),
             severity: Severity::Warning,
             alerts: None,
-            target: Target::Webhook(Webhook {
-                url: format!("http://{}{ALERTS}", collector.address),
-                headers: Vec::new(),
+            target: AnyTarget::Webhook(Webhook {
+                url: WebUrl::unchecked(format!("http://{}{ALERTS}", collector.address)),
+                headers: None,
                 secret: None,
             }),
             timeout: SECOND,
             tls: Tls::default(),
         }],
         otlp: Some(Otlp {
-            endpoint: Some(format!("http://{}", collector.address)),
+            endpoint: Some(WebUrl::unchecked(format!("http://{}", collector.address))),
             headers: Vec::new(),
             interval: SECOND,
             timeout: SECOND,

@@ -1,6 +1,5 @@
 //! Requests to AWS: signed at the moment of sending, by true time, with keys that are fetched for this one request.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
@@ -11,30 +10,19 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::post;
+use super::attempt::Attempt;
 use crate::clock::time::TrueTime;
-use crate::clock::true_clock::TrueClock;
+use crate::config::check::Fault;
 use crate::config::checked::Imds;
+use crate::config::locate::Path;
+use crate::config::url::WebUrl;
 use crate::credentials::imds::client::ImdsClient;
 use crate::credentials::imds::keys::RoleKeys;
-use crate::delivery::client::Client;
 use crate::delivery::policy;
-use crate::delivery::request::{Answer, Failure, Post};
+use crate::delivery::request::{Answer, Failure};
 
 /// The longest error code that is passed on, in bytes.
 const LONGEST_CODE: usize = 80;
-
-/// How AWS is reached.
-pub struct Aws {
-    /// The HTTP client.
-    pub client: Client,
-    /// Who hands out the keys of the role; `None` where it is disabled.
-    pub imds: Option<Imds>,
-    /// By what time requests are signed.
-    pub clock: Arc<TrueClock>,
-    /// How long one attempt may take, the fetching of the keys included.
-    pub timeout: Duration,
-}
 
 /// Which service of AWS, and where.
 #[derive(Clone, Copy)]
@@ -43,8 +31,8 @@ pub struct Service<'a> {
     pub name: &'a str,
     /// Such as `eu-central-1`.
     pub region: &'a str,
-    /// Its URL.
-    pub endpoint: &'a str,
+    /// Its URL; `None` where nobody has said it.
+    pub endpoint: Option<&'a WebUrl>,
 }
 
 /// What is to be signed.
@@ -64,36 +52,58 @@ pub struct Unsigned<'a> {
 #[error("the request cannot be signed: its URL or a header is malformed")]
 pub struct Unsignable;
 
-impl Aws {
-    /// Sends one POST to `service`.
+/// Checks the URL of a service: the given one is a scheme and a host, and where none is given it is the one by the ARN.
+pub(super) fn check_endpoint(given: &mut Option<WebUrl>, by_arn: String, at: &Path) -> Result<(), Fault> {
+    let checked = match given {
+        None => Some(WebUrl::unchecked(by_arn)),
+        Some(given) => Some(given.origin().ok_or_else(|| {
+            let message = format!("the endpoint is http:// or https:// and a host, without a path, such as {by_arn}");
+            Fault::at(at.key("endpoint"), message)
+        })?),
+    };
+    *given = checked;
+    Ok(())
+}
+
+impl Attempt<'_> {
+    /// Sends one POST to `service`, signed. All of it takes no longer than an attempt may.
     ///
     /// # Errors
     /// There are no keys, nobody answers, or AWS refuses; the reason has AWS's code of the error.
-    pub(super) async fn post(&self, service: Service<'_>, headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        timeout(self.timeout, self.signed_post(service, headers, body))
+    pub async fn post_signed(
+        &mut self,
+        service: Service<'_>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        timeout(self.road.timeout, self.sign_and_post(service, headers, body))
             .await
             .unwrap_or_else(|_| Err(Failure::transient("no answer in time")))
     }
 
-    async fn signed_post(&self, service: Service<'_>, mut headers: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
+    async fn sign_and_post(
+        &mut self,
+        service: Service<'_>,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
         // None of this is the message's fault, and each may be mended.
-        let url = reqwest::Url::parse(service.endpoint).map_err(|_| Failure::transient("the endpoint is no URL"))?;
-        let url = url.to_string();
-        let keys = self.keys().await?;
+        let url = service.endpoint.and_then(WebUrl::parts);
+        let url = url.ok_or_else(|| Failure::transient("the endpoint is no URL"))?.to_string();
+        let keys = keys(self.road.imds.as_ref()).await?;
         let unsigned = Unsigned { method: "POST", url: &url, headers: &headers, body: &body };
-        let signature = sign(&unsigned, service, keys, self.clock.now().time);
+        let signature = sign(&unsigned, service, keys, self.road.clock.now().time);
         headers.extend(signature.map_err(|error| Failure::transient(error.to_string()))?);
-        let post = Post { url, headers, body, timeout: self.timeout };
-        post::send(&self.client, post, &[]).await.map_err(judged)
+        self.post(&WebUrl::unchecked(url), headers, body).await.map_err(judged)
     }
+}
 
-    async fn keys(&self) -> Result<RoleKeys, Failure> {
-        let Some(imds) = &self.imds else {
-            return Err(Failure::transient("no keys to sign with: credentials.imds is disabled in the configuration"));
-        };
-        let mut client = ImdsClient::new(imds).map_err(|error| Failure::transient(error.to_string()))?;
-        client.role_keys().await.map_err(|reason| Failure::transient(format!("no keys to sign with: {reason}")))
-    }
+async fn keys(imds: Option<&Imds>) -> Result<RoleKeys, Failure> {
+    let Some(imds) = imds else {
+        return Err(Failure::transient("no keys to sign with: credentials.imds is disabled in the configuration"));
+    };
+    let mut client = ImdsClient::new(imds).map_err(|error| Failure::transient(error.to_string()))?;
+    client.role_keys().await.map_err(|reason| Failure::transient(format!("no keys to sign with: {reason}")))
 }
 
 /// The headers that sign a request (Signature Version 4) as of `at`. The keys are dropped with it.
@@ -186,21 +196,28 @@ pub(super) mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use std::sync::Arc;
+
+    use crate::alert::machine::Change;
     use crate::clock::time::{Anchor, rfc3339};
+    use crate::clock::true_clock::TrueClock;
     use crate::credentials::imds::fake;
     use crate::delivery::client::tests::plain;
     use crate::delivery::policy::Again;
-    use crate::delivery::request::Endpoint;
     use crate::demo::http::{Request, Response, start};
+    use crate::notify::attempt::{Road, attempt};
+    use crate::notify::message::tests::{item, skew};
+    use crate::notify::targets::sns::Sns;
+    use crate::notify::targets::target::Target;
 
     /// An AWS of which this host's clock knows nothing: its time is two days ahead.
-    pub(in crate::notify) fn aws(imds: Option<&str>) -> Aws {
+    pub(in crate::notify) fn aws(imds: Option<&str>) -> Road {
         let clock = TrueClock::default();
         let system = clock.now().time.nanos();
         let boot = crate::clock::local::boot().nanos();
         clock.set(Anchor::from_nanos(system - boot + 2 * 86_400 * 1_000_000_000), true);
         let timeout = Duration::from_secs(20);
-        Aws { client: plain(), imds: imds.map(fake::config), clock: Arc::new(clock), timeout }
+        Road { client: plain(), imds: imds.map(fake::config), clock: Arc::new(clock), timeout }
     }
 
     /// A service that gives one answer to everything, and what it was asked.
@@ -216,25 +233,32 @@ pub(super) mod tests {
         (format!("http://{}", address.await.unwrap()), seen)
     }
 
-    /// What an endpoint makes of an answer.
+    /// What a target makes of an answer.
     pub(in crate::notify) async fn judged_by(
-        endpoint: &dyn Endpoint,
+        target: &dyn Target,
+        imds: &fake::Fake,
         item: &crate::delivery::item::Item,
     ) -> (String, Again) {
-        let failure = endpoint.attempt(item).await.unwrap_err();
+        let failure = attempt(target, &aws(Some(&imds.endpoint)), item).await.unwrap_err();
         let shown = format!("{failure:?}");
         assert!(!fake::SECRETS.iter().any(|secret| shown.contains(secret)), "{shown}");
         (failure.reason, failure.again)
     }
 
-    fn keys() -> RoleKeys {
+    /// A topic whose service is at `url`.
+    fn topic(url: &str) -> Sns {
+        let endpoint = Some(WebUrl::unchecked(url.to_owned()));
+        Sns { topic: String::new(), region: "eu-central-1".into(), endpoint }
+    }
+
+    fn example_keys() -> RoleKeys {
         let [access_key_id, secret_access_key, session_token] =
             ["AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "6e86291e8372ff2a2260956d9b8aae1d"]
                 .map(str::to_owned);
         RoleKeys { access_key_id, secret_access_key, session_token }
     }
 
-    const EXAMPLE: Service<'_> = Service { name: "service", region: "us-east-1", endpoint: "" };
+    const EXAMPLE: Service<'_> = Service { name: "service", region: "us-east-1", endpoint: None };
 
     /// The case `post-sts-header-before` of AWS's test suite for Signature Version 4.
     #[test]
@@ -266,11 +290,11 @@ pub(super) mod tests {
         let headers = HeaderMap::new();
         for url in ["", "/path", "mailto:a@b", "http://"] {
             let unsigned = Unsigned { method: "POST", url, headers: &headers, body: b"" };
-            assert_eq!(sign(&unsigned, EXAMPLE, keys(), TrueTime::ZERO).err(), Some(Unsignable), "{url}");
+            assert_eq!(sign(&unsigned, EXAMPLE, example_keys(), TrueTime::ZERO).err(), Some(Unsignable), "{url}");
         }
         for nanos in [i64::MIN, -1, 0, i64::MAX] {
             let unsigned = Unsigned { method: "POST", url: "http://a/", headers: &headers, body: b"" };
-            let signed = sign(&unsigned, EXAMPLE, keys(), TrueTime::from_nanos(nanos)).unwrap();
+            let signed = sign(&unsigned, EXAMPLE, example_keys(), TrueTime::from_nanos(nanos)).unwrap();
             let year = rfc3339(nanos)[..4].to_owned();
             assert!(signed["x-amz-date"].to_str().unwrap().starts_with(&year));
         }
@@ -297,9 +321,8 @@ pub(super) mod tests {
         let imds = fake::Fake::healthy([]).await;
         let (endpoint, mut seen) = service(200, "").await;
         let aws = aws(Some(&imds.endpoint));
-        let service = Service { name: "sns", region: "eu-central-1", endpoint: &endpoint };
         for fetches in 1..=2 {
-            aws.post(service, HeaderMap::new(), Bytes::from_static(b"a=b")).await.unwrap();
+            attempt(&topic(&endpoint), &aws, &item(&skew(Change::Firing))).await.unwrap();
             assert_eq!(imds.count(fake::DOCUMENT_ROUTE), fetches);
             let request = seen.recv().await.unwrap();
             let [date, authorization] = ["x-amz-date", "authorization"].map(|name| request.header(name).unwrap());
@@ -315,12 +338,11 @@ pub(super) mod tests {
     async fn without_keys_nothing_is_sent_and_the_reason_is_told() {
         let imds = fake::Fake::healthy([(fake::DOCUMENT_ROUTE, vec![fake::Reply::status(404)])]).await;
         let (endpoint, mut seen) = service(200, "").await;
-        let service = Service { name: "sns", region: "eu-central-1", endpoint: &endpoint };
         for (imds, reason) in [
             (Some(imds.endpoint.as_str()), "no keys to sign with: the listed role has no credentials"),
             (None, "no keys to sign with: credentials.imds is disabled in the configuration"),
         ] {
-            let failure = aws(imds).post(service, HeaderMap::new(), Bytes::new()).await.unwrap_err();
+            let failure = attempt(&topic(&endpoint), &aws(imds), &item(&skew(Change::Firing))).await.unwrap_err();
             assert_eq!((failure.again, failure.reason.as_str()), (Again::Soon, reason));
         }
         assert!(seen.try_recv().is_err());
@@ -331,8 +353,8 @@ pub(super) mod tests {
         let imds = fake::Fake::healthy([]).await;
         let body = "<Code>SignatureDoesNotMatch</Code><Message>should be x-amz-security-token:IQoJSessionExample";
         let (endpoint, _seen) = service(403, body).await;
-        let service = Service { name: "sns", region: "eu-central-1", endpoint: &endpoint };
-        let failure = aws(Some(&imds.endpoint)).post(service, HeaderMap::new(), Bytes::new()).await.unwrap_err();
+        let road = aws(Some(&imds.endpoint));
+        let failure = attempt(&topic(&endpoint), &road, &item(&skew(Change::Firing))).await.unwrap_err();
         assert_eq!((failure.again, failure.reason.as_str()), (Again::Soon, "status 403: SignatureDoesNotMatch"));
         assert_eq!(failure.answer.unwrap().body.as_ref(), b"SignatureDoesNotMatch");
     }

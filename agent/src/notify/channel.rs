@@ -1,20 +1,37 @@
-//! What a channel is told of an alert, and who takes it.
+//! A channel, what it is told of an alert, and where that goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::alertmanager::AlertmanagerEndpoint;
-use super::aws::Aws;
-use super::eventbridge::EventBridgeEndpoint;
-use super::pagerduty::PagerDutyEndpoint;
-use super::slack::SlackEndpoint;
-use super::sns::SnsEndpoint;
-use super::webhook::WebhookEndpoint;
+use async_trait::async_trait;
+
+use super::attempt::{Road, attempt};
+use super::targets::AnyTarget;
 use crate::alert::machine::{Change, Transition};
+use crate::assess::finding::{Kind, Severity};
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::{Channel, Imds, Target};
+use crate::config::checked::{Imds, Tls};
 use crate::delivery::client::Client;
-use crate::delivery::request::Endpoint;
+use crate::delivery::item::Item;
+use crate::delivery::request::{Answer, Destination, Failure};
 use crate::snapshot::AlertMessage;
+
+/// Where alerts go, and which.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// What people call it.
+    pub name: String,
+    /// The least severity that is told there.
+    pub severity: Severity,
+    /// The alerts that are told there; `None` for all.
+    pub alerts: Option<Vec<Kind>>,
+    /// Who takes them.
+    pub target: AnyTarget,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Whom TLS trusts, and as whom it speaks.
+    pub tls: Tls,
+}
 
 /// The message of a transition as a channel sees it, from that of the transition itself.
 pub fn message(message: &AlertMessage, seen: &Transition) -> AlertMessage {
@@ -38,54 +55,48 @@ pub fn told(channel: &Channel, transition: &Transition) -> Option<Transition> {
     Some(Transition { severity, before, change: Change::Resolved, ..transition.clone() })
 }
 
-/// Where a channel is reached; `None` where that is a secret.
-pub fn address(channel: &Channel) -> Option<&str> {
-    match &channel.target {
-        Target::Webhook(webhook) => Some(&webhook.url),
-        Target::Alertmanager(alertmanager) => Some(&alertmanager.url),
-        Target::PagerDuty(pager_duty) => Some(&pager_duty.url),
-        Target::Sns(sns) => Some(&sns.endpoint),
-        Target::EventBridge(event_bridge) => Some(&event_bridge.endpoint),
-        Target::Slack(_) => None,
-    }
+/// Where what `channel` is told goes: `client` sends it, and what is signed is signed by `clock` with keys from `imds`.
+pub fn destination(
+    channel: &Channel,
+    client: Client,
+    clock: &Arc<TrueClock>,
+    imds: Option<&Imds>,
+) -> Arc<dyn Destination> {
+    let road = Road { client, imds: imds.cloned(), clock: Arc::clone(clock), timeout: channel.timeout };
+    Arc::new(Reached { target: channel.target.clone(), road })
 }
 
-/// Who takes what a channel is told: `client` sends it, and for AWS it is signed by `clock` with keys from `imds`.
-pub fn endpoint(channel: &Channel, client: Client, clock: &Arc<TrueClock>, imds: Option<&Imds>) -> Arc<dyn Endpoint> {
-    let timeout = channel.timeout;
-    match channel.target.clone() {
-        Target::Webhook(webhook) => Arc::new(WebhookEndpoint { client, webhook, timeout }),
-        Target::Alertmanager(alertmanager) => Arc::new(AlertmanagerEndpoint { client, alertmanager, timeout }),
-        Target::PagerDuty(pagerduty) => Arc::new(PagerDutyEndpoint { client, pagerduty, timeout }),
-        Target::Slack(slack) => Arc::new(SlackEndpoint { client, slack, timeout }),
-        Target::Sns(sns) => Arc::new(SnsEndpoint { aws: aws(client, clock, imds, channel), sns }),
-        Target::EventBridge(bus) => Arc::new(EventBridgeEndpoint { aws: aws(client, clock, imds, channel), bus }),
-    }
+/// A target, and the road to it.
+struct Reached {
+    target: AnyTarget,
+    road: Road,
 }
 
-fn aws(client: Client, clock: &Arc<TrueClock>, imds: Option<&Imds>, channel: &Channel) -> Aws {
-    Aws { client, imds: imds.cloned(), clock: Arc::clone(clock), timeout: channel.timeout }
+#[async_trait]
+impl Destination for Reached {
+    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+        attempt(&*self.target, &self.road, item).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
     use crate::alert::machine::{Machine, Moment};
     use crate::assess::answer::{Answer, Ruling};
-    use crate::assess::finding::{Finding, Kind, Severity};
+    use crate::assess::finding::Finding;
     use crate::clock::time::{BootTime, TrueTime};
     use crate::clock::true_clock::Stamp;
-    use crate::config::checked::{SecretRef, Slack, Tls};
+    use crate::config::secret::SecretRef;
+    use crate::notify::targets::slack::Slack;
 
     const BOTH: [Severity; 2] = [Severity::Warning, Severity::Critical];
     const REPEAT: Duration = Duration::from_secs(5);
 
     fn channel(severity: Severity, alerts: Option<Vec<Kind>>) -> Channel {
-        let target = Target::Slack(Slack { url: SecretRef::Environment("A".into()) });
+        let target = AnyTarget::Slack(Slack { url: SecretRef::Environment("A".into()) });
         Channel { name: "a".into(), severity, alerts, target, timeout: REPEAT, tls: Tls::default() }
     }
 

@@ -168,7 +168,7 @@ pub(super) mod tests {
     use crate::delivery::fate::Parcel;
     use crate::delivery::item::Item;
     use crate::delivery::queue::{Budget, Rhythm};
-    use crate::delivery::request::{Answer, Endpoint, Failure};
+    use crate::delivery::request::{Answer, Destination, Failure};
     use crate::delivery::spool::Spool;
     use crate::delivery::store::{Health, Store};
     use crate::engine::{Engine, Event};
@@ -178,7 +178,7 @@ pub(super) mod tests {
     struct Down;
 
     #[async_trait]
-    impl Endpoint for Down {
+    impl Destination for Down {
         async fn attempt(&self, _: &Item) -> Result<Answer, Failure> {
             Err(Failure::transient("it is down"))
         }

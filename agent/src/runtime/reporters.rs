@@ -11,20 +11,21 @@ use super::error::StartError;
 use crate::alert::machine::Transition;
 use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::{Channel, Config, Otlp, Target, Tls};
+use crate::config::checked::{Config, Otlp, Tls};
+use crate::config::url::WebUrl;
 use crate::delivery::client::Clients;
 use crate::delivery::fate::Told;
 use crate::delivery::queue::{Budget, Rhythm};
-use crate::delivery::request::Endpoint;
+use crate::delivery::request::Destination;
 use crate::delivery::spool::{Outbox, Spool};
 use crate::engine::Engine;
-use crate::notify::alertmanager;
-use crate::notify::channel::{self, address, endpoint, told};
+use crate::notify::channel::{self, Channel, destination, told};
 use crate::notify::message::{item, message};
+use crate::notify::targets::target::Repost;
 use crate::snapshot::{AlertMessage, Snapshot};
 use crate::state::Untold;
 use crate::stderr::Stderr;
-use crate::telemetry::endpoint::{OtlpEndpoint, tls, url};
+use crate::telemetry::endpoint::{OtlpDestination, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
 use crate::vitals::Ailment;
@@ -48,46 +49,38 @@ pub(super) struct Reporters {
     spool: Spool,
     sources: Sources,
     instruments: Instruments,
-    listeners: Vec<Listener>,
+    ways: Vec<Way>,
     telemetry: Option<(Otlp, Telemetry)>,
     /// Where alerts are written, one JSON object a line; `None` for nowhere.
     stderr: Option<Stderr>,
 }
 
 /// A channel, and the way to it.
-struct Listener {
+struct Way {
     channel: Channel,
     outbox: Outbox,
-    repost: Option<Repost>,
+    /// How what fires is told again, and when next.
+    repost: Option<(Repost, BootTime)>,
 }
 
-/// When what fires is told again.
-struct Repost {
-    period: Duration,
-    due: BootTime,
-}
-
-impl Listener {
+impl Way {
     fn new(channel: Channel, outbox: Outbox) -> Self {
-        let repost = match &channel.target {
-            Target::Alertmanager(alertmanager) => Some(Repost { period: alertmanager.repost, due: BootTime::ZERO }),
-            _ => None,
-        };
+        let repost = channel.target.repost().map(|repost| (repost, BootTime::ZERO));
         Self { channel, outbox, repost }
     }
 }
 
 /// Everything about a configuration that can fail.
 struct Prepared {
-    channels: Vec<(Channel, Arc<dyn Endpoint>)>,
+    channels: Vec<(Channel, Arc<dyn Destination>)>,
     otlp: Option<Collector>,
 }
 
 /// A collector, and where each signal goes.
 struct Collector {
     otlp: Otlp,
-    metrics: Option<Arc<dyn Endpoint>>,
-    logs: Option<Arc<dyn Endpoint>>,
+    metrics: Option<Arc<dyn Destination>>,
+    logs: Option<Arc<dyn Destination>>,
     /// The telemetry that goes there; `None` where what there is goes on.
     telemetry: Option<Telemetry>,
 }
@@ -102,8 +95,8 @@ impl Reporters {
         stderr: Option<Stderr>,
     ) -> Result<Self, StartError> {
         let instruments = Instruments::new(Arc::clone(&sources.published), Arc::clone(&sources.clock));
-        let (listeners, telemetry) = (Vec::new(), None);
-        let mut reporters = Self { spool, sources, instruments, listeners, telemetry, stderr };
+        let (ways, telemetry) = (Vec::new(), None);
+        let mut reporters = Self { spool, sources, instruments, ways, telemetry, stderr };
         let prepared = reporters.prepare(config, env)?;
         reporters.adopt(prepared);
         Ok(reporters)
@@ -128,27 +121,27 @@ impl Reporters {
         }
         let clock = &self.sources.clock;
         let mut clients = Clients::new(Arc::clone(clock));
-        let mut client = |destination: &str, url: Option<&str>, tls: &Tls| {
+        let mut client = |destination: &str, url: Option<&WebUrl>, tls: &Tls| {
             let failed = |error| StartError::Client { destination: destination.to_owned(), error };
             clients.client(url, tls).map_err(failed)
         };
         let mut channels = Vec::new();
         for channel in &config.channels {
-            let client = client(&channel.name, address(channel), &channel.tls)?;
-            channels.push((channel.clone(), endpoint(channel, client, clock, config.imds.as_ref())));
+            let client = client(&channel.name, channel.target.url(), &channel.tls)?;
+            channels.push((channel.clone(), destination(channel, client, clock, config.imds.as_ref())));
         }
         let Some(otlp) = &config.otlp else { return Ok(Prepared { channels, otlp: None }) };
-        let mut endpoint = |signal, name| -> Result<Option<Arc<dyn Endpoint>>, StartError> {
+        let mut signal = |signal, name| -> Result<Option<Arc<dyn Destination>>, StartError> {
             let Some(url) = url(signal, otlp, env) else { return Ok(None) };
             let client = client(name, Some(&url), &tls(signal, otlp, env)?)?;
-            Ok(Some(Arc::new(OtlpEndpoint::new(client, signal, url, otlp, env))))
+            Ok(Some(Arc::new(OtlpDestination::new(client, signal, url, otlp, env))))
         };
-        let (metrics, logs) = (endpoint(Signal::Metrics, METRICS)?, endpoint(Signal::Logs, LOGS)?);
+        let (metrics, logs) = (signal(Signal::Metrics, METRICS)?, signal(Signal::Logs, LOGS)?);
         // The last that can fail, because it is at work as soon as it is there.
         let telemetry = match &self.telemetry {
             Some((before, _)) if before == otlp => None,
             _ => {
-                let outbox = |endpoint: &Option<_>, name| endpoint.as_ref().map(|_| self.spool.outbox(name));
+                let outbox = |destination: &Option<_>, name| destination.as_ref().map(|_| self.spool.outbox(name));
                 let outboxes = Outboxes { metrics: outbox(&metrics, METRICS), logs: outbox(&logs, LOGS) };
                 Some(Telemetry::start(otlp, env, &self.instruments, &outboxes)?)
             }
@@ -160,27 +153,27 @@ impl Reporters {
     /// what it was is tried at once; any other may have asked for patience.
     fn adopt(&mut self, Prepared { channels, otlp }: Prepared) -> Vec<String> {
         let mut names = BTreeSet::new();
-        let mut lane = |name: &str, rhythm, endpoint, is_changed| {
+        let mut lane = |name: &str, rhythm, destination, is_changed| {
             names.insert(name.to_owned());
-            let outbox = self.spool.lane(name, rhythm, endpoint);
+            let outbox = self.spool.lane(name, rhythm, destination);
             if is_changed {
                 outbox.hurry();
             }
             outbox
         };
-        let before = std::mem::take(&mut self.listeners);
-        let listeners = channels.into_iter().map(|(channel, endpoint)| {
-            let is_changed = !before.iter().any(|listener| listener.channel == channel);
-            let outbox = lane(&channel.name, Rhythm::AsItComes, endpoint, is_changed);
-            Listener::new(channel, outbox)
+        let before = std::mem::take(&mut self.ways);
+        let ways = channels.into_iter().map(|(channel, destination)| {
+            let is_changed = !before.iter().any(|way| way.channel == channel);
+            let outbox = lane(&channel.name, Rhythm::AsItComes, destination, is_changed);
+            Way::new(channel, outbox)
         });
-        self.listeners = listeners.collect();
+        self.ways = ways.collect();
         if let Some(Collector { otlp, metrics, logs, telemetry }) = otlp {
             let rhythms =
                 [(METRICS, Rhythm::Every(otlp.interval), metrics), (LOGS, Rhythm::Beside(otlp.interval), logs)];
-            for (name, rhythm, endpoint) in rhythms {
-                if let Some(endpoint) = endpoint {
-                    lane(name, rhythm, endpoint, telemetry.is_some());
+            for (name, rhythm, destination) in rhythms {
+                if let Some(destination) = destination {
+                    lane(name, rhythm, destination, telemetry.is_some());
                 }
             }
             if let Some(telemetry) = telemetry {
@@ -210,13 +203,13 @@ impl Reporters {
         let mut told_to = Told::default();
         // All who see the same are sent the same bytes.
         let whole = item(message, transition.at)?;
-        for listener in &mut self.listeners {
-            let Some(seen) = told(&listener.channel, transition) else { continue };
+        for way in &mut self.ways {
+            let Some(seen) = told(&way.channel, transition) else { continue };
             let seen = channel::message(message, &seen);
             let item = if seen == *message { whole.clone() } else { item(&seen, transition.at)? };
-            told_to.add(listener.outbox.push(item));
+            told_to.add(way.outbox.push(item));
             // What was to be told again may be over.
-            listener.outbox.push_latest(None);
+            way.outbox.push_latest(None);
         }
         let alerts = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.alerts.as_ref());
         alerts.iter().for_each(|alerts| told_to.add(alerts.write(transition, message)));
@@ -230,12 +223,12 @@ impl Reporters {
     /// Tells what fires again to those who would take it for resolved otherwise, where it is time.
     pub(super) fn repost(&mut self, engine: &Engine, now: Reading) {
         let stamp = self.sources.clock.at(now);
-        for Listener { channel, outbox, repost } in &mut self.listeners {
-            let Some(repost) = repost.as_mut().filter(|repost| repost.due <= now.boot) else { continue };
-            repost.due = now.boot.plus(Span::from_duration(repost.period));
+        for Way { channel, outbox, repost } in &mut self.ways {
+            let Some((repost, due)) = repost.as_mut().filter(|(_, due)| *due <= now.boot) else { continue };
+            *due = now.boot.plus(Span::from_duration(repost.every));
             let firing = engine.firing(stamp).filter_map(|transition| told(channel, &transition));
             let firing: Vec<_> = firing.map(|seen| message(&seen, now.system)).collect();
-            outbox.push_latest(alertmanager::repost(&firing, stamp));
+            outbox.push_latest((repost.item)(&firing, stamp));
         }
     }
 
@@ -347,7 +340,7 @@ mod tests {
         let new = config("new", "http://127.0.0.1:9", broken, &none);
         let error = reporters.reload(&new, &none).await.err().unwrap();
         assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
-        let names: Vec<_> = reporters.listeners.iter().map(|listener| listener.channel.name.as_str()).collect();
+        let names: Vec<_> = reporters.ways.iter().map(|way| way.channel.name.as_str()).collect();
         assert_eq!(names, ["old"]);
         assert!(reporters.telemetry.as_ref().is_some_and(|(otlp, _)| Some(otlp) == old.otlp.as_ref()));
         assert_eq!(reporters.ailment(local::awake()), None, "its telemetry is at work");

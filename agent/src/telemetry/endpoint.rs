@@ -15,10 +15,13 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::gateway::Signal;
-use crate::config::checked::{Otlp, SecretRef, Tls};
+use crate::config::checked::{Otlp, Tls};
+use crate::config::masker::Masker;
+use crate::config::secret::SecretRef;
+use crate::config::url::WebUrl;
 use crate::delivery::client::Client;
 use crate::delivery::item::{Content, Item};
-use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets, send};
+use crate::delivery::request::{Answer, Destination, Failure, Post, add_secrets, send};
 
 /// More of what a collector says is not repeated.
 const LONGEST_MESSAGE: usize = 200;
@@ -28,10 +31,10 @@ const MOST_RECORDS: usize = 200;
 const LONGEST_REQUEST: u64 = 1024 * 1024;
 
 /// Where one signal goes.
-pub struct OtlpEndpoint {
+pub struct OtlpDestination {
     client: Client,
     signal: Signal,
-    url: String,
+    url: WebUrl,
     headers: Vec<(String, SecretRef)>,
     /// Variables that hold headers.
     variables: Vec<String>,
@@ -39,14 +42,14 @@ pub struct OtlpEndpoint {
 }
 
 /// Where a signal goes by the configuration, or else by the `OTEL_*` variables; `None` where nowhere.
-pub fn url(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    let variable = |name: String| env(&name).filter(|endpoint| !endpoint.is_empty());
-    let below = |base: String| format!("{}{}", base.trim_end_matches('/'), signal.path());
+pub fn url(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) -> Option<WebUrl> {
+    let variable = |name: String| env(&name).filter(|endpoint| !endpoint.is_empty()).map(WebUrl::unchecked);
+    let below = |base: &WebUrl| base.followed_by(signal.path());
     if let Some(base) = &config.endpoint {
-        return Some(below(base.clone()));
+        return Some(below(base));
     }
     variable(format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.variable()))
-        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).map(below))
+        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).as_ref().map(below))
 }
 
 /// A client certificate without its key, or a key without its certificate.
@@ -82,12 +85,12 @@ pub fn tls(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) 
     Ok(Tls { ca: file("CERTIFICATE"), identity })
 }
 
-impl OtlpEndpoint {
+impl OtlpDestination {
     /// Where `signal` goes, at `url`.
     pub fn new(
         client: Client,
         signal: Signal,
-        url: String,
+        url: WebUrl,
         config: &Otlp,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Self {
@@ -99,7 +102,7 @@ impl OtlpEndpoint {
 }
 
 #[async_trait]
-impl Endpoint for OtlpEndpoint {
+impl Destination for OtlpDestination {
     async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
         let mut headers = HeaderMap::new();
         for variable in &self.variables {
@@ -109,9 +112,10 @@ impl Endpoint for OtlpEndpoint {
         if item.content == Content::ProtobufGzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        add_secrets(&mut headers, &self.headers)?;
+        let mut masker = Masker::default();
+        add_secrets(&mut headers, &self.headers, &mut masker)?;
         let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
-        let answer = send(&self.client, Post { url, headers, body, timeout }, item.class).await?;
+        let answer = send(&self.client, Post { url, headers, body, timeout }, item.class, &mut masker).await?;
         match rejection(self.signal, &answer.body) {
             Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
             None => Ok(answer),
@@ -194,7 +198,7 @@ mod tests {
 
     fn config(endpoint: Option<&str>) -> Otlp {
         let timeout = Duration::from_secs(1);
-        let endpoint = endpoint.map(str::to_owned);
+        let endpoint = endpoint.map(|url| WebUrl::unchecked(url.to_owned()));
         Otlp { endpoint, headers: Vec::new(), interval: timeout, timeout, tls: Default::default() }
     }
 
@@ -205,10 +209,10 @@ mod tests {
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT" => Some("http://logs/as/it/is".to_owned()),
             _ => None,
         };
-        assert_eq!(url(Signal::Logs, &config(Some("http://c/x/")), &env).unwrap(), "http://c/x/v1/logs");
-        assert_eq!(url(Signal::Logs, &config(None), &env).unwrap(), "http://logs/as/it/is");
-        assert_eq!(url(Signal::Metrics, &config(None), &env).unwrap(), "http://general/v1/metrics");
-        assert_eq!(url(Signal::Metrics, &config(None), &|_| None), None);
+        assert!(url(Signal::Logs, &config(Some("http://c/x/")), &env).unwrap() == WebUrl::from("http://c/x/v1/logs"));
+        assert!(url(Signal::Logs, &config(None), &env).unwrap() == WebUrl::from("http://logs/as/it/is"));
+        assert!(url(Signal::Metrics, &config(None), &env).unwrap() == WebUrl::from("http://general/v1/metrics"));
+        assert!(url(Signal::Metrics, &config(None), &|_| None).is_none());
     }
 
     #[test]

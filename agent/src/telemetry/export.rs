@@ -273,7 +273,7 @@ mod tests {
     use crate::config::load::parse;
     use crate::delivery::item::Item;
     use crate::delivery::queue::{Budget, Rhythm};
-    use crate::delivery::request::{Answer, Endpoint, Failure};
+    use crate::delivery::request::{Answer, Destination, Failure};
     use crate::delivery::spool::Spool;
     use crate::engine::Engine;
 
@@ -282,7 +282,7 @@ mod tests {
     struct Collector(Mutex<Vec<BTreeMap<String, (u64, u64)>>>);
 
     #[async_trait]
-    impl Endpoint for Collector {
+    impl Destination for Collector {
         async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
             let mut plain = Vec::new();
             flate2::read::GzDecoder::new(item.body.as_ref()).read_to_end(&mut plain).unwrap();

@@ -11,13 +11,16 @@ use crate::alert::machine::Transition;
 use crate::assess::finding::Severity;
 use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::{Channel, SecretRef, Slack, Target, Tls};
+use crate::config::checked::Tls;
+use crate::config::secret::SecretRef;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::queue::{Budget, Found, Next, Pushed, Queue, Ticket};
 use crate::delivery::request::{Answer, Failure};
 use crate::engine::Image;
-use crate::notify::channel::{message as seen_message, told};
+use crate::notify::channel::{Channel, message as seen_message, told};
 use crate::notify::message::{item, message};
+use crate::notify::targets::AnyTarget;
+use crate::notify::targets::slack::Slack;
 use crate::state::Untold;
 
 /// Room for twenty exports of two blocks each, and for more than a hundred alerts of one.
@@ -71,7 +74,7 @@ fn channel(name: &str) -> Channel {
         name: name.to_owned(),
         severity: if name == "pager" { Severity::Critical } else { Severity::Warning },
         alerts: None,
-        target: Target::Slack(Slack { url: SecretRef::Environment("A".to_owned()) }),
+        target: AnyTarget::Slack(Slack { url: SecretRef::Environment("A".to_owned()) }),
         timeout: Duration::from_secs(10),
         tls: Tls::default(),
     }

@@ -4,35 +4,74 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{message, post};
+use super::target::{Repost, Target};
 use crate::alert::machine::Change;
 use crate::assess::finding::Severity;
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::Alertmanager;
-use crate::delivery::client::Client;
+use crate::config::check::{Bounds, Fault};
+use crate::config::locate::Path;
+use crate::config::period::{Period, is_like_one};
+use crate::config::url::WebUrl;
+use crate::config::value::Headers;
+use crate::config::web::check_headers;
 use crate::delivery::item::{Class, Content, Item};
-use crate::delivery::request::{Answer, Endpoint, Failure, Post, add_secrets};
+use crate::delivery::request::{Answer, Failure};
+use crate::notify::attempt::{Attempt, json};
+use crate::notify::message;
 use crate::snapshot::AlertMessage;
 
+/// What the base URL is followed by.
+const ALERTS: &str = "/api/v2/alerts";
+/// How often it may be told again.
+const REPOST: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));
+/// How often it is told again; it forgets after five minutes by default.
+const USUAL_REPOST: Duration = Duration::from_secs(60);
 /// What of the host's identity becomes a label. It does not change while the instance lives.
 const IDENTITY: [(&str, &str); 3] =
     [("host.id", "instance_id"), ("cloud.account.id", "account_id"), ("cloud.region", "region")];
 
-/// An Alertmanager.
-pub struct AlertmanagerEndpoint {
-    /// How it is reached.
-    pub client: Client,
-    /// Where it is.
-    pub alertmanager: Alertmanager,
-    /// How long one attempt may take.
-    pub timeout: Duration,
+/// Prometheus Alertmanager, API v2.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Alertmanager {
+    /// The base URL, to which /api/v2/alerts is added.
+    pub url: WebUrl,
+    /// Further headers: a name, and env:NAME or file:/path for its value. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Headers>,
+    /// How often an alert that still fires is posted again, so that it does not time out there: 10s to 1h. Default: 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repost: Option<Period>,
 }
 
 #[async_trait]
-impl Endpoint for AlertmanagerEndpoint {
-    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+impl Target for Alertmanager {
+    fn check(&mut self, at: &Path) -> Result<(), Fault> {
+        let is_more = |url: reqwest::Url| {
+            url.query().is_some() || url.fragment().is_some() || url.path().trim_end_matches('/').ends_with(ALERTS)
+        };
+        if self.url.parts().is_some_and(is_more) {
+            let message = format!(
+                "{ALERTS} is added to the URL: write it without that, and without ? and # (the value is not shown)"
+            );
+            return Err(Fault::at(at.key("url"), message));
+        }
+        self.repost = Some(Period(REPOST.or(self.repost, USUAL_REPOST, at, "repost")?));
+        check_headers(&mut self.headers, at)
+    }
+
+    fn url(&self) -> Option<&WebUrl> {
+        Some(&self.url)
+    }
+
+    fn repost(&self) -> Option<Repost> {
+        self.repost.map(|Period(every)| Repost { every, item: repost })
+    }
+
+    async fn send(&self, item: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
         let messages = match item.body.first() {
             Some(b'[') => serde_json::from_slice(&item.body)
                 .map_err(|_| Failure::lasting("what was queued is no list of alerts"))?,
@@ -40,16 +79,52 @@ impl Endpoint for AlertmanagerEndpoint {
         };
         let alerts: Vec<Posted> = messages.iter().flat_map(posted).collect();
         let body = serde_json::to_vec(&alerts).map_err(|error| Failure::lasting(error.to_string()))?;
-        let mut headers = post::json();
-        add_secrets(&mut headers, &self.alertmanager.headers)?;
-        let url = format!("{}/api/v2/alerts", self.alertmanager.url.trim_end_matches('/'));
-        post::send(&self.client, Post { url, headers, body: body.into(), timeout: self.timeout }, &[]).await
+        let mut headers = json();
+        attempt.add_secrets(&mut headers, self.headers.as_ref())?;
+        attempt.post(&self.url.followed_by(ALERTS), headers, body).await
+    }
+
+    fn is_public(key: &str, value: &str) -> bool {
+        key == "repost" && is_like_one(value)
+    }
+
+    fn reference() -> &'static str {
+        r#"
+  # Prometheus Alertmanager.
+  #- name: alertmanager
+    #alertmanager:
+      # The base URL, to which /api/v2/alerts is added.
+      #url: http://alertmanager:9093
+      # Further headers, as those of a webhook.
+      #headers:
+        #Authorization: env:ALERTMANAGER_AUTHORIZATION
+      # How often an alert that still fires is posted again, 10s to 1h: more often than Alertmanager's resolve_timeout,
+      # after which it takes an alert for resolved.
+      #repost: 1m
+"#
+    }
+
+    fn example() -> &'static str {
+        r#"
+  # Alertmanager groups, silences and routes. It takes an alert that it no longer hears of for resolved.
+  - name: alertmanager
+    tls:
+      ca: /etc/skewguard/ca.pem
+      cert: /etc/skewguard/client.pem
+      key: /etc/skewguard/client.key
+    alertmanager:
+      url: https://alertmanager.example:9093
+      headers:
+        # The whole value of the header, such as "Basic …".
+        Authorization: env:ALERTMANAGER_AUTHORIZATION
+      repost: 1m
+"#
     }
 }
 
 /// Every alert that still fires as one item, to be posted again before Alertmanager takes them for resolved; `None`
 /// where nothing fires.
-pub fn repost(firing: &[AlertMessage], at: Stamp) -> Option<Item> {
+fn repost(firing: &[AlertMessage], at: Stamp) -> Option<Item> {
     let first = firing.first()?;
     let body = serde_json::to_vec(firing).ok()?.into();
     let key = format!("{}/repost/{}", first.host, first.true_time);
@@ -124,8 +199,8 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
+    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
 
     /// The path and the body of what is posted.
@@ -135,11 +210,8 @@ mod tests {
             sender.send((request.path, serde_json::from_slice(&request.body).unwrap())).unwrap();
             Response::ok("")
         });
-        let url = format!("http://{}/prefix/", address.await.unwrap());
-        let alertmanager = Alertmanager { url, headers: Vec::new(), repost: Duration::from_secs(60) };
-        let timeout = Duration::from_secs(5);
-        let endpoint = AlertmanagerEndpoint { client: plain(), alertmanager, timeout };
-        endpoint.attempt(item).await.unwrap();
+        let url = WebUrl::unchecked(format!("http://{}/prefix/", address.await.unwrap()));
+        attempted(&Alertmanager { url, headers: None, repost: None }, item).await.unwrap();
         seen.recv().await.unwrap()
     }
 

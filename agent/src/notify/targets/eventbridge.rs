@@ -2,31 +2,60 @@
 
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::aws::{Aws, Service, named};
-use super::message;
-use crate::config::checked::EventBridge;
+use super::target::Target;
+use crate::config::arn::{self, Place, place};
+use crate::config::check::Fault;
+use crate::config::locate::Path;
+use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::policy;
-use crate::delivery::request::{Answer, Endpoint, Failure};
+use crate::delivery::request::{Answer, Failure};
+use crate::notify::attempt::Attempt;
+use crate::notify::aws::{Service, check_endpoint, named};
+use crate::notify::message;
 use crate::snapshot::AlertMessage;
 
 /// The largest entry, in bytes.
 const LARGEST: usize = 256 * 1024;
 
-/// An event bus.
-pub struct EventBridgeEndpoint {
-    /// How AWS is reached.
-    pub aws: Aws,
-    /// Which bus.
-    pub bus: EventBridge,
+/// An event bus of Amazon EventBridge.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct EventBridge {
+    /// The ARN of the bus, such as arn:aws:events:eu-west-1:123456789012:event-bus/default.
+    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]+$"))]
+    pub bus: String,
+    /// The URL of the service: http:// or https:// and a host. Default: by the ARN, such as
+    /// `https://events.eu-west-1.amazonaws.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<WebUrl>,
+    /// The region, from the ARN.
+    #[serde(skip)]
+    pub region: String,
 }
 
 #[async_trait]
-impl Endpoint for EventBridgeEndpoint {
-    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
-        let entries = Entries { entries: [entry(&self.bus.bus, &message::carried(item)?, item)] };
+impl Target for EventBridge {
+    fn check(&mut self, at: &Path) -> Result<(), Fault> {
+        let found = place(&self.bus, arn::Service::Events);
+        let Place { region, endpoint } = found.map_err(|error| Fault::at(at.key("bus"), error.to_string()))?;
+        self.region = region;
+        check_endpoint(&mut self.endpoint, endpoint, at)
+    }
+
+    fn url(&self) -> Option<&WebUrl> {
+        self.endpoint.as_ref()
+    }
+
+    fn is_signed(&self) -> bool {
+        true
+    }
+
+    async fn send(&self, item: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
+        let entries = Entries { entries: [entry(&self.bus, &message::carried(item)?, item)] };
         let body = serde_json::to_vec(&entries).map_err(|error| Failure::lasting(error.to_string()))?;
         if body.len() > LARGEST {
             return Err(Failure::lasting("larger than an event may be (256 KiB)"));
@@ -35,8 +64,34 @@ impl Endpoint for EventBridgeEndpoint {
             (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1")),
             (HeaderName::from_static("x-amz-target"), HeaderValue::from_static("AWSEvents.PutEvents")),
         ]);
-        let service = Service { name: "events", region: &self.bus.region, endpoint: &self.bus.endpoint };
-        taken(self.aws.post(service, headers, body.into()).await?)
+        let service = Service { name: "events", region: &self.region, endpoint: self.endpoint.as_ref() };
+        taken(attempt.post_signed(service, headers, body.into()).await?)
+    }
+
+    fn is_public(key: &str, value: &str) -> bool {
+        key == "bus" && arn::is_arn(value)
+    }
+
+    fn reference() -> &'static str {
+        r#"
+  # An event bus of Amazon EventBridge.
+  #- name: bus
+    #eventbridge:
+      #bus: arn:aws:events:eu-west-1:123456789012:event-bus/default
+      # http:// or https:// and a host. Default: the service in the region of the ARN.
+      #endpoint: https://events.eu-west-1.amazonaws.com
+"#
+    }
+
+    fn example() -> &'static str {
+        r#"
+  # The role of the instance needs events:PutEvents on the bus. Credentials are no subject for this one.
+  - name: bus
+    alerts: [clock-skew, clock-skew-forecast, clock-stepped]
+    timeout: 5s
+    eventbridge:
+      bus: arn:aws:events:eu-west-1:123456789012:event-bus/default
+"#
     }
 }
 
@@ -119,15 +174,16 @@ mod tests {
     use crate::alert::machine::Change;
     use crate::credentials::imds::fake::Fake;
     use crate::delivery::policy::Again;
+    use crate::notify::attempt::attempt;
     use crate::notify::aws::tests::{aws, judged_by, service};
     use crate::notify::message::tests::{any_message, item, skew};
 
     const BUS: &str = "arn:aws-cn:events:cn-north-1:123456789012:event-bus/ops";
     const TAKEN: &str = r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#;
 
-    fn endpoint(imds: &Fake, url: &str) -> EventBridgeEndpoint {
-        let bus = EventBridge { bus: BUS.into(), region: "cn-north-1".into(), endpoint: url.into() };
-        EventBridgeEndpoint { aws: aws(Some(&imds.endpoint)), bus }
+    fn eventbridge(url: &str) -> EventBridge {
+        let endpoint = Some(WebUrl::unchecked(url.to_owned()));
+        EventBridge { bus: BUS.into(), region: "cn-north-1".into(), endpoint }
     }
 
     #[tokio::test]
@@ -135,7 +191,7 @@ mod tests {
         let imds = Fake::healthy([]).await;
         let (url, mut seen) = service(200, TAKEN).await;
         let message = skew(Change::Firing);
-        endpoint(&imds, &url).attempt(&item(&message)).await.unwrap();
+        attempt(&eventbridge(&url), &aws(Some(&imds.endpoint)), &item(&message)).await.unwrap();
         let request = seen.recv().await.unwrap();
         assert_eq!(request.header("x-amz-target"), Some("AWSEvents.PutEvents"));
         assert_eq!(request.header("content-type"), Some("application/x-amz-json-1.1"));
@@ -191,7 +247,7 @@ mod tests {
             (500, r#"{"__type":"InternalException"}"#, "status 500: InternalException", Again::Soon),
         ] {
             let (url, _seen) = service(status, body).await;
-            let judged = judged_by(&endpoint(&imds, &url), &item(&skew(Change::Firing))).await;
+            let judged = judged_by(&eventbridge(&url), &imds, &item(&skew(Change::Firing))).await;
             assert_eq!(judged, (reason.to_owned(), again));
         }
     }
@@ -200,7 +256,7 @@ mod tests {
     async fn what_is_too_large_is_given_up() {
         let imds = Fake::healthy([]).await;
         let message = AlertMessage { summary: "x".repeat(LARGEST), ..skew(Change::Firing) };
-        let (reason, again) = judged_by(&endpoint(&imds, "http://127.0.0.1:9"), &item(&message)).await;
+        let (reason, again) = judged_by(&eventbridge("http://127.0.0.1:9"), &imds, &item(&message)).await;
         assert_eq!((reason.as_str(), again), ("larger than an event may be (256 KiB)", Again::Never));
     }
 

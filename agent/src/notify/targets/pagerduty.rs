@@ -1,47 +1,90 @@
 //! PagerDuty, Events API v2.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::text::{cut, short_name};
-use super::{message, post};
+use super::target::Target;
 use crate::alert::machine::Change;
 use crate::assess::alerts::Part;
 use crate::assess::finding::Kind;
-use crate::config::checked::PagerDuty;
-use crate::delivery::client::Client;
+use crate::config::check::Fault;
+use crate::config::locate::Path;
+use crate::config::secret::SecretRef;
+use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::policy;
-use crate::delivery::request::{Answer, Endpoint, Failure, Post, read};
+use crate::delivery::request::{Answer, Failure};
+use crate::notify::attempt::{Attempt, json};
+use crate::notify::message;
+use crate::notify::text::{cut, short_name};
 use crate::snapshot::AlertMessage;
 
+/// Where events are taken, outside Europe.
+const URL: &str = "https://events.pagerduty.com/v2/enqueue";
 /// The longest summary, in characters.
 const LONGEST_SUMMARY: usize = 1024;
 /// The longest key, in bytes.
 const LONGEST_KEY: usize = 255;
 
-/// A PagerDuty service.
-pub struct PagerDutyEndpoint {
-    /// How it is reached.
-    pub client: Client,
-    /// Which it is.
-    pub pagerduty: PagerDuty,
-    /// How long one attempt may take.
-    pub timeout: Duration,
+/// PagerDuty, Events API v2.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct PagerDuty {
+    /// Where the integration key is kept: env:NAME or file:/path.
+    pub routing_key: SecretRef,
+    /// Where events are taken. Default: `https://events.pagerduty.com/v2/enqueue`; in Europe it is
+    /// `https://events.eu.pagerduty.com/v2/enqueue`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<WebUrl>,
 }
 
 #[async_trait]
-impl Endpoint for PagerDutyEndpoint {
-    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+impl Target for PagerDuty {
+    fn check(&mut self, at: &Path) -> Result<(), Fault> {
+        let url = self.url.get_or_insert_with(|| URL.into()).parts();
+        let is_of_pagerduty = |host: &str| host == "pagerduty.com" || host.ends_with(".pagerduty.com");
+        let is_wrong = |url: reqwest::Url| url.host_str().is_some_and(is_of_pagerduty) && url.path() != "/v2/enqueue";
+        if url.is_some_and(is_wrong) {
+            let message = "PagerDuty takes events at https://events.pagerduty.com/v2/enqueue, in Europe at \
+                           https://events.eu.pagerduty.com/v2/enqueue (the value is not shown)";
+            return Err(Fault::at(at.key("url"), message));
+        }
+        Ok(())
+    }
+
+    fn url(&self) -> Option<&WebUrl> {
+        self.url.as_ref()
+    }
+
+    async fn send(&self, item: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
         let message = message::carried(item)?;
-        let key = read(&self.pagerduty.routing_key)?;
+        let key = attempt.read(&self.routing_key)?;
         let body = serde_json::to_vec(&event(&message, &key)).map_err(|error| Failure::lasting(error.to_string()))?;
-        let (url, timeout) = (self.pagerduty.url.clone(), self.timeout);
-        let sent =
-            post::send(&self.client, Post { url, headers: post::json(), body: body.into(), timeout }, &[&key]).await;
-        sent.map_err(judged)
+        let url = self.url.clone().unwrap_or_else(|| URL.into());
+        attempt.post(&url, json(), body).await.map_err(judged)
+    }
+
+    fn reference() -> &'static str {
+        r#"
+  # PagerDuty, Events API v2.
+  #- name: pager
+    #pagerduty:
+      # The integration key, kept elsewhere: env:NAME or file:/path.
+      #routing_key: env:PAGERDUTY_KEY
+      # In Europe: https://events.eu.pagerduty.com/v2/enqueue
+      #url: https://events.pagerduty.com/v2/enqueue
+"#
+    }
+
+    fn example() -> &'static str {
+        r#"
+  # Whoever is on call is woken by what is critical, and by nothing else.
+  - name: pager
+    severity: critical
+    pagerduty:
+      routing_key: env:PAGERDUTY_KEY
+"#
     }
 }
 
@@ -113,10 +156,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::checked::SecretRef;
-    use crate::delivery::client::tests::plain;
     use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
+    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
 
     fn json_of(message: &AlertMessage) -> Value {
@@ -158,13 +200,12 @@ mod tests {
             let event: Value = serde_json::from_slice(&request.body).unwrap();
             Response { status: 202, ..Response::ok(format!("{} of {}", request.path, event["routing_key"])) }
         });
-        let url = format!("http://{}/v2/enqueue", address.await.unwrap());
+        let url = Some(WebUrl::unchecked(format!("http://{}/v2/enqueue", address.await.unwrap())));
         let pagerduty = PagerDuty { routing_key: SecretRef::File(path.clone()), url };
-        let endpoint = PagerDutyEndpoint { client: plain(), pagerduty, timeout: Duration::from_secs(5) };
         let item = item(&skew(Change::Firing));
-        assert_eq!(endpoint.attempt(&item).await.unwrap_err().again, Again::Soon);
+        assert_eq!(attempted(&pagerduty, &item).await.unwrap_err().again, Again::Soon);
         std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
-        let answer = endpoint.attempt(&item).await.unwrap();
+        let answer = attempted(&pagerduty, &item).await.unwrap();
         assert_eq!((answer.status, answer.body.as_ref()), (202, b"/v2/enqueue of \"***\"".as_slice()));
     }
 
@@ -178,10 +219,10 @@ mod tests {
             (r#"{"status":"invalid event","errors":["'payload.summary' is missing"]}"#, Again::Never),
         ] {
             let address = start(move |_| Response { status: 400, ..Response::ok(body) });
-            let url = format!("http://{}/v2/enqueue", address.await.unwrap());
+            let url = Some(WebUrl::unchecked(format!("http://{}/v2/enqueue", address.await.unwrap())));
             let pagerduty = PagerDuty { routing_key: SecretRef::File(path.clone()), url };
-            let endpoint = PagerDutyEndpoint { client: plain(), pagerduty, timeout: Duration::from_secs(5) };
-            assert_eq!(endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err().again, again, "{body}");
+            let refused = attempted(&pagerduty, &item(&skew(Change::Firing))).await.unwrap_err();
+            assert_eq!(refused.again, again, "{body}");
         }
     }
 

@@ -3,14 +3,21 @@
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::aws::{Aws, Service};
-use super::message;
-use super::text::hash;
+use super::target::Target;
 use crate::alert::machine::Change;
-use crate::config::checked::Sns;
+use crate::config::arn::{self, Place, place};
+use crate::config::check::Fault;
+use crate::config::locate::Path;
+use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
-use crate::delivery::request::{Answer, Endpoint, Failure};
+use crate::delivery::request::{Answer, Failure};
+use crate::notify::attempt::Attempt;
+use crate::notify::aws::{Service, check_endpoint};
+use crate::notify::message;
+use crate::notify::text::hash;
 use crate::snapshot::AlertMessage;
 
 /// The longest subject, in characters.
@@ -18,21 +25,68 @@ const LONGEST_SUBJECT: usize = 100;
 /// All but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A topic.
-pub struct SnsEndpoint {
-    /// How AWS is reached.
-    pub aws: Aws,
-    /// Which topic.
-    pub sns: Sns,
+/// A topic of Amazon SNS.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Sns {
+    /// The ARN of the topic, such as arn:aws:sns:eu-west-1:123456789012:alerts.
+    #[schemars(regex(pattern = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?$"))]
+    pub topic: String,
+    /// The URL of the service: http:// or https:// and a host. Default: by the ARN, such as
+    /// `https://sns.eu-west-1.amazonaws.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<WebUrl>,
+    /// The region, from the ARN.
+    #[serde(skip)]
+    pub region: String,
 }
 
 #[async_trait]
-impl Endpoint for SnsEndpoint {
-    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
-        let body = publish(&self.sns.topic, &message::carried(item)?, item);
+impl Target for Sns {
+    fn check(&mut self, at: &Path) -> Result<(), Fault> {
+        let found = place(&self.topic, arn::Service::Sns);
+        let Place { region, endpoint } = found.map_err(|error| Fault::at(at.key("topic"), error.to_string()))?;
+        self.region = region;
+        check_endpoint(&mut self.endpoint, endpoint, at)
+    }
+
+    fn url(&self) -> Option<&WebUrl> {
+        self.endpoint.as_ref()
+    }
+
+    fn is_signed(&self) -> bool {
+        true
+    }
+
+    async fn send(&self, item: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
+        let body = publish(&self.topic, &message::carried(item)?, item);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-        let service = Service { name: "sns", region: &self.sns.region, endpoint: &self.sns.endpoint };
-        self.aws.post(service, HeaderMap::from_iter([(CONTENT_TYPE, form)]), encoded(&body).into()).await
+        let service = Service { name: "sns", region: &self.region, endpoint: self.endpoint.as_ref() };
+        attempt.post_signed(service, HeaderMap::from_iter([(CONTENT_TYPE, form)]), encoded(&body).into()).await
+    }
+
+    fn is_public(key: &str, value: &str) -> bool {
+        key == "topic" && arn::is_arn(value)
+    }
+
+    fn reference() -> &'static str {
+        r#"
+  # A topic of Amazon SNS.
+  #- name: topic
+    #sns:
+      #topic: arn:aws:sns:eu-west-1:123456789012:alerts
+      # http:// or https:// and a host. Default: the service in the region of the ARN.
+      #endpoint: https://sns.eu-west-1.amazonaws.com
+"#
+    }
+
+    fn example() -> &'static str {
+        r#"
+  # The role of the instance needs sns:Publish on the topic.
+  - name: topic
+    sns:
+      topic: arn:aws:sns:eu-west-1:123456789012:alerts
+"#
     }
 }
 
@@ -86,14 +140,15 @@ mod tests {
     use super::*;
     use crate::credentials::imds::fake::Fake;
     use crate::delivery::policy::Again;
+    use crate::notify::attempt::attempt;
     use crate::notify::aws::tests::{aws, judged_by, service};
     use crate::notify::message::tests::{any_message, item, skew};
 
     const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:ops";
 
-    fn endpoint(imds: &Fake, url: &str) -> SnsEndpoint {
-        let sns = Sns { topic: TOPIC.into(), region: "eu-central-1".into(), endpoint: url.into() };
-        SnsEndpoint { aws: aws(Some(&imds.endpoint)), sns }
+    fn sns(url: &str) -> Sns {
+        let endpoint = Some(WebUrl::unchecked(url.to_owned()));
+        Sns { topic: TOPIC.into(), region: "eu-central-1".into(), endpoint }
     }
 
     #[tokio::test]
@@ -101,7 +156,7 @@ mod tests {
         let imds = Fake::healthy([]).await;
         let (url, mut seen) = service(200, "<PublishResponse/>").await;
         let item = item(&skew(Change::Firing));
-        endpoint(&imds, &url).attempt(&item).await.unwrap();
+        attempt(&sns(&url), &aws(Some(&imds.endpoint)), &item).await.unwrap();
         let request = seen.recv().await.unwrap();
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/"));
         assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded; charset=utf-8"));
@@ -147,7 +202,7 @@ mod tests {
             (503, "<html>", "status 503", Again::Soon),
         ] {
             let (url, _seen) = service(status, body).await;
-            let judged = judged_by(&endpoint(&imds, &url), &item(&skew(Change::Firing))).await;
+            let judged = judged_by(&sns(&url), &imds, &item(&skew(Change::Firing))).await;
             assert_eq!(judged, (reason.to_owned(), again));
         }
     }

@@ -1,17 +1,21 @@
 //! A Slack incoming webhook, whose URL is the secret.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{message, post};
+use super::target::Target;
 use crate::alert::machine::Change;
-use crate::config::checked::Slack;
-use crate::delivery::client::Client;
+use crate::config::check::Fault;
+use crate::config::locate::Path;
+use crate::config::secret::SecretRef;
+use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::policy;
-use crate::delivery::request::{Answer, Endpoint, Failure, Post, read};
+use crate::delivery::request::{Answer, Failure};
+use crate::notify::attempt::{self, Attempt};
+use crate::notify::message;
 use crate::snapshot::AlertMessage;
 
 /// The longest header, in characters.
@@ -21,24 +25,28 @@ const LONGEST_SECTION: usize = 3000;
 /// The longest line of the context: what it says fits easily, but for the names of others in it.
 const LONGEST_CONTEXT: usize = 1000;
 
-/// A channel of Slack.
-pub struct SlackEndpoint {
-    /// How it is reached.
-    pub client: Client,
-    /// Which it is.
-    pub slack: Slack,
-    /// How long one attempt may take.
-    pub timeout: Duration,
+/// A Slack incoming webhook.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Slack {
+    /// Where its URL is kept, which is a secret: env:NAME or file:/path.
+    pub url: SecretRef,
 }
 
 #[async_trait]
-impl Endpoint for SlackEndpoint {
-    async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
+impl Target for Slack {
+    fn check(&mut self, _: &Path) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn url(&self) -> Option<&WebUrl> {
+        None
+    }
+
+    async fn send(&self, item: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
         let body = said(&message::carried(item)?).to_string();
-        let url = read(&self.slack.url)?;
-        let secrets: Vec<&str> = [url.as_str()].into_iter().chain(parts(&url)).collect();
-        let post = Post { url: url.clone(), headers: post::json(), body: body.into(), timeout: self.timeout };
-        match post::send(&self.client, post, &secrets).await {
+        let url = attempt.read_url(&self.url)?;
+        match attempt.post(&url, attempt::json(), body).await {
             Ok(answer) if answer.body.trim_ascii() == b"ok" => Ok(answer),
             // Who says anything else with 200 is a proxy, or a portal that wants a log-in.
             Ok(answer) => {
@@ -48,12 +56,26 @@ impl Endpoint for SlackEndpoint {
             Err(failure) => Err(named(failure)),
         }
     }
-}
 
-/// What of the URL is secret: everything behind the host, in a proxy's words with or without it, and each part.
-fn parts(url: &str) -> impl Iterator<Item = &str> {
-    let behind = url.split_once("://").map_or(url, |(_, rest)| rest).split_once('/').map_or("", |(_, path)| path);
-    [behind].into_iter().chain(behind.split('/')).filter(|part| *part != "services" && !part.is_empty())
+    fn reference() -> &'static str {
+        r#"
+  # A Slack incoming webhook.
+  #- name: chat
+    #slack:
+      # Its URL is a secret and kept elsewhere: env:NAME or file:/path.
+      #url: env:SLACK_URL
+"#
+    }
+
+    fn example() -> &'static str {
+        r#"
+  # The team reads everything by day.
+  - name: chat
+    slack:
+      # Whoever knows the URL can write there, so it is a secret as a whole.
+      url: file:/etc/skewguard/slack-url
+"#
+    }
 }
 
 /// Adds Slack's own word for an error, such as `channel_is_archived`, and judges by it.
@@ -127,10 +149,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::checked::SecretRef;
-    use crate::delivery::client::tests::plain;
     use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
+    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{any_message, item, skew};
 
     #[test]
@@ -166,9 +187,7 @@ mod tests {
             Response { status, ..Response::ok(body) }
         });
         std::fs::write(&path, format!("http://{}/services/T00/B00/hunter2hunter2\n", address.await.unwrap())).unwrap();
-        let slack = Slack { url: SecretRef::File(path) };
-        let endpoint = SlackEndpoint { client: plain(), slack, timeout: Duration::from_secs(5) };
-        endpoint.attempt(&item(&skew(Change::Firing))).await
+        attempted(&Slack { url: SecretRef::File(path) }, &item(&skew(Change::Firing))).await
     }
 
     #[tokio::test]
@@ -199,10 +218,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("url");
         let slack = Slack { url: SecretRef::File(path.clone()) };
-        let endpoint = SlackEndpoint { client: plain(), slack, timeout: Duration::from_secs(5) };
-        assert_eq!(endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err().again, Again::Soon);
+        assert_eq!(attempted(&slack, &item(&skew(Change::Firing))).await.unwrap_err().again, Again::Soon);
         std::fs::write(&path, "hunter2hunter2").unwrap();
-        let failure = endpoint.attempt(&item(&skew(Change::Firing))).await.unwrap_err();
+        let failure = attempted(&slack, &item(&skew(Change::Firing))).await.unwrap_err();
         assert!(failure.again == Again::Soon && !failure.reason.contains("hunter2"), "{failure:?}");
     }
 
