@@ -103,28 +103,36 @@ mod tests {
              - { name: e, sns: { topic: 'arn:aws:sns:eu-west-1:123456789012:alerts' } }\n\
              - { name: f, eventbridge: { bus: 'arn:aws-cn:events:cn-north-1:123456789012:event-bus/x' } }\n",
         );
-        assert_eq!(channels.len(), 6);
         for channel in &channels {
             assert_eq!((channel.severity, channel.alerts.is_none()), (Severity::Warning, true), "{}", channel.name);
             assert_eq!((channel.timeout.as_secs(), &channel.tls), (10, &Tls::default()), "{}", channel.name);
-            let url = channel.target.url().map(ToString::to_string);
-            match &channel.target {
-                AnyTarget::Webhook(webhook) => assert!(webhook.headers.is_none() && webhook.secret.is_none()),
-                AnyTarget::Alertmanager(_) => assert_eq!(channel.target.repost().unwrap().every.as_secs(), 60),
-                AnyTarget::PagerDuty(_) => {
-                    assert_eq!(url.as_deref(), Some("https://events.pagerduty.com/v2/enqueue"));
-                }
-                AnyTarget::Slack(slack) => assert_eq!(slack.url.to_string(), "env:A"),
-                AnyTarget::Sns(sns) => assert_eq!(
-                    (sns.region.as_str(), url.as_deref()),
-                    ("eu-west-1", Some("https://sns.eu-west-1.amazonaws.com"))
-                ),
-                AnyTarget::EventBridge(bus) => assert_eq!(
-                    (bus.region.as_str(), url.as_deref()),
-                    ("cn-north-1", Some("https://events.cn-north-1.amazonaws.com.cn"))
-                ),
-            }
         }
+        let urls: Vec<_> = channels.iter().map(|channel| channel.target.url().map(ToString::to_string)).collect();
+        let targets: Vec<_> = channels.into_iter().map(|channel| channel.target).collect();
+        let [
+            AnyTarget::Webhook(webhook),
+            alertmanager @ AnyTarget::Alertmanager(_),
+            AnyTarget::PagerDuty(_),
+            AnyTarget::Slack(slack),
+            AnyTarget::Sns(sns),
+            AnyTarget::EventBridge(bus),
+        ] = targets.as_slice()
+        else {
+            panic!("{:?}", targets.iter().map(AnyTarget::key).collect::<Vec<_>>());
+        };
+        assert!(webhook.headers.is_none() && webhook.secret.is_none());
+        assert_eq!(alertmanager.repost().unwrap().every.as_secs(), 60);
+        assert_eq!(slack.url.to_string(), "env:A");
+        assert_eq!((sns.region.as_str(), bus.region.as_str()), ("eu-west-1", "cn-north-1"));
+        let expected = [
+            Some("http://a"),
+            Some("http://a"),
+            Some("https://events.pagerduty.com/v2/enqueue"),
+            None,
+            Some("https://sns.eu-west-1.amazonaws.com"),
+            Some("https://events.cn-north-1.amazonaws.com.cn"),
+        ];
+        assert_eq!(urls.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -128,6 +128,7 @@ mod tests {
     use crate::assess::level::Level;
     use crate::assess::sdk::Sdk;
     use crate::notify::channel::Channel;
+    use crate::notify::targets::AnyTarget;
 
     const FILE: &str = "/etc/skewguard/skewguard.yaml";
 
@@ -165,6 +166,7 @@ mod tests {
         let mut count = 0;
         for case in cases {
             let (text, error) = case.split_once("%% with\n").unwrap();
+            let error = error.replace("%% targets", &AnyTarget::KEYS.join(", "));
             assert_eq!(refused(text, &[]) + "\n", error, "\nof:\n{text}");
             count += 1;
         }
@@ -439,7 +441,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             assert!(*severity == Severity::Warning && is_told_all && timeout.as_secs() == 10, "{name}");
         }
         assert_eq!((config.limits.len(), config.sources.len()), (4, 2));
-        assert_eq!((config.channels.len(), config.otlp.is_some()), (6, true));
+        assert_eq!((config.channels.len(), config.otlp.is_some()), (AnyTarget::KEYS.len(), true));
         assert_eq!((config.other_credentials.files.len(), config.other_credentials.homes.len()), (2, 1));
         // Every key of the schema stands in the file.
         let schema: serde_json::Value = serde_json::from_str(&super::super::schema::schema()).unwrap();

@@ -244,8 +244,12 @@ fn lead(target: &mut AnyTarget, url: &str, origin: &str) {
     if at[place].as_str().unwrap().starts_with("file:") {
         return;
     }
-    at[place] = if target.is_signed() { origin } else { url }.into();
-    *target = loads(&yaml(&written)).channels.remove(0).target;
+    at[place] = url.into();
+    let config = loaded(&yaml(&written)).unwrap_or_else(|_| {
+        written[target.key()][place] = origin.into();
+        loads(&yaml(&written))
+    });
+    *target = config.channels.into_iter().next().unwrap().target;
 }
 
 fn root() -> PathBuf {
