@@ -206,7 +206,9 @@ async fn what_comes_of_an_attempt_repeats_no_secret() {
             let address = echo.await.unwrap();
             let url = format!("http://u:hunter2@{address}/hunter2hunter2hunter2");
             let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join("secret"), &url).unwrap();
+            // Another secret than those of the URL, which are masked wherever it is used.
+            let secret = format!("http://u:swordfish@{address}/swordfishswordfish");
+            std::fs::write(folder.path().join("secret"), secret).unwrap();
             let mut channel = target.channel();
             channel.as_mapping_mut().unwrap().remove("tls");
             let mut config = loads(&yaml(&secrets_from(&channel, &folder.path().join("secret"))));
@@ -216,7 +218,7 @@ async fn what_comes_of_an_attempt_repeats_no_secret() {
             let shown = format!("{outcome:?}");
             let answered = outcome.as_ref().err().is_none_or(|failure| failure.answer.is_some());
             assert!(answered, "{} was not sent: {shown}", target.key());
-            let secret = ["hunter2"].into_iter().chain(SECRETS).find(|secret| shown.contains(secret));
+            let secret = ["hunter2", "swordfish"].into_iter().chain(SECRETS).find(|secret| shown.contains(secret));
             assert_eq!(secret, None, "{}: {shown}", target.key());
         }
     }
