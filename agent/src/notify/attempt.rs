@@ -88,7 +88,8 @@ impl Attempt<'_> {
     ) -> Result<Answer, Failure> {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         let post = Post { url: url.clone(), headers, body: body.into(), timeout: self.road.timeout };
-        request::send(&self.road.client, post, Class::Alert, &mut self.masker).await
+        let outcome = request::send(&self.road.client, post, Class::Alert, &mut self.masker).await;
+        request::masked(outcome, &self.masker)
     }
 }
 

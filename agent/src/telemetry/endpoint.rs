@@ -21,7 +21,7 @@ use crate::config::secret::SecretRef;
 use crate::config::url::WebUrl;
 use crate::delivery::client::Client;
 use crate::delivery::item::{Content, Item};
-use crate::delivery::request::{Answer, Destination, Failure, Post, add_secrets, send};
+use crate::delivery::request::{Answer, Destination, Failure, Post, add_secrets, masked, send};
 
 /// More of what a collector says is not repeated.
 const LONGEST_MESSAGE: usize = 200;
@@ -104,22 +104,9 @@ impl OtlpDestination {
 #[async_trait]
 impl Destination for OtlpDestination {
     async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
-        let mut headers = HeaderMap::new();
-        for variable in &self.variables {
-            add_listed(&mut headers, &std::env::var(variable).unwrap_or_default());
-        }
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        if item.content == Content::ProtobufGzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
         let mut masker = Masker::default();
-        add_secrets(&mut headers, &self.headers, &mut masker)?;
-        let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
-        let answer = send(&self.client, Post { url, headers, body, timeout }, item.class, &mut masker).await?;
-        match rejection(self.signal, &answer.body) {
-            Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
-            None => Ok(answer),
-        }
+        let outcome = self.sent(item, &mut masker).await;
+        masked(outcome, &masker)
     }
 
     fn most_joined(&self) -> usize {
@@ -131,6 +118,27 @@ impl Destination for OtlpDestination {
 
     fn join(&self, items: &[Item]) -> Option<Item> {
         joined(items)
+    }
+}
+
+impl OtlpDestination {
+    /// What comes of one attempt, with what `masker` has to mask in it.
+    async fn sent(&self, item: &Item, masker: &mut Masker) -> Result<Answer, Failure> {
+        let mut headers = HeaderMap::new();
+        for variable in &self.variables {
+            add_listed(&mut headers, &std::env::var(variable).unwrap_or_default());
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if item.content == Content::ProtobufGzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        add_secrets(&mut headers, &self.headers, masker)?;
+        let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
+        let answer = send(&self.client, Post { url, headers, body, timeout }, item.class, masker).await?;
+        match rejection(self.signal, &answer.body) {
+            Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
+            None => Ok(answer),
+        }
     }
 }
 
@@ -193,8 +201,10 @@ mod tests {
     use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
     use super::*;
+    use crate::delivery::client::tests::plain;
     use crate::delivery::item::Class;
     use crate::delivery::item::tests::item;
+    use crate::demo::http::{Response, start};
 
     fn config(endpoint: Option<&str>) -> Otlp {
         let timeout = Duration::from_secs(1);
@@ -300,6 +310,28 @@ mod tests {
         for harmless in [answer(0), Vec::new(), b"{}".to_vec()] {
             assert_eq!(rejection(Signal::Metrics, &harmless), None);
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_collector_repeats_of_a_secret_is_understood_first_and_then_masked() {
+        use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
+        let echo = start(|request| {
+            let error_message = format!("{} is odd", request.header("x-token").unwrap());
+            let partial_success = Some(ExportLogsPartialSuccess { rejected_log_records: 1, error_message });
+            let body = ExportLogsServiceResponse { partial_success }.encode_to_vec();
+            Response { body, ..Response::ok("") }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "hunter2hunter2").unwrap();
+        let headers = vec![("x-token".to_owned(), SecretRef::File(folder.path().join("token")))];
+        let config = Otlp { headers, ..config(None) };
+        let url = WebUrl::unchecked(format!("http://{}/v1/logs", echo.await.unwrap()));
+        let destination = OtlpDestination::new(plain(), Signal::Logs, url, &config, &|_| None);
+        let (content, at) = (Content::Protobuf, crate::clock::true_clock::TrueClock::default().now());
+        let item = Item { class: Class::Telemetry, key: "a".into(), at, content, body: "".into() };
+        let failure = destination.attempt(&item).await.unwrap_err();
+        assert_eq!(failure.reason, "the collector rejected 1 records: *** is odd");
+        assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
     }
 
     #[test]
