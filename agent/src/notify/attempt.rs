@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use super::targets::target::Target;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Imds;
 use crate::config::masker::Masker;
@@ -14,7 +13,7 @@ use crate::config::secret::SecretRef;
 use crate::config::url::WebUrl;
 use crate::config::value::Headers;
 use crate::delivery::client::Client;
-use crate::delivery::item::{Class, Item};
+use crate::delivery::item::Class;
 use crate::delivery::request::{self, Answer, Failure, Post};
 
 /// How a channel is reached.
@@ -40,17 +39,20 @@ pub(super) fn json() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
 
-/// Sends `item` to `target` once.
-///
-/// # Errors
-/// It was not taken.
-pub(super) async fn attempt(target: &dyn Target, road: &Road, item: &Item) -> Result<Answer, Failure> {
-    let mut attempt = Attempt { road, masker: Masker::default() };
-    let outcome = target.send(item, &mut attempt).await;
-    request::masked(outcome, &attempt.masker)
-}
+impl<'a> Attempt<'a> {
+    /// One on this road, which has read nothing yet.
+    pub(super) fn new(road: &'a Road) -> Self {
+        Self { road, masker: Masker::default() }
+    }
 
-impl Attempt<'_> {
+    /// What comes of it, without the secrets that it has read.
+    ///
+    /// # Errors
+    /// The same failure, masked.
+    pub(super) fn masked(&self, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        request::masked(outcome, &self.masker)
+    }
+
     /// Reads a secret.
     ///
     /// # Errors
@@ -89,84 +91,6 @@ impl Attempt<'_> {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         let post = Post { url: url.clone(), headers, body: body.into(), timeout: self.road.timeout };
         let outcome = request::send(&self.road.client, post, Class::Alert, &mut self.masker).await;
-        request::masked(outcome, &self.masker)
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use async_trait::async_trait;
-
-    use super::*;
-    use crate::alert::machine::Change;
-    use crate::config::check::Fault;
-    use crate::config::locate::Path;
-    use crate::delivery::client::tests::plain;
-    use crate::demo::http::{Response, start};
-    use crate::notify::message::tests::{item, skew};
-
-    /// What a target makes of one attempt, without any keys.
-    pub(in crate::notify) async fn attempted(target: &dyn Target, item: &Item) -> Result<Answer, Failure> {
-        let road = Road { client: plain(), imds: None, clock: Arc::default(), timeout: Duration::from_secs(5) };
-        attempt(target, &road, item).await
-    }
-
-    /// Sends a secret in a header and in the URL, and repeats what comes back.
-    struct Careless(WebUrl);
-
-    #[async_trait]
-    impl Target for Careless {
-        fn check(&mut self, _: &Path) -> Result<(), Fault> {
-            Ok(())
-        }
-
-        fn url(&self) -> Option<&WebUrl> {
-            Some(&self.0)
-        }
-
-        async fn send(&self, _: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
-            let mut headers = json();
-            let mut value = HeaderValue::from_static("Bearer s3cr3t");
-            value.set_sensitive(true);
-            headers.insert("x-token", value);
-            let own = attempt.read(&SecretRef::Environment("CARGO_PKG_NAME".into()))?;
-            let answer = match attempt.post(&self.0, headers, Bytes::new()).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure.answer.unwrap(),
-            };
-            let reason = format!("{own}: {}", String::from_utf8_lossy(&answer.body));
-            Err(Failure { answer: Some(answer), ..Failure::transient(reason) })
-        }
-
-        fn reference() -> &'static str {
-            ""
-        }
-
-        fn example() -> &'static str {
-            ""
-        }
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_repeats_a_secret_does_not_show_it() {
-        for status in [200, 400] {
-            let echo = start(move |request| {
-                assert_eq!(request.header("connection"), Some("close"));
-                let [token, user] = ["x-token", "authorization"].map(|name| request.header(name).unwrap().to_owned());
-                let path = request.path.rsplit('/').next().unwrap().to_owned();
-                Response { status, ..Response::ok(format!("{path} {token} {token} {user} hunter2 skewguard")) }
-            });
-            let address = echo.await.unwrap();
-            let url = format!("http://user:hunter2@{address}/services/hunter3hunter3hunter3");
-            let careless = Careless(WebUrl::parse(&url).unwrap());
-            let (answer, reason) = match attempted(&careless, &item(&skew(Change::Firing))).await {
-                Ok(answer) => (answer, None),
-                Err(failure) => (failure.answer.unwrap(), Some(failure.reason)),
-            };
-            let shown = "*** *** *** Basic *** *** ***";
-            assert_eq!((answer.status, answer.body.as_ref()), (status, shown.as_bytes()));
-            let reason = reason.unwrap_or_else(|| format!("***: {shown}"));
-            assert_eq!(reason, format!("***: {shown}"));
-        }
+        self.masked(outcome)
     }
 }

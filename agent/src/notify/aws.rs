@@ -205,10 +205,10 @@ pub(super) mod tests {
     use crate::delivery::client::tests::plain;
     use crate::delivery::policy::Again;
     use crate::demo::http::{Request, Response, start};
-    use crate::notify::attempt::{Road, attempt};
+    use crate::notify::attempt::Road;
     use crate::notify::message::tests::{item, skew};
     use crate::notify::targets::sns::Sns;
-    use crate::notify::targets::target::Target;
+    use crate::notify::targets::target::{Target, attempt};
 
     /// An AWS of which this host's clock knows nothing: its time is two days ahead.
     pub(in crate::notify) fn aws(imds: Option<&str>) -> Road {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::attempt::{Road, attempt};
+use super::attempt::Road;
 use super::targets::AnyTarget;
+use super::targets::target::attempt;
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::true_clock::TrueClock;

@@ -200,8 +200,8 @@ mod tests {
 
     use super::*;
     use crate::demo::http::{Response, start};
-    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
+    use crate::notify::targets::target::tests::attempted;
 
     /// The path and the body of what is posted.
     async fn sent(item: &Item) -> (String, serde_json::Value) {

@@ -174,9 +174,9 @@ mod tests {
     use crate::alert::machine::Change;
     use crate::credentials::imds::fake::Fake;
     use crate::delivery::policy::Again;
-    use crate::notify::attempt::attempt;
     use crate::notify::aws::tests::{aws, judged_by, service};
     use crate::notify::message::tests::{any_message, item, skew};
+    use crate::notify::targets::target::attempt;
 
     const BUS: &str = "arn:aws-cn:events:cn-north-1:123456789012:event-bus/ops";
     const TAKEN: &str = r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#;

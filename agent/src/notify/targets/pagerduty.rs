@@ -158,8 +158,8 @@ mod tests {
     use super::*;
     use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
-    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
+    use crate::notify::targets::target::tests::attempted;
 
     fn json_of(message: &AlertMessage) -> Value {
         serde_json::to_value(event(message, "key")).unwrap()

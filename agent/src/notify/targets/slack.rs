@@ -151,8 +151,8 @@ mod tests {
     use super::*;
     use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
-    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{any_message, item, skew};
+    use crate::notify::targets::target::tests::attempted;
 
     #[test]
     fn a_firing_alert_is_a_header_a_section_and_a_context() {

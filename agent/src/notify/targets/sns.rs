@@ -140,9 +140,9 @@ mod tests {
     use super::*;
     use crate::credentials::imds::fake::Fake;
     use crate::delivery::policy::Again;
-    use crate::notify::attempt::attempt;
     use crate::notify::aws::tests::{aws, judged_by, service};
     use crate::notify::message::tests::{any_message, item, skew};
+    use crate::notify::targets::target::attempt;
 
     const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:ops";
 

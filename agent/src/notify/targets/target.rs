@@ -10,7 +10,7 @@ use crate::config::locate::Path;
 use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
-use crate::notify::attempt::Attempt;
+use crate::notify::attempt::{Attempt, Road};
 use crate::snapshot::AlertMessage;
 
 /// Who takes the alerts of a channel.
@@ -71,4 +71,95 @@ pub struct Repost {
     pub every: Duration,
     /// All that fires as one item; `None` where nothing does.
     pub item: fn(&[AlertMessage], Stamp) -> Option<Item>,
+}
+
+/// Sends `item` to `target` once, by this road.
+///
+/// # Errors
+/// It was not taken. Neither this nor an answer repeats a secret.
+pub async fn attempt(target: &dyn Target, road: &Road, item: &Item) -> Result<Answer, Failure> {
+    let mut attempt = Attempt::new(road);
+    let outcome = target.send(item, &mut attempt).await;
+    attempt.masked(outcome)
+}
+
+#[cfg(test)]
+pub(in crate::notify) mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+    use crate::alert::machine::Change;
+    use crate::config::secret::SecretRef;
+    use crate::delivery::client::tests::plain;
+    use crate::demo::http::{Response, start};
+    use crate::notify::attempt::json;
+    use crate::notify::message::tests::{item, skew};
+
+    /// What a target makes of one attempt, without any keys.
+    pub(in crate::notify) async fn attempted(target: &dyn Target, item: &Item) -> Result<Answer, Failure> {
+        let road = Road { client: plain(), imds: None, clock: Arc::default(), timeout: Duration::from_secs(5) };
+        attempt(target, &road, item).await
+    }
+
+    /// Sends a secret in a header and in the URL, and repeats what comes back.
+    struct Careless(WebUrl);
+
+    #[async_trait]
+    impl Target for Careless {
+        fn check(&mut self, _: &Path) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn url(&self) -> Option<&WebUrl> {
+            Some(&self.0)
+        }
+
+        async fn send(&self, _: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
+            let mut headers = json();
+            let mut value = HeaderValue::from_static("Bearer s3cr3t");
+            value.set_sensitive(true);
+            headers.insert("x-token", value);
+            let own = attempt.read(&SecretRef::Environment("CARGO_PKG_NAME".into()))?;
+            let answer = match attempt.post(&self.0, headers, Bytes::new()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure.answer.unwrap(),
+            };
+            let reason = format!("{own}: {}", String::from_utf8_lossy(&answer.body));
+            Err(Failure { answer: Some(answer), ..Failure::transient(reason) })
+        }
+
+        fn reference() -> &'static str {
+            ""
+        }
+
+        fn example() -> &'static str {
+            ""
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_repeats_a_secret_does_not_show_it() {
+        for status in [200, 400] {
+            let echo = start(move |request| {
+                assert_eq!(request.header("connection"), Some("close"));
+                let [token, user] = ["x-token", "authorization"].map(|name| request.header(name).unwrap().to_owned());
+                let path = request.path.rsplit('/').next().unwrap().to_owned();
+                Response { status, ..Response::ok(format!("{path} {token} {token} {user} hunter2 skewguard")) }
+            });
+            let address = echo.await.unwrap();
+            let url = format!("http://user:hunter2@{address}/services/hunter3hunter3hunter3");
+            let careless = Careless(WebUrl::parse(&url).unwrap());
+            let (answer, reason) = match attempted(&careless, &item(&skew(Change::Firing))).await {
+                Ok(answer) => (answer, None),
+                Err(failure) => (failure.answer.unwrap(), Some(failure.reason)),
+            };
+            let shown = "*** *** *** Basic *** *** ***";
+            assert_eq!((answer.status, answer.body.as_ref()), (status, shown.as_bytes()));
+            let reason = reason.unwrap_or_else(|| format!("***: {shown}"));
+            assert_eq!(reason, format!("***: {shown}"));
+        }
+    }
 }

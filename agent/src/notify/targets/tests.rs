@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde_yaml::{Mapping, Value};
 
 use super::list::{described, where_alerts_go};
-use super::target::Target;
+use super::target::{Target, attempt};
 use super::{AnyTarget, WrittenChannel, documented};
 use crate::alert::machine::Change;
 use crate::config::checked::Config;
@@ -16,7 +16,6 @@ use crate::config::schema::schema;
 use crate::config::show::show;
 use crate::credentials::imds::fake::{Fake, SECRETS};
 use crate::demo::http::{Response, start};
-use crate::notify::attempt::attempt;
 use crate::notify::aws::tests::aws;
 use crate::notify::message::tests::{item, skew};
 

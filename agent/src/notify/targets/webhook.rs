@@ -113,8 +113,8 @@ mod tests {
     use crate::alert::machine::Change;
     use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
-    use crate::notify::attempt::tests::attempted;
     use crate::notify::message::tests::{item, skew};
+    use crate::notify::targets::target::tests::attempted;
 
     /// Sends `item` and returns the headers of interest: signature, key, authorization.
     async fn sent(item: &Item, webhook: Webhook) -> Result<[Option<String>; 3], Failure> {
