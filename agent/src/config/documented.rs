@@ -1,7 +1,8 @@
-//! What the documentation says of alerts is what their rows say. `SKEWGUARD_WRITE_DOCS=1 cargo test documented` writes it.
+//! What the documentation says of alerts is what their rows say (and of targets, what these say). `SKEWGUARD_WRITE_DOCS=1 cargo test documented` writes it.
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::period::Period;
@@ -11,8 +12,12 @@ use crate::assess::level::Level;
 
 const WIDTH: usize = 120;
 
+/// Two that write one file would lose what the other wrote.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Compares what stands in `file` between two texts, or at all, with what is to stand there.
-fn assert_documented(file: &str, between: Option<(&str, &str)>, expected: &str) {
+pub(crate) fn assert_documented(file: &str, between: Option<(&str, &str)>, expected: &str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     let text = fs::read_to_string(&path).unwrap();
     let (before, found, after) = match between {

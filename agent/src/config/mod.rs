@@ -9,7 +9,7 @@ pub(crate) mod check;
 pub mod checked;
 mod default;
 #[cfg(test)]
-mod documented;
+pub(crate) mod documented;
 mod endpoints;
 pub mod explain;
 mod held;

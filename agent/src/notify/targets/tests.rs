@@ -1,7 +1,7 @@
 //! What holds for every target: that all it may say is documented, shown and refused in order, and that no secret of it
 //! comes back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde_yaml::{Mapping, Value};
@@ -11,8 +11,8 @@ use super::target::{Target, attempt};
 use super::{AnyTarget, WrittenChannel, documented};
 use crate::alert::machine::Change;
 use crate::config::checked::Config;
+use crate::config::documented::assert_documented;
 use crate::config::load::parse;
-use crate::config::schema::schema;
 use crate::config::show::show;
 use crate::credentials::imds::fake::{Fake, SECRETS};
 use crate::demo::http::{Response, start};
@@ -253,64 +253,27 @@ fn lead(target: &mut AnyTarget, url: &str, origin: &str) {
     *target = config.channels.into_iter().next().unwrap().target;
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// `text` with `inner` between the end of `begin` and the next `end`.
-fn between(text: &str, begin: &str, end: &str, inner: &str) -> String {
-    let (before, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{begin} is missing"));
-    let at = rest.find(end).unwrap_or_else(|| panic!("{end} is missing"));
-    format!("{before}{begin}{inner}{}", rest.get(at..).unwrap())
-}
-
-/// Each document that names the targets, as it is and as it has to be.
-fn documents() -> Vec<(PathBuf, String, String)> {
+#[test]
+fn each_target_is_documented() {
     let all = documented();
     let rows: String = all.iter().map(|target| format!("| `{}` | {} |\n", target.key, target.what)).collect();
-    let references: String = all.iter().map(|target| target.reference).collect();
-    let examples = all.iter().map(|target| target.example).collect::<Vec<_>>().join("\n");
+    let begin = "| channel | what it leads to |\n|---|---|\n";
+    assert_documented("README.md", Some((begin, "\nSNS and EventBridge")), &rows);
     let exactly_one = where_alerts_go(&AnyTarget::KEYS).replace("Where alerts go: ", "");
-    let header = format!(
+    let references: String = all.iter().map(|target| target.reference).collect();
+    let reference = format!(
         ", beside standard error. Default: nowhere. All channels take severity, alerts, timeout and tls. Each has\n\
-         # {exactly_one}\nchannels:\n"
+         # {exactly_one}\nchannels:\n{references}"
     );
-    let edit = |path: &str, edit: &dyn Fn(&str) -> String| {
-        let path = root().join(path);
-        let now = std::fs::read_to_string(&path).unwrap();
-        let wanted = edit(&now);
-        (path, now, wanted)
-    };
-    vec![
-        edit("README.md", &|text| {
-            between(text, "| channel | what it leads to |\n|---|---|\n", "\nSNS and EventBridge", &rows)
-        }),
-        edit("config/skewguard.yaml", &|text| {
-            between(text, "\n# Where alerts go", "\ntelemetry:\n", &format!("{header}{references}"))
-        }),
-        edit("config/examples/channels.yaml", &|text| {
-            between(text, "\nchannels:\n", "\n# What cannot be delivered", &examples)
-        }),
-        edit("config/skewguard.schema.json", &|_| schema()),
-    ]
-}
-
-#[test]
-fn the_documents_name_every_target() {
-    let is_to_write = std::env::var_os("SKEWGUARD_WRITE_DOCUMENTS").is_some();
-    for (path, now, wanted) in documents() {
-        if is_to_write {
-            std::fs::write(&path, wanted).unwrap();
-        } else {
-            let shown = path.display();
-            assert!(now == wanted, "{shown} does not say what the targets do: see CONTRIBUTING.md on writing it anew");
-        }
-    }
+    assert_documented("config/skewguard.yaml", Some(("\n# Where alerts go", "\ntelemetry:\n")), &reference);
+    let examples = all.iter().map(|target| target.example).collect::<Vec<_>>().join("\n");
+    let (begin, end) = ("\nchannels:\n", "\n# What cannot be delivered");
+    assert_documented("config/examples/channels.yaml", Some((begin, end)), &examples);
 }
 
 #[test]
 fn every_file_of_a_target_is_in_the_list() {
-    let folder = std::fs::read_dir(root().join("agent/src/notify/targets")).unwrap();
+    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/notify/targets")).unwrap();
     let names = folder.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
     let mut files: Vec<String> =
         names.filter(|name| !["mod", "list", "target", "tests"].contains(&name.as_str())).collect();
