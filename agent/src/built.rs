@@ -1,6 +1,6 @@
 //! When this program was made: no time before that can be right.
 
-use crate::clock::time::{NANOS_PER_SECOND, TrueTime};
+use crate::time::{NANOS_PER_SECOND, TrueTime};
 
 /// The version of the program, and a day on which its source was as it is, in seconds since the Unix epoch (2026-11-01).
 /// Both change together.

@@ -41,6 +41,7 @@ pub mod status;
 pub mod stderr;
 pub mod sys;
 pub mod telemetry;
+pub mod time;
 pub mod vitals;
 
 #[cfg(test)]

@@ -261,16 +261,17 @@ mod tests {
 
     use super::*;
     use crate::clock::filter::tests::sample;
-    use crate::clock::time::{BootTime, Reading, Span, SystemTime};
     use crate::config::checked::Config;
     use crate::config::load::parse;
     use crate::credentials::imds::host::HostIdentity;
     use crate::credentials::lease::Unavailable;
-    use crate::credentials::provider::{self, Provider, Round};
+    use crate::credentials::provider::Provider;
+    use crate::credentials::round::{self, Round};
     use crate::engine::{Engine, Event};
     use crate::notify::message::message;
     use crate::ntp::poller::Polled;
     use crate::ntp::refusal::Refusal;
+    use crate::time::{BootTime, Reading, Span, SystemTime};
 
     fn config() -> Arc<Config> {
         let text = "sources: [{name: a, ntp: 10.0.0.1}, {name: b, ntp: 10.0.0.2}, {name: c, ntp: 10.0.0.3}]";
@@ -295,7 +296,7 @@ mod tests {
                 .map(|(source, result)| Event::Ntp(Polled { source, address: None, result }));
             let result = Err(Unavailable::Timeout);
             let round = Round::one(result, Vec::new());
-            let outage = Event::Credential(provider::Polled { provider: Provider::Imds, round });
+            let outage = Event::Credential(round::Polled { provider: Provider::Imds, round });
             for event in [tick, outage].into_iter().chain(answers) {
                 transitions.extend(engine.handle(event, now(seconds)).transitions);
             }

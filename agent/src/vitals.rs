@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::clock::local;
-use crate::clock::time::Span;
+use crate::time::Span;
 
 /// Nothing is expected of the task.
 const RESTING: i64 = i64::MAX;

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use skewguard::clock::time::TrueTime;
 use skewguard::clock::true_clock::TrueClock;
 use skewguard::config::checked::{Imds, Server, Source};
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::notify::aws::{Service, Unsigned, sign};
 use skewguard::ntp::poller;
+use skewguard::time::TrueTime;
 use tests::agent::{FakeClock, Running, Skewguard};
 use tests::alertmanager::Alertmanager;
 use tests::chrony::Chrony;

@@ -7,10 +7,10 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use skewguard::clock::time::SystemTime;
 use skewguard::doctor::clock::chronyd::{Place, ask};
 use skewguard::doctor::clock::tracking::{Leap, Tracking, Unheard};
 use skewguard::foreign::Writers;
+use skewguard::time::SystemTime;
 use tests::chrony::Chrony;
 use tests::net::{Net, Side, TIME_SYNC};
 use tests::process::{Server, command, output, private_dir};

@@ -11,11 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use skewguard::clock::local;
-use skewguard::clock::time::{BootTime, Reading, Span, SystemTime};
 use skewguard::config::load;
 use skewguard::engine::{Engine, Event};
 use skewguard::ntp::poller::Polled;
 use skewguard::ntp::query::query;
+use skewguard::time::{BootTime, Reading, Span, SystemTime};
 use tests::chrony::Chrony;
 use tests::net::{Net, Side, TIME_SYNC};
 use tests::vm::Vm;

@@ -29,9 +29,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use serde_json::Value;
-use skewguard::clock::time::TrueTime;
 use skewguard::clock::true_clock::Stamp;
 use skewguard::delivery::item::{Class, Content, Item};
+use skewguard::time::TrueTime;
 use tests::agent::{FakeClock, Running, Skewguard};
 use tests::alertmanager::Alertmanager;
 use tests::chrony::Chrony;

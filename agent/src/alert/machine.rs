@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::assess::answer::{Answer, Ruling};
 use crate::assess::finding::{Finding, Kind, Severity};
-use crate::clock::time::{BootTime, Span};
 use crate::clock::true_clock::Stamp;
 use crate::host::identity::Speaker;
+use crate::time::{BootTime, Span};
 
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -361,7 +361,7 @@ fn transition(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::TrueTime;
+    use crate::time::TrueTime;
 
     fn moment(seconds: f64) -> Moment {
         let time = TrueTime::from_seconds(seconds);

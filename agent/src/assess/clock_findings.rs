@@ -9,7 +9,7 @@ use super::level::Level;
 use super::limit::{Skew, Standing};
 use super::rule::{Rule, Rules};
 use crate::clock::estimate::ClockState;
-use crate::clock::time::{BootTime, Span, humane, humane_offset};
+use crate::time::{BootTime, Span, humane, humane_offset};
 
 /// What mends a clock that is off.
 pub const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, then \

@@ -6,11 +6,11 @@ use super::finding::{Finding, Graded, Severity, grade_below};
 use super::level::Level;
 use super::lifetime::Lifetime;
 use super::rule::{Rule, Rules};
-use super::sdk::Sdk;
-use crate::clock::time::{Span, humane};
+use crate::aws::sdk::Sdk;
 use crate::config::checked::Levels;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::provider::{Provider, Renewal};
+use crate::time::{Span, humane};
 
 /// Expirations have whole seconds, so that a shorter lag is never judged.
 const RESOLUTION: Span = Span::from_nanos(1_000_000_000);

@@ -1,9 +1,9 @@
 //! How long a credential lives: in truth, and as the host believes.
 
 use crate::assess::limit::Skew;
-use crate::assess::sdk::Sdk;
-use crate::clock::time::{Reading, Span, TrueTime};
+use crate::aws::sdk::Sdk;
 use crate::credentials::timestamp::Timestamp;
+use crate::time::{Reading, Span, TrueTime};
 
 /// What is left of a credential.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,7 +50,7 @@ pub fn refresh_margin(sdk: Sdk, skew: &Skew) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::{BootTime, ErrorBound, Offset, SystemTime};
+    use crate::time::{BootTime, ErrorBound, Offset, SystemTime};
 
     fn skew(offset: f64) -> Skew {
         Skew { offset: Offset::new(Span::from_seconds(offset)), bound: ErrorBound::new(Span::ZERO) }

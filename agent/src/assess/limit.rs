@@ -1,8 +1,8 @@
 //! How far the clock is from the skew at which AWS rejects requests, and when it gets there.
 
 use crate::clock::drift::Drift;
-use crate::clock::time::{ErrorBound, Offset, Span};
 use crate::config::checked::Limit;
+use crate::time::{ErrorBound, Offset, Span};
 
 /// Nobody can foretell more than a year from the trend of an hour.
 const HORIZON: Span = Span::from_nanos(365 * 86_400 * 1_000_000_000);

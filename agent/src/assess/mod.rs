@@ -10,5 +10,4 @@ pub mod lifetime;
 pub mod limit;
 pub mod rotation;
 pub mod rule;
-pub mod sdk;
 pub mod source_findings;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::time::Span;
+use crate::time::Span;
 
 /// AWS promises new credentials at least this long before the old ones expire.
 pub const PROMISE: Span = Span::from_nanos(300 * 1_000_000_000);

@@ -5,7 +5,7 @@ use super::answer::{self, Answer, Ruling};
 use super::finding::{Finding, Graded, Severity};
 use super::rule::{Rule, Rules};
 use crate::clock::source::Verdict;
-use crate::clock::time::{Offset, humane_offset};
+use crate::time::{Offset, humane_offset};
 
 /// What is known of a source.
 pub struct SourceFacts<'a> {

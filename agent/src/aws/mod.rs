@@ -10,5 +10,6 @@ mod js;
 mod link;
 pub mod processes;
 mod rust;
+pub mod sdk;
 mod step;
 pub mod view;

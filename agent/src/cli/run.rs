@@ -169,6 +169,6 @@ struct SystemClock;
 impl tracing_subscriber::fmt::time::FormatTime for SystemClock {
     fn format_time(&self, writer: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
         let reading = crate::clock::local::read();
-        write!(writer, "{}", crate::clock::time::rfc3339(reading.system.nanos()))
+        write!(writer, "{}", crate::time::rfc3339(reading.system.nanos()))
     }
 }

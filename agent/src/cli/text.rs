@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write as _};
 
 use super::args::Format;
 use super::input::env;
-use crate::clock::time::{Offset, Span, humane, humane_offset};
 use crate::snapshot::{Credential, Limit, Snapshot, Source, Status};
+use crate::time::{Offset, Span, humane, humane_offset};
 
 /// Writes the answer to standard output.
 pub(super) fn answer(text: &str) -> io::Result<()> {

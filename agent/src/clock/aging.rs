@@ -3,7 +3,7 @@
 use super::drift::Drift;
 use super::sample::FREQUENCY_TOLERANCE;
 use super::steering::Rate;
-use super::time::{Anchor, Span};
+use crate::time::{Anchor, Span};
 
 /// No oscillator of a running host is off by more than this (the kernel's own limit of correction), in seconds a second.
 pub const WORST_FREQUENCY: f64 = 500e-6;

@@ -4,7 +4,7 @@ use super::estimator::Estimator;
 use super::filter::tests::sample;
 use super::sample::Failure;
 use super::source::Witness;
-use super::time::{BootTime, Span};
+use crate::time::{BootTime, Span};
 
 /// Time between two readings of the estimate, in seconds.
 const STEP: f64 = 0.25;

@@ -106,7 +106,7 @@ fn heard(words: &[Word], held: Option<Estimate>) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::{Anchor, ErrorBound, Span};
+    use crate::time::{Anchor, ErrorBound, Span};
 
     fn candidate(anchor: f64, trusted: bool) -> Candidate {
         Candidate { anchor: Anchor::from_seconds(anchor), bound: ErrorBound::new(Span::from_seconds(0.001)), trusted }

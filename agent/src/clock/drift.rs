@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{Anchor, BootTime, Span};
+use crate::time::{Anchor, BootTime, Span};
 
 /// History older than this is forgotten, as long as enough of it is younger.
 const WINDOW: Span = Span::from_nanos(3_600 * 1_000_000_000);

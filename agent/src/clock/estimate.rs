@@ -1,6 +1,6 @@
 //! True time as it is held to be, and when another claim contradicts that.
 
-use super::time::{Anchor, ErrorBound, Offset, Reading, Span};
+use crate::time::{Anchor, ErrorBound, Offset, Reading, Span};
 
 /// An estimate whose bound has grown to this says nothing about a limit of minutes any more.
 const WORTHLESS: Span = Span::from_nanos(30 * 1_000_000_000);

@@ -11,7 +11,7 @@ use super::intersection::Agreement;
 use super::sample::{FREQUENCY_TOLERANCE, Failure, Sample};
 use super::source::{Source, Verdict, Witness, Word};
 use super::steering::{self, Steering};
-use super::time::{Anchor, BootTime, ErrorBound, Offset, Reading, Span};
+use crate::time::{Anchor, BootTime, ErrorBound, Offset, Reading, Span};
 
 /// Without a first answer for this long, the state is not `starting` any more.
 const STARTING: Span = Span::from_nanos(15 * 1_000_000_000);
@@ -353,8 +353,8 @@ const fn excludes(held: &Estimate, agreement: &Agreement) -> bool {
 mod tests {
     use super::*;
     use crate::clock::filter::tests::sample;
-    use crate::clock::time::SystemTime;
     use crate::clock::true_clock::TrueClock;
+    use crate::time::SystemTime;
 
     const HONEST: Witness = Witness { trusted: false, leap_smear: true };
 

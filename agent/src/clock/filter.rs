@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::aging::{Aging, WORST_FREQUENCY};
 use super::sample::{FREQUENCY_TOLERANCE, Sample};
-use super::time::{Anchor, BootTime, Span};
+use crate::time::{Anchor, BootTime, Span};
 
 /// How many answers are kept.
 const DEPTH: usize = 8;

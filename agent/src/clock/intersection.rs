@@ -1,6 +1,6 @@
 //! Where the intervals of several sources overlap: who tells the truth, and what it is (Marzullo; RFC 5905 §11.2.1).
 
-use super::time::{Anchor, ErrorBound, Span};
+use crate::time::{Anchor, ErrorBound, Span};
 
 /// What one source claims: the truth lies within `bound` of `anchor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike};
 
-use super::time::{NANOS_PER_SECOND, Span, SystemTime};
+use crate::time::{NANOS_PER_SECOND, Span, SystemTime};
 
 const DAY: i64 = 86_400 * NANOS_PER_SECOND;
 const SECOND: Span = Span::from_nanos(NANOS_PER_SECOND);

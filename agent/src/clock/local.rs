@@ -1,7 +1,7 @@
 //! Reads the clocks of this host. Nothing else in the agent does.
 
-use super::time::{BootTime, Reading, Span};
 use crate::sys;
+use crate::time::{BootTime, Reading, Span};
 
 /// Two readings of the boot clock may lie this far apart around a reading of the system clock.
 const TIGHT: i64 = 1_000;

@@ -14,5 +14,4 @@ pub mod local;
 pub mod sample;
 pub mod source;
 pub mod steering;
-pub mod time;
 pub mod true_clock;

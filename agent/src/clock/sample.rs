@@ -1,6 +1,6 @@
 //! One answer of one time server, and how far it can be wrong.
 
-use super::time::{Anchor, BootTime, ErrorBound, Span};
+use crate::time::{Anchor, BootTime, ErrorBound, Span};
 
 /// How fast a disciplined clock may gain an error, in seconds a second (PHI of RFC 5905 §7.2).
 pub const FREQUENCY_TOLERANCE: f64 = 15e-6;

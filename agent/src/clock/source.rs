@@ -4,7 +4,7 @@ use super::aging::Aging;
 use super::filter::Filter;
 use super::intersection::Candidate;
 use super::sample::{Failure, Sample};
-use super::time::{BootTime, ErrorBound, Span};
+use crate::time::{BootTime, ErrorBound, Span};
 
 /// A source that left this many polls in a row without a usable answer is unreachable.
 const LOST_AFTER: u32 = 3;

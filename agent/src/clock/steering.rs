@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{Anchor, BootTime, Span};
+use crate::time::{Anchor, BootTime, Span};
 
 /// Readings nearer than this to the one before are replaced by the next.
 const SPACING: Span = Span::from_nanos(1_000_000_000);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::local;
-use super::time::{Anchor, Reading, TrueTime};
 use crate::built::BUILT;
+use crate::time::{Anchor, Reading, TrueTime};
 
 /// True time, anchored to the boot clock at the last good estimate: a step of the system clock does not move it.
 ///
@@ -106,7 +106,7 @@ impl TrueClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::{BootTime, SystemTime};
+    use crate::time::{BootTime, SystemTime};
 
     fn reading(system: i64) -> Reading {
         Reading { boot: BootTime::from_nanos(7), system: SystemTime::from_nanos(system) }

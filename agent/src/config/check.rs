@@ -15,7 +15,7 @@ use super::period::Period;
 use super::rules::alerts;
 use super::storage::{queue, state_dir};
 use super::{default, raw};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// How many sources are allowed. More witnesses than this tell no more, and each is asked by every host.
 const MOST_SOURCES: usize = 32;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::secret::SecretRef;
 use super::url::WebUrl;
 use crate::assess::rule::Rules;
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 use crate::credentials::provider::Provider;
 use crate::credentials::timestamp::Basis;
 use crate::notify::channel::Channel;

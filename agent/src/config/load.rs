@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::assess::finding::Severity;
     use crate::assess::level::Level;
-    use crate::assess::sdk::Sdk;
+    use crate::aws::sdk::Sdk;
     use crate::notify::channel::Channel;
     use crate::notify::targets::AnyTarget;
 

@@ -15,7 +15,7 @@ use super::raw_credentials::{Container, File, WebIdentity};
 use super::size::Size;
 use super::url::WebUrl;
 use super::value::{Headers, Named};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 use crate::notify::targets::WrittenChannel;
 
 /// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.

@@ -6,8 +6,8 @@ use super::file::{self, Folder, SMALL};
 use super::homes::{Home, Homes};
 use super::identity::file_name;
 use super::lease::{Lease, Unavailable};
-use super::provider::{Reading, Round};
-use crate::clock::time::SystemTime;
+use super::round::{Reading, Round};
+use crate::time::SystemTime;
 
 /// What a document says: its name, its bytes, and when it was written by the clock of this host; `None` where it is of
 /// another kind.

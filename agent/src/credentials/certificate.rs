@@ -7,7 +7,7 @@ use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use super::lease::Unavailable;
 use super::timestamp::Timestamp;
-use crate::clock::time::{NANOS_PER_SECOND, TrueTime};
+use crate::time::{NANOS_PER_SECOND, TrueTime};
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
@@ -59,7 +59,7 @@ pub(super) mod tests {
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     /// A certificate that is valid from 2026-01-01 to the first of `month`, and its key.
     pub(in super::super) fn certificate(month: u8) -> (String, String) {

@@ -8,9 +8,10 @@ use super::cache::Cache;
 use super::document::{Keys, Want, select, text, time};
 use super::identity::session_of;
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Round};
+use super::provider::Provider;
+use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::clock::time::SystemTime;
+use crate::time::SystemTime;
 
 /// Where the credentials are in a home.
 const PLACE: &str = ".aws/cli/cache";
@@ -57,9 +58,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::marked::assert_unmarked;
-    use super::super::provider::Reading;
+    use super::super::round::Reading;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const ASSUMED: &str = r#"{"Credentials": {"AccessKeyId": "ASIAMARKER0KEY000000",
         "SecretAccessKey": "MARKERsecretAccessKey", "SessionToken": "MARKERsessionToken",

@@ -14,7 +14,8 @@ use super::file::{self, SMALL};
 use super::http::{Http, HttpError};
 use super::identity::role_of;
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Round};
+use super::provider::Provider;
+use super::round::{Read, Round};
 
 /// The service of ECS, for the paths that it puts into the environment of its tasks.
 const ECS: &str = "http://169.254.170.2";
@@ -187,7 +188,7 @@ mod tests {
     use super::super::imds::fake::{Fake, Reply};
     use super::super::marked::{MARKERS, assert_unmarked};
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
     const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::document::time;
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Reading, Round};
+use super::provider::Provider;
+use super::round::{Read, Reading, Round};
 use super::timestamp::Basis;
 
 /// The variable that says when the keys beside it expire.
@@ -47,7 +48,7 @@ mod tests {
 
     use super::super::marked::assert_unmarked;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     async fn read(expiration: Option<&str>) -> Option<Result<Lease, Unavailable>> {
         let env = |name: &str| match name {

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::lease::Unavailable;
-use crate::clock::time::{NANOS_PER_SECOND, SystemTime};
 use crate::foreign::{self, Content, Refusal, Rule, Tree, Want};
+use crate::time::{NANOS_PER_SECOND, SystemTime};
 
 /// The largest token or entry of a cache that is read, in bytes.
 pub(super) const SMALL: usize = 64 * 1024;

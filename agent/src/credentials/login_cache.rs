@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use super::cache::Cache;
 use super::document::{Keys, Want, select, text, time};
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Round};
+use super::provider::Provider;
+use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::clock::time::SystemTime;
+use crate::time::SystemTime;
 
 /// Where the credentials are in a home.
 const PLACE: &str = ".aws/login/cache";
@@ -62,9 +63,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::marked::assert_unmarked;
-    use super::super::provider::Reading;
+    use super::super::round::Reading;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const SESSION: &str = r#"{"accessToken": {"accessKeyId": "ASIAMARKER0KEY000000",
         "secretAccessKey": "MARKERsecretAccessKey", "sessionToken": "MARKERsessionToken", "accountId": "123456789012",

@@ -20,6 +20,7 @@ pub mod named_file;
 pub mod poller;
 pub mod provider;
 pub mod readers;
+pub mod round;
 pub mod shared_file;
 pub mod sso_cache;
 pub mod timestamp;

@@ -8,10 +8,11 @@ use super::certificate;
 use super::document::{self, Keys, Value, Want, select};
 use super::file::{self, LARGE};
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Reading, Round};
+use super::provider::Provider;
+use super::round::{Read, Reading, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::clock::time::Span;
 use crate::foreign::Content;
+use crate::time::Span;
 
 /// Numbers below it are seconds since the epoch, and from here on milliseconds: the year 5138 and 1973.
 const MILLISECONDS: f64 = 1e11;
@@ -153,7 +154,7 @@ mod tests {
     use super::super::certificate::tests::certificate;
     use super::super::marked::assert_unmarked;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const DOCUMENT: &str = r#"{"token": "MARKERtoken", "a/b": {"~": [{"until": "2026-03-01T16:00:00Z"}, "MARKER"]},
         "seconds": 1772380800, "fraction": 1772380800.5, "millis": 1772380800000, "true": true, "null": null,

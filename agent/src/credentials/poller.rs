@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::provider::{Polled, Read};
+use super::round::{Polled, Read};
 use crate::vitals::Pulse;
 
 /// Files are near, and each request has its own end. What takes longer hangs, as the home of a user on a server that is
@@ -59,7 +59,8 @@ mod tests {
 
     use async_trait::async_trait;
 
-    use super::super::provider::{Provider, Round};
+    use super::super::provider::Provider;
+    use super::super::round::Round;
     use super::*;
     use crate::vitals::Task;
 

@@ -10,7 +10,8 @@ use super::file::{self, LARGE};
 use super::homes::{Home, Homes};
 use super::identity::name;
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Reading, Round};
+use super::provider::Provider;
+use super::round::{Read, Reading, Round};
 use super::timestamp::Basis;
 use crate::aws::ini::{FileKind, Profile, Profiles};
 
@@ -110,7 +111,7 @@ mod tests {
 
     use super::super::marked::assert_unmarked;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const KEYS_OF_A_PROFILE: &str = "aws_access_key_id = ASIAMARKER0KEY000000\n\
          aws_secret_access_key = MARKERsecretAccessKey\naws_session_token = MARKERsessionToken==\n";

@@ -9,9 +9,10 @@ use super::cache::Cache;
 use super::document::{Keys, Want, select, text, time};
 use super::identity::name;
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Round};
+use super::provider::Provider;
+use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::clock::time::SystemTime;
+use crate::time::SystemTime;
 
 /// Where the tokens are in a home.
 const PLACE: &str = ".aws/sso/cache";
@@ -75,9 +76,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::marked::assert_unmarked;
-    use super::super::provider::Reading;
+    use super::super::round::Reading;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const TOKEN: &str = r#"{"startUrl": "https://d-9067example.awsapps.com/start#/", "region": "eu-central-1",
         "accessToken": "MARKERaccessToken", "expiresAt": "2026-03-01T16:00:00Z", "clientId": "MARKERclient",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::time::{Reading, Span, SystemTime, TrueTime};
+use crate::time::{Reading, Span, SystemTime, TrueTime};
 
 /// By whose clock a point of time was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::time::BootTime;
+    use crate::time::BootTime;
 
     #[test]
     fn every_way_of_writing_the_same_moment_is_read() {

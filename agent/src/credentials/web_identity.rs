@@ -11,9 +11,10 @@ use super::document::shape;
 use super::file::{self, SMALL};
 use super::identity::{file_name, role_of};
 use super::lease::{Lease, Unavailable};
-use super::provider::{Provider, Read, Round};
+use super::provider::Provider;
+use super::round::{Read, Round};
 use super::timestamp::Timestamp;
-use crate::clock::time::TrueTime;
+use crate::time::TrueTime;
 
 /// The variable that names the file of the token.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -98,7 +99,7 @@ mod tests {
 
     use super::super::marked::assert_unmarked;
     use super::*;
-    use crate::clock::time::rfc3339;
+    use crate::time::rfc3339;
 
     const CLAIMS: &str = r#"{"aud":["sts.amazonaws.com"],"exp":1772380800,"iat":1772294400,
         "iss":"https://oidc.eks.eu-central-1.amazonaws.com/id/MARKERissuer","jti":"MARKERid",

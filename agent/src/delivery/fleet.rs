@@ -7,8 +7,8 @@ use super::item::tests::item;
 use super::policy::Again;
 use super::queue::{Budget, Next, Queue, Rhythm};
 use super::request::{Answer, Failure};
-use crate::clock::time::BootTime;
 use crate::schedules;
+use crate::time::BootTime;
 
 const HOSTS: u32 = 200;
 /// When the collector breaks down.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::time::TrueTime;
 use crate::clock::true_clock::Stamp;
+use crate::time::TrueTime;
 
 /// The first line of every file.
 const MAGIC: &[u8] = b"skewguard-item 1\n";

@@ -9,9 +9,9 @@ use super::pace::Pace;
 use super::policy::Again;
 use super::request::{Answer, Failure};
 use super::room::{Place, Weight};
-use crate::clock::time::BootTime;
 use crate::clock::true_clock::Stamp;
 use crate::snapshot::Delivery;
+use crate::time::BootTime;
 
 /// What waits.
 #[derive(Debug)]

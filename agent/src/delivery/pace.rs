@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::policy::Again;
-use crate::clock::time::{BootTime, Span};
+use crate::time::{BootTime, Span};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -15,9 +15,9 @@ use super::lane::{Entry, Lane};
 use super::policy::Again;
 use super::request::{Answer, Failure};
 use super::room::{Id, Place, Room, Weight};
-use crate::clock::time::{BootTime, Span};
 use crate::clock::true_clock::Stamp;
 use crate::snapshot::Delivery;
+use crate::time::{BootTime, Span};
 
 pub use super::pace::Rhythm;
 pub use super::room::Budget;
@@ -457,9 +457,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::time::TrueTime;
     use crate::delivery::item::tests::item;
     use crate::delivery::room::{BLOCK, DESCRIPTION};
+    use crate::time::TrueTime;
 
     /// Room for a hundred blocks.
     const BUDGET: Budget = Budget { size: 100 * BLOCK, age: Duration::from_secs(100) };

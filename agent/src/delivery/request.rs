@@ -12,10 +12,10 @@ use super::client::Client;
 use super::item::{Class, Item};
 use super::policy::{Again, of_status};
 use super::tls;
-use crate::clock::time::{Span, TrueTime};
 use crate::config::masker::Masker;
 use crate::config::secret::SecretRef;
 use crate::config::url::WebUrl;
+use crate::time::{Span, TrueTime};
 
 /// More of an answer is not read.
 const LONGEST_ANSWER: usize = 4 * 1024;

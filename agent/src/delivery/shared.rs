@@ -14,8 +14,8 @@ use super::request::Destination;
 use super::store::Store;
 use super::ticket::{Chore, Losses};
 use crate::clock::local;
-use crate::clock::time::Span;
 use crate::snapshot::Delivery;
+use crate::time::Span;
 use crate::vitals::Task;
 
 /// What was given up for want of room is told at once, and what follows it in a sum after so long.

@@ -20,9 +20,9 @@ use super::sender::Sender;
 use super::shared::{Served, Shared};
 use super::store::{HANGS, Health, Inventory, Store};
 use crate::clock::local;
-use crate::clock::time::Span;
 use crate::clock::true_clock::Stamp;
 use crate::snapshot::Delivery;
+use crate::time::Span;
 use crate::vitals::{Ailment, Task};
 
 /// All destinations, and what waits for them.

@@ -15,9 +15,9 @@ use super::item::{Corrupt, Item, MOST_BYTES};
 use super::mutex::lock;
 use super::ticket::{Found, Ticket};
 use crate::clock::local;
-use crate::clock::time::Span;
 use crate::files::{UNFINISHED, replace};
 use crate::host::mark::Claim;
+use crate::time::Span;
 
 /// What the files of items are called after their number.
 const SUFFIX: &str = ".item";

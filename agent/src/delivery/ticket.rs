@@ -1,8 +1,8 @@
 //! What is said to the queue and what it answers.
 
 use super::item::{Class, Item};
-use crate::clock::time::BootTime;
 use crate::clock::true_clock::Stamp;
+use crate::time::BootTime;
 
 /// An item, by its place in the order of all that were accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

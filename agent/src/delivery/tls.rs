@@ -16,9 +16,9 @@ use rustls::{
 };
 
 use crate::clock::local;
-use crate::clock::time::{BootTime, NANOS_PER_SECOND, Offset, Reading, Span, humane_offset, rfc3339};
 use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::config::checked::Tls;
+use crate::time::{BootTime, NANOS_PER_SECOND, Offset, Reading, Span, humane_offset, rfc3339};
 
 /// A smaller difference between the two clocks decides about no certificate, and is not told.
 const TELLING: Span = Span::from_nanos(NANOS_PER_SECOND);
@@ -371,7 +371,7 @@ pub(in crate::delivery) mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::clock::time::{Anchor, SystemTime};
+    use crate::time::{Anchor, SystemTime};
 
     pub(in crate::delivery) const DAY: i64 = 86_400;
 

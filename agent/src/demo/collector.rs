@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::http::{self, Request, Response};
 use super::world::World;
-use crate::clock::time::{Span, TrueTime};
 use crate::snapshot::AlertMessage;
+use crate::time::{Span, TrueTime};
 
 /// Where alerts are posted.
 pub(super) const ALERTS: &str = "/alerts";

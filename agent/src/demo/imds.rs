@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::http::{self, Request, Response};
 use super::world::World;
-use crate::clock::time::rfc3339;
+use crate::time::rfc3339;
 
 const TOKEN: &str = "demo-token";
 const TOKEN_TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::net::UdpSocket;
 
 use super::world::World;
-use crate::clock::time::Span;
 use crate::ntp::timestamp::encode;
+use crate::time::Span;
 
 /// Version 4, mode 4.
 const SERVER: u8 = 4 << 3 | 4;

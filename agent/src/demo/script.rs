@@ -13,7 +13,6 @@ use super::{imds, ntp};
 use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
-use crate::clock::time::{Offset, Span, humane_offset, rfc3339};
 use crate::config::checked::{Config, Imds, Otlp, Server, Source, Tls};
 use crate::config::url::WebUrl;
 use crate::notify::channel::Channel;
@@ -21,6 +20,7 @@ use crate::notify::targets::AnyTarget;
 use crate::notify::targets::webhook::Webhook;
 use crate::runtime::{self, Options};
 use crate::snapshot::AlertMessage;
+use crate::time::{Offset, Span, humane_offset, rfc3339};
 
 /// Loses 43 s a day, as bad as oscillators get: the first limit, 240 s, is five and a half days away.
 const DRIFT: f64 = 500e-6;

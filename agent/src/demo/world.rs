@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::local;
-use crate::clock::time::{BootTime, Span, TrueTime};
+use crate::time::{BootTime, Span, TrueTime};
 
 const LIFETIME: Span = Span::from_nanos(6 * 3_600 * 1_000_000_000);
 const ROTATION: Span = Span::from_nanos(3_600 * 1_000_000_000);

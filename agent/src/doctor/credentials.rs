@@ -6,9 +6,9 @@ use super::report::{Area, Check, Verdict};
 use super::seen::Seen;
 use crate::assess::finding::{Kind, Severity};
 use crate::aws::chain::{Life, Outcome, Pick, Step};
-use crate::clock::time::{Span, humane};
 use crate::credentials::timestamp::parse;
 use crate::snapshot::{Finding, Snapshot};
+use crate::time::{Span, humane};
 
 const AREA: Area = Area::Credentials;
 /// Keys by their usual names.

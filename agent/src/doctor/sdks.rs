@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::report::{Area, Check};
-use crate::assess::sdk::Sdk;
 use crate::aws::processes::process::{Library, Process};
+use crate::aws::sdk::Sdk;
 
 /// More processes of one SDK are counted, not named.
 const NAMED: usize = 5;

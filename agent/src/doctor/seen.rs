@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::assess::sdk::Sdk;
 use crate::aws::chain::{Chain, Given, How, Life, Pick, Step, pick};
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::processes::view::View as Place;
+use crate::aws::sdk::Sdk;
 use crate::aws::view::{Presence, View, load, text};
 use crate::credentials::timestamp::parse;
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Before, Known};
-use crate::clock::time::{BootTime, Span, TrueTime};
 use crate::config::checked::Config;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::{Polled, Provider, Reading, Renewal};
+use crate::credentials::provider::{Provider, Renewal};
+use crate::credentials::round::{Polled, Reading};
+use crate::time::{BootTime, Span, TrueTime};
 
 /// All that expires, by provider and slot.
 pub(super) struct Credentials {
@@ -151,11 +152,11 @@ fn is_about(subject: &str, provider: Provider) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::SystemTime;
     use crate::config::load::parse;
     use crate::credentials::lease::Lease;
-    use crate::credentials::provider::Round;
+    use crate::credentials::round::Round;
     use crate::credentials::timestamp::Timestamp;
+    use crate::time::SystemTime;
 
     fn credentials() -> Credentials {
         let text = "credentials: { homes: [/home/a, /home/b] }";

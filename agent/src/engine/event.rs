@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::alert::machine::Transition;
-use crate::assess::sdk::Sdk;
 use crate::aws::processes::watch::InUse;
-use crate::clock::time::Span;
+use crate::aws::sdk::Sdk;
 use crate::credentials::imds::host::HostIdentity;
-use crate::credentials::provider;
+use crate::credentials::round;
 use crate::ntp::poller::Polled;
 use crate::snapshot::Delivery;
 use crate::sys::KernelClock;
+use crate::time::Span;
 
 /// Something that was measured, or happened.
 pub enum Event {
@@ -24,7 +24,7 @@ pub enum Event {
     /// A source was asked; its number is the one that [`super::Engine::source_ids`] gave it.
     Ntp(Polled),
     /// Credentials were read, or could not be.
-    Credential(provider::Polled),
+    Credential(round::Polled),
     /// The SDKs that run on this host, as far as can be told.
     Sdks {
         /// Those that were found.
@@ -44,8 +44,8 @@ impl From<Polled> for Event {
     }
 }
 
-impl From<provider::Polled> for Event {
-    fn from(polled: provider::Polled) -> Self {
+impl From<round::Polled> for Event {
+    fn from(polled: round::Polled) -> Self {
         Self::Credential(polled)
     }
 }

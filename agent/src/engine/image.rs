@@ -9,9 +9,9 @@ use super::machine::Engine;
 use crate::alert::machine::{Kept, Machine};
 use crate::assess::finding::Kind;
 use crate::clock::estimator::Memory;
-use crate::clock::time::{BootTime, Reading, Span, TrueTime};
 use crate::config::checked::{Config, Source};
 use crate::credentials::imds::host::HostIdentity;
+use crate::time::{BootTime, Reading, Span, TrueTime};
 
 /// What of the engine outlives the process. All but the alerts and what is known of the host means something only while the
 /// host is not booted again.
@@ -155,9 +155,9 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::SystemTime;
     use crate::config::load::parse;
     use crate::engine::Event;
+    use crate::time::SystemTime;
 
     fn now(seconds: f64) -> Reading {
         Reading { boot: BootTime::from_seconds(seconds), system: SystemTime::from_seconds(1e9 + seconds) }

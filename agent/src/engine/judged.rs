@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::assess::sdk::Sdk;
-use crate::clock::time::{BootTime, Span};
+use crate::aws::sdk::Sdk;
 use crate::config::checked::Config;
+use crate::time::{BootTime, Span};
 
 /// A job that runs once a day is in use all day.
 const REMEMBERED: Span = Span::from_nanos(25 * 3_600 * 1_000_000_000);

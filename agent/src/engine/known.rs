@@ -9,13 +9,13 @@ use crate::assess::credential_findings::{CredentialFacts, Life, Outage, Overdue,
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::assess::rotation::{PROMISE, Rotation};
-use crate::assess::sdk::Sdk;
-use crate::clock::time::{BootTime, Reading, Span, TrueTime, rfc3339};
+use crate::aws::sdk::Sdk;
 use crate::config::checked::Levels;
 use crate::credentials::lease::{Lease, Unavailable};
 use crate::credentials::provider::{Provider, Renewal};
 use crate::credentials::timestamp::{Basis, Timestamp};
 use crate::snapshot;
+use crate::time::{BootTime, Reading, Span, TrueTime, rfc3339};
 
 /// What had expired for longer than this when it was first seen is not in use any more.
 const ABANDONED: Span = Span::from_nanos(-86_400 * 1_000_000_000);
@@ -402,7 +402,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::time::SystemTime;
+    use crate::time::SystemTime;
 
     const HOUR: f64 = 3_600.0;
 

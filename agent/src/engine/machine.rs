@@ -20,7 +20,6 @@ use crate::clock::estimator::Estimator;
 use crate::clock::filter::Offered;
 use crate::clock::leap;
 use crate::clock::source::Witness;
-use crate::clock::time::{Anchor, BootTime, Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::{Config, Source};
 use crate::credentials::imds::host::HostIdentity;
@@ -29,6 +28,7 @@ use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Delivery, Steps};
 use crate::sys::KernelClock;
+use crate::time::{Anchor, BootTime, Reading, Span, TrueTime};
 
 /// A smaller change of system minus boot time is the noise of reading two clocks.
 const STEP: Span = Span::from_nanos(1_000_000);

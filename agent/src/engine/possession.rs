@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::time::{BootTime, Span};
+use crate::time::{BootTime, Span};
 
 /// What is known of the possession of one thing that expires. What nobody ever had, nobody can have lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

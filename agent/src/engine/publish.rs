@@ -8,8 +8,8 @@ use crate::assess::finding::{Kind, Severity};
 use crate::assess::limit::Skew;
 use crate::clock::drift::Drift;
 use crate::clock::estimate::ClockState;
-use crate::clock::time::{Offset, Reading, Span, rfc3339};
 use crate::snapshot::{Alert, Clock, Delivery, Finding, Kernel, Limit, Snapshot, Source, Status, Time};
+use crate::time::{Offset, Reading, Span, rfc3339};
 
 impl Engine {
     /// What is known at `reading`.

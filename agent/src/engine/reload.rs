@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::machine::{Engine, SourceLog, witness};
-use crate::clock::time::Reading;
 use crate::config::checked::{Config, Source};
 use crate::credentials::provider::Provider;
+use crate::time::Reading;
 
 impl Engine {
     /// The numbers under which the sources of the configuration are to send what they say, in its order. A source keeps
@@ -74,13 +74,13 @@ mod tests {
     use super::*;
     use crate::alert::machine::Change;
     use crate::assess::finding::Kind;
-    use crate::clock::time::{BootTime, Span, SystemTime};
     use crate::config::load::parse;
     use crate::credentials::lease::{Lease, Unavailable};
-    use crate::credentials::provider::{self, Round};
+    use crate::credentials::round::{self, Round};
     use crate::engine::{Event, Reaction};
     use crate::ntp::poller::Polled;
     use crate::ntp::refusal::Refusal;
+    use crate::time::{BootTime, Span, SystemTime};
 
     fn config(text: &str) -> Arc<Config> {
         Arc::new(parse(text, std::path::Path::new("reload.yaml"), &|_| None).unwrap())
@@ -124,7 +124,7 @@ mod tests {
     fn alerts_resolve_with_their_rule_their_subject_or_their_provider_and_not_before() {
         let all = "sources: [{name: a, ntp: 10.0.0.1}, {name: b, ntp: 10.0.0.2}]";
         let mut engine = Engine::new(config(all), now(0.0));
-        let read = |result| provider::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) };
+        let read = |result| round::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) };
         let outage = || read(Err(Unavailable::Timeout));
         // Only what was there can be lost.
         let lease = Lease { identity: "web".to_owned(), code: None, kind: None, last_updated: None, expiration: None };

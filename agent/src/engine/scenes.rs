@@ -8,13 +8,14 @@ use super::{Engine, Event, Image};
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::sample::{Sample, Timestamps};
-use crate::clock::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 use crate::config::checked::Config;
 use crate::config::load::parse;
 use crate::credentials::lease::{Lease, Unavailable};
-use crate::credentials::provider::{self, Provider, Round};
+use crate::credentials::provider::Provider;
+use crate::credentials::round::{self, Round};
 use crate::credentials::timestamp::Timestamp;
 use crate::ntp::poller::Polled;
+use crate::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 
 const DAY: f64 = 86_400.0;
 /// 2026-11-01, the true time at which every scene begins.
@@ -80,13 +81,13 @@ impl Scene {
         }
     }
 
-    fn read_all(&mut self, provider: Provider, readings: Vec<provider::Reading>) {
+    fn read_all(&mut self, provider: Provider, readings: Vec<round::Reading>) {
         let round = Round::of(readings);
-        self.handle(Event::Credential(provider::Polled { provider, round }));
+        self.handle(Event::Credential(round::Polled { provider, round }));
     }
 
     fn read(&mut self, provider: Provider, result: Result<Lease, Unavailable>) {
-        self.read_all(provider, vec![provider::Reading { slot: String::new(), result }]);
+        self.read_all(provider, vec![round::Reading { slot: String::new(), result }]);
     }
 
     /// The agent ends and another begins, in the same boot of the host or another.

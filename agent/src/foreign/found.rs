@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use nix::sys::stat::{FileStat, SFlag};
 
 use super::refusal::Refusal;
-use crate::clock::time::{NANOS_PER_SECOND, SystemTime};
+use crate::time::{NANOS_PER_SECOND, SystemTime};
 
 /// What something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

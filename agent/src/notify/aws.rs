@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::attempt::Attempt;
-use crate::clock::time::TrueTime;
 use crate::config::check::Fault;
 use crate::config::checked::Imds;
 use crate::config::locate::Path;
@@ -20,6 +19,7 @@ use crate::credentials::imds::client::ImdsClient;
 use crate::credentials::imds::keys::RoleKeys;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
+use crate::time::TrueTime;
 
 /// The longest error code that is passed on, in bytes.
 const LONGEST_CODE: usize = 80;
@@ -199,7 +199,6 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use crate::alert::machine::Change;
-    use crate::clock::time::{Anchor, rfc3339};
     use crate::clock::true_clock::TrueClock;
     use crate::credentials::imds::fake;
     use crate::delivery::client::tests::plain;
@@ -209,6 +208,7 @@ pub(super) mod tests {
     use crate::notify::message::tests::{item, skew};
     use crate::notify::targets::sns::Sns;
     use crate::notify::targets::target::{Target, attempt};
+    use crate::time::{Anchor, rfc3339};
 
     /// An AWS of which this host's clock knows nothing: its time is two days ahead.
     pub(in crate::notify) fn aws(imds: Option<&str>) -> Road {

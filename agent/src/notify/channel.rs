@@ -88,10 +88,10 @@ mod tests {
     use crate::alert::machine::{Machine, Moment};
     use crate::assess::answer::{Answer, Ruling};
     use crate::assess::finding::Finding;
-    use crate::clock::time::{BootTime, TrueTime};
     use crate::clock::true_clock::Stamp;
     use crate::config::secret::SecretRef;
     use crate::notify::targets::slack::Slack;
+    use crate::time::{BootTime, TrueTime};
 
     const BOTH: [Severity; 2] = [Severity::Warning, Severity::Critical];
     const REPEAT: Duration = Duration::from_secs(5);

@@ -1,13 +1,13 @@
 //! The JSON body of one transition of an alert, the same for every channel.
 
 use crate::alert::machine::Transition;
-use crate::clock::time::{SystemTime, rfc3339};
 use crate::clock::true_clock::Stamp;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::request::Failure;
 use crate::host::identity::Speaker;
 use crate::snapshot::AlertMessage;
 use crate::telemetry::logs::EVENT;
+use crate::time::{SystemTime, rfc3339};
 
 /// Writes the message of a transition that happened at `system` by the system clock.
 pub fn message(transition: &Transition, system: SystemTime) -> AlertMessage {
@@ -60,10 +60,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::alert::machine::Change;
     use crate::assess::finding::{Kind, Severity};
-    use crate::clock::time::TrueTime;
     use crate::clock::true_clock::Stamp;
     use crate::delivery::item::{Class, Content};
     use crate::delivery::policy::Again;
+    use crate::time::TrueTime;
 
     /// True time of every message here, by which the system clock is a day fast.
     pub(in crate::notify) const TRUE_TIME: &str = "2026-03-01T10:05:00.000Z";

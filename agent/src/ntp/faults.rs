@@ -13,7 +13,7 @@ use super::timestamp::encode;
 use crate::built::BUILT;
 use crate::clock::local;
 use crate::clock::sample::{Failure, Sample, Timestamps};
-use crate::clock::time::{Span, TrueTime};
+use crate::time::{Span, TrueTime};
 
 const PATIENCE: Duration = Duration::from_millis(300);
 

@@ -12,7 +12,7 @@ use super::socket::{Exchanged, Stamped, StampedSocket};
 use super::timestamp::decode;
 use crate::built::BUILT;
 use crate::clock::sample::{Sample, Timestamps};
-use crate::clock::time::{Span, TrueTime};
+use crate::time::{Span, TrueTime};
 
 /// More junk than this in one query is a flood, and the query is given up.
 const MOST_JUNK: u32 = 32;
@@ -85,7 +85,7 @@ fn sample(reply: &sntpc::NtpResult, exchanged: &Exchanged) -> Result<Sample, Ref
     // ((T2 − T1) + (T3 − T4)) / 2 with T1 and T4 on the boot clock is true time minus boot time. 128 bits hold any sum.
     let sum = i128::from(received.nanos()) - i128::from(exchanged.departure.nanos()) + i128::from(sent.nanos())
         - i128::from(exchanged.arrival.nanos());
-    let anchor = crate::clock::time::Anchor::from_nanos(i64::try_from(sum / 2).map_err(|_| Refusal::ZeroReceive)?);
+    let anchor = crate::time::Anchor::from_nanos(i64::try_from(sum / 2).map_err(|_| Refusal::ZeroReceive)?);
     Ok(Sample {
         at: exchanged.arrival,
         anchor,

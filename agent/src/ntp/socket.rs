@@ -10,8 +10,8 @@ use tokio::net::UdpSocket;
 
 use crate::clock::local;
 use crate::clock::sample::Timestamps;
-use crate::clock::time::{BootTime, Reading, Span, SystemTime};
 use crate::sys;
+use crate::time::{BootTime, Reading, Span, SystemTime};
 
 /// A step of the system clock between departure and arrival that is larger than this is noticed.
 const STEADY: Span = Span::from_nanos(100_000);

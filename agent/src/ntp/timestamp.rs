@@ -1,7 +1,7 @@
 //! NTP time stamps on the wire (RFC 5905 §6).
 
 use crate::built::BUILT;
-use crate::clock::time::{NANOS_PER_SECOND, TrueTime};
+use crate::time::{NANOS_PER_SECOND, TrueTime};
 
 /// Seconds from the NTP epoch (1900) to the Unix epoch (1970).
 const UNIX_EPOCH: i64 = 2_208_988_800;
@@ -53,8 +53,8 @@ mod tests {
         let first = decode(0);
         assert!(first > BUILT && last > BUILT);
         assert_eq!(first.since(last).nanos(), 0, "a fraction of 2^-32 s rounds up to the next second");
-        assert_eq!(crate::clock::time::rfc3339(first.nanos()), "2036-02-07T06:28:16.000Z");
+        assert_eq!(crate::time::rfc3339(first.nanos()), "2036-02-07T06:28:16.000Z");
         // 2016-06-01, which is no 2152.
-        assert_eq!(crate::clock::time::rfc3339(decode(3_673_728_000 << 32).nanos()), "2016-06-01T00:00:00.000Z");
+        assert_eq!(crate::time::rfc3339(decode(3_673_728_000 << 32).nanos()), "2016-06-01T00:00:00.000Z");
     }
 }

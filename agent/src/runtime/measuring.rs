@@ -6,15 +6,15 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::error::StartError;
 use crate::aws::processes::watch;
-use crate::clock::time::Span;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, Imds};
 use crate::credentials;
 use crate::credentials::imds::{self, client::ImdsClient};
-use crate::credentials::provider::Read;
 use crate::credentials::readers::readers;
+use crate::credentials::round::Read;
 use crate::engine::Event;
 use crate::ntp::poller;
+use crate::time::Span;
 use crate::vitals::{Ailment, Task};
 
 /// The tasks that measure, and the way to make all of them measure at once.

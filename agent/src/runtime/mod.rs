@@ -21,10 +21,10 @@ use self::recorder::Recorder;
 use self::reporters::{Reporters, Sources, budget};
 use crate::alert::machine::Transition;
 use crate::clock::local;
-use crate::clock::time::{Reading, Span, SystemTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, StateDir};
-use crate::credentials::provider::{self, Provider};
+use crate::credentials::provider::Provider;
+use crate::credentials::round;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
 use crate::engine::{Engine, Event};
@@ -36,6 +36,7 @@ use crate::state::{State, Untold};
 use crate::status::{self, ListenError};
 use crate::stderr::Stderr;
 use crate::sys;
+use crate::time::{Reading, Span, SystemTime};
 use crate::vitals::{Ailment, Task};
 
 /// The clocks are compared this often, which is how late a step can be noticed.
@@ -242,7 +243,7 @@ impl Flow {
     }
 
     async fn take(&mut self, event: Event) {
-        if let Event::Credential(provider::Polled { provider: Provider::Imds, round }) = &event {
+        if let Event::Credential(round::Polled { provider: Provider::Imds, round }) = &event {
             for request in &round.requests {
                 self.reporters.record_request(&request.outcome, request.duration);
             }

@@ -162,7 +162,6 @@ pub(super) mod tests {
 
     use super::*;
     use crate::clock::local;
-    use crate::clock::time::{Reading, Span};
     use crate::config::checked::StateDir;
     use crate::config::load::parse;
     use crate::delivery::fate::Parcel;
@@ -174,6 +173,7 @@ pub(super) mod tests {
     use crate::engine::{Engine, Event};
     use crate::host::mark::Mark;
     use crate::notify::message::{item, message};
+    use crate::time::{Reading, Span};
 
     struct Down;
 

@@ -9,7 +9,6 @@ use tokio::time::timeout;
 
 use super::error::StartError;
 use crate::alert::machine::Transition;
-use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, Otlp, Tls};
 use crate::config::url::WebUrl;
@@ -28,6 +27,7 @@ use crate::stderr::Stderr;
 use crate::telemetry::endpoint::{OtlpDestination, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
+use crate::time::{BootTime, Reading, Span};
 use crate::vitals::Ailment;
 
 /// The destinations of OTLP, by the name that output has for them.

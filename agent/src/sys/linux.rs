@@ -14,7 +14,7 @@ use nix::unistd::read;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::clock::time::{BootTime, NANOS_PER_SECOND, Span, SystemTime};
+use crate::time::{BootTime, NANOS_PER_SECOND, Span, SystemTime};
 
 /// What the kernel says of the discipline of its clock (`adjtimex(2)`).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -25,10 +25,10 @@ use super::metrics::{ImdsDuration, Published, register};
 use super::resource::resource;
 use crate::clock::estimate::ClockState;
 use crate::clock::local;
-use crate::clock::time::{Reading, Span, TrueTime};
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Otlp;
 use crate::delivery::spool::Outbox;
+use crate::time::{Reading, Span, TrueTime};
 use crate::vitals::{Ailment, Pulse, Task};
 
 /// All that is measured, and what it is stamped by. It counts on while telemetry is set up anew.

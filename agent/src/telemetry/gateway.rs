@@ -22,12 +22,12 @@ use reqwest::header::{CONTENT_ENCODING, HeaderValue};
 
 use super::logs::KEY;
 use super::resource::{complete, mark_unverified};
-use crate::clock::time::{Reading, TrueTime};
 use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::delivery::fate::Parcel;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::spool::Outbox;
 use crate::snapshot::Snapshot;
+use crate::time::{Reading, TrueTime};
 
 /// Nothing that this agent encodes comes near it; it bounds what is decompressed.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::Severity;
-use crate::clock::time::TrueTime;
 use crate::delivery::fate::Parcel;
 use crate::snapshot::AlertMessage;
+use crate::time::TrueTime;
 
 /// The `event_name` of every alert.
 pub const EVENT: &str = "skewguard.alert";

@@ -284,13 +284,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::clock::time::{BootTime, Reading, SystemTime};
     use crate::config::load::parse;
     use crate::credentials::cli_cache::CliCache;
     use crate::credentials::poller::once;
-    use crate::credentials::provider::Read;
+    use crate::credentials::round::Read;
     use crate::credentials::shared_file::SharedFile;
     use crate::engine::{Engine, Event};
+    use crate::time::{BootTime, Reading, SystemTime};
 
     #[tokio::test]
     async fn what_two_homes_or_two_files_call_the_same_are_two_series() {

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use skewguard::clock::time::Reading;
 use skewguard::config::checked::Config;
 use skewguard::config::load;
 use skewguard::engine::{Engine, Event, Image};
 use skewguard::snapshot::Snapshot;
+use skewguard::time::Reading;
 
 /// Everything on which the path of a measurement depends: trust, smears, drift, and no grace.
 const CONFIG: &str = "

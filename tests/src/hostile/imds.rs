@@ -4,12 +4,13 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use skewguard::clock::time::{BootTime, Reading, SystemTime};
 use skewguard::config::checked::Imds;
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::credentials::imds::document;
 use skewguard::credentials::lease::{Lease, Unavailable};
-use skewguard::credentials::provider::{Polled, Provider, Round};
+use skewguard::credentials::provider::Provider;
+use skewguard::credentials::round::{Polled, Round};
+use skewguard::time::{BootTime, Reading, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};

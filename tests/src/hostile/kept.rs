@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use skewguard::clock::time::{BootTime, Reading, Span, SystemTime, TrueTime};
 use skewguard::clock::true_clock::Stamp;
 use skewguard::delivery::item::{Class, Content, Item};
 use skewguard::delivery::queue::{Budget, Found, Next, Queue, Ticket};
 use skewguard::delivery::request::Failure;
 use skewguard::engine::{Event, Image};
 use skewguard::state::{self, State};
+use skewguard::time::{BootTime, Reading, Span, SystemTime, TrueTime};
 
 use super::brain::Brain;
 use super::bytes::Bytes;

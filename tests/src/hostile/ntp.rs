@@ -7,12 +7,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use skewguard::clock::sample::{Sample, Timestamps};
-use skewguard::clock::time::{BootTime, Reading, Span, SystemTime};
 use skewguard::engine::Event;
 use skewguard::ntp::poller::Polled;
 use skewguard::ntp::query::{Cookie, ask};
 use skewguard::ntp::socket::{Exchanged, Stamped};
 use skewguard::ntp::timestamp::decode;
+use skewguard::time::{BootTime, Reading, Span, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 
 use super::library::{Found, Library};
 use super::text::printable;
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// How much is read at once.
 const BUFFER: usize = 256 * 1024;

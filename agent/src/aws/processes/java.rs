@@ -136,7 +136,7 @@ mod tests {
     use std::{fs, iter};
 
     use super::*;
-    use crate::assess::sdk::Sdk;
+    use crate::aws::sdk::Sdk;
 
     fn libraries(root: &Path, arguments: &[&str], files: &[&str]) -> Vec<Library> {
         let files = files.iter().map(PathBuf::from);

@@ -1,6 +1,6 @@
 //! The libraries that sign requests for AWS, and their versions.
 
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// Java 2.41.0 was released on 30 December 2025.
 const JAVA_OF_2026: (u32, u32, u32) = (2, 41, 0);

@@ -7,7 +7,7 @@ use super::cache::Cache;
 use super::library::{Found, Library};
 use super::text::printable;
 use super::view::{View, absolute};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// Options that are followed by a value of their own.
 const WITH_VALUE: &[&str] = &["-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions"];

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::environment::Environment;
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 pub use super::library::{Found, Library};
 

@@ -7,7 +7,7 @@ use super::environment::Hints;
 use super::library::{Found, Library};
 use super::text::printable;
 use super::view::{View, absolute};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// More versions of Python are not looked for below one prefix.
 const MOST_VERSIONS: usize = 64;

@@ -14,7 +14,7 @@ use super::python::Interpreter;
 use super::text::printable;
 use super::view::View;
 use super::{java, node, python};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// More processes are not looked at.
 const MOST: usize = 4_096;

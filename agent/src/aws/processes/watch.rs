@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::cache::Cache;
 use super::scan::each;
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 use crate::vitals::Pulse;
 
 /// Services come and go, but which SDKs they are written with hardly changes.
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::clock::local;
-    use crate::clock::time::Span;
+    use crate::time::Span;
     use crate::vitals::Task;
 
     #[tokio::test]

@@ -34,9 +34,9 @@ mod tests {
 
     use super::super::fake::{DOCUMENT, SECRETS};
     use super::*;
-    use crate::clock::time::rfc3339;
     use crate::credentials::document::{MAX_TEXT, printable};
     use crate::credentials::provider::Provider;
+    use crate::time::rfc3339;
 
     fn expiration(text: &str) -> Result<String, Unavailable> {
         let body = format!(r#"{{"Expiration": "{text}"}}"#);

@@ -11,7 +11,8 @@ use super::schedule::Schedule;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Imds;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::{Polled, Provider, Round};
+use crate::credentials::provider::Provider;
+use crate::credentials::round::{Polled, Round};
 use crate::vitals::Pulse;
 
 /// All requests of one round with all of their attempts take less than this.

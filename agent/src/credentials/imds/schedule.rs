@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::time::{Span, TrueTime};
 use crate::credentials::lease::{Lease, Unavailable};
+use crate::time::{Span, TrueTime};
 
 /// The end of a lifetime, in which the rotation is watched closely.
 const LAST_PART: Duration = Duration::from_secs(15 * 60);

@@ -7,7 +7,7 @@ use super::program::Program;
 use super::tree;
 use super::users::Users;
 use crate::aws::processes::view::View;
-use crate::clock::time::Span;
+use crate::time::Span;
 
 /// The inode of the first process namespace of every Linux (`PROC_PID_INIT_INO`).
 const FIRST_NAMESPACE: &str = "pid:[4026531836]";

@@ -6,9 +6,9 @@ use super::keeper::Keeper;
 use super::mend;
 use super::program::Program;
 use super::tracking::Tracking;
-use crate::clock::time::{Offset, Span, TrueTime, humane, humane_offset};
 use crate::doctor::report::{Area, Check};
 use crate::snapshot::Kernel;
+use crate::time::{Offset, Span, TrueTime, humane, humane_offset};
 
 const DISCIPLINE: &str = "clock-discipline";
 const DAEMONS: &str = "clock-daemons";

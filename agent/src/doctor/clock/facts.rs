@@ -4,9 +4,9 @@ use super::daemon::Seen;
 use super::phc;
 use super::reference::Configured;
 use super::tracking::{Tracking, Unheard};
-use crate::clock::time::TrueTime;
 use crate::credentials::timestamp;
 use crate::snapshot::Snapshot;
+use crate::time::TrueTime;
 
 /// What this host shows of its clock.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Who keeps the clock of a host.
 
 use super::program::Program;
-use crate::clock::time::{Span, humane};
+use crate::time::{Span, humane};
 
 /// Who keeps the clock.
 #[derive(Clone, Debug, PartialEq)]

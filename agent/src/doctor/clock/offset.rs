@@ -8,10 +8,10 @@ use crate::assess::finding::Kind;
 use crate::assess::level::Level;
 use crate::assess::limit::Skew;
 use crate::clock::estimate::ClockState;
-use crate::clock::time::{ErrorBound, Offset, Span, humane, humane_offset};
 use crate::config::checked::Config;
 use crate::doctor::report::{Area, CLOCK_OFFSET, Check};
 use crate::snapshot::{Limit, Snapshot};
+use crate::time::{ErrorBound, Offset, Span, humane, humane_offset};
 
 const ZONE: &str = "clock-time-zone";
 

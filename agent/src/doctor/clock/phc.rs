@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::reference::Configured;
 use super::tree;
-use crate::clock::time::{Span, humane};
 use crate::doctor::report::{Area, Check};
+use crate::time::{Span, humane};
 
 const NAME: &str = "clock-phc";
 

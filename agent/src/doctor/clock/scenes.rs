@@ -9,11 +9,11 @@ use super::tracking::{self, Leap, Tracking, Unheard};
 use super::tree::plant;
 use super::{link_local, sources};
 use crate::assess::finding::{Kind, Severity};
-use crate::clock::time::Span;
 use crate::config::checked::Config;
 use crate::config::load::load;
 use crate::doctor::report::{Check, Verdict};
 use crate::snapshot::{Alert, Clock, Kernel, Limit, Snapshot, Source, Status, Steps, Time};
+use crate::time::Span;
 
 type Files = Vec<(String, String)>;
 type Heard = Option<Result<Tracking, Unheard>>;

@@ -13,11 +13,11 @@ use super::reference::{Configured, Leap, Reference};
 use super::{facts as clock, mend};
 use crate::clock::estimate::ClockState;
 use crate::clock::source::Verdict;
-use crate::clock::time::{Offset, Span, humane, humane_offset};
 use crate::doctor::report::{Area, Check};
 use crate::ntp::refusal::Refusal;
 use crate::reason::reason;
 use crate::snapshot::{Snapshot, Source};
+use crate::time::{Offset, Span, humane, humane_offset};
 
 const DAEMON: &str = "sources-daemon";
 const SMEAR: &str = "sources-smear";

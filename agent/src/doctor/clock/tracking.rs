@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::clock::time::{Span, SystemTime};
 use crate::foreign::Refusal;
+use crate::time::{Span, SystemTime};
 
 const VERSION: u8 = 6;
 const PACKET_REQUEST: u8 = 1;

@@ -4,8 +4,8 @@ use super::here::Here;
 use super::host::HostFacts;
 use super::kind::Kind;
 use super::times::Times;
-use crate::clock::time::{humane, humane_offset};
 use crate::doctor::report::{Area, Check};
+use crate::time::{humane, humane_offset};
 
 /// More of a text is not looked at.
 const LONGEST: usize = 256 * 1024;
@@ -65,12 +65,12 @@ mod tests {
     use super::*;
     use crate::assess::lifetime::Lifetime;
     use crate::assess::limit::Skew;
-    use crate::assess::sdk::Sdk;
-    use crate::clock::time::{ErrorBound, Offset, Span};
+    use crate::aws::sdk::Sdk;
     use crate::credentials::lease::Unavailable;
     use crate::credentials::provider::Provider;
     use crate::doctor::explain::host::Holding;
     use crate::doctor::report::Verdict;
+    use crate::time::{ErrorBound, Offset, Span};
 
     const SLOW: &str = r#"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired: 20260301T120000Z is now earlier than 20260301T120959Z (20260301T121459Z - 5 min.)"}"#;
     const EXPIRED: &str =

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, NaiveDateTime};
 
 use super::kind::Kind;
-use crate::clock::time::{NANOS_PER_SECOND, Offset, Span, SystemTime, TrueTime, rfc3339};
 use crate::credentials::timestamp;
+use crate::time::{NANOS_PER_SECOND, Offset, Span, SystemTime, TrueTime, rfc3339};
 
 /// A longer value than this is no time.
 const LONGEST_VALUE: usize = 40;

@@ -4,10 +4,10 @@ use super::probe::{Facts, Reach};
 use super::role;
 use super::settings::{ATTEMPTS, Endpoint, TIMEOUT, V1_DISABLED, enabled};
 pub use super::settings::{Lookup, Surroundings};
-use crate::clock::time::{Span, humane, humane_offset};
 use crate::credentials::lease::Unavailable;
 use crate::credentials::provider::Provider;
 use crate::doctor::report::{Area, Check, Verdict};
+use crate::time::{Span, humane, humane_offset};
 
 const ENABLED: &str = "imds-enabled";
 const ENDPOINT: &str = "imds-endpoint";

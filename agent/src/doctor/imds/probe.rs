@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::place;
 use crate::clock::local;
-use crate::clock::time::{Offset, SystemTime};
 use crate::config::checked::Imds;
 use crate::credentials::imds::client::{Answerer, ImdsClient, Request, twin};
 use crate::credentials::imds::inspect::{Profile, Role};
 use crate::credentials::lease::Unavailable;
 use crate::host::firmware;
+use crate::time::{Offset, SystemTime};
 
 /// All of it takes no longer.
 const BUDGET: Duration = Duration::from_secs(8);

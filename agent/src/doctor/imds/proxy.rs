@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use super::no_proxy::{Target, curl_excepts, go_excepts, hyper_excepts, node_excepts, urllib_excepts};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 
 /// What every rule takes for an exception of the metadata service. The IPv6 address stands in it twice, because urllib
 /// compares it in brackets and all others without.

@@ -1,11 +1,11 @@
 //! What is wrong with the role of the instance.
 
 use super::probe::Facts;
-use crate::clock::time::rfc3339;
 use crate::credentials::imds::inspect::{Profile, Role};
 use crate::credentials::lease::{Lease, Unavailable};
 use crate::credentials::provider::Provider;
 use crate::doctor::report::{Area, Check};
+use crate::time::rfc3339;
 
 const NAME: &str = "imds-role";
 const EFFECT: &str = "SDKs find no credentials of an instance role.";

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::checks::{Surroundings, check};
 use super::probe::{Facts, Reach, probe};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 use crate::config::checked::Imds;
 use crate::credentials::imds::fake::{
     DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config,

@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use super::probe::shown;
 use super::proxy::{ProxyEnv, Rule, swallows};
-use crate::assess::sdk::Sdk;
+use crate::aws::sdk::Sdk;
 use crate::doctor::report::{Area, Check};
 
 /// Keeps SDKs from asking at all.

@@ -2,13 +2,14 @@
 
 use super::{BEGIN, POLL};
 use crate::clock::sample::{Sample, Timestamps};
-use crate::clock::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 use crate::credentials::lease::{Lease, Unavailable};
-use crate::credentials::provider::{self, Provider, Round};
+use crate::credentials::provider::Provider;
+use crate::credentials::round::{self, Round};
 use crate::credentials::timestamp::Timestamp;
 use crate::ntp::poller::Polled;
 use crate::ntp::refusal::Refusal;
 use crate::sys::KernelClock;
+use crate::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 
 /// By how much a clock that runs away gains or loses, in seconds a second.
 const SLOWEST_RUN: f64 = 0.02;
@@ -257,7 +258,7 @@ impl Host {
         Polled { source, address: None, result: if lost { Err(Refusal::Timeout) } else { Ok(sample) } }
     }
 
-    pub(super) fn read_credentials(&self) -> provider::Polled {
+    pub(super) fn read_credentials(&self) -> round::Polled {
         let at = |seconds: f64| Some(Timestamp::Server(TrueTime::from_seconds(BEGIN + seconds)));
         let lease = Lease {
             identity: "role".to_owned(),
@@ -267,7 +268,7 @@ impl Host {
             expiration: at(self.rotated + 6.0 * 3_600.0),
         };
         let result = if self.is_imds_silent() { Err(Unavailable::Timeout) } else { Ok(lease) };
-        provider::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) }
+        round::Polled { provider: Provider::Imds, round: Round::one(result, Vec::new()) }
     }
 
     pub(super) const fn is_imds_silent(&self) -> bool {

@@ -20,12 +20,12 @@ use self::post::{CHANNELS, Disk, Post, Step, Telling};
 use super::{Engine, Event, Image};
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
-use crate::clock::time::{Reading, Span, TrueTime};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::{Config, Server, Source};
 use crate::config::load::parse;
 use crate::ntp::poller::Polled;
 use crate::schedules;
+use crate::time::{Reading, Span, TrueTime};
 
 /// How many hosts there are, each with its seed: all, and the few that are played after every edit.
 const SEEDS: u64 = 10_000;

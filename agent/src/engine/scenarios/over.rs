@@ -3,7 +3,7 @@
 use super::{CLEAR, LIMITS, Run, has_short_margin};
 use crate::alert::machine::Transition;
 use crate::assess::finding::Kind;
-use crate::clock::time::Reading;
+use crate::time::Reading;
 
 /// By then an answer has been judged: one that tells a jump waits for the others.
 const JUDGED: f64 = 60.0;

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::Host;
 use crate::alert::machine::Transition;
 use crate::assess::finding::Severity;
-use crate::clock::time::{BootTime, Reading, Span};
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::Tls;
 use crate::config::secret::SecretRef;
@@ -22,6 +21,7 @@ use crate::notify::message::{item, message};
 use crate::notify::targets::AnyTarget;
 use crate::notify::targets::slack::Slack;
 use crate::state::Untold;
+use crate::time::{BootTime, Reading, Span};
 
 /// Room for twenty exports of two blocks each, and for more than a hundred alerts of one.
 const BUDGET: Budget = Budget { size: 800_000, age: Duration::from_secs(86_400) };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::alert::machine::Change;
 use crate::assess::finding::Kind;
-use crate::clock::time::{BootTime, Reading, Span, SystemTime};
 use crate::config::load::parse;
 use crate::engine::{Engine, Event};
+use crate::time::{BootTime, Reading, Span, SystemTime};
 
 /// 2027-01-01 and 2026-11-16, at midnight.
 const NEW_YEAR: f64 = 1_798_761_600.0;
