@@ -1,7 +1,7 @@
 //! skewguard warns before AWS rejects a request because a clock is wrong or a credential has run out.
 //!
 //! In the order of the flow (ARCHITECTURE.md has the whole map):
-//! - [`config`] says what to do; [`sys`] knows what only the operating system can tell.
+//! - [`config`] says what to do, in [`setting`]s; [`sys`] knows what only the operating system can tell.
 //! - [`aws`] says what the SDKs on this host make of its files and variables.
 //! - **measure**: [`clock::local`] reads the clocks, [`ntp`] asks time servers, [`credentials`] asks what expires.
 //! - **estimate**: [`clock::estimate`] says where true time is, how sure that is, and who is wrong.
@@ -13,7 +13,7 @@
 //! - [`state`] lets what is known outlive the process, [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts
 //!   it, and [`demo`] shows it.
 //!
-//! What measures, estimates and assesses imports nothing of what comes after it.
+//! ARCHITECTURE.md says which way each import goes.
 
 pub mod alert;
 pub mod assess;
@@ -35,6 +35,7 @@ pub mod ntp;
 pub mod reason;
 pub mod resolver;
 pub mod runtime;
+pub mod setting;
 pub mod snapshot;
 pub mod state;
 pub mod status;

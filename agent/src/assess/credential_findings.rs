@@ -7,8 +7,8 @@ use super::level::Level;
 use super::lifetime::Lifetime;
 use super::rule::{Rule, Rules};
 use crate::aws::sdk::Sdk;
-use crate::config::checked::Levels;
 use crate::credentials::lease::Unavailable;
+use crate::credentials::named::Levels;
 use crate::credentials::provider::{Provider, Renewal};
 use crate::time::{Span, humane};
 

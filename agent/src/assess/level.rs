@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::period::Period;
+use crate::setting::period::Period;
 
 /// What a level is a number of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

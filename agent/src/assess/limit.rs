@@ -1,8 +1,20 @@
 //! How far the clock is from the skew at which AWS rejects requests, and when it gets there.
 
+use std::time::Duration;
+
 use crate::clock::drift::Drift;
-use crate::config::checked::Limit;
 use crate::time::{ErrorBound, Offset, Span};
+
+/// An AWS rule on the time of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// What people call it.
+    pub name: String,
+    /// The skew, in either direction, from which requests are rejected.
+    pub window: Duration,
+    /// Whether SDKs correct the skew from here on, so that nothing is rejected yet.
+    pub masked: bool,
+}
 
 /// Nobody can foretell more than a year from the trend of an hour.
 const HORIZON: Span = Span::from_nanos(365 * 86_400 * 1_000_000_000);

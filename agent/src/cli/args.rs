@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::period::{Period, PeriodError};
+use crate::setting::period::{Period, PeriodError};
 
 /// Warns before AWS rejects a request because a clock is wrong or a credential has run out.
 #[derive(Parser)]

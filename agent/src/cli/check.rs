@@ -17,12 +17,12 @@ use crate::credentials::imds;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::poller as poller_of_all;
 use crate::credentials::provider::Provider;
-use crate::credentials::readers::readers;
 use crate::credentials::round::{Polled, Round};
 use crate::engine::{Engine, Event};
 use crate::host::firmware;
 use crate::ntp::poller;
 use crate::ntp::refusal::Refusal;
+use crate::runtime::readers::readers;
 use crate::snapshot::{Snapshot, Status};
 use crate::sys;
 

@@ -142,7 +142,7 @@ impl Source {
     }
 
     /// The answer that came last, while the source is reachable. Its anchor is kept as the estimator keeps all
-    /// ([`super::steering`]): what it says of the system clock is told by [`super::estimate::Estimator::claimed`].
+    /// ([`super::steering`]): what it says of the system clock is told by [`super::estimator::Estimator::claimed`].
     pub fn latest(&self) -> Option<&Sample> {
         self.is_reachable().then(|| self.filter.latest()).flatten()
     }

@@ -1,12 +1,12 @@
 //! The checks of the channels: exactly one target each, and a name that can be a folder's.
 
-use super::check::{Fault, unique};
 use super::default;
-use super::locate::Path;
-use super::web::{TIMEOUT, tls};
 use crate::assess::finding::{Kind, Severity};
 use crate::notify::channel::Channel;
 use crate::notify::targets::{AnyTarget, WrittenChannel};
+use crate::setting::fault::{Fault, unique};
+use crate::setting::locate::Path;
+use crate::setting::web::{TIMEOUT, tls};
 
 /// The destinations that are no channels. Each has a folder in the queue, and so has each channel.
 const RESERVED: [&str; 2] = ["otlp-metrics", "otlp-logs"];
@@ -83,9 +83,9 @@ fn target(given: &WrittenChannel, at: &Path) -> Result<AnyTarget, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checked::Tls;
     use super::super::load::parse;
     use super::*;
+    use crate::setting::tls::Tls;
 
     fn loaded(text: &str) -> Vec<Channel> {
         let config = parse(text, std::path::Path::new("a.yaml"), &|_| None);

@@ -2,20 +2,24 @@
 //!
 //! What the file says wins over the environment, and the environment over the default.
 
-use std::fmt;
+use crate::setting::fault::Bounds;
+use crate::setting::fault::Environment;
+use crate::setting::fault::Fault;
+use crate::setting::fault::unique;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::channels::channels;
-use super::checked::{Config, Limit, Server, Source};
+use super::checked::{Config, Server, Source};
 use super::endpoints::{imds, otlp};
 use super::held::other_credentials;
-use super::locate::Path;
-use super::period::Period;
 use super::rules::alerts;
 use super::storage::{queue, state_dir};
 use super::{default, raw};
+use crate::assess::limit::Limit;
 use crate::aws::sdk::Sdk;
+use crate::setting::locate::Path;
+use crate::setting::period::Period;
 
 /// How many sources are allowed. More witnesses than this tell no more, and each is asked by every host.
 const MOST_SOURCES: usize = 32;
@@ -25,76 +29,6 @@ const SHORTEST_POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::f
 const LONGEST_POLL: Duration = Duration::from_secs(1_024);
 /// What a limit may be.
 const WINDOW: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(24 * 3_600));
-
-/// What is wrong, and with what.
-pub enum Fault {
-    /// Something in the file, or missing in it.
-    At {
-        /// The way to it.
-        path: Path,
-        /// What is wrong with it, and what is allowed.
-        message: String,
-    },
-    /// An environment variable.
-    Variable {
-        /// Its name.
-        name: &'static str,
-        /// What is wrong with it, and what is allowed.
-        message: String,
-    },
-}
-
-impl Fault {
-    /// A fault in the file.
-    pub(crate) fn at(path: Path, message: impl Into<String>) -> Self {
-        Self::At { path, message: message.into() }
-    }
-}
-
-/// Looks up an environment variable.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// What a variable says; `None` where it is not set. One that is empty counts as not set, as the AWS SDKs and
-/// OpenTelemetry have it.
-pub(super) fn from_variable<T>(
-    env: Environment<'_>,
-    name: &'static str,
-    understand: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Option<T>, Fault> {
-    let value = env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    value.map(|text| understand(&text).map_err(|message| Fault::Variable { name, message })).transpose()
-}
-
-/// The shortest and the longest duration that is allowed.
-#[derive(Clone, Copy)]
-pub(crate) struct Bounds(pub(crate) Duration, pub(crate) Duration);
-
-impl Bounds {
-    /// The duration, if it is allowed; else what is wrong with it.
-    pub(super) fn check(self, duration: Duration) -> Result<Duration, String> {
-        let Self(shortest, longest) = self;
-        let complaint = match duration {
-            _ if duration < shortest => "short",
-            _ if duration > longest => "long",
-            _ => return Ok(duration),
-        };
-        Err(format!("{} is too {complaint}: allowed is {self}", Period(duration)))
-    }
-
-    /// The duration of `key` in the file, or else `default`.
-    pub(crate) fn or(self, given: Option<Period>, default: Duration, at: &Path, key: &str) -> Result<Duration, Fault> {
-        match given {
-            Some(Period(duration)) => self.check(duration).map_err(|message| Fault::at(at.key(key), message)),
-            None => Ok(default),
-        }
-    }
-}
-
-impl fmt::Display for Bounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", Period(self.0), Period(self.1))
-    }
-}
 
 /// Checks all that was written, and fills in what was not.
 pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Result<Config, Fault> {
@@ -222,21 +156,4 @@ fn socket(given: Option<&str>) -> Result<PathBuf, Fault> {
         return Ok(given.into());
     };
     Err(Fault::at(Path::root("socket"), complaint))
-}
-
-/// Checks that each name is one, and that none is taken twice.
-pub(super) fn unique<'a>(at: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
-    let names: Vec<&str> = names.collect();
-    for (index, name) in names.iter().enumerate() {
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        let complaint = if !plain || !(1..=64).contains(&name.len()) {
-            "a name is 1 to 64 letters, digits, dots, underscores or hyphens".to_owned()
-        } else if let Some(first) = names.iter().take(index).position(|other| other.eq_ignore_ascii_case(name)) {
-            format!("{name} is the name of {at}[{first}] already: choose another")
-        } else {
-            continue;
-        };
-        return Err(Fault::at(at.index(index).key("name"), complaint));
-    }
-    Ok(())
 }

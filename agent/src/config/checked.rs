@@ -1,16 +1,18 @@
 //! The configuration as the agent uses it: every value is valid, every default is filled in, and no two contradict.
 
+use crate::assess::limit::Limit;
+use crate::credentials::imds::settings::Imds;
+use crate::credentials::named::Levels;
+use crate::credentials::named::NamedFile;
+use crate::telemetry::otlp::Otlp;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::secret::SecretRef;
-use super::url::WebUrl;
 use crate::assess::rule::Rules;
 use crate::aws::sdk::Sdk;
 use crate::credentials::provider::Provider;
-use crate::credentials::timestamp::Basis;
 use crate::notify::channel::Channel;
 
 /// All that the agent was told.
@@ -100,19 +102,6 @@ impl std::fmt::Display for Server {
     }
 }
 
-/// The instance metadata service (IMDSv2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Imds {
-    /// `http://` host and port, without a path.
-    pub endpoint: String,
-    /// How long one request may take.
-    pub timeout: Duration,
-    /// How often one request is tried, at least once.
-    pub attempts: u32,
-    /// How often the credentials are read while they are far from expiry.
-    pub poll: Duration,
-}
-
 /// What expires beside the role of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherCredentials {
@@ -130,45 +119,6 @@ pub struct OtherCredentials {
     pub files: Vec<NamedFile>,
     /// How often all of these are read.
     pub poll: Duration,
-}
-
-/// A file that says when something expires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedFile {
-    /// What people call it.
-    pub name: String,
-    /// What is in it.
-    pub kind: NamedKind,
-    /// When its expiring is told.
-    pub levels: Levels,
-}
-
-/// What is in a file that says when something expires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamedKind {
-    /// JSON.
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Where the expiration stands (RFC 6901).
-        pointer: String,
-        /// By whose clock it was written.
-        basis: Basis,
-    },
-    /// PEM, whose first certificate counts.
-    Certificate {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// The levels of one thing that expires; where there is none, that of the rule holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Levels {
-    /// The remaining life from which its expiring is a warning.
-    pub warning: Option<Duration>,
-    /// The remaining life from which its expiring is critical.
-    pub critical: Option<Duration>,
 }
 
 impl Config {
@@ -200,17 +150,6 @@ impl Config {
     }
 }
 
-/// An AWS rule on the time of a request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limit {
-    /// What people call it.
-    pub name: String,
-    /// The skew, in either direction, from which requests are rejected.
-    pub window: Duration,
-    /// Whether SDKs correct the skew from here on, so that nothing is rejected yet.
-    pub masked: bool,
-}
-
 /// All rules, and what they share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alerts {
@@ -220,28 +159,4 @@ pub struct Alerts {
     pub repeat: Duration,
     /// What raises each alert.
     pub rules: Rules,
-}
-
-/// Whom TLS trusts, and as whom it speaks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tls {
-    /// A PEM file of the certification authorities that are trusted instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// PEM files of a client certificate with its chain, and of its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// An OTLP collector.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Otlp {
-    /// The base URL, to which `/v1/metrics` and `/v1/logs` are added; `None` leaves it to the `OTEL_*` variables.
-    pub endpoint: Option<WebUrl>,
-    /// Further headers, such as `Authorization`.
-    pub headers: Vec<(String, SecretRef)>,
-    /// How often metrics are exported.
-    pub interval: Duration,
-    /// How long one export may take.
-    pub timeout: Duration,
-    /// Whom TLS trusts, and as whom it speaks.
-    pub tls: Tls,
 }

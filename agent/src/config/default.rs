@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::checked::{Levels, Limit, Queue};
+use super::checked::Queue;
 use super::raw;
+use crate::assess::limit::Limit;
+use crate::credentials::named::Levels;
 
 /// The endpoint of IMDS over IPv4.
 pub(super) const IMDS_IPV4: &str = "http://169.254.169.254";

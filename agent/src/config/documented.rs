@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::period::Period;
 use super::schema::schema;
 use crate::assess::alerts::{ROWS, Row};
 use crate::assess::level::Level;
+use crate::setting::period::Period;
 
 const WIDTH: usize = 120;
 

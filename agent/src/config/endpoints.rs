@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::check::{Bounds, Environment, Fault, from_variable};
-use super::checked::{Imds, Otlp};
-use super::locate::Path;
-use super::url::{WebUrl, origin};
-use super::web::{TIMEOUT, headers, tls};
 use super::{default, raw};
+use crate::credentials::imds::settings::Imds;
+use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
+use crate::setting::locate::Path;
+use crate::setting::url::{WebUrl, origin};
+use crate::setting::web::{TIMEOUT, headers, tls};
+use crate::telemetry::otlp::Otlp;
 
 const IMDS_POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));
 const EXPORT_INTERVAL: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(3_600));

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
-use super::locate::{Position, lines};
-use super::period::is_like_one;
-use super::secret::SecretRef;
 use crate::notify::targets::AnyTarget;
+use crate::setting::locate::{Position, lines};
+use crate::setting::period::is_like_one;
+use crate::setting::secret::SecretRef;
 
 /// How many characters of a line are shown.
 const WIDTH: usize = 120;

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::check::{Bounds, Environment, Fault, from_variable, unique};
-use super::checked::{Levels, NamedFile, NamedKind, OtherCredentials};
-use super::locate::Path;
-use super::period::Period;
+use super::checked::OtherCredentials;
 use super::raw_credentials as written;
 use super::{default, raw};
+use crate::credentials::named::{Levels, NamedFile, NamedKind};
 use crate::credentials::named_file::{Pointer, PointerError};
 use crate::credentials::timestamp::Basis;
+use crate::setting::fault::{Bounds, Environment, Fault, from_variable, unique};
+use crate::setting::locate::Path;
+use crate::setting::period::Period;
 
 /// How often files are read: they are small, and near.
 const POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));

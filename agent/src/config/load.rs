@@ -7,11 +7,12 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::check::{Fault, check};
+use super::check::check;
 use super::checked::Config;
 use super::explain::ConfigError;
-use super::locate::Position;
 use super::{raw, wording};
+use crate::setting::fault::Fault;
+use crate::setting::locate::Position;
 
 /// The longest configuration, in bytes.
 const LONGEST: usize = 1024 * 1024;

@@ -2,6 +2,7 @@
 //!
 //! A key that is left out, or that has no value, takes its default.
 
+use crate::setting::tls::WrittenTls;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -9,14 +10,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::period::Period;
 use super::raw_alerts::Alerts;
 use super::raw_credentials::{Container, File, WebIdentity};
 use super::size::Size;
-use super::url::WebUrl;
-use super::value::{Headers, Named};
 use crate::aws::sdk::Sdk;
 use crate::notify::targets::WrittenChannel;
+use crate::setting::headers::Headers;
+use crate::setting::named::Named;
+use crate::setting::period::Period;
+use crate::setting::url::WebUrl;
 
 /// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
@@ -186,26 +188,7 @@ pub struct Otlp {
     pub timeout: Option<Period>,
     /// Whom TLS trusts, and as whom it speaks. Default: the authorities of the system, and no client certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<Tls>,
-}
-
-/// Whom TLS trusts, and as whom it speaks. For an https:// URL only.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-#[schemars(extend("dependentRequired" = { "cert": ["key"], "key": ["cert"] }))]
-pub struct Tls {
-    /// The absolute path of a PEM file of the certification authorities that are trusted instead of the system's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^/"))]
-    pub ca: Option<String>,
-    /// The absolute path of a PEM file of the client certificate and its chain, where `key` is named as well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^/"))]
-    pub cert: Option<String>,
-    /// The absolute path of a PEM file of the key of `cert`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^/"))]
-    pub key: Option<String>,
+    pub tls: Option<WrittenTls>,
 }
 
 /// What may wait for delivery, of telemetry and alerts together.

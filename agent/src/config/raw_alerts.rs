@@ -10,11 +10,11 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Vis
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::default;
-use super::period::Period;
 use super::rules::{BOOT_GRACE, HOLD, REPEAT};
 use crate::assess::alerts::{ROWS, Row};
 use crate::assess::finding::Kind;
 use crate::assess::level::{Level, Unit};
+use crate::setting::period::Period;
 
 /// When to speak.
 #[derive(Default)]

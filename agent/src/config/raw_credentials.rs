@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::period::Period;
-use super::value::Named;
 use crate::credentials::timestamp::Basis;
+use crate::setting::named::Named;
+use crate::setting::period::Period;
 
 /// The role of an ECS task or of an EKS pod.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use super::check::{Bounds, Fault};
 use super::checked::Alerts;
 use super::default;
-use super::locate::Path;
-use super::period::Period;
 use super::raw_alerts::{self, Section};
 use crate::assess::alerts::Row;
 use crate::assess::level::{Bad, Level};
 use crate::assess::rule::{Rule, Rules};
+use crate::setting::fault::{Bounds, Fault};
+use crate::setting::locate::Path;
+use crate::setting::period::Period;
 
 const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3_600)

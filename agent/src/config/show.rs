@@ -2,15 +2,19 @@
 
 use std::path::Path;
 
-use super::checked::{Alerts, Config, NamedFile, NamedKind, OtherCredentials, Otlp, Tls};
-use super::period::Period;
+use super::checked::{Alerts, Config, OtherCredentials};
 use super::raw_alerts::Section;
 use super::size::Size;
-use super::value::{Headers, Named};
 use super::{default, raw, raw_alerts, raw_credentials};
 use crate::assess::rule::Rule;
+use crate::credentials::named::{NamedFile, NamedKind};
 use crate::notify::channel::Channel;
 use crate::notify::targets::WrittenChannel;
+use crate::setting::headers::Headers;
+use crate::setting::named::Named;
+use crate::setting::period::Period;
+use crate::setting::tls::{Tls, WrittenTls};
+use crate::telemetry::otlp::Otlp;
 
 /// Writes the configuration as a file that loads to the same one, every default filled in. Secrets appear as the
 /// references that they are, and the user information and the query of a URL as `***`: then the file must be completed
@@ -102,9 +106,9 @@ fn channel(channel: &Channel) -> WrittenChannel {
     own.with(channel.target.clone())
 }
 
-fn tls(tls: &Tls) -> Option<raw::Tls> {
+fn tls(tls: &Tls) -> Option<WrittenTls> {
     let (cert, key) = tls.identity.as_ref().map(|(cert, key)| (shown(cert), shown(key))).unzip();
-    (*tls != Tls::default()).then(|| raw::Tls { ca: tls.ca.as_deref().map(shown), cert, key })
+    (*tls != Tls::default()).then(|| WrittenTls { ca: tls.ca.as_deref().map(shown), cert, key })
 }
 
 fn shown(path: &Path) -> String {

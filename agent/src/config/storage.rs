@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::check::{Bounds, Environment, Fault, from_variable};
 use super::checked::{Queue, StateDir};
-use super::locate::Path;
 use super::size::Size;
 use super::{default, raw};
+use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
+use crate::setting::locate::Path;
 
 /// How many bytes may wait: enough for a few items of each destination, and no more than a root volume has to spare.
 const SIZE: (Size, Size) = (Size(256 << 10), Size(1 << 30));

@@ -1,9 +1,9 @@
 //! What the YAML parser says, in words for people who write a configuration, and without the values that it found: one
 //! of them may be a secret.
 
-use super::locate::{Path, Position, lines, position};
-use super::period::is_like_one;
 use crate::notify::targets::{AnyTarget, WrittenChannel};
+use crate::setting::locate::{Path, Position, lines, position};
+use crate::setting::period::is_like_one;
 
 /// What is wrong, and where.
 pub(super) struct Reworded {

@@ -1,5 +1,5 @@
 //! The credentials of this host: which there are, when they expire, and by whose clock. The secrets in them are never
-//! kept. Each provider has a file; [`readers`](readers::readers) makes those that the configuration names.
+//! kept. Each provider has a file.
 
 mod cache;
 mod certificate;
@@ -16,10 +16,10 @@ pub mod lease;
 pub mod login_cache;
 #[cfg(test)]
 mod marked;
+pub mod named;
 pub mod named_file;
 pub mod poller;
 pub mod provider;
-pub mod readers;
 pub mod round;
 pub mod shared_file;
 pub mod sso_cache;

@@ -9,9 +9,9 @@ use reqwest::{Url, redirect, retry};
 use super::proxy::{Kind, Proxies};
 use super::tls::{self, TlsError};
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::Tls;
-use crate::config::url::WebUrl;
 use crate::resolver::Names;
+use crate::setting::tls::Tls;
+use crate::setting::url::WebUrl;
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -239,7 +239,8 @@ impl Queue {
     }
 
     /// Notes how an attempt at these ended, which were sent as one, or at the latest item where there are none; `luck` of 0 to 1 spreads the
-    /// next one. Returns whether that is news, as [`Lane::note`] has it.
+    /// next one. Returns whether that is news: the destination recovered, or fails in a way in
+    /// which it has not since it last took something.
     pub fn settle(
         &mut self,
         name: &str,

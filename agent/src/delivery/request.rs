@@ -12,9 +12,9 @@ use super::client::Client;
 use super::item::{Class, Item};
 use super::policy::{Again, of_status};
 use super::tls;
-use crate::config::masker::Masker;
-use crate::config::secret::SecretRef;
-use crate::config::url::WebUrl;
+use crate::setting::masker::Masker;
+use crate::setting::secret::SecretRef;
+use crate::setting::url::WebUrl;
 use crate::time::{Span, TrueTime};
 
 /// More of an answer is not read.

@@ -17,7 +17,7 @@ use rustls::{
 
 use crate::clock::local;
 use crate::clock::true_clock::{Stamp, TrueClock};
-use crate::config::checked::Tls;
+use crate::setting::tls::Tls;
 use crate::time::{BootTime, NANOS_PER_SECOND, Offset, Reading, Span, humane_offset, rfc3339};
 
 /// A smaller difference between the two clocks decides about no certificate, and is not told.

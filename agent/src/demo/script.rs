@@ -13,13 +13,16 @@ use super::{imds, ntp};
 use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
-use crate::config::checked::{Config, Imds, Otlp, Server, Source, Tls};
-use crate::config::url::WebUrl;
+use crate::config::checked::{Config, Server, Source};
+use crate::credentials::imds::settings::Imds;
 use crate::notify::channel::Channel;
 use crate::notify::targets::AnyTarget;
 use crate::notify::targets::webhook::Webhook;
 use crate::runtime::{self, Options};
+use crate::setting::tls::Tls;
+use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
+use crate::telemetry::otlp::Otlp;
 use crate::time::{Offset, Span, humane_offset, rfc3339};
 
 /// Loses 43 s a day, as bad as oscillators get: the first limit, 240 s, is five and a half days away.

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use reqwest::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::Imds;
-use crate::config::masker::Masker;
-use crate::config::secret::SecretRef;
-use crate::config::url::WebUrl;
-use crate::config::value::Headers;
+use crate::credentials::imds::settings::Imds;
 use crate::delivery::client::Client;
 use crate::delivery::item::Class;
 use crate::delivery::request::{self, Answer, Failure, Post};
+use crate::setting::headers::Headers;
+use crate::setting::masker::Masker;
+use crate::setting::secret::SecretRef;
+use crate::setting::url::WebUrl;
 
 /// How a channel is reached.
 pub struct Road {

@@ -11,14 +11,14 @@ use tokio::time::timeout;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::attempt::Attempt;
-use crate::config::check::Fault;
-use crate::config::checked::Imds;
-use crate::config::locate::Path;
-use crate::config::url::WebUrl;
 use crate::credentials::imds::client::ImdsClient;
 use crate::credentials::imds::keys::RoleKeys;
+use crate::credentials::imds::settings::Imds;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
+use crate::setting::fault::Fault;
+use crate::setting::locate::Path;
+use crate::setting::url::WebUrl;
 use crate::time::TrueTime;
 
 /// The longest error code that is passed on, in bytes.

@@ -11,10 +11,11 @@ use super::targets::target::attempt;
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::{Imds, Tls};
+use crate::credentials::imds::settings::Imds;
 use crate::delivery::client::Client;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Destination, Failure};
+use crate::setting::tls::Tls;
 use crate::snapshot::AlertMessage;
 
 /// Where alerts go, and which.
@@ -89,8 +90,8 @@ mod tests {
     use crate::assess::answer::{Answer, Ruling};
     use crate::assess::finding::Finding;
     use crate::clock::true_clock::Stamp;
-    use crate::config::secret::SecretRef;
     use crate::notify::targets::slack::Slack;
+    use crate::setting::secret::SecretRef;
     use crate::time::{BootTime, TrueTime};
 
     const BOTH: [Severity; 2] = [Severity::Warning, Severity::Critical];

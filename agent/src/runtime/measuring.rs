@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::error::StartError;
+use super::readers::readers;
 use crate::aws::processes::watch;
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::{Config, Imds};
+use crate::config::checked::Config;
 use crate::credentials;
+use crate::credentials::imds::settings::Imds;
 use crate::credentials::imds::{self, client::ImdsClient};
-use crate::credentials::readers::readers;
 use crate::credentials::round::Read;
 use crate::engine::Event;
 use crate::ntp::poller;

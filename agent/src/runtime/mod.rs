@@ -3,6 +3,7 @@
 mod error;
 mod folder;
 mod measuring;
+pub mod readers;
 mod recorder;
 mod reporters;
 

@@ -15,13 +15,14 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::gateway::Signal;
-use crate::config::checked::{Otlp, Tls};
-use crate::config::masker::Masker;
-use crate::config::secret::SecretRef;
-use crate::config::url::WebUrl;
 use crate::delivery::client::Client;
 use crate::delivery::item::{Content, Item};
 use crate::delivery::request::{Answer, Destination, Failure, Post, add_secrets, masked, send};
+use crate::setting::masker::Masker;
+use crate::setting::secret::SecretRef;
+use crate::setting::tls::Tls;
+use crate::setting::url::WebUrl;
+use crate::telemetry::otlp::Otlp;
 
 /// More of what a collector says is not repeated.
 const LONGEST_MESSAGE: usize = 200;

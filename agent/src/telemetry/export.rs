@@ -26,8 +26,8 @@ use super::resource::resource;
 use crate::clock::estimate::ClockState;
 use crate::clock::local;
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::Otlp;
 use crate::delivery::spool::Outbox;
+use crate::telemetry::otlp::Otlp;
 use crate::time::{Reading, Span, TrueTime};
 use crate::vitals::{Ailment, Pulse, Task};
 

@@ -5,4 +5,5 @@ pub mod export;
 pub mod gateway;
 pub mod logs;
 pub mod metrics;
+pub mod otlp;
 pub mod resource;

@@ -93,8 +93,14 @@ mod tests {
         };
         let (mailbox, mut inbox) = mpsc::channel::<InUse>(8);
         let millis = Duration::from_millis;
-        let begun = local::awake();
         let task = Task::spawn("test", |pulse| run_within(millis(5), millis(1), look, mailbox, pulse));
+        let begins = async {
+            while calls.load(Ordering::Relaxed) == 0 {
+                tokio::time::sleep(millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), begins).await.expect("nobody looks");
+        let begun = local::awake();
         // Many times its patience.
         tokio::time::sleep(millis(200)).await;
         assert_eq!((calls.load(Ordering::Relaxed), inbox.len()), (1, 0));

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::document;
 use super::token::{self, Token};
-use crate::config::checked::Imds;
 use crate::credentials::http::{Answer, Http, HttpError};
 pub use crate::credentials::http::{Answerer, Request};
+use crate::credentials::imds::settings::Imds;
 use crate::credentials::lease::{Lease, Unavailable};
 
 /// The endpoints of Amazon's service.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::config::checked::Imds;
+use crate::credentials::imds::settings::Imds;
 
 /// What must never be seen outside of the wire.
 pub(crate) const SECRETS: [&str; 3] = ["ASIAEXAMPLEKEY", "wJalrSecretExample", "IQoJSessionExample"];

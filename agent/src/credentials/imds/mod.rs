@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod keys;
 pub mod poller;
 pub mod schedule;
+pub mod settings;
 
 #[cfg(test)]
 pub(crate) mod fake;

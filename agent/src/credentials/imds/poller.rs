@@ -9,7 +9,7 @@ use super::client::{Fetch, ImdsClient, SetupError};
 use super::host::HostIdentity;
 use super::schedule::Schedule;
 use crate::clock::true_clock::TrueClock;
-use crate::config::checked::Imds;
+use crate::credentials::imds::settings::Imds;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::provider::Provider;
 use crate::credentials::round::{Polled, Round};

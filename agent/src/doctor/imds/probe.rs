@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::place;
 use crate::clock::local;
-use crate::config::checked::Imds;
 use crate::credentials::imds::client::{Answerer, ImdsClient, Request, twin};
 use crate::credentials::imds::inspect::{Profile, Role};
+use crate::credentials::imds::settings::Imds;
 use crate::credentials::lease::Unavailable;
 use crate::host::firmware;
 use crate::time::{Offset, SystemTime};

@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use super::checks::{Surroundings, check};
 use super::probe::{Facts, Reach, probe};
 use crate::aws::sdk::Sdk;
-use crate::config::checked::Imds;
 use crate::credentials::imds::fake::{
     DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config,
 };
+use crate::credentials::imds::settings::Imds;
 use crate::doctor::report::{Check, Verdict};
 
 const OPEN: &str = "GET /latest/meta-data/";

@@ -10,8 +10,6 @@ use super::Host;
 use crate::alert::machine::Transition;
 use crate::assess::finding::Severity;
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::Tls;
-use crate::config::secret::SecretRef;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::queue::{Budget, Found, Next, Pushed, Queue, Ticket};
 use crate::delivery::request::{Answer, Failure};
@@ -20,6 +18,8 @@ use crate::notify::channel::{Channel, message as seen_message, told};
 use crate::notify::message::{item, message};
 use crate::notify::targets::AnyTarget;
 use crate::notify::targets::slack::Slack;
+use crate::setting::secret::SecretRef;
+use crate::setting::tls::Tls;
 use crate::state::Untold;
 use crate::time::{BootTime, Reading, Span};
 

@@ -11,16 +11,16 @@ use super::target::{Repost, Target};
 use crate::alert::machine::Change;
 use crate::assess::finding::Severity;
 use crate::clock::true_clock::Stamp;
-use crate::config::check::{Bounds, Fault};
-use crate::config::locate::Path;
-use crate::config::period::{Period, is_like_one};
-use crate::config::url::WebUrl;
-use crate::config::value::Headers;
-use crate::config::web::check_headers;
 use crate::delivery::item::{Class, Content, Item};
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{Attempt, json};
 use crate::notify::message;
+use crate::setting::fault::{Bounds, Fault};
+use crate::setting::headers::Headers;
+use crate::setting::locate::Path;
+use crate::setting::period::{Period, is_like_one};
+use crate::setting::url::WebUrl;
+use crate::setting::web::check_headers;
 use crate::snapshot::AlertMessage;
 
 /// What the base URL is followed by.

@@ -6,16 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
-use crate::config::arn::{self, Place, place};
-use crate::config::check::Fault;
-use crate::config::locate::Path;
-use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::Attempt;
 use crate::notify::aws::{Service, check_endpoint, named};
 use crate::notify::message;
+use crate::setting::arn::{self, Place, place};
+use crate::setting::fault::Fault;
+use crate::setting::locate::Path;
+use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
 
 /// The largest entry, in bytes.

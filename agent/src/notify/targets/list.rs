@@ -20,17 +20,17 @@ macro_rules! targets {
             pub name: String,
             /// The least severity that is told there: warning or critical. Default: warning.
             #[serde(skip_serializing_if = "Option::is_none")]
-            pub severity: Option<crate::config::value::Named<crate::assess::finding::Severity>>,
+            pub severity: Option<crate::setting::named::Named<crate::assess::finding::Severity>>,
             /// The alerts that are told there. Default: all.
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schemars(length(min = 1))]
-            pub alerts: Option<Vec<crate::config::value::Named<crate::assess::finding::Kind>>>,
+            pub alerts: Option<Vec<crate::setting::named::Named<crate::assess::finding::Kind>>>,
             /// How long one attempt may take, 50ms to 60s. Default: 10s.
             #[serde(skip_serializing_if = "Option::is_none")]
-            pub timeout: Option<crate::config::period::Period>,
+            pub timeout: Option<crate::setting::period::Period>,
             /// Whom TLS trusts, and as whom it speaks. Default: the authorities of the system, and no client certificate.
             #[serde(skip_serializing_if = "Option::is_none")]
-            pub tls: Option<crate::config::raw::Tls>,
+            pub tls: Option<crate::setting::tls::WrittenTls>,
             $(
                 #[doc = concat!("The target of this name: [`", stringify!($Target), "`](", stringify!($key), ").")]
                 #[serde(skip_serializing_if = "Option::is_none")]

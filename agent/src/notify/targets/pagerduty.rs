@@ -8,16 +8,16 @@ use super::target::Target;
 use crate::alert::machine::Change;
 use crate::assess::alerts::Part;
 use crate::assess::finding::Kind;
-use crate::config::check::Fault;
-use crate::config::locate::Path;
-use crate::config::secret::SecretRef;
-use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{Attempt, json};
 use crate::notify::message;
 use crate::notify::text::{cut, short_name};
+use crate::setting::fault::Fault;
+use crate::setting::locate::Path;
+use crate::setting::secret::SecretRef;
+use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
 
 /// Where events are taken, outside Europe.

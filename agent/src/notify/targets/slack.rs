@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::target::Target;
 use crate::alert::machine::Change;
-use crate::config::check::Fault;
-use crate::config::locate::Path;
-use crate::config::secret::SecretRef;
-use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{self, Attempt};
 use crate::notify::message;
+use crate::setting::fault::Fault;
+use crate::setting::locate::Path;
+use crate::setting::secret::SecretRef;
+use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
 
 /// The longest header, in characters.

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::target::Target;
 use crate::alert::machine::Change;
-use crate::config::arn::{self, Place, place};
-use crate::config::check::Fault;
-use crate::config::locate::Path;
-use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::Attempt;
 use crate::notify::aws::{Service, check_endpoint};
 use crate::notify::message;
 use crate::notify::text::hash;
+use crate::setting::arn::{self, Place, place};
+use crate::setting::fault::Fault;
+use crate::setting::locate::Path;
+use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
 
 /// The longest subject, in characters.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::true_clock::Stamp;
-use crate::config::check::Fault;
-use crate::config::locate::Path;
-use crate::config::url::WebUrl;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{Attempt, Road};
+use crate::setting::fault::Fault;
+use crate::setting::locate::Path;
+use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
 
 /// Who takes the alerts of a channel.
@@ -92,11 +92,11 @@ pub(in crate::notify) mod tests {
 
     use super::*;
     use crate::alert::machine::Change;
-    use crate::config::secret::SecretRef;
     use crate::delivery::client::tests::plain;
     use crate::demo::http::{Response, start};
     use crate::notify::attempt::json;
     use crate::notify::message::tests::{item, skew};
+    use crate::setting::secret::SecretRef;
 
     /// What a target makes of one attempt, without any keys.
     pub(in crate::notify) async fn attempted(target: &dyn Target, item: &Item) -> Result<Answer, Failure> {

@@ -7,15 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
-use crate::config::check::Fault;
-use crate::config::locate::Path;
-use crate::config::secret::SecretRef;
-use crate::config::url::WebUrl;
-use crate::config::value::Headers;
-use crate::config::web::check_headers;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{Attempt, json};
+use crate::setting::fault::Fault;
+use crate::setting::headers::Headers;
+use crate::setting::locate::Path;
+use crate::setting::secret::SecretRef;
+use crate::setting::url::WebUrl;
+use crate::setting::web::check_headers;
 
 /// An HTTP endpoint which takes one POST for each transition of an alert.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

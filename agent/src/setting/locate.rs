@@ -23,9 +23,9 @@ enum Step {
 
 /// A line and a column, both from 1. Columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 impl Path {
@@ -45,12 +45,12 @@ impl Path {
     }
 
     /// The way on to the key itself, where it is written for the nth time, from 0.
-    pub(super) fn name(&self, key: &str, nth: usize) -> Self {
+    pub(crate) fn name(&self, key: &str, nth: usize) -> Self {
         self.then(Step::Name(key.to_owned(), nth))
     }
 
     /// Understands what [`Path`] and the parser write, as long as no key holds a dot or a bracket.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let steps = text.split(['.', '[']).filter(|step| !step.is_empty());
         Self(
             steps
@@ -69,7 +69,7 @@ impl Path {
     }
 
     /// Where the value stands in `text`, or what comes nearest to it: the value may be a default that is not written.
-    pub(super) fn position(&self, text: &str) -> Option<Position> {
+    pub(crate) fn position(&self, text: &str) -> Option<Position> {
         (0..=self.0.len()).rev().find_map(|length| seek(text, self.0.get(..length)?))
     }
 }
@@ -88,12 +88,12 @@ impl fmt::Display for Path {
 }
 
 /// The place of an error of the parser.
-pub(super) fn position(error: &serde_yaml::Error) -> Option<Position> {
+pub(crate) fn position(error: &serde_yaml::Error) -> Option<Position> {
     error.location().map(|location| Position { line: location.line(), column: location.column() })
 }
 
 /// The lines as YAML counts them (YAML 1.1 §4.2), without their ends.
-pub(super) fn lines(text: &str) -> Vec<&str> {
+pub(crate) fn lines(text: &str) -> Vec<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let ends = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
     let mut lines = Vec::new();

@@ -103,7 +103,7 @@ impl SecretRef {
 }
 
 /// A URL that is a scheme and a host, without the slash that some write at its end; else what is wrong with it.
-pub(super) fn origin(text: &str, schemes: &[&str]) -> Option<String> {
+pub(crate) fn origin(text: &str, schemes: &[&str]) -> Option<String> {
     let url = plain_url(text).filter(|url| schemes.contains(&url.scheme()) && url.has_host())?;
     let is_user = !url.username().is_empty() || url.password().is_some();
     let is_more = is_user || url.path() != "/" || url.query().is_some() || url.fragment().is_some();

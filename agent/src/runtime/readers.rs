@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::cli_cache::CliCache;
-use super::container::{Container, SetupError};
-use super::environment::Environment;
-use super::lease::Unavailable;
-use super::login_cache::LoginCache;
-use super::named_file::{self, NamedFiles, Pointer};
-use super::provider::Provider;
-use super::round::{Read, Round};
-use super::shared_file::SharedFile;
-use super::sso_cache::SsoCache;
-use super::web_identity::WebIdentity;
-use crate::config::checked::{Config, NamedFile, NamedKind};
+use crate::config::checked::Config;
+use crate::credentials::cli_cache::CliCache;
+use crate::credentials::container::{Container, SetupError};
+use crate::credentials::environment::Environment;
+use crate::credentials::lease::Unavailable;
+use crate::credentials::login_cache::LoginCache;
+use crate::credentials::named::{NamedFile, NamedKind};
+use crate::credentials::named_file::{self, NamedFiles, Pointer};
+use crate::credentials::provider::Provider;
+use crate::credentials::round::{Read, Round};
+use crate::credentials::shared_file::SharedFile;
+use crate::credentials::sso_cache::SsoCache;
+use crate::credentials::web_identity::WebIdentity;
 
 /// How long one request for the role of a container may take.
 const TIMEOUT: Duration = Duration::from_secs(2);

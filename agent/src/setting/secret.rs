@@ -64,7 +64,7 @@ pub enum SecretError {
 
 impl SecretRef {
     /// Understands `env:NAME` and `file:/path`; `None` for all else.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("env:") {
             let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
             let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

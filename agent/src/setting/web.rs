@@ -3,19 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::check::{Bounds, Fault};
-use super::checked::Tls;
+use super::fault::{Bounds, Fault};
+use super::headers::Headers;
 use super::locate::Path;
-use super::raw;
 use super::secret::SecretRef;
+use super::tls::{Tls, WrittenTls};
 use super::url::WebUrl;
-use super::value::Headers;
 
 /// How long one request may take.
 pub(crate) const TIMEOUT: Bounds = Bounds(Duration::from_millis(50), Duration::from_secs(60));
 
 /// Checks that no header is written twice.
-pub(super) fn headers(given: Option<&Headers>, at: &Path) -> Result<Vec<(String, SecretRef)>, Fault> {
+pub(crate) fn headers(given: Option<&Headers>, at: &Path) -> Result<Vec<(String, SecretRef)>, Fault> {
     let headers = given.map(|headers| headers.0.as_slice()).unwrap_or_default();
     for (index, (name, _)) in headers.iter().enumerate() {
         let before = headers.iter().take(index);
@@ -35,8 +34,8 @@ pub(crate) fn check_headers(given: &mut Option<Headers>, at: &Path) -> Result<()
 }
 
 /// Checks whom TLS trusts and as whom it speaks, towards `url` where the file says which it is.
-pub(super) fn tls(given: Option<&raw::Tls>, url: Option<&WebUrl>, at: &Path) -> Result<Tls, Fault> {
-    let Some(raw::Tls { ca, cert, key }) = given else { return Ok(Tls::default()) };
+pub(crate) fn tls(given: Option<&WrittenTls>, url: Option<&WebUrl>, at: &Path) -> Result<Tls, Fault> {
+    let Some(WrittenTls { ca, cert, key }) = given else { return Ok(Tls::default()) };
     let file = |given: &Option<String>, name| {
         let checked = given.as_deref().map(pem_file).transpose();
         checked.map_err(|message| Fault::at(at.key(name), message))

@@ -1,0 +1,13 @@
+//! What settings are made of, whoever has them: durations, URLs, secrets, headers, and what can be wrong with one.
+
+pub(crate) mod arn;
+pub(crate) mod fault;
+pub mod headers;
+pub(crate) mod locate;
+pub mod masker;
+pub mod named;
+pub mod period;
+pub mod secret;
+pub mod tls;
+pub mod url;
+pub(crate) mod web;

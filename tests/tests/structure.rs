@@ -1,0 +1,202 @@
+//! Which way the agent's parts import one another, as ARCHITECTURE.md has it.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The lines between these are the layers, the one that uses all others first.
+const BEGIN: &str = "```layers\n";
+const END: &str = "```";
+type Module = Vec<String>;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn architecture() -> String {
+    fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap()
+}
+
+/// The source files of the agent by their modules, without those that are compiled for tests alone.
+fn sources() -> BTreeMap<Module, String> {
+    let mut found = BTreeMap::new();
+    collect(&root().join("agent/src"), &mut Vec::new(), &mut found);
+    let only_for_tests: BTreeSet<Module> = found
+        .iter()
+        .flat_map(|(module, text): (&Module, &String)| {
+            let pieces = text.split("#[cfg(test)]\n").skip(1);
+            let names = pieces.filter_map(|piece| {
+                let line = piece.lines().next()?.trim();
+                let (_, name) = line.strip_suffix(';')?.split_once("mod ")?;
+                Some(name.to_owned())
+            });
+            let names: Vec<_> = names.collect();
+            names.into_iter().map(|name| module.iter().cloned().chain([name]).collect::<Module>()).collect::<Vec<_>>()
+        })
+        .collect();
+    found.retain(|module, _| !only_for_tests.iter().any(|test| module.starts_with(test)));
+    found.values_mut().for_each(|text| *text = without_tests_and_comments(text));
+    found
+}
+
+fn collect(folder: &Path, module: &mut Module, found: &mut BTreeMap<Module, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            module.push(name);
+            collect(&path, module, found);
+            module.pop();
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let own = if ["mod", "lib", "main"].contains(&name.as_str()) { vec![] } else { vec![name] };
+            let text = fs::read_to_string(&path).unwrap();
+            found.entry([module.clone(), own].concat()).or_default().push_str(&text);
+        }
+    }
+}
+
+/// A module of tests stands at the end of its file.
+fn without_tests_and_comments(text: &str) -> String {
+    let tests = text.match_indices("#[cfg(test)]\n").find(|(at, mark)| {
+        let next = text[at + mark.len()..].lines().next().unwrap_or_default();
+        next.contains("mod ") && next.ends_with('{')
+    });
+    let text = &text[..tests.map_or(text.len(), |(at, _)| at)];
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The paths that a text names, from the top of the crate; each brace is unfolded.
+fn paths(own: &[String], text: &str) -> BTreeSet<Module> {
+    let mut paths = BTreeSet::new();
+    for (keyword, base) in [("crate::", &[][..]), ("super::", &own[..own.len().saturating_sub(1)])] {
+        for (at, _) in text.match_indices(keyword) {
+            let before = text[..at].chars().next_back().unwrap_or(' ');
+            if before.is_alphanumeric() || ['_', ':', '$'].contains(&before) {
+                continue;
+            }
+            let (mut base, mut rest) = (base.to_vec(), &text[at + keyword.len()..]);
+            while let Some(behind) = rest.strip_prefix("super::") {
+                base.pop();
+                rest = behind;
+            }
+            unfold(&base, rest, &mut paths);
+        }
+    }
+    paths
+}
+
+/// Adds what a tree of a `use` names, and returns what follows it.
+fn unfold<'a>(base: &[String], text: &'a str, paths: &mut BTreeSet<Module>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = unfold(base, rest, paths).trim_start();
+            match rest.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => return rest.strip_prefix('}').unwrap_or(rest),
+            }
+        }
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let path: Module = base.iter().cloned().chain([name.to_owned()]).collect();
+    match rest.strip_prefix("::") {
+        Some(next) => unfold(&path, next, paths),
+        None => {
+            paths.insert(path);
+            rest
+        }
+    }
+}
+
+/// Whom each file imports.
+fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
+    let sources = sources();
+    let file = |path: Module| {
+        (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|one| sources.contains_key(one))
+    };
+    let all = sources.iter().map(|(own, text)| {
+        let imported =
+            paths(own, text).into_iter().filter_map(file).filter(|other| other != own && !own.starts_with(other));
+        (own.clone(), imported.collect())
+    });
+    all.collect()
+}
+
+#[test]
+fn each_part_imports_only_what_stands_below_it() {
+    let text = architecture();
+    let (_, rest) = text.split_once(BEGIN).expect("ARCHITECTURE.md names the layers");
+    let lines: Vec<Vec<&str>> =
+        rest.split(END).next().unwrap().lines().map(|line| line.split_whitespace().collect()).collect();
+    let layer = |part: &str| {
+        let found: Vec<_> =
+            lines.iter().enumerate().filter(|(_, line)| line.contains(&part)).map(|(at, _)| at).collect();
+        let [at] = found[..] else { panic!("ARCHITECTURE.md names {part} on {} lines of its layers", found.len()) };
+        at
+    };
+    let imports = imports();
+    let parts: BTreeSet<&str> = imports.keys().filter_map(|module| Some(module.first()?.as_str())).collect();
+    let named: BTreeSet<&str> = lines.iter().flatten().copied().collect();
+    assert_eq!(named, parts);
+    let mut wrong = Vec::new();
+    for (module, others) in &imports {
+        for other in others {
+            if let (Some(one), Some(two)) = (module.first(), other.first())
+                && one != two
+                && layer(one) >= layer(two)
+            {
+                wrong.push(format!("{} imports {}", module.join("/"), other.join("/")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_files_import_one_another_but_those_that_have_a_reason() {
+    let imports = imports();
+    let mut reached = imports.clone();
+    // Everything that is reached from each, which for some hundred files is soon known.
+    loop {
+        let next: BTreeMap<Module, BTreeSet<Module>> = reached
+            .iter()
+            .map(|(own, others)| {
+                let further = others.iter().filter_map(|other| reached.get(other)).flatten();
+                (own.clone(), others.iter().chain(further).cloned().collect())
+            })
+            .collect();
+        if next == reached {
+            break;
+        }
+        reached = next;
+    }
+    let text = architecture();
+    let mut wrong = Vec::new();
+    for (own, others) in &imports {
+        for other in others.iter().filter(|other| own < *other) {
+            if reached[other].contains(own) {
+                let names = [own, other].map(|module| format!("`{}`", module.join("/")));
+                // A row of a table names all the files that have one reason.
+                if !text.lines().any(|line| line.starts_with('|') && names.iter().all(|name| line.contains(name))) {
+                    wrong.push(names.join(" and "));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these reach one another, and ARCHITECTURE.md gives no reason:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_use_names_is_found_however_it_is_folded() {
+    let own: Module = ["a", "b"].map(str::to_owned).to_vec();
+    let text =
+        "use super::c::{self, D};\nuse crate::{e::F, g::{h::I, J}};\nfn f() { super::super::k::l(); crate::m::N }";
+    let found = paths(&own, text);
+    let found: Vec<String> = found.iter().map(|path| path.join("::")).collect();
+    for wanted in ["a::c::D", "e::F", "g::h::I", "g::J", "k::l", "m::N"] {
+        assert!(found.iter().any(|path| path == wanted), "{wanted}: {found:?}");
+    }
+}
