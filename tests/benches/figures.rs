@@ -149,6 +149,15 @@ fn queued() -> Result<()> {
     let net = Net::new()?;
     let _chrony = Chrony::start(&net, TIME_SYNC)?;
     let state = private_dir()?;
+    let yaml = format!(
+        "telemetry: {{ otlp: {{ endpoint: \"http://169.254.169.254:4318\" }} }}\nstate_dir: {}\n",
+        state.path().display()
+    );
+    let agent = Skewguard::new(&net, &yaml)?;
+    // What is not marked as this host's would be taken for another's.
+    let mut first = agent.run()?;
+    first.await_status("a status", Duration::from_secs(60), Value::is_object)?;
+    first.stop(Duration::from_secs(60))?;
     let lane = state.path().join("queue/otlp-metrics");
     std::fs::create_dir_all(&lane)?;
     let at = Stamp { time: TrueTime::from_nanos(1), verified: false };
@@ -157,11 +166,6 @@ fn queued() -> Result<()> {
         let item = Item { class: Class::Telemetry, key, at, content: Content::ProtobufGzip, body };
         std::fs::write(lane.join(format!("{number:020}.item")), item.encode())?;
     }
-    let yaml = format!(
-        "telemetry: {{ otlp: {{ endpoint: \"http://169.254.169.254:4318\" }} }}\nstate_dir: {}\n",
-        state.path().display()
-    );
-    let agent = Skewguard::new(&net, &yaml)?;
     let mut running = agent.run()?;
     let is_tried = |status: &Value| {
         status.pointer("/delivery/1/queued").and_then(Value::as_u64) >= Some(QUEUED)
