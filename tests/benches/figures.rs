@@ -154,10 +154,7 @@ fn queued() -> Result<()> {
         state.path().display()
     );
     let agent = Skewguard::new(&net, &yaml)?;
-    // What is not marked as this host's would be taken for another's.
-    let mut first = agent.run()?;
-    first.await_status("a status", Duration::from_secs(60), Value::is_object)?;
-    first.stop(Duration::from_secs(60))?;
+    agent.mark_state(Duration::from_secs(60))?;
     let lane = state.path().join("queue/otlp-metrics");
     std::fs::create_dir_all(&lane)?;
     let at = Stamp { time: TrueTime::from_nanos(1), verified: false };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -217,6 +217,19 @@ impl<'net> Skewguard<'net> {
         let log = self.dir.path().join("run.log");
         let preparation = self.preparation.as_deref();
         Ok(Running { skewguard: self, server: Server::start(&mut self.command(&["run"], preparation)?, &log)? })
+    }
+
+    /// `run`, for so long that its state directory has the mark of this host: what is planted in one that has none would
+    /// be taken for another's.
+    ///
+    /// # Errors
+    /// When the program cannot be started, or does not end well.
+    pub fn mark_state(&self, deadline: Duration) -> Result<()> {
+        let mut running = self.run()?;
+        running.await_status("a status", deadline, Value::is_object)?;
+        let status = running.stop(deadline)?;
+        ensure!(status.success(), "{status}: {}", running.log());
+        Ok(())
     }
 
     /// The same with its standard error somewhere else; then its log is empty.

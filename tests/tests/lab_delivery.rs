@@ -668,10 +668,7 @@ fn is_set_aside(content: &str) {
     let _server = NtpServer::start(&net, Side::Aws, SocketAddr::new(TIME_SYNC, ntp::PORT), ahead_by(0.0)).unwrap();
     let state = private_dir().unwrap();
     let agent = Skewguard::new(&net, &format!("{NEAR}state_dir: {}\n", state.path().display())).unwrap();
-    // What is not marked as this host's would be taken for another's.
-    let mut running = agent.run().unwrap();
-    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
-    assert!(running.stop(PATIENCE).unwrap().success());
+    agent.mark_state(PATIENCE).unwrap();
     fs::write(state.path().join("state.json"), content).unwrap();
     let mut running = agent.run().unwrap();
     running.await_status("the time", PATIENCE, is_synchronized).unwrap();
@@ -968,10 +965,7 @@ fn what_has_waited_is_sent_oldest_first_and_at_a_pace() {
     let state = private_dir().unwrap();
     let lane = state.path().join("queue/otlp-metrics");
     let agent = Skewguard::new(&net, &reporting(&receiver, state.path())).unwrap();
-    // What is not marked as this host's would be taken for another's.
-    let mut running = agent.run().unwrap();
-    running.await_status("the time", PATIENCE, is_synchronized).unwrap();
-    assert!(running.stop(PATIENCE).unwrap().success());
+    agent.mark_state(PATIENCE).unwrap();
     fs::create_dir_all(&lane).unwrap();
     let first = now() - 3_600.0;
     for number in 1..=ITEMS {

@@ -15,6 +15,7 @@ use crate::assess::alerts::{ROWS, Row};
 use crate::assess::finding::Kind;
 use crate::assess::level::{Level, Unit};
 use crate::setting::period::Period;
+use crate::setting::text;
 
 /// When to speak.
 #[derive(Default)]
@@ -114,19 +115,9 @@ impl<'de> DeserializeSeed<'de> for LevelOf {
     type Value = Level;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Level, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for LevelOf {
-    type Value = Level;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a {} such as {}", self.0.name(), self.0.example())
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Level, E> {
-        self.0.parse(text).map_err(E::custom)
+        let unit = self.0;
+        let expected = format_args!("a {} such as {}", unit.name(), unit.example());
+        text::read(deserializer, expected, |text| unit.parse(text))
     }
 }
 

@@ -1,54 +1,13 @@
 //! Which names the file may say, for its schema.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
 use crate::assess::finding::{Kind, Severity};
 use crate::credentials::timestamp::Basis;
 use crate::setting::named::Named;
+use crate::setting::text::inline_schema;
 
-impl JsonSchema for Named<Kind> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Kind".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
-    }
-}
-
-impl JsonSchema for Named<Basis> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Basis".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": [Basis::Server.name(), Basis::Local.name()] })
-    }
-}
-
-impl JsonSchema for Named<Severity> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Severity".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": [Severity::Warning.name(), Severity::Critical.name()] })
-    }
-}
+inline_schema!(Named<Kind>, "Kind", { "type": "string", "enum": Kind::ALL.map(Kind::name) });
+inline_schema!(Named<Basis>, "Basis", { "type": "string", "enum": [Basis::Server.name(), Basis::Local.name()] });
+inline_schema!(Named<Severity>, "Severity", { "type": "string", "enum": [Severity::Warning.name(), Severity::Critical.name()] });
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,8 @@
 //! half that rate; a pause is halved by a success, not forgotten; and all that a fleet would do together is spread.
 //!
 //! Alerts come at no rate. Those for a collector, which a fleet shares with its telemetry, take turns with that: while some
-//! of them wait, telemetry goes at its own rate and no faster, and they at half of that. A channel is a host's own affair, and gets one alert
-//! a second of those that have waited, which is what the strictest of the known receivers take.
+//! of them wait, telemetry goes at its own rate and no faster, and they at half of that. A channel is a host's own affair,
+//! and gets one alert a second of those that have waited, which is what the strictest of the known receivers take.
 
 use std::time::Duration;
 
@@ -46,13 +46,10 @@ pub enum Rhythm {
 
 impl Rhythm {
     /// What the receiver can bear of this from every host of a fleet at once: one in so long; `None` where nobody can say.
-    const fn interval(self) -> Option<Duration> {
+    fn interval(self) -> Option<Duration> {
         match self {
             Self::AsItComes => None,
-            Self::Beside(interval) => {
-                let turn = interval.saturating_mul(TURNS);
-                Some(if turn.as_nanos() < LONGEST_TURN.as_nanos() { turn } else { LONGEST_TURN })
-            }
+            Self::Beside(interval) => Some(interval.saturating_mul(TURNS).min(LONGEST_TURN)),
             Self::Every(interval) => Some(interval),
         }
     }

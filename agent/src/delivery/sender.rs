@@ -133,7 +133,6 @@ impl Sender {
     }
 
     async fn send(&self, ticket: Option<Ticket>, item: Item, pulse: &Pulse) {
-        pulse.expect(LONGEST_ATTEMPT);
         let endpoint = Arc::clone(&lock(&self.endpoint));
         let (mut tickets, mut items): (Vec<_>, _) = (ticket.into_iter().collect(), vec![item]);
         while items.len() < endpoint.most_joined()
@@ -145,17 +144,19 @@ impl Sender {
         pulse.expect(LONGEST_ATTEMPT);
         let [first, ..] = items.as_slice() else { return };
         let joined = if items.len() > 1 { endpoint.join(&items) } else { None };
-        let mut result = endpoint.attempt(joined.as_ref().unwrap_or(first)).await;
-        // Nobody says which of them is at fault.
-        let is_refused = result.as_ref().is_err_and(|failure| {
-            failure.again == Again::Never && failure.answer.as_ref().is_none_or(|answer| answer.status >= 300)
-        });
-        if joined.is_none() || is_refused {
-            tickets.truncate(1);
+        if let Some(joined) = joined {
+            let result = endpoint.attempt(&joined).await;
+            let is_refused = result.as_ref().is_err_and(|failure| {
+                failure.again == Again::Never && failure.answer.as_ref().is_none_or(|answer| answer.status >= 300)
+            });
+            if !is_refused {
+                return self.settle(&tickets, &result, first.class, &first.key);
+            }
+            // Nobody says which of them is at fault.
+            pulse.expect(LONGEST_ATTEMPT);
         }
-        if joined.is_some() && is_refused {
-            result = endpoint.attempt(first).await;
-        }
+        let result = endpoint.attempt(first).await;
+        tickets.truncate(1);
         self.settle(&tickets, &result, first.class, &first.key);
     }
 

@@ -16,6 +16,7 @@ use crate::credentials::imds::keys::RoleKeys;
 use crate::credentials::imds::settings::Imds;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
+use crate::setting::arn::{self, Place, place};
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 use crate::setting::url::WebUrl;
@@ -52,17 +53,25 @@ pub struct Unsigned<'a> {
 #[error("the request cannot be signed: its URL or a header is malformed")]
 pub struct Unsignable;
 
-/// Checks the URL of a service: the given one is a scheme and a host, and where none is given it is the one by the ARN.
-pub(super) fn check_endpoint(given: &mut Option<WebUrl>, by_arn: String, at: &Path) -> Result<(), Fault> {
+/// Checks the ARN that stands at `key` of a target, and the URL of its service: the given one is a scheme and a host, and
+/// where none is given it is the one by the ARN. Returns the region.
+pub(super) fn check_place(
+    (key, arn): (&str, &str),
+    service: arn::Service,
+    given: &mut Option<WebUrl>,
+    at: &Path,
+) -> Result<String, Fault> {
+    let found = place(arn, service);
+    let Place { region, endpoint } = found.map_err(|error| Fault::at(at.key(key), error.to_string()))?;
     let checked = match given {
-        None => Some(WebUrl::unchecked(by_arn)),
-        Some(given) => Some(given.origin().ok_or_else(|| {
-            let message = format!("the endpoint is http:// or https:// and a host, without a path, such as {by_arn}");
+        None => WebUrl::unchecked(endpoint),
+        Some(given) => given.origin().ok_or_else(|| {
+            let message = format!("the endpoint is http:// or https:// and a host, without a path, such as {endpoint}");
             Fault::at(at.key("endpoint"), message)
-        })?),
+        })?,
     };
-    *given = checked;
-    Ok(())
+    *given = Some(checked);
+    Ok(region)
 }
 
 impl Attempt<'_> {

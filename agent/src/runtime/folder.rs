@@ -224,6 +224,15 @@ mod tests {
         assert_eq!(count(&log, "items=2"), 2);
     }
 
+    /// Puts so many things aside, as a process does that is killed then.
+    fn put_aside(folder: &Path, moved: usize) {
+        let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
+        fs::create_dir(&unfinished).unwrap();
+        for name in &LEFT[..moved] {
+            fs::rename(folder.join(name), unfinished.join(name)).unwrap();
+        }
+    }
+
     #[test]
     fn a_process_that_was_killed_at_any_moment_of_putting_things_aside_has_lost_nothing() {
         for moved in 0..=LEFT.len() {
@@ -232,11 +241,7 @@ mod tests {
                 let folder = dir.path();
                 open(folder, &host("i-1")).unwrap();
                 live(folder, "of one");
-                let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
-                fs::create_dir(&unfinished).unwrap();
-                for name in &LEFT[..moved] {
-                    fs::rename(folder.join(name), unfinished.join(name)).unwrap();
-                }
+                put_aside(folder, moved);
                 // A line that is first written on a thread whose log nobody takes may never be written on any other.
                 let (log, _guard) = log();
                 open(folder, &host(next)).unwrap();
@@ -258,9 +263,7 @@ mod tests {
         let folder = dir.path();
         open(folder, &host("i-1")).unwrap();
         live(folder, "of one");
-        let unfinished = folder.join(format!("{ASIDE}{UNFINISHED}"));
-        fs::create_dir(&unfinished).unwrap();
-        fs::rename(folder.join(QUEUE), unfinished.join(QUEUE)).unwrap();
+        put_aside(folder, 1);
         let (log, _guard) = log();
         open(folder, &host("i-1")).unwrap();
         assert_eq!(names(folder), [ASIDE, mark::FILE, state::FILE, state::UNREADABLE]);

@@ -8,6 +8,7 @@ pub mod masker;
 pub mod named;
 pub mod period;
 pub mod secret;
+pub(crate) mod text;
 pub mod tls;
 pub mod url;
 pub(crate) mod web;

@@ -1,16 +1,15 @@
 //! Where a secret is kept, and how it is read at the moment of use.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::masker::Masker;
+use super::text::{self, inline_schema};
 
 /// The longest secret, in bytes. A longer file was named by mistake.
 const LONGEST: usize = 8 * 1024;
@@ -114,19 +113,9 @@ impl fmt::Display for SecretRef {
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reference;
-        impl Visitor<'_> for Reference {
-            type Value = SecretRef;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("env:NAME or file:/path")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretRef, E> {
-                SecretRef::parse(text).ok_or_else(|| E::custom(not_a_reference(text)))
-            }
-        }
-        deserializer.deserialize_str(Reference)
+        text::read(deserializer, "env:NAME or file:/path", |text| {
+            Self::parse(text).ok_or_else(|| not_a_reference(text))
+        })
     }
 }
 
@@ -136,19 +125,7 @@ impl Serialize for SecretRef {
     }
 }
 
-impl JsonSchema for SecretRef {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "SecretRef".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$" })
-    }
-}
+inline_schema!(SecretRef, "SecretRef", { "type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$" });
 
 /// Reads one byte more than is allowed, so that too much can be told from enough.
 fn read_capped(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,18 +1,17 @@
 //! A URL in which something may be secret: it is shown masked, and used through the masker alone.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::masker::{MASK, Masker};
 use super::secret::{SecretError, SecretRef};
+use super::text::{self, inline_schema};
 
 /// A part of a path that is as long as this may be a token: chat services put theirs there.
 const TOKEN_LENGTH: usize = 16;
@@ -169,35 +168,11 @@ impl Serialize for WebUrl {
 
 impl<'de> Deserialize<'de> for WebUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
-        impl Visitor<'_> for Written {
-            type Value = WebUrl;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<WebUrl, E> {
-                WebUrl::parse(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Written)
+        text::read(deserializer, "a string", Self::parse)
     }
 }
 
-impl JsonSchema for WebUrl {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "WebUrl".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
+inline_schema!(WebUrl, "WebUrl", { "type": "string" });
 
 #[cfg(test)]
 mod tests {

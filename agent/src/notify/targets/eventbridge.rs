@@ -10,9 +10,9 @@ use crate::delivery::item::Item;
 use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::Attempt;
-use crate::notify::aws::{Service, check_endpoint, named};
+use crate::notify::aws::{Service, check_place, named};
 use crate::notify::message;
-use crate::setting::arn::{self, Place, place};
+use crate::setting::arn;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 use crate::setting::url::WebUrl;
@@ -40,10 +40,8 @@ pub struct EventBridge {
 #[async_trait]
 impl Target for EventBridge {
     fn check(&mut self, at: &Path) -> Result<(), Fault> {
-        let found = place(&self.bus, arn::Service::Events);
-        let Place { region, endpoint } = found.map_err(|error| Fault::at(at.key("bus"), error.to_string()))?;
-        self.region = region;
-        check_endpoint(&mut self.endpoint, endpoint, at)
+        self.region = check_place(("bus", &self.bus), arn::Service::Events, &mut self.endpoint, at)?;
+        Ok(())
     }
 
     fn url(&self) -> Option<&WebUrl> {

@@ -11,10 +11,10 @@ use crate::alert::machine::Change;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::Attempt;
-use crate::notify::aws::{Service, check_endpoint};
+use crate::notify::aws::{Service, check_place};
 use crate::notify::message;
 use crate::notify::text::hash;
-use crate::setting::arn::{self, Place, place};
+use crate::setting::arn;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 use crate::setting::url::WebUrl;
@@ -44,10 +44,8 @@ pub struct Sns {
 #[async_trait]
 impl Target for Sns {
     fn check(&mut self, at: &Path) -> Result<(), Fault> {
-        let found = place(&self.topic, arn::Service::Sns);
-        let Place { region, endpoint } = found.map_err(|error| Fault::at(at.key("topic"), error.to_string()))?;
-        self.region = region;
-        check_endpoint(&mut self.endpoint, endpoint, at)
+        self.region = check_place(("topic", &self.topic), arn::Service::Sns, &mut self.endpoint, at)?;
+        Ok(())
     }
 
     fn url(&self) -> Option<&WebUrl> {
