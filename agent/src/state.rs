@@ -263,9 +263,9 @@ mod tests {
     use crate::clock::filter::tests::sample;
     use crate::config::checked::Config;
     use crate::config::load::parse;
+    use crate::credentials::Provider;
     use crate::credentials::imds::host::HostIdentity;
     use crate::credentials::lease::Unavailable;
-    use crate::credentials::provider::Provider;
     use crate::credentials::round::{self, Round};
     use crate::engine::{Engine, Event};
     use crate::notify::message::message;

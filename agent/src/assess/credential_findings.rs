@@ -7,9 +7,10 @@ use super::level::Level;
 use super::lifetime::Lifetime;
 use super::rule::{Rule, Rules};
 use crate::aws::sdk::Sdk;
+use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::named::Levels;
-use crate::credentials::provider::{Provider, Renewal};
+use crate::credentials::levels::Levels;
+use crate::credentials::provide::Renewal;
 use crate::time::{Span, humane};
 
 /// Expirations have whole seconds, so that a shorter lag is never judged.

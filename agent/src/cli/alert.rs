@@ -13,6 +13,7 @@ use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
 use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::config::checked::Config;
+use crate::credentials::Credentials;
 use crate::delivery::client::Clients;
 use crate::delivery::request::{Answer, Destination, Failure};
 use crate::host::identity::{Speaker, name};
@@ -48,7 +49,7 @@ pub(super) async fn test(config: Config, name: Option<&str>) -> anyhow::Result<u
     let mut all_taken = true;
     for channel in channels {
         let client = clients.client(channel.target.url(), &channel.tls).with_context(|| channel.name.clone())?;
-        let destination = destination(channel, client, &clock, config.imds.as_ref());
+        let destination = destination(channel, client, &clock, config.credentials.imds.as_ref());
         all_taken &= tell(&channel.name, destination.as_ref(), &clock).await?;
     }
     Ok(u8::from(!all_taken))
@@ -69,7 +70,7 @@ fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Channel>
 /// A clock that shows true time, or the system's where nobody vouches for another.
 async fn true_clock(config: &Config) -> anyhow::Result<TrueClock> {
     let clock = TrueClock::default();
-    let sources_alone = Config { imds: None, otlp: None, channels: Vec::new(), ..config.clone() };
+    let sources_alone = Config { credentials: Credentials::none(), otlp: None, channels: Vec::new(), ..config.clone() };
     let engine = measure(Arc::new(sources_alone), 1, MEASURING).await?;
     match engine.anchor() {
         Some(anchor) => clock.set(anchor, engine.is_vouched()),

@@ -13,16 +13,15 @@ use super::input::env;
 use super::text;
 use crate::clock::local;
 use crate::config::checked::Config;
+use crate::credentials::Provider;
 use crate::credentials::imds;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::poller as poller_of_all;
-use crate::credentials::provider::Provider;
 use crate::credentials::round::{Polled, Round};
 use crate::engine::{Engine, Event};
 use crate::host::firmware;
 use crate::ntp::poller;
 use crate::ntp::refusal::Refusal;
-use crate::runtime::readers::readers;
 use crate::snapshot::{Snapshot, Status};
 use crate::sys;
 
@@ -60,12 +59,12 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         }
         if !is_read {
             credential_reads += 1;
-            if let Some(imds) = config.imds.clone() {
+            if let Some(imds) = config.credentials.imds.clone() {
                 let asked = Asked::Credentials(Provider::Imds);
                 open.insert(asked);
                 tasks.spawn(async move { anyhow::Ok((asked, Event::from(imds::poller::once(&imds).await?))) });
             }
-            for mut reader in readers(&config, &env) {
+            for mut reader in config.credentials.readers(&env) {
                 let asked = Asked::Credentials(reader.provider());
                 open.insert(asked);
                 let read = async move { anyhow::Ok((asked, Event::from(poller_of_all::once(reader.as_mut()).await))) };

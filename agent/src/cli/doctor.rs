@@ -32,7 +32,8 @@ pub(super) async fn doctor(arguments: &Doctor) -> anyhow::Result<u8> {
     };
     // Whether SDKs may ask the service is one of the questions.
     let unhindered = |name: &str| env(name).filter(|_| name != "AWS_EC2_METADATA_DISABLED");
-    let imds = read_in(&arguments.config, &unhindered).map_or_else(|_| config.imds.clone(), |config| config.imds);
+    let imds = read_in(&arguments.config, &unhindered)
+        .map_or_else(|_| config.credentials.imds.clone(), |config| config.credentials.imds);
     let config = Arc::new(config);
     progress.say("measuring the clock and the credentials");
     let engine = measure(Arc::new(alone(&config)), 1, MEASURING).await?;

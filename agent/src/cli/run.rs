@@ -65,7 +65,7 @@ fn log_config(message: &str, config: &Config) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         sources = sources.join(", "),
-        imds = config.imds.as_ref().map(|imds| imds.endpoint.as_str()),
+        imds = config.credentials.imds.as_ref().map(|imds| imds.endpoint.as_str()),
         otlp = config.otlp.is_some(),
         channels = config.channels.len(),
         "{message}"

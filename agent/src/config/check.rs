@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use super::channels::channels;
 use super::checked::{Config, Server, Source};
-use super::endpoints::{imds, otlp};
-use super::held::other_credentials;
+use super::otlp::otlp;
 use super::rules::alerts;
 use super::storage::{queue, state_dir};
 use super::{default, raw};
 use crate::assess::limit::Limit;
 use crate::aws::sdk::Sdk;
+use crate::credentials::{Credentials, WrittenCredentials};
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
 
@@ -40,12 +40,12 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Re
             &defaults
         }
     };
-    let imds = imds(raw.credentials.as_ref().and_then(|credentials| credentials.imds.as_ref()), env)?;
-    let channels = channels(raw.channels.as_deref().unwrap_or_default(), imds.is_some())?;
+    let none = WrittenCredentials::default();
+    let credentials = Credentials::check(raw.credentials.as_ref().unwrap_or(&none), env)?;
+    let channels = channels(raw.channels.as_deref().unwrap_or_default(), credentials.imds.is_some())?;
     Ok(Config {
         sources: sources(sources_given, is_ec2)?,
-        imds,
-        other_credentials: other_credentials(raw.credentials.as_ref(), env)?,
+        credentials,
         sdks: sdks(raw.sdks.as_ref())?,
         sdks_auto: !matches!(raw.sdks, Some(raw::Sdks::Names(_))),
         limits: limits(raw.limits.as_deref().unwrap_or_default())?,

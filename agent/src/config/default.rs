@@ -5,23 +5,7 @@ use std::time::Duration;
 use super::checked::Queue;
 use super::raw;
 use crate::assess::limit::Limit;
-use crate::credentials::named::Levels;
 
-/// The endpoint of IMDS over IPv4.
-pub(super) const IMDS_IPV4: &str = "http://169.254.169.254";
-/// The endpoint of IMDS over IPv6, on Nitro instances where it is enabled.
-pub(super) const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
-/// How long one request to IMDS may take.
-pub(super) const IMDS_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often one request to IMDS is tried.
-pub(super) const IMDS_ATTEMPTS: u32 = 3;
-/// How often IMDS is asked.
-pub(super) const IMDS_POLL: Duration = Duration::from_secs(300);
-/// How often files that say when something expires are read.
-pub(super) const FILES_POLL: Duration = Duration::from_secs(60);
-/// A certificate is renewed by people or their tools, in days.
-pub(super) const CERTIFICATE: Levels =
-    Levels { warning: Some(Duration::from_secs(168 * 3_600)), critical: Some(Duration::from_secs(24 * 3_600)) };
 /// How often a source on the link is asked.
 pub(super) const NEAR_POLL: Duration = Duration::from_secs(16);
 /// How often any other source is asked.

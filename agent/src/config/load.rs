@@ -122,12 +122,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::checked::{OtherCredentials, Queue};
+    use super::super::checked::Queue;
     use super::super::show::show;
     use super::*;
     use crate::assess::finding::Severity;
     use crate::assess::level::Level;
     use crate::aws::sdk::Sdk;
+    use crate::credentials::Credentials;
     use crate::notify::channel::Channel;
     use crate::notify::targets::AnyTarget;
 
@@ -302,7 +303,7 @@ mod tests {
         let [near] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
         assert_eq!((near.name.as_str(), near.server.to_string().as_str()), ("amazon-time-sync", "169.254.169.123"));
         assert!(near.trusted && near.leap_smear && near.poll == Duration::from_secs(16));
-        let imds = config.imds.expect("imds");
+        let imds = config.credentials.imds.expect("imds");
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://169.254.169.254", 3));
         assert_eq!((imds.timeout, imds.poll), (Duration::from_secs(1), Duration::from_secs(300)));
         assert_eq!(config.sdks, Sdk::DEFAULT);
@@ -358,7 +359,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "8000"),
         ];
         let config = with("{}", &variables);
-        let (imds, otlp) = (config.imds.expect("imds"), config.otlp.expect("otlp"));
+        let (imds, otlp) = (config.credentials.imds.expect("imds"), config.otlp.expect("otlp"));
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://[fd00:ec2::254]", 5));
         assert_eq!(imds.timeout, Duration::from_millis(2_500));
         assert_eq!((otlp.endpoint.is_none(), otlp.interval.as_secs(), otlp.timeout.as_secs()), (true, 30, 7));
@@ -368,7 +369,7 @@ credentials: { imds: { endpoint: http://127.0.0.1:1338, timeout: 3s, attempts: 4
 telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
 ";
         let config = with(file, &variables);
-        let (imds, otlp) = (config.imds.expect("imds"), config.otlp.expect("otlp"));
+        let (imds, otlp) = (config.credentials.imds.expect("imds"), config.otlp.expect("otlp"));
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://127.0.0.1:1338", 4));
         assert_eq!(imds.timeout, Duration::from_secs(3));
         let endpoint = otlp.endpoint.map(|url| url.to_string());
@@ -382,7 +383,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1338/"),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6"),
         ];
-        assert_eq!(with("{}", &variables).imds.expect("imds").endpoint, "http://127.0.0.1:1338");
+        assert_eq!(with("{}", &variables).credentials.imds.expect("imds").endpoint, "http://127.0.0.1:1338");
     }
 
     #[test]
@@ -393,10 +394,10 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318/v1/metrics"),
         ];
         let config = with("telemetry: { otlp: { endpoint: http://c } }", &variables);
-        assert!(config.imds.is_none() && config.otlp.is_none());
+        assert!(config.credentials.imds.is_none() && config.otlp.is_none());
         let config =
             with("{ credentials: { imds: { enabled: true } }, telemetry: { otlp: { enabled: true } } }", &variables);
-        assert!(config.imds.is_some() && config.otlp.is_some());
+        assert!(config.credentials.imds.is_some() && config.otlp.is_some());
         let [_, _, endpoint] = variables;
         assert!(with("telemetry: { otlp: { enabled: false } }", &[endpoint]).otlp.is_none());
     }
@@ -443,7 +444,10 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         }
         assert_eq!((config.limits.len(), config.sources.len()), (4, 2));
         assert_eq!((config.channels.len(), config.otlp.is_some()), (AnyTarget::KEYS.len(), true));
-        assert_eq!((config.other_credentials.files.len(), config.other_credentials.homes.len()), (2, 1));
+        assert_eq!(
+            (config.credentials.files.as_ref().map(|files| files.0.len()), config.credentials.homes.len()),
+            (Some(2), 1)
+        );
         // Every key of the schema stands in the file.
         let schema: serde_json::Value = serde_json::from_str(&super::super::schema::schema()).unwrap();
         let definitions = schema["$defs"].as_object().unwrap().values();
@@ -463,9 +467,10 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
                 // Where it is named, it must exist.
                 state_dir: default.state_dir.clone(),
                 // Which files there are is different on each host.
-                other_credentials: OtherCredentials {
-                    poll: config.other_credentials.poll,
-                    ..default.other_credentials.clone()
+                credentials: Credentials {
+                    imds: config.credentials.imds.clone(),
+                    poll: config.credentials.poll,
+                    ..default.credentials.clone()
                 },
                 ..config
             },

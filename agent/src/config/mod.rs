@@ -9,13 +9,11 @@ pub mod checked;
 mod default;
 #[cfg(test)]
 pub(crate) mod documented;
-mod endpoints;
 pub mod explain;
-mod held;
 pub mod load;
+mod otlp;
 pub mod raw;
 pub mod raw_alerts;
-pub mod raw_credentials;
 mod rules;
 pub mod schema;
 pub mod server;

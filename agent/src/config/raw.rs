@@ -11,9 +11,9 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::raw_alerts::Alerts;
-use super::raw_credentials::{Container, File, WebIdentity};
 use super::size::Size;
 use crate::aws::sdk::Sdk;
+use crate::credentials::WrittenCredentials;
 use crate::notify::targets::WrittenChannel;
 use crate::setting::headers::Headers;
 use crate::setting::named::Named;
@@ -31,7 +31,7 @@ pub struct Config {
     pub sources: Option<Vec<Source>>,
     /// The credentials whose expiry is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<WrittenCredentials>,
     /// The AWS SDKs whose refresh margin is judged, or `auto` for those that run on this host as far as can be told, and
     /// else every current SDK with a margin of a minute or more. Default: auto.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,60 +79,6 @@ pub struct Source {
     pub leap_smear: Option<bool>,
     /// How often it is asked: 1s to 1024s for a link-local address, 16s to 1024s for all others. Default: 16s for a
     /// link-local address, else 64s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub poll: Option<Period>,
-}
-
-/// The credentials whose expiry is watched.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct Credentials {
-    /// The role of the instance.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub imds: Option<Imds>,
-    /// The role of an ECS task or of an EKS pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container: Option<Container>,
-    /// The token of a Kubernetes service account (IRSA).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub web_identity: Option<WebIdentity>,
-    /// The homes of users whose .aws folders are looked at, absolute paths, at most 16. Default: HOME, where it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 16))]
-    pub homes: Option<Vec<String>>,
-    /// The shared credentials file, an absolute path. Default: AWS_SHARED_CREDENTIALS_FILE, or .aws/credentials of each
-    /// home.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^/"))]
-    pub shared_file: Option<String>,
-    /// Further files that say when something expires, at most 64. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub files: Option<Vec<File>>,
-    /// How often all but the role of the instance is read, 10s to 1h. Default: 1m.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub poll: Option<Period>,
-}
-
-/// The instance metadata service (IMDSv2).
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a mapping")]
-pub struct Imds {
-    /// Whether it is asked. Default: true, unless AWS_EC2_METADATA_DISABLED is true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// http:// and a host, without a path. Default: AWS_EC2_METADATA_SERVICE_ENDPOINT, or the address for
-    /// AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE, or http://169.254.169.254.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// How long one request may take, 50ms to 60s. Default: AWS_METADATA_SERVICE_TIMEOUT (in seconds), or 1s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Period>,
-    /// How often one request is tried, 1 to 10. Default: AWS_METADATA_SERVICE_NUM_ATTEMPTS, or 3.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10))]
-    pub attempts: Option<i64>,
-    /// How often the credentials are read while they are far from expiry, 10s to 1h. Default: 5m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll: Option<Period>,
 }

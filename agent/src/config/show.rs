@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use super::checked::{Alerts, Config, OtherCredentials};
+use super::checked::{Alerts, Config};
 use super::raw_alerts::Section;
 use super::size::Size;
-use super::{default, raw, raw_alerts, raw_credentials};
+use super::{default, raw, raw_alerts};
 use crate::assess::rule::Rule;
-use crate::credentials::named::{NamedFile, NamedKind};
 use crate::notify::channel::Channel;
 use crate::notify::targets::WrittenChannel;
 use crate::setting::headers::Headers;
@@ -32,16 +31,6 @@ pub fn show(config: &Config) -> String {
 fn raw(config: &Config) -> raw::Config {
     let built_in = default::limits();
     let own = config.limits.iter().filter(|limit| !built_in.contains(limit));
-    let imds = match &config.imds {
-        None => raw::Imds { enabled: Some(false), ..raw::Imds::default() },
-        Some(imds) => raw::Imds {
-            enabled: Some(true),
-            endpoint: Some(imds.endpoint.clone()),
-            timeout: Some(Period(imds.timeout)),
-            attempts: Some(imds.attempts.into()),
-            poll: Some(Period(imds.poll)),
-        },
-    };
     raw::Config {
         sources: Some(
             config
@@ -56,7 +45,7 @@ fn raw(config: &Config) -> raw::Config {
                 })
                 .collect(),
         ),
-        credentials: Some(credentials(imds, &config.other_credentials)),
+        credentials: Some(config.credentials.written()),
         sdks: Some(if config.sdks_auto { raw::Sdks::Auto } else { raw::Sdks::Names(config.sdks.clone()) }),
         limits: Some(own.map(|own| raw::Limit { name: own.name.clone(), window: Period(own.window) }).collect()),
         alerts: Some(alerts(&config.alerts)),
@@ -66,33 +55,6 @@ fn raw(config: &Config) -> raw::Config {
         queue: Some(raw::Queue { size: Some(Size(config.queue.size)), age: Some(Period(config.queue.age)) }),
         socket: Some(shown(&config.socket)),
     }
-}
-
-fn credentials(imds: raw::Imds, others: &OtherCredentials) -> raw::Credentials {
-    raw::Credentials {
-        imds: Some(imds),
-        container: Some(raw_credentials::Container { enabled: Some(others.container) }),
-        web_identity: Some(raw_credentials::WebIdentity {
-            enabled: Some(others.web_identity.is_some()),
-            token_file: others.web_identity.as_deref().map(shown),
-        }),
-        homes: Some(others.homes.iter().map(|home| shown(home)).collect()),
-        shared_file: others.shared_file.as_deref().map(shown),
-        files: Some(others.files.iter().map(file).collect()),
-        poll: Some(Period(others.poll)),
-    }
-}
-
-fn file(file: &NamedFile) -> raw_credentials::File {
-    let (json, certificate) = match &file.kind {
-        NamedKind::Json { path, pointer, basis } => {
-            let (path, pointer) = (shown(path), pointer.clone());
-            (Some(raw_credentials::Json { path, pointer, basis: Some(Named(*basis)) }), None)
-        }
-        NamedKind::Certificate { path } => (None, Some(raw_credentials::Certificate { path: shown(path) })),
-    };
-    let (warning, critical) = (file.levels.warning.map(Period), file.levels.critical.map(Period));
-    raw_credentials::File { name: file.name.clone(), json, certificate, warning, critical }
 }
 
 fn channel(channel: &Channel) -> WrittenChannel {

@@ -4,17 +4,48 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use super::Provider;
 use super::cache::Cache;
 use super::document::{Keys, Want, select, text, time};
 use super::identity::session_of;
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
+use crate::setting::fault::{Environment, Fault};
+use crate::setting::locate::Path;
 use crate::time::SystemTime;
 
 /// Where the credentials are in a home.
 const PLACE: &str = ".aws/cli/cache";
+
+/// The homes whose caches are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The homes.
+    pub homes: Vec<PathBuf>,
+}
+
+impl Provide for Settings {
+    const NAME: &'static str = "cli-cache";
+    const RENEWAL: Renewal = Renewal::OnUse;
+    const READS: &'static str = "roles that the AWS CLI has assumed; never an alert";
+    const EXPIRES_BY: &'static str = "AWS";
+
+    type Written = ();
+
+    fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
+        Ok((!around.homes.is_empty()).then(|| Self { homes: around.homes.to_vec() }))
+    }
+
+    fn written(_: Option<&Self>) -> Option<()> {
+        None
+    }
+
+    fn reader(&self, _: Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(Box::new(CliCache::new(self.homes.clone())))
+    }
+}
 
 /// Reads the expirations of the credentials.
 pub struct CliCache(Cache);

@@ -8,14 +8,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::Provider;
 use super::document::{Keys, Want, printable, role_lease, select, text};
 use super::file::{self, SMALL};
 use super::http::{Http, HttpError};
 use super::identity::role_of;
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Round};
+use crate::setting::fault::{Environment, Fault, is_set};
+use crate::setting::locate::Path;
 
 /// The service of ECS, for the paths that it puts into the environment of its tasks.
 const ECS: &str = "http://169.254.170.2";
@@ -24,6 +29,58 @@ const ECS: &str = "http://169.254.170.2";
 const ALLOWED: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 /// The addresses of EKS Pod Identity.
 const POD_IDENTITY: [&str; 2] = ["169.254.170.23", "fd00:ec2::23"];
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// The variables that say where to ask.
+const WHERE: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+
+/// The address in the environment is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings;
+
+/// The role of an ECS task or of an EKS pod.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+#[schemars(rename = "Container")]
+pub struct Written {
+    /// Whether it is asked where AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI says.
+    /// Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+impl Provide for Settings {
+    const NAME: &'static str = "container";
+    const RENEWAL: Renewal = Renewal::Platform;
+    const IS_REFRESHED_BY_SDKS: bool = true;
+    const READS: &'static str = "ECS task role, EKS Pod Identity: `AWS_CONTAINER_CREDENTIALS_*`";
+    const EXPIRES_BY: &'static str = "AWS";
+    const REFERENCE: &'static str = r"
+  # The role of an ECS task or of an EKS pod, where AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or
+  # AWS_CONTAINER_CREDENTIALS_FULL_URI says where.
+  container:
+    #enabled: true
+";
+
+    type Written = Written;
+
+    fn check(written: Option<&Written>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
+        let is_enabled = written.and_then(|written| written.enabled).unwrap_or(true);
+        Ok((is_enabled && WHERE.iter().any(|name| is_set(around.env, name))).then_some(Self))
+    }
+
+    fn written(settings: Option<&Self>) -> Option<Written> {
+        Some(Written { enabled: Some(settings.is_some()) })
+    }
+
+    fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(match Container::from_env(env, TIMEOUT)? {
+            Ok(container) => Box::new(container),
+            Err(error) => Box::new(Nowhere(error)),
+        })
+    }
+}
 
 /// Why the address in the environment cannot be asked. No variant repeats it.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +186,28 @@ impl Read for Container {
     async fn read(&mut self) -> Round {
         let result = self.lease().await;
         Round::one(result, self.http.take_requests())
+    }
+}
+
+/// An endpoint that cannot be asked, which is a finding as any other: SDKs do not ask it either.
+struct Nowhere(SetupError);
+
+#[async_trait]
+impl Read for Nowhere {
+    fn provider(&self) -> Provider {
+        Provider::Container
+    }
+
+    async fn read(&mut self) -> Round {
+        let reason = match self.0 {
+            SetupError::Path => "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not a path",
+            SetupError::Url => "AWS_CONTAINER_CREDENTIALS_FULL_URI is not a url",
+            SetupError::Host => {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI names a host to which no keys may travel by plain http"
+            }
+            SetupError::Http(_) => "no http client can be made",
+        };
+        Round::one(Err(Unavailable::Malformed(reason)), Vec::new())
     }
 }
 

@@ -2,14 +2,42 @@
 
 use async_trait::async_trait;
 
+use super::Provider;
 use super::document::time;
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Reading, Round};
 use super::timestamp::Basis;
+use crate::setting::fault::{self, Fault, is_set};
+use crate::setting::locate::Path;
 
 /// The variable that says when the keys beside it expire.
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+
+/// The environment says when its credentials expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings;
+
+impl Provide for Settings {
+    const NAME: &'static str = "environment";
+    const RENEWAL: Renewal = Renewal::Tool;
+    const READS: &'static str = "`AWS_CREDENTIAL_EXPIRATION`";
+    const EXPIRES_BY: &'static str = "AWS";
+
+    type Written = ();
+
+    fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
+        Ok(is_set(around.env, EXPIRATION).then_some(Self))
+    }
+
+    fn written(_: Option<&Self>) -> Option<()> {
+        None
+    }
+
+    fn reader(&self, env: fault::Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(Box::new(Environment::from_env(env)))
+    }
+}
 
 /// Tells when the credentials of the environment expire. Keys without an expiration are no lease.
 pub struct Environment {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::provider::Provider;
+use super::Provider;
 use super::timestamp::Timestamp;
 
 /// The life of one set of credentials.

@@ -4,18 +4,49 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use super::Provider;
 use super::cache::Cache;
 use super::document::{Keys, Want, select, text, time};
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
+use crate::setting::fault::{Environment, Fault};
+use crate::setting::locate::Path;
 use crate::time::SystemTime;
 
 /// Where the credentials are in a home.
 const PLACE: &str = ".aws/login/cache";
 /// The variable that names another folder.
 const FOLDER: &str = "AWS_LOGIN_CACHE_DIRECTORY";
+
+/// The homes whose caches are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The homes.
+    pub homes: Vec<PathBuf>,
+}
+
+impl Provide for Settings {
+    const NAME: &'static str = "login-cache";
+    const RENEWAL: Renewal = Renewal::OnUse;
+    const READS: &'static str = "`aws login`; never an alert, for it is renewed at its use";
+    const EXPIRES_BY: &'static str = "this host";
+
+    type Written = ();
+
+    fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
+        Ok((!around.homes.is_empty()).then(|| Self { homes: around.homes.to_vec() }))
+    }
+
+    fn written(_: Option<&Self>) -> Option<()> {
+        None
+    }
+
+    fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(Box::new(LoginCache::new(self.homes.clone(), env)))
+    }
+}
 
 /// Reads the expirations of the credentials.
 pub struct LoginCache(Cache);

@@ -1,6 +1,6 @@
 //! What the tests of all providers look for: the secrets in their documents, which nothing that a provider returns may show.
 
-use super::provider::Provider;
+use super::Provider;
 use super::round::Round;
 
 /// A part of every secret in a document of a test.

@@ -1,17 +1,28 @@
 //! The files that the configuration names: a JSON document that says somewhere when something expires, or a certificate.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::Provider;
 use super::certificate;
 use super::document::{self, Keys, Value, Want, select};
 use super::file::{self, LARGE};
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::levels::Levels;
+use super::pointer::{Pointer, PointerError};
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Reading, Round};
 use super::timestamp::{Basis, Timestamp};
 use crate::foreign::Content;
+use crate::setting::fault::{Bounds, Environment, Fault, unique};
+use crate::setting::locate::Path;
+use crate::setting::named::Named;
+use crate::setting::path::absolute;
+use crate::setting::period::Period;
 use crate::time::Span;
 
 /// Numbers below it are seconds since the epoch, and from here on milliseconds: the year 5138 and 1973.
@@ -19,20 +30,33 @@ const MILLISECONDS: f64 = 1e11;
 /// Where nanoseconds in 64 bits end, in milliseconds.
 const LATEST: f64 = 9.2e12;
 
+/// The levels of what is left of a file's life.
+const REMAINING: Bounds = Bounds(Duration::ZERO, Duration::from_secs(365 * 24 * 3_600));
+/// A certificate is renewed by people or their tools, in days.
+const OF_A_CERTIFICATE: Levels =
+    Levels { warning: Some(Duration::from_secs(168 * 3_600)), critical: Some(Duration::from_secs(24 * 3_600)) };
+const MOST_FILES: usize = 64;
+
+/// The files that are read; no two have the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings(pub Vec<NamedFile>);
+
 /// A file of the user's choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedFile {
-    /// What it is called in output; no two have the same.
+    /// What it is called in output.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
     /// What it holds.
-    pub kind: Kind,
+    pub holds: Holds,
+    /// When its expiring is told.
+    pub levels: Levels,
 }
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Holds {
     /// A JSON document.
     Json {
         /// Where the expiration is in it: a text in RFC 3339, or a number of seconds or milliseconds since the epoch.
@@ -44,59 +68,175 @@ pub enum Kind {
     Certificate,
 }
 
-/// The place of a value in a JSON document. Source: RFC 6901.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer(Vec<String>);
+/// Further files that say when something expires, at most 64. Default: none.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Written(#[schemars(length(max = 64))] pub Vec<File>);
 
-/// A text is no pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PointerError {
-    /// It does not begin with a slash.
-    #[error("a json pointer begins with /, such as /Credentials/Expiration")]
-    Start,
-    /// A tilde that stands for nothing.
-    #[error("in a json pointer ~0 stands for ~ and ~1 for /: no other character follows a ~")]
-    Escape,
+/// A file that says when something expires: exactly one of json and certificate.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+#[schemars(extend("oneOf" = [{ "required": ["json"] }, { "required": ["certificate"] }]))]
+pub struct File {
+    /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
+    pub name: String,
+    /// A JSON file with an expiration in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json: Option<Json>,
+    /// A PEM file whose first certificate expires, as for IAM Roles Anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
+    /// The remaining life from which its expiring is a warning. Default: that of credential-expiring, for a certificate
+    /// 168h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Period>,
+    /// The remaining life from which its expiring is critical. Default: that of credential-expiring, for a certificate 24h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical: Option<Period>,
 }
 
-impl Pointer {
-    /// Reads a pointer such as `/Credentials/Expiration`.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn parse(text: &str) -> Result<Self, PointerError> {
-        if text.is_empty() {
-            return Ok(Self(Vec::new()));
+/// A JSON file with an expiration in it.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Json {
+    /// The file, an absolute path.
+    #[schemars(regex(pattern = r"^/"))]
+    pub path: String,
+    /// Where the expiration stands (RFC 6901), such as /Credentials/Expiration: a text in RFC 3339, or a number of seconds
+    /// or milliseconds since the Unix epoch.
+    #[schemars(regex(pattern = r"^/"))]
+    pub pointer: String,
+    /// By whose clock it was written: server, or local where a program of this host added a lifetime to its own time.
+    /// Default: server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Named<Basis>>,
+}
+
+/// A PEM file whose first certificate expires.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Certificate {
+    /// The file, an absolute path.
+    #[schemars(regex(pattern = r"^/"))]
+    pub path: String,
+}
+
+impl Provide for Settings {
+    const NAME: &'static str = "file";
+    const RENEWAL: Renewal = Renewal::Tool;
+    const READS: &'static str =
+        "a JSON file with an expiration, or a certificate (IAM Roles Anywhere), that the configuration names";
+    const EXPIRES_BY: &'static str = "as configured";
+    const REFERENCE: &'static str = r"
+  # Further files that say when something expires. Each has exactly one of json and certificate.
+  files:
+    #- name: broker
+      #json:
+        #path: /run/broker/aws.json
+        # Where the expiration stands (RFC 6901): RFC 3339, or seconds or milliseconds since the Unix epoch.
+        #pointer: /Credentials/Expiration
+        # By whose clock: server, or local where a program of this host added a lifetime to its own time.
+        #basis: server
+    # The first certificate of a PEM file, as for IAM Roles Anywhere.
+    #- name: roles-anywhere
+      #certificate:
+        #path: /etc/pki/host.pem
+      # From how much remaining life on its expiring is told. Default: that of credential-expiring, for a certificate this.
+      #warning: 168h
+      #critical: 24h
+";
+
+    type Written = Written;
+
+    fn check(written: Option<&Written>, at: &Path, _: &Around<'_>) -> Result<Option<Self>, Fault> {
+        let given = written.map(|Written(files)| files.as_slice()).unwrap_or_default();
+        if given.len() > MOST_FILES {
+            let message = format!("{} files are too many: at most {MOST_FILES} are allowed", given.len());
+            return Err(Fault::at(at.clone(), message));
         }
-        let steps = text.strip_prefix('/').ok_or(PointerError::Start)?.split('/');
-        steps.map(step).collect::<Result<_, _>>().map(Self)
+        unique(at, given.iter().map(|file| file.name.as_str()))?;
+        let files: Vec<_> =
+            given.iter().enumerate().map(|(index, given)| given.check(&at.index(index))).collect::<Result<_, _>>()?;
+        Ok((!files.is_empty()).then_some(Self(files)))
+    }
+
+    fn written(settings: Option<&Self>) -> Option<Written> {
+        let files = settings.map(|Self(files)| files.as_slice()).unwrap_or_default();
+        Some(Written(files.iter().map(File::of).collect()))
+    }
+
+    fn reader(&self, _: Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(Box::new(NamedFiles(self.0.clone())))
+    }
+
+    fn levels(&self, slot: &str) -> Levels {
+        self.0.iter().find(|file| file.name == slot).map(|file| file.levels).unwrap_or_default()
+    }
+
+    /// Each has a name of its own, by which it is known in the next round.
+    fn goes_on_from(&self, _: &Self) -> bool {
+        true
     }
 }
 
-fn step(text: &str) -> Result<String, PointerError> {
-    let mut parts = text.split('~');
-    let mut step = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (sign, rest) = match (part.strip_prefix('0'), part.strip_prefix('1')) {
-            (Some(rest), _) => ('~', rest),
-            (_, Some(rest)) => ('/', rest),
-            (None, None) => return Err(PointerError::Escape),
+impl File {
+    fn check(&self, at: &Path) -> Result<NamedFile, Fault> {
+        let (path, holds, usual) = match (&self.json, &self.certificate) {
+            (Some(json), None) => {
+                let at = at.key("json");
+                // An empty one is the whole document, which is no expiration.
+                let none = json.pointer.is_empty().then_some(PointerError::Start);
+                let pointer = none.map_or_else(|| Pointer::parse(&json.pointer), Err);
+                let pointer = pointer.map_err(|error| Fault::at(at.key("pointer"), error.to_string()))?;
+                let basis = json.basis.as_ref().map_or(Basis::Server, |basis| basis.0);
+                (absolute(&json.path, &at.key("path"))?, Holds::Json { pointer, basis }, Levels::default())
+            }
+            (None, Some(certificate)) => {
+                let path = absolute(&certificate.path, &at.key("certificate").key("path"))?;
+                (path, Holds::Certificate, OF_A_CERTIFICATE)
+            }
+            (None, None) => return Err(Fault::at(at.clone(), "it says nothing: write json or certificate")),
+            (Some(_), Some(_)) => {
+                return Err(Fault::at(at.key("certificate"), "json is there already: write one file for each"));
+            }
         };
-        step.push(sign);
-        step.push_str(rest);
+        Ok(NamedFile { name: self.name.clone(), path, holds, levels: self.levels(usual, at)? })
     }
-    Ok(step)
+
+    fn levels(&self, usual: Levels, at: &Path) -> Result<Levels, Fault> {
+        let level = |given: Option<Period>, usual: Option<Duration>, key| match given {
+            Some(_) => REMAINING.or(given, Duration::ZERO, at, key).map(Some),
+            None => Ok(usual),
+        };
+        let warning = level(self.warning, usual.warning, "warning")?;
+        let critical = level(self.critical, usual.critical, "critical")?;
+        if let (Some(first), Some(then)) = (warning, critical)
+            && first < then
+        {
+            let (first, then) = (Period(first), Period(then));
+            let message = format!("warning {first} is below critical {then}: a warning comes first");
+            return Err(Fault::at(at.key(if self.warning.is_some() { "warning" } else { "critical" }), message));
+        }
+        Ok(Levels { warning, critical })
+    }
+
+    fn of(file: &NamedFile) -> Self {
+        let path = file.path.display().to_string();
+        let (json, certificate) = match &file.holds {
+            Holds::Json { pointer, basis } => {
+                (Some(Json { path, pointer: pointer.to_string(), basis: Some(Named(*basis)) }), None)
+            }
+            Holds::Certificate => (None, Some(Certificate { path })),
+        };
+        let (warning, critical) = (file.levels.warning.map(Period), file.levels.critical.map(Period));
+        Self { name: file.name.clone(), json, certificate, warning, critical }
+    }
 }
 
-/// Reads when the files of the user's choice expire.
+/// Reads when the files of the user's choice expire. Each is a reading even if it is not there.
 pub struct NamedFiles(Vec<NamedFile>);
-
-impl NamedFiles {
-    /// These files, of which each is a reading even if it is not there.
-    pub const fn new(files: Vec<NamedFile>) -> Self {
-        Self(files)
-    }
-}
 
 #[async_trait]
 impl Read for NamedFiles {
@@ -115,9 +255,9 @@ impl Read for NamedFiles {
 }
 
 fn lease(file: &NamedFile, content: &Content) -> Result<Lease, Unavailable> {
-    let (last_updated, expiration) = match &file.kind {
-        Kind::Json { pointer, basis } => (Timestamp::Local(content.modified), time(&content.bytes, pointer, *basis)?),
-        Kind::Certificate => {
+    let (last_updated, expiration) = match &file.holds {
+        Holds::Json { pointer, basis } => (Timestamp::Local(content.modified), time(&content.bytes, pointer, *basis)?),
+        Holds::Certificate => {
             let validity = certificate::validity(&content.bytes)?;
             (validity.from, validity.until)
         }
@@ -128,7 +268,7 @@ fn lease(file: &NamedFile, content: &Content) -> Result<Lease, Unavailable> {
 
 /// The time at `pointer`. All else in the document is skipped.
 fn time(body: &[u8], pointer: &Pointer, basis: Basis) -> Result<Timestamp, Unavailable> {
-    let path: Vec<&str> = pointer.0.iter().map(String::as_str).collect();
+    let path: Vec<&str> = pointer.steps().collect();
     let [value] = select(body, Keys::Exact, [Want::value(&path)])?;
     match value.ok_or(Unavailable::Malformed("there is nothing at the json pointer"))? {
         Value::Text(text) => document::time(&text, basis),
@@ -160,8 +300,8 @@ mod tests {
         "seconds": 1772380800, "fraction": 1772380800.5, "millis": 1772380800000, "true": true, "null": null,
         "negative": -5, "huge": 1e30, "secret": {"deep": "MARKERsecret"}}"#;
 
-    fn json(pointer: &str, basis: Basis) -> Kind {
-        Kind::Json { pointer: Pointer::parse(pointer).unwrap(), basis }
+    fn json(pointer: &str, basis: Basis) -> Holds {
+        Holds::Json { pointer: Pointer::parse(pointer).unwrap(), basis }
     }
 
     fn at(pointer: &str) -> Result<String, Unavailable> {
@@ -170,15 +310,15 @@ mod tests {
     }
 
     async fn read(files: Vec<NamedFile>) -> Vec<Reading> {
-        let mut provider = NamedFiles::new(files);
+        let mut provider = NamedFiles(files);
         assert_eq!(provider.provider(), Provider::File);
         let round = provider.read().await;
         assert_unmarked(&round);
         round.readings
     }
 
-    fn named(name: &str, path: &Path, kind: Kind) -> NamedFile {
-        NamedFile { name: name.into(), path: path.to_owned(), kind }
+    fn named(name: &str, path: &Path, holds: Holds) -> NamedFile {
+        NamedFile { name: name.into(), path: path.to_owned(), holds, levels: Levels::default() }
     }
 
     #[test]
@@ -215,24 +355,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_pointer_is_checked_before_it_is_followed() {
-        let steps = |text: &str| Pointer::parse(text).map(|pointer| pointer.0);
-        for (text, expected) in [
-            ("", &[][..]),
-            ("/", &[""]),
-            ("/a/b", &["a", "b"]),
-            ("/a~1b/~0~1/m~0n", &["a/b", "~/", "m~n"]),
-            ("/~01", &["~1"]),
-        ] {
-            assert_eq!(steps(text).unwrap(), expected, "{text}");
-        }
-        assert_eq!(steps("a"), Err(PointerError::Start));
-        for text in ["/~", "/a~2", "/a~~1"] {
-            assert_eq!(steps(text), Err(PointerError::Escape), "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn each_file_is_a_reading_even_if_it_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
@@ -242,10 +364,10 @@ mod tests {
         fs::write(&pem, format!("{key}{leaf}")).unwrap();
         let readings = read(vec![
             named("vault", &document, json("/millis", Basis::Local)),
-            named("anywhere", &pem, Kind::Certificate),
-            named("none", &none, Kind::Certificate),
-            named("swapped", &document, Kind::Certificate),
-            named("folder", folder.path(), Kind::Certificate),
+            named("anywhere", &pem, Holds::Certificate),
+            named("none", &none, Holds::Certificate),
+            named("swapped", &document, Holds::Certificate),
+            named("folder", folder.path(), Holds::Certificate),
         ])
         .await;
         let slots: Vec<_> = readings.iter().map(|reading| reading.slot.as_str()).collect();

@@ -59,7 +59,7 @@ mod tests {
 
     use async_trait::async_trait;
 
-    use super::super::provider::Provider;
+    use super::super::Provider;
     use super::super::round::Round;
     use super::*;
     use crate::vitals::Task;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::imds::client::Request;
+use super::Provider;
+use super::http::Request;
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
 
 /// One of the things that a provider hands out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,16 +4,22 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::Provider;
 use super::document::time;
 use super::file::{self, LARGE};
 use super::homes::{Home, Homes};
 use super::identity::name;
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Reading, Round};
 use super::timestamp::Basis;
 use crate::aws::ini::{FileKind, Profile, Profiles};
+use crate::setting;
+use crate::setting::fault::{Environment, Fault, from_variable};
+use crate::setting::path::absolute;
 
 /// Where the file is in a home.
 const PLACE: &str = ".aws/credentials";
@@ -35,6 +41,56 @@ const GO_ZERO: &str = "0001-01-01T00:00:00";
 /// So many profiles of a file are told.
 const MOST_PROFILES: usize = 256;
 
+/// The files that are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The homes whose files are read.
+    pub homes: Vec<PathBuf>,
+    /// The file in the place of that of the first home.
+    pub file: Option<PathBuf>,
+}
+
+/// The shared credentials file, an absolute path. Default: AWS_SHARED_CREDENTIALS_FILE, or .aws/credentials of each
+/// home.
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Written(#[schemars(regex(pattern = r"^/"))] pub String);
+
+impl Provide for Settings {
+    const NAME: &'static str = "shared-file";
+    const RENEWAL: Renewal = Renewal::Tool;
+    const READS: &'static str = "profiles of `~/.aws/credentials` with an expiration";
+    const EXPIRES_BY: &'static str = "AWS";
+    const REFERENCE: &'static str = r"
+  # The shared credentials file, an absolute path. Default: AWS_SHARED_CREDENTIALS_FILE, or .aws/credentials of each home.
+  #shared_file: /etc/aws/credentials
+";
+
+    type Written = Written;
+
+    fn check(
+        written: Option<&Written>,
+        at: &setting::locate::Path,
+        around: &Around<'_>,
+    ) -> Result<Option<Self>, Fault> {
+        let file = match written {
+            Some(Written(path)) => Some(absolute(path, at)?),
+            None => from_variable(around.env, FILE, |path| Ok(PathBuf::from(path)))?,
+        };
+        let is_asked = file.is_some() || !around.homes.is_empty();
+        Ok(is_asked.then(|| Self { homes: around.homes.to_vec(), file }))
+    }
+
+    fn written(settings: Option<&Self>) -> Option<Written> {
+        Some(Written(settings?.file.as_ref()?.display().to_string()))
+    }
+
+    fn reader(&self, _: Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(Box::new(SharedFile::new(self.homes.clone(), self.file.clone())))
+    }
+}
+
 /// Reads when the temporary keys of profiles expire.
 pub struct SharedFile {
     homes: Homes,
@@ -43,9 +99,9 @@ pub struct SharedFile {
 }
 
 impl SharedFile {
-    /// The files of `homes`. Where the environment names another file, that takes the place of the one of the first home.
-    pub fn new(homes: Vec<PathBuf>, env: &dyn Fn(&str) -> Option<String>) -> Self {
-        Self { homes: Homes::new(homes), named: env(FILE).filter(|path| !path.is_empty()).map(PathBuf::from) }
+    /// The files of `homes`. Where another file is named, that takes the place of the one of the first home.
+    pub fn new(homes: Vec<PathBuf>, named: Option<PathBuf>) -> Self {
+        Self { homes: Homes::new(homes), named }
     }
 }
 
@@ -204,7 +260,11 @@ mod tests {
             let env = |name: &str| (name == FILE).then(|| named.to_str().unwrap().to_owned());
             let unset = |_: &str| None;
             let mut slots = Vec::new();
-            for mut provider in [SharedFile::new(homes.to_vec(), &unset), SharedFile::new(homes.to_vec(), &env)] {
+            for env in [&unset as Environment<'_>, &env] {
+                let at = setting::locate::Path::root("credentials");
+                let settings = Settings::check(None, &at, &Around { env, homes: &homes });
+                let settings = settings.unwrap_or_else(|_| panic!("refused")).unwrap();
+                let mut provider = settings.reader(env).unwrap();
                 assert_eq!(provider.provider(), Provider::SharedFile);
                 let round = provider.read().await;
                 assert_unmarked(&round);

@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::Provider;
 use super::document::shape;
 use super::file::{self, SMALL};
 use super::identity::{file_name, role_of};
 use super::lease::{Lease, Unavailable};
-use super::provider::Provider;
+use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Round};
 use super::timestamp::Timestamp;
+use crate::setting::fault::{Environment, Fault, from_variable};
+use crate::setting::locate::Path;
+use crate::setting::path::absolute;
 use crate::time::TrueTime;
 
 /// The variable that names the file of the token.
@@ -23,6 +28,69 @@ const ROLE_ARN: &str = "AWS_ROLE_ARN";
 /// The year 2262, where nanoseconds in 64 bits end.
 const LATEST: f64 = 9.2e9;
 
+/// The file of the token, and the role that it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The file.
+    pub token_file: PathBuf,
+}
+
+/// The token of a Kubernetes service account (IRSA).
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+#[schemars(rename = "WebIdentity")]
+pub struct Written {
+    /// Whether it is read. Default: true where there is a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The file, an absolute path. Default: AWS_WEB_IDENTITY_TOKEN_FILE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/"))]
+    pub token_file: Option<String>,
+}
+
+impl Provide for Settings {
+    const NAME: &'static str = "web-identity";
+    const RENEWAL: Renewal = Renewal::Kubelet;
+    const READS: &'static str = "the token of a service account (IRSA): `AWS_WEB_IDENTITY_TOKEN_FILE`";
+    const EXPIRES_BY: &'static str = "the cluster";
+    const REFERENCE: &'static str = r"
+  # The token of a Kubernetes service account (IRSA).
+  web_identity:
+    # Default: true where there is a file.
+    #enabled: true
+    # An absolute path. Default: AWS_WEB_IDENTITY_TOKEN_FILE.
+    #token_file: /var/run/secrets/eks.amazonaws.com/serviceaccount/token
+";
+
+    type Written = Written;
+
+    fn check(written: Option<&Written>, at: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
+        let (enabled, file) = written.map_or((None, None), |given| (given.enabled, given.token_file.as_deref()));
+        let file = match file {
+            Some(path) => Some(absolute(path, &at.key("token_file"))?),
+            None => from_variable(around.env, TOKEN_FILE, |path| Ok(PathBuf::from(path)))?,
+        };
+        match (enabled, file) {
+            (Some(false), _) => Ok(None),
+            (Some(true), None) => {
+                let message = "there is no file: write one, or set AWS_WEB_IDENTITY_TOKEN_FILE";
+                Err(Fault::at(at.key("token_file"), message))
+            }
+            (_, file) => Ok(file.map(|token_file| Self { token_file })),
+        }
+    }
+
+    fn written(settings: Option<&Self>) -> Option<Written> {
+        let token_file = settings.map(|settings| settings.token_file.display().to_string());
+        Some(Written { enabled: Some(settings.is_some()), token_file })
+    }
+
+    fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>> {
+        Some(Box::new(WebIdentity::at(self.token_file.clone(), env)))
+    }
+}
+
 /// Reads when the token expires. The kubelet replaces the file, so that it is read anew each time.
 pub struct WebIdentity {
     path: PathBuf,
@@ -30,17 +98,11 @@ pub struct WebIdentity {
 }
 
 impl WebIdentity {
-    /// The token at `path`, under the name of its role.
-    pub const fn new(path: PathBuf, identity: String) -> Self {
-        Self { path, identity }
-    }
-
-    /// The token that the environment names, under the name of its role or else of its file; `None` where it names none.
-    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
-        let path = PathBuf::from(env(TOKEN_FILE).filter(|path| !path.is_empty())?);
+    /// The token at `path`, under the name of its role in the environment or else of its file.
+    fn at(path: PathBuf, env: Environment<'_>) -> Self {
         let role = env(ROLE_ARN).and_then(|arn| role_of(&arn).map(str::to_owned));
         let identity = role.unwrap_or_else(|| file_name(path.file_name().unwrap_or(path.as_os_str())));
-        Some(Self::new(path, identity))
+        Self { path, identity }
     }
 }
 
@@ -119,7 +181,9 @@ mod tests {
 
     fn from(variables: &[(&str, &str)]) -> Option<WebIdentity> {
         let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        WebIdentity::from_env(&find)
+        let settings = Settings::check(None, &Path::root("credentials"), &Around { env: &find, homes: &[] });
+        let Settings { token_file } = settings.unwrap_or_else(|_| panic!("refused"))?;
+        Some(WebIdentity::at(token_file, &find))
     }
 
     #[test]
@@ -179,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, data) = (folder.path().join("token"), folder.path().join("data"));
         symlink("data/token", &path).unwrap();
-        let mut provider = WebIdentity::new(path, "web".into());
+        let mut provider = WebIdentity { path, identity: "web".into() };
         assert_eq!(provider.provider(), Provider::WebIdentity);
         assert_eq!(provider.read().await.readings[0].result, Err(Unavailable::NotFound));
         for (name, exp) in [("1", 1_772_380_800_i64), ("2", 1_772_384_400)] {

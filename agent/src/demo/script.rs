@@ -14,6 +14,7 @@ use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
 use crate::config::checked::{Config, Server, Source};
+use crate::credentials::Credentials;
 use crate::credentials::imds::settings::Imds;
 use crate::notify::channel::Channel;
 use crate::notify::targets::AnyTarget;
@@ -66,6 +67,7 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
     ];
     let metadata = imds::start(Arc::clone(&world)).await?;
     let collector = Collector::start(Arc::clone(&world)).await?;
+    let usual = impatient(defaults);
     let config = Config {
         sources: servers
             .iter()
@@ -78,7 +80,10 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
                 poll: SECOND,
             })
             .collect(),
-        imds: Some(Imds { endpoint: format!("http://{metadata}"), timeout: SECOND, attempts: 1, poll: SECOND }),
+        credentials: Credentials {
+            imds: Some(Imds { endpoint: format!("http://{metadata}"), timeout: SECOND, attempts: 1, poll: SECOND }),
+            ..usual.credentials
+        },
         channels: vec![Channel {
             name: "demo".to_owned(),
             severity: Severity::Warning,
@@ -100,7 +105,7 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
         }),
         socket: PathBuf::new(),
         state_dir: None,
-        ..impatient(defaults)
+        ..usual
     };
     print(&format!(
         "An AWS in a box: three NTP servers, an instance metadata service ({metadata}) and an OTLP collector ({}) on \

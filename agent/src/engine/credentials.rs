@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Before, Known};
 use crate::config::checked::Config;
+use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::{Provider, Renewal};
+use crate::credentials::provide::Renewal;
 use crate::credentials::round::{Polled, Reading};
 use crate::time::{BootTime, Span, TrueTime};
 
@@ -28,7 +29,7 @@ impl Credentials {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             known: Vec::new(),
-            asked: config.providers(),
+            asked: config.credentials.providers(),
             heard: BTreeSet::new(),
             remembered: BTreeMap::new(),
             is_ec2: None,
@@ -96,7 +97,7 @@ impl Credentials {
 
     /// Goes on with another configuration, in which `is_kept` says whether what is known of a provider holds.
     pub(super) fn reload(&mut self, config: &Config, is_kept: impl Fn(Provider) -> bool) {
-        self.asked = config.providers();
+        self.asked = config.credentials.providers();
         let asked = &self.asked;
         let holds = |provider: Provider| asked.contains(&provider) && is_kept(provider);
         self.known.retain(|known| holds(known.provider()));

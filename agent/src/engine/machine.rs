@@ -269,7 +269,7 @@ impl Engine {
         }
         for known in self.credentials.iter() {
             let assessed = known.assess(now.reading, now.truth, now.skew.as_ref(), self.sdks.all());
-            let levels = self.config.levels(known.provider(), known.slot());
+            let levels = self.config.credentials.levels(known.provider(), known.slot());
             let facts = known.facts(&assessed, levels, self.credentials.is_missed(known), now.reading.boot);
             rulings.extend(credential_findings::judge(&facts, &self.config.alerts.rules));
         }

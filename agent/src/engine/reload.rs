@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::machine::{Engine, SourceLog, witness};
 use crate::config::checked::{Config, Source};
-use crate::credentials::provider::Provider;
 use crate::time::Reading;
 
 impl Engine {
@@ -36,19 +35,8 @@ impl Engine {
             });
             self.sources.push(log);
         }
-        let endpoint = |config: &Config| config.imds.as_ref().map(|imds| imds.endpoint.clone());
-        let is_same_imds = endpoint(&before) == endpoint(&self.config);
-        let (earlier, now) = (&before.other_credentials, &self.config.other_credentials);
-        let is_kept = |provider| match provider {
-            Provider::Imds => is_same_imds,
-            // Their endpoint and their end stand in the environment.
-            Provider::Container | Provider::Environment => true,
-            Provider::WebIdentity => earlier.web_identity == now.web_identity,
-            Provider::SharedFile => (&earlier.homes, &earlier.shared_file) == (&now.homes, &now.shared_file),
-            Provider::SsoCache | Provider::CliCache | Provider::LoginCache => earlier.homes == now.homes,
-            // Each has a name of its own, by which it is known in the next round.
-            Provider::File => true,
-        };
+        let (earlier, now) = (&before.credentials, &self.config.credentials);
+        let is_kept = |provider| now.goes_on_from(earlier, provider);
         self.credentials.reload(&self.config, is_kept);
         self.sdks.reload(&self.config);
         self.alerts.repeat_every(self.config.alerts.repeat);
@@ -75,6 +63,7 @@ mod tests {
     use crate::alert::machine::Change;
     use crate::assess::finding::Kind;
     use crate::config::load::parse;
+    use crate::credentials::Provider;
     use crate::credentials::lease::{Lease, Unavailable};
     use crate::credentials::round::{self, Round};
     use crate::engine::{Event, Reaction};

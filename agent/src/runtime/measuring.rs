@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::error::StartError;
-use super::readers::readers;
 use crate::aws::processes::watch;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::Config;
@@ -33,7 +32,10 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartError> {
-        Ok(Self { imds: config.imds.as_ref().map(ImdsClient::new).transpose()?, readers: readers(config, env) })
+        Ok(Self {
+            imds: config.credentials.imds.as_ref().map(ImdsClient::new).transpose()?,
+            readers: config.credentials.readers(env),
+        })
     }
 }
 
@@ -59,12 +61,12 @@ impl Measuring {
             let (mailbox, burst) = (mailbox.clone(), burst.subscribe());
             tasks.push(Task::spawn(name, |pulse| poller::run(id, source, mailbox, burst, pulse)));
         }
-        if let (Some(client), Some(Imds { poll, .. })) = (imds, config.imds.clone()) {
+        if let (Some(client), Some(Imds { poll, .. })) = (imds, config.credentials.imds.clone()) {
             let (mailbox, clock, wake) = (mailbox.clone(), Arc::clone(clock), awaken());
             tasks.push(Task::spawn("imds", |pulse| imds::poller::run(client, poll, clock, mailbox, wake, pulse)));
         }
         for reader in readers {
-            let (mailbox, wake, poll) = (mailbox.clone(), awaken(), config.other_credentials.poll);
+            let (mailbox, wake, poll) = (mailbox.clone(), awaken(), config.credentials.poll);
             let name = format!("credentials of {}", reader.provider().name());
             tasks.push(Task::spawn(name, |pulse| credentials::poller::run(reader, poll, mailbox, wake, pulse)));
         }

@@ -3,7 +3,6 @@
 mod error;
 mod folder;
 mod measuring;
-pub mod readers;
 mod recorder;
 mod reporters;
 
@@ -24,7 +23,7 @@ use crate::alert::machine::Transition;
 use crate::clock::local;
 use crate::clock::true_clock::TrueClock;
 use crate::config::checked::{Config, StateDir};
-use crate::credentials::provider::Provider;
+use crate::credentials::Provider;
 use crate::credentials::round;
 use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;

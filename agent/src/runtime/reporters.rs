@@ -130,7 +130,7 @@ impl Reporters {
         let mut channels = Vec::new();
         for channel in &config.channels {
             let client = client(&channel.name, channel.target.url(), &channel.tls)?;
-            channels.push((channel.clone(), destination(channel, client, clock, config.imds.as_ref())));
+            channels.push((channel.clone(), destination(channel, client, clock, config.credentials.imds.as_ref())));
         }
         let Some(otlp) = &config.otlp else { return Ok(Prepared { channels, otlp: None }) };
         let mut signal = |signal, name| -> Result<Option<Arc<dyn Destination>>, StartError> {

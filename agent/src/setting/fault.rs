@@ -45,6 +45,11 @@ pub(crate) fn from_variable<T>(
     value.map(|text| understand(&text).map_err(|message| Fault::Variable { name, message })).transpose()
 }
 
+/// Whether a variable says anything.
+pub(crate) fn is_set(env: Environment<'_>, name: &str) -> bool {
+    env(name).is_some_and(|value| !value.trim().is_empty())
+}
+
 /// The shortest and the longest duration that is allowed.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds(pub(crate) Duration, pub(crate) Duration);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::{self, Deserializer, Visitor};
 
 /// Reads a value that is written as text: `expected` says what such a text is, and `parse` understands it.
@@ -28,6 +29,13 @@ impl<F: fmt::Display, P: FnOnce(&str) -> Result<T, E>, T, E: fmt::Display> Visit
     fn visit_str<Error: de::Error>(self, text: &str) -> Result<T, Error> {
         (self.parse)(text).map_err(Error::custom)
     }
+}
+
+/// What the schema says of a type, which is what its comment says.
+pub(crate) fn described<T: JsonSchema>() -> String {
+    let schema = T::json_schema(&mut SchemaGenerator::default());
+    let description = schema.get("description").and_then(|description| description.as_str());
+    description.unwrap_or_default().to_owned()
 }
 
 /// Describes a type in the schema wherever it is used, and not under its name.

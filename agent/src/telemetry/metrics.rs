@@ -313,7 +313,7 @@ mod tests {
         let now = Reading { boot: BootTime::ZERO, system: SystemTime::from_seconds(1_796_000_000.0) };
         let mut engine = Engine::new(config, now);
         let mut readers: [Box<dyn Read>; 2] =
-            [Box::new(SharedFile::new(homes.to_vec(), &|_| None)), Box::new(CliCache::new(homes.to_vec()))];
+            [Box::new(SharedFile::new(homes.to_vec(), None)), Box::new(CliCache::new(homes.to_vec()))];
         for reader in &mut readers {
             engine.handle(Event::from(once(reader.as_mut()).await), now);
         }

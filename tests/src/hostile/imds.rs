@@ -4,11 +4,11 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use skewguard::credentials::Provider;
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::credentials::imds::document;
 use skewguard::credentials::imds::settings::Imds;
 use skewguard::credentials::lease::{Lease, Unavailable};
-use skewguard::credentials::provider::Provider;
 use skewguard::credentials::round::{Polled, Round};
 use skewguard::time::{BootTime, Reading, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

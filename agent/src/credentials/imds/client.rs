@@ -178,7 +178,7 @@ mod tests {
 
     use super::super::fake::{DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config};
     use super::*;
-    use crate::credentials::provider::Provider;
+    use crate::credentials::Provider;
 
     fn client(fake: &Fake) -> ImdsClient {
         ImdsClient::new(&config(&fake.endpoint)).unwrap()

@@ -34,8 +34,8 @@ mod tests {
 
     use super::super::fake::{DOCUMENT, SECRETS};
     use super::*;
+    use crate::credentials::Provider;
     use crate::credentials::document::{MAX_TEXT, printable};
-    use crate::credentials::provider::Provider;
     use crate::time::rfc3339;
 
     fn expiration(text: &str) -> Result<String, Unavailable> {

@@ -9,9 +9,9 @@ use super::client::{Fetch, ImdsClient, SetupError};
 use super::host::HostIdentity;
 use super::schedule::Schedule;
 use crate::clock::true_clock::TrueClock;
+use crate::credentials::Provider;
 use crate::credentials::imds::settings::Imds;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::Provider;
 use crate::credentials::round::{Polled, Round};
 use crate::vitals::Pulse;
 

@@ -66,8 +66,8 @@ mod tests {
     use crate::assess::lifetime::Lifetime;
     use crate::assess::limit::Skew;
     use crate::aws::sdk::Sdk;
+    use crate::credentials::Provider;
     use crate::credentials::lease::Unavailable;
-    use crate::credentials::provider::Provider;
     use crate::doctor::explain::host::Holding;
     use crate::doctor::report::Verdict;
     use crate::time::{ErrorBound, Offset, Span};

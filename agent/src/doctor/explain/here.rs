@@ -8,8 +8,9 @@ use crate::assess::clock_findings::SET_THE_CLOCK;
 use crate::assess::credential_findings::renew;
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
+use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::{Provider, Renewal};
+use crate::credentials::provide::Renewal;
 use crate::time::{NANOS_PER_SECOND, Span, humane, humane_offset};
 
 /// The documented window of a signature.

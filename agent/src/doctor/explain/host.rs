@@ -2,8 +2,8 @@
 
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
+use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::Provider;
 
 /// What is known of this host. All of it may be unknown: then an error is explained by itself.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use super::probe::{Facts, Reach};
 use super::role;
 use super::settings::{ATTEMPTS, Endpoint, TIMEOUT, V1_DISABLED, enabled};
 pub use super::settings::{Lookup, Surroundings};
+use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
-use crate::credentials::provider::Provider;
 use crate::doctor::report::{Area, Check, Verdict};
 use crate::time::{Span, humane, humane_offset};
 

@@ -1,9 +1,9 @@
 //! What is wrong with the role of the instance.
 
 use super::probe::Facts;
+use crate::credentials::Provider;
 use crate::credentials::imds::inspect::{Profile, Role};
 use crate::credentials::lease::{Lease, Unavailable};
-use crate::credentials::provider::Provider;
 use crate::doctor::report::{Area, Check};
 use crate::time::rfc3339;
 

@@ -2,8 +2,8 @@
 
 use super::{BEGIN, POLL};
 use crate::clock::sample::{Sample, Timestamps};
+use crate::credentials::Provider;
 use crate::credentials::lease::{Lease, Unavailable};
-use crate::credentials::provider::Provider;
 use crate::credentials::round::{self, Round};
 use crate::credentials::timestamp::Timestamp;
 use crate::ntp::poller::Polled;

@@ -1,7 +1,5 @@
 //! What is made of the list of targets: a channel as it is written, and one target of any kind.
 
-use schemars::{JsonSchema, SchemaGenerator};
-
 /// Makes all that depends on which targets there are, of `key: Struct` for each.
 macro_rules! targets {
     ($($key:ident: $Target:ident),+ $(,)?) => {
@@ -34,7 +32,7 @@ macro_rules! targets {
             $(
                 #[doc = concat!("The target of this name: [`", stringify!($Target), "`](", stringify!($key), ").")]
                 #[serde(skip_serializing_if = "Option::is_none")]
-                #[schemars(description = list::described::<$key::$Target>())]
+                #[schemars(description = crate::setting::text::described::<$key::$Target>())]
                 pub $key: Option<$key::$Target>,
             )+
         }
@@ -122,11 +120,4 @@ pub(super) use targets;
 pub(super) fn where_alerts_go(keys: &[&str]) -> String {
     let (last, others) = keys.split_last().unwrap_or((&"", &[]));
     format!("Where alerts go: exactly one of {} and {last}.", others.join(", "))
-}
-
-/// What the comment of a target says.
-pub(super) fn described<T: JsonSchema>() -> String {
-    let schema = T::json_schema(&mut SchemaGenerator::default());
-    let description = schema.get("description").and_then(|description| description.as_str());
-    description.unwrap_or_default().to_owned()
 }

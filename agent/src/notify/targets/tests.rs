@@ -6,7 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde_yaml::{Mapping, Value};
 
-use super::list::{described, where_alerts_go};
+use super::list::where_alerts_go;
 use super::target::{Target, attempt};
 use super::{AnyTarget, WrittenChannel, documented};
 use crate::alert::machine::Change;
@@ -18,6 +18,7 @@ use crate::credentials::imds::fake::{Fake, SECRETS};
 use crate::demo::http::{Response, start};
 use crate::notify::aws::tests::aws;
 use crate::notify::message::tests::{item, skew};
+use crate::setting::text::described;
 
 /// What the documentation says of a target.
 pub(super) struct Documented {

@@ -1,0 +1,17 @@
+//! Paths of files and folders.
+
+use std::path::PathBuf;
+
+use super::fault::Fault;
+use super::locate::Path;
+
+/// The absolute path that is written at `at`.
+///
+/// # Errors
+/// It is not absolute, or has a control character.
+pub(crate) fn absolute(text: &str, at: &Path) -> Result<PathBuf, Fault> {
+    if !text.starts_with('/') || text.contains(char::is_control) {
+        return Err(Fault::at(at.clone(), "the path is absolute: it begins with a slash"));
+    }
+    Ok(text.into())
+}
