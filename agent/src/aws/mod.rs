@@ -9,6 +9,7 @@ mod java;
 mod js;
 mod link;
 pub mod processes;
+pub mod proxy;
 mod rust;
 pub mod sdk;
 mod step;

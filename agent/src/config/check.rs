@@ -132,7 +132,7 @@ fn limits(given: &[raw::Limit]) -> Result<Vec<Limit>, Fault> {
 
 fn sdks(given: Option<&raw::Sdks>) -> Result<Vec<Sdk>, Fault> {
     let names = match given {
-        None | Some(raw::Sdks::Auto) => return Ok(Sdk::DEFAULT.to_vec()),
+        None | Some(raw::Sdks::Auto) => return Ok(Sdk::usual()),
         Some(raw::Sdks::Names(names)) => names,
     };
     for (index, name) in names.iter().enumerate() {

@@ -52,23 +52,28 @@ fn level(level: Level) -> String {
     level.time().map_or_else(|| level.to_string(), words)
 }
 
-/// The section of an alert in the installed file.
-fn section(row: &Row) -> String {
-    let mut lines = vec!["  #".to_owned()];
-    for word in row.description.split(' ') {
+/// A text as a comment of the installed file, where all begins with `indent`.
+pub(crate) fn comment(indent: &str, text: &str) -> String {
+    let mut lines = vec![format!("{indent}#")];
+    for word in text.split(' ') {
         let line = lines.last_mut().unwrap();
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(format!("  # {word}"));
+            lines.push(format!("{indent}# {word}"));
         } else {
             *line += &format!(" {word}");
         }
     }
-    lines.push(format!("  {}:", row.kind.name()));
+    lines.join("\n") + "\n"
+}
+
+/// The section of an alert in the installed file.
+fn section(row: &Row) -> String {
+    let mut lines = vec![format!("  {}:", row.kind.name())];
     lines.push("    #enabled: true".to_owned());
     lines.extend(row.levels.warning.map(|warning| format!("    #warning: {}", level(warning))));
     lines.extend(row.levels.critical.map(|critical| format!("    #critical: {}", level(critical))));
     lines.push(format!("    #for: {}", Period(row.hold)));
-    lines.join("\n") + "\n"
+    comment("  ", row.description) + &lines.join("\n") + "\n"
 }
 
 /// Its row in the table of the README.

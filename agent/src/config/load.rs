@@ -306,7 +306,7 @@ mod tests {
         let imds = config.credentials.imds.expect("imds");
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://169.254.169.254", 3));
         assert_eq!((imds.timeout, imds.poll), (Duration::from_secs(1), Duration::from_secs(300)));
-        assert_eq!(config.sdks, Sdk::DEFAULT);
+        assert_eq!(config.sdks, Sdk::usual());
         let limits: Vec<_> = config.limits.iter().map(|l| (l.name.as_str(), l.window.as_secs(), l.masked)).collect();
         assert_eq!(limits, [("sdk-correction", 240, true), ("sigv4", 300, false), ("s3-sts", 900, false)]);
         let alerts = &config.alerts;

@@ -12,7 +12,7 @@ use super::clock::{checks as clock, sources};
 use super::explain::host::{Holding, HostFacts};
 use super::imds::{checks as imds, probe};
 use super::report::{Area, Check, Report, Verdict};
-use super::seen::{Seen, of_sdk};
+use super::seen::Seen;
 use super::{agent, credentials, explain, sdks};
 use crate::aws::chain::Chain;
 use crate::aws::processes::cache::Cache;
@@ -137,7 +137,7 @@ fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet
     if order.pid.is_none() {
         let judged: Vec<Sdk> =
             if in_use.is_empty() { order.config.sdks.clone() } else { in_use.iter().copied().collect() };
-        let mut chains: Vec<Chain> = judged.into_iter().filter_map(of_sdk).collect();
+        let mut chains: Vec<Chain> = judged.into_iter().filter_map(|sdk| sdk.row().chain).collect();
         chains.sort_unstable();
         chains.dedup();
         seen.push(Seen::shell(order.env, profile, role, &chains));

@@ -4,21 +4,12 @@ use std::collections::BTreeMap;
 
 use super::report::{Area, Check};
 use crate::aws::processes::process::{Library, Process};
-use crate::aws::sdk::Sdk;
+use crate::aws::sdk::Correction;
 
 /// More processes of one SDK are counted, not named.
 const NAMED: usize = 5;
 /// The variable that turns the correction off.
 const SWITCH: &str = "AWS_DISABLE_CLOCK_SKEW_CORRECTION";
-
-/// What an SDK does when the clock is off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Correction {
-    /// Nothing: requests are refused.
-    Never,
-    /// It signs again with the time of the answer, once a request was refused or the clock is off by 240 s.
-    BySelf,
-}
 
 /// Checks the processes of this host.
 pub fn check(processes: &[Process]) -> Vec<Check> {
@@ -85,13 +76,9 @@ fn switched_off(processes: &[Process]) -> Option<Check> {
     )
 }
 
-/// By the SDKs' code of 2026. Those for Java signed again after a refusal before; for the others that is not known.
 const fn correction_of(library: Library) -> Correction {
     match library {
-        Library::Sdk(sdk) => match sdk {
-            Sdk::JavaV2 | Sdk::JavaV2Legacy | Sdk::GoV2 | Sdk::JsV3 | Sdk::Cpp | Sdk::Rust => Correction::BySelf,
-            Sdk::Botocore | Sdk::GoV2Legacy => Correction::Never,
-        },
+        Library::Sdk(sdk) => sdk.row().correction,
         Library::JavaV1 => Correction::BySelf,
         Library::GoV1 | Library::JsV2 => Correction::Never,
     }
@@ -112,6 +99,7 @@ mod tests {
     use super::*;
     use crate::aws::processes::environment::Environment;
     use crate::aws::processes::process::Found;
+    use crate::aws::sdk::Sdk;
     use crate::doctor::report::Verdict;
 
     fn process(pid: u32, libraries: &[Library], environment: &str) -> Process {

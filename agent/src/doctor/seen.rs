@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::aws::chain::{Chain, Given, How, Life, Pick, Step, pick};
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::processes::view::View as Place;
-use crate::aws::sdk::Sdk;
 use crate::aws::view::{Presence, View, load, text};
 use crate::credentials::timestamp::parse;
 
@@ -115,19 +114,7 @@ impl Seen {
 const fn chain(library: Library) -> Option<Chain> {
     match library {
         Library::JavaV1 => Some(Chain::JavaV1),
-        Library::Sdk(sdk) => of_sdk(sdk),
+        Library::Sdk(sdk) => sdk.row().chain,
         Library::GoV1 | Library::JsV2 => None,
-    }
-}
-
-/// The chain of an SDK; `None` where it is not known.
-pub const fn of_sdk(sdk: Sdk) -> Option<Chain> {
-    match sdk {
-        Sdk::Botocore => Some(Chain::Botocore),
-        Sdk::JavaV2 | Sdk::JavaV2Legacy => Some(Chain::JavaV2),
-        Sdk::GoV2 | Sdk::GoV2Legacy => Some(Chain::Go),
-        Sdk::JsV3 => Some(Chain::JsV3),
-        Sdk::Rust => Some(Chain::Rust),
-        Sdk::Cpp => None,
     }
 }

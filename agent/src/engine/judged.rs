@@ -69,14 +69,14 @@ mod tests {
     #[test]
     fn what_runs_is_judged_alone_only_where_all_of_it_can_be_seen() {
         let mut judged = judged("sdks: auto");
-        assert_eq!(judged.all(), Sdk::DEFAULT);
+        assert_eq!(judged.all(), Sdk::usual());
         assert_eq!(found(&mut judged, &[Sdk::Rust], true, 0.0), [Sdk::Rust]);
         let all = found(&mut judged, &[Sdk::Rust], false, 1.0);
-        assert!(all.contains(&Sdk::Rust) && Sdk::DEFAULT.iter().all(|usual| all.contains(usual)));
+        assert!(all.contains(&Sdk::Rust) && Sdk::usual().iter().all(|usual| all.contains(usual)));
         // A job that has just ended runs again tomorrow, and one of the day before yesterday does not.
         assert_eq!(found(&mut judged, &[Sdk::GoV2], true, 20.0), [Sdk::GoV2, Sdk::Rust]);
         assert_eq!(found(&mut judged, &[], true, 30.0), [Sdk::GoV2]);
-        assert_eq!(found(&mut judged, &[], true, 60.0), BTreeSet::from(Sdk::DEFAULT).into_iter().collect::<Vec<_>>());
+        assert_eq!(found(&mut judged, &[], true, 60.0), Sdk::usual());
     }
 
     #[test]

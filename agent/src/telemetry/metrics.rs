@@ -28,112 +28,108 @@ impl ImdsDuration {
     }
 }
 
-/// Registers every metric.
-pub fn register(meter: &Meter, published: &Published) -> ImdsDuration {
-    let metrics = Metrics { meter, published };
-    metrics.clock();
-    metrics.sources();
-    metrics.signature();
-    metrics.credentials();
-    metrics.agent();
-    let duration = meter.f64_histogram("aws.imds.duration").with_unit("s");
-    let duration = duration.with_description("Duration of requests to the instance metadata service");
-    ImdsDuration(duration.with_boundaries(vec![0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5]).build())
+/// A metric: a row for each, which is all that there is to say of it.
+struct Metric<T> {
+    name: &'static str,
+    /// In UCUM, as OpenTelemetry has it.
+    unit: &'static str,
+    about: &'static str,
+    /// Its values, each with its attributes; what is not there is not exported.
+    points: fn(&Snapshot) -> Vec<Point<T>>,
 }
 
-struct Metrics<'a> {
-    meter: &'a Meter,
-    published: &'a Published,
-}
+/// The one metric that is not read from the snapshot.
+const IMDS_DURATION: Metric<f64> = Metric {
+    name: "aws.imds.duration",
+    unit: "s",
+    about: "Duration of requests to the instance metadata service",
+    points: |_| Vec::new(),
+};
 
-impl Metrics<'_> {
-    fn gauge(
-        &self,
-        name: &'static str,
-        unit: &'static str,
-        about: &'static str,
-        points: fn(&Snapshot) -> Vec<Point<f64>>,
-    ) {
-        let published = Arc::clone(self.published);
-        let gauge = self.meter.f64_observable_gauge(name).with_unit(unit).with_description(about);
-        gauge
-            .with_callback(move |observer| {
-                for (value, attributes) in points(&published.load()) {
-                    observer.observe(value, &attributes);
-                }
-            })
-            .build();
-    }
-
-    fn counter(
-        &self,
-        name: &'static str,
-        unit: &'static str,
-        about: &'static str,
-        points: fn(&Snapshot) -> Vec<Point<u64>>,
-    ) {
-        let published = Arc::clone(self.published);
-        let counter = self.meter.u64_observable_counter(name).with_unit(unit).with_description(about);
-        counter
-            .with_callback(move |observer| {
-                for (value, attributes) in points(&published.load()) {
-                    observer.observe(value, &attributes);
-                }
-            })
-            .build();
-    }
-
-    fn clock(&self) {
-        self.gauge("clock.offset", "s", "True time minus system time: positive where the clock is slow", |s| {
-            plain(s.clock.offset_seconds)
-        });
-        self.gauge("clock.error_bound", "s", "Half the width of the interval that holds the true offset", |s| {
-            plain(s.clock.error_bound_seconds)
-        });
-        self.gauge("clock.drift", "1", "Trend of the offset, seconds a second; absent without one", |s| {
-            plain(s.clock.drift_ppm.map(|ppm| ppm * 1e-6))
-        });
-        self.gauge("clock.state", "1", "1 for the state that the clock is in, else 0", |s| {
+/// The metrics that go up and down.
+const GAUGES: &[Metric<f64>] = &[
+    Metric {
+        name: "clock.offset",
+        unit: "s",
+        about: "True time minus system time: positive where the clock is slow",
+        points: |s| plain(s.clock.offset_seconds),
+    },
+    Metric {
+        name: "clock.error_bound",
+        unit: "s",
+        about: "Half the width of the interval that holds the true offset",
+        points: |s| plain(s.clock.error_bound_seconds),
+    },
+    Metric {
+        name: "clock.drift",
+        unit: "1",
+        about: "Trend of the offset, seconds a second; absent without one",
+        points: |s| plain(s.clock.drift_ppm.map(|ppm| ppm * 1e-6)),
+    },
+    Metric {
+        name: "clock.state",
+        unit: "1",
+        about: "1 for the state that the clock is in, else 0",
+        points: |s| {
             let state = |state: ClockState| {
                 (flag(s.clock.state == state.name()), vec![KeyValue::new("clock.state", state.name())])
             };
             ClockState::ALL.into_iter().map(state).collect()
-        });
-        self.counter("clock.steps", "{step}", "Steps of the system clock", |s| {
-            let direction = |name: &'static str| vec![KeyValue::new("clock.direction", name)];
-            vec![(s.clock.steps.forward, direction("forward")), (s.clock.steps.backward, direction("backward"))]
-        });
-        self.gauge(
-            "clock.kernel.synchronized",
-            "1",
-            "1 where a time daemon says that the clock is synchronized",
-            |s| plain(s.clock.kernel.map(|kernel| flag(kernel.synchronized))),
-        );
-        self.gauge("clock.kernel.max_error", "s", "The kernel's bound on the error of its clock", |s| {
-            plain(s.clock.kernel.map(|kernel| kernel.max_error_seconds))
-        });
-        self.gauge("clock.kernel.frequency", "1", "The kernel's correction of the clock's frequency", |s| {
-            plain(s.clock.kernel.map(|kernel| kernel.frequency_ppm * 1e-6))
-        });
-    }
-
-    fn sources(&self) {
-        self.gauge("ntp.source.offset", "s", "True minus system time, as this source has it", |s| {
-            of_sources(s, |source| source.offset_seconds)
-        });
-        self.gauge("ntp.source.delay", "s", "Round trip to this source", |s| {
-            of_sources(s, |source| source.delay_seconds)
-        });
-        self.gauge("ntp.source.root_distance", "s", "How far this source can be wrong", |s| {
-            of_sources(s, |source| source.root_distance_seconds)
-        });
-        self.gauge("ntp.source.stratum", "1", "Hops from the primary reference", |s| {
-            of_sources(s, |source| source.stratum.map(f64::from))
-        });
-        self.gauge("ntp.source.reachability", "1", "Answered share of the last eight polls", |s| {
-            of_sources(s, |source| source.reachability)
-        });
-        self.gauge("ntp.source.verdict", "1", "1 for the verdict on this source, else 0", |s| {
+        },
+    },
+    Metric {
+        name: "clock.kernel.synchronized",
+        unit: "1",
+        about: "1 where a time daemon says that the clock is synchronized",
+        points: |s| plain(s.clock.kernel.map(|kernel| flag(kernel.synchronized))),
+    },
+    Metric {
+        name: "clock.kernel.max_error",
+        unit: "s",
+        about: "The kernel's bound on the error of its clock",
+        points: |s| plain(s.clock.kernel.map(|kernel| kernel.max_error_seconds)),
+    },
+    Metric {
+        name: "clock.kernel.frequency",
+        unit: "1",
+        about: "The kernel's correction of the clock's frequency",
+        points: |s| plain(s.clock.kernel.map(|kernel| kernel.frequency_ppm * 1e-6)),
+    },
+    Metric {
+        name: "ntp.source.offset",
+        unit: "s",
+        about: "True minus system time, as this source has it",
+        points: |s| of_sources(s, |source| source.offset_seconds),
+    },
+    Metric {
+        name: "ntp.source.delay",
+        unit: "s",
+        about: "Round trip to this source",
+        points: |s| of_sources(s, |source| source.delay_seconds),
+    },
+    Metric {
+        name: "ntp.source.root_distance",
+        unit: "s",
+        about: "How far this source can be wrong",
+        points: |s| of_sources(s, |source| source.root_distance_seconds),
+    },
+    Metric {
+        name: "ntp.source.stratum",
+        unit: "1",
+        about: "Hops from the primary reference",
+        points: |s| of_sources(s, |source| source.stratum.map(f64::from)),
+    },
+    Metric {
+        name: "ntp.source.reachability",
+        unit: "1",
+        about: "Answered share of the last eight polls",
+        points: |s| of_sources(s, |source| source.reachability),
+    },
+    Metric {
+        name: "ntp.source.verdict",
+        unit: "1",
+        about: "1 for the verdict on this source, else 0",
+        points: |s| {
             let points = s.sources.iter().flat_map(|source| {
                 Verdict::ALL.into_iter().map(|verdict| {
                     let mut attributes = source_attributes(source);
@@ -142,64 +138,64 @@ impl Metrics<'_> {
                 })
             });
             points.collect()
-        });
-        self.counter("ntp.queries", "{query}", "Queries by their outcome", |s| {
-            let points = s.sources.iter().flat_map(|source| {
-                source.outcomes.iter().map(|(outcome, count)| {
-                    let mut attributes = source_attributes(source);
-                    attributes.push(KeyValue::new("outcome", outcome.clone()));
-                    (*count, attributes)
+        },
+    },
+    Metric {
+        name: "aws.signature.margin",
+        unit: "s",
+        about: "Skew that is left to a limit; negative where it is passed",
+        points: |s| of_limits(s, |limit| limit.margin_seconds),
+    },
+    Metric {
+        name: "aws.signature.time_to_limit",
+        unit: "s",
+        about: "When a limit is passed; absent without a trend",
+        points: |s| of_limits(s, |limit| limit.time_to_limit_seconds),
+    },
+    Metric {
+        name: "aws.credential.expiration",
+        unit: "s",
+        about: "When the credential expires, since the Unix epoch",
+        points: |s| of_credentials(s, |credential| credential.expiration_seconds),
+    },
+    Metric {
+        name: "aws.credential.remaining",
+        unit: "s",
+        about: "Lifetime that is left, in true time",
+        points: |s| of_credentials(s, |credential| credential.remaining_seconds),
+    },
+    Metric {
+        name: "aws.credential.remaining_local",
+        unit: "s",
+        about: "Lifetime that is left, as this host believes",
+        points: |s| of_credentials(s, |credential| credential.remaining_local_seconds),
+    },
+    Metric {
+        name: "aws.credential.age",
+        unit: "s",
+        about: "True time since the last rotation",
+        points: |s| of_credentials(s, |credential| credential.age_seconds),
+    },
+    Metric {
+        name: "aws.credential.refresh_margin",
+        unit: "s",
+        about: "Lifetime that is left when an SDK refreshes; negative: it uses expired credentials",
+        points: |s| {
+            let points = s.credentials.iter().flat_map(|credential| {
+                credential.refresh_margins_seconds.iter().map(|(sdk, margin)| {
+                    let mut attributes = credential_attributes(credential);
+                    attributes.push(KeyValue::new("aws.sdk", sdk.clone()));
+                    (*margin, attributes)
                 })
             });
             points.collect()
-        });
-    }
-
-    fn signature(&self) {
-        self.gauge("aws.signature.margin", "s", "Skew that is left to a limit; negative where it is passed", |s| {
-            of_limits(s, |limit| limit.margin_seconds)
-        });
-        self.gauge("aws.signature.time_to_limit", "s", "When a limit is passed; absent without a trend", |s| {
-            of_limits(s, |limit| limit.time_to_limit_seconds)
-        });
-    }
-
-    fn credentials(&self) {
-        self.gauge("aws.credential.expiration", "s", "When the credential expires, since the Unix epoch", |s| {
-            of_credentials(s, |credential| credential.expiration_seconds)
-        });
-        self.gauge("aws.credential.remaining", "s", "Lifetime that is left, in true time", |s| {
-            of_credentials(s, |credential| credential.remaining_seconds)
-        });
-        self.gauge("aws.credential.remaining_local", "s", "Lifetime that is left, as this host believes", |s| {
-            of_credentials(s, |credential| credential.remaining_local_seconds)
-        });
-        self.gauge("aws.credential.age", "s", "True time since the last rotation", |s| {
-            of_credentials(s, |credential| credential.age_seconds)
-        });
-        self.gauge(
-            "aws.credential.refresh_margin",
-            "s",
-            "Lifetime that is left when an SDK refreshes; negative: it uses expired credentials",
-            |s| {
-                let points = s.credentials.iter().flat_map(|credential| {
-                    credential.refresh_margins_seconds.iter().map(|(sdk, margin)| {
-                        let mut attributes = credential_attributes(credential);
-                        attributes.push(KeyValue::new("aws.sdk", sdk.clone()));
-                        (*margin, attributes)
-                    })
-                });
-                points.collect()
-            },
-        );
-        self.counter("aws.imds.requests", "{request}", "Requests to the instance metadata service", |s| {
-            let point = |(outcome, count): (&String, &u64)| (*count, vec![KeyValue::new("outcome", outcome.clone())]);
-            s.imds_requests.iter().map(point).collect()
-        });
-    }
-
-    fn agent(&self) {
-        self.gauge("skewguard.alert.active", "1", "1 for every alert that fires", |s| {
+        },
+    },
+    Metric {
+        name: "skewguard.alert.active",
+        unit: "1",
+        about: "1 for every alert that fires",
+        points: |s| {
             let firing = s.alerts.iter().filter(|alert| alert.state == "firing");
             let point = |alert: &crate::snapshot::Alert| {
                 let mut attributes =
@@ -210,25 +206,101 @@ impl Metrics<'_> {
                 (1.0, attributes)
             };
             firing.map(point).collect()
-        });
-        self.gauge("skewguard.delivery.queued", "{item}", "Items that wait for delivery", |s| {
-            of_destinations(s, |delivery| delivery.queued).into_iter().map(in_floats).collect()
-        });
-        self.gauge("skewguard.delivery.bytes", "By", "Size of the items that wait for delivery", |s| {
-            of_destinations(s, |delivery| delivery.bytes).into_iter().map(in_floats).collect()
-        });
-        self.counter("skewguard.delivery.dropped", "{item}", "Items that were given up", |s| {
-            of_destinations(s, |delivery| delivery.dropped)
-        });
-        self.counter(
-            "skewguard.delivery.refusals",
-            "{attempt}",
-            "Attempts at delivery that the destination refused",
-            |s| of_destinations(s, |delivery| delivery.refusals),
-        );
-        self.counter("skewguard.delivery.failures", "{attempt}", "Attempts at delivery that failed", |s| {
-            of_destinations(s, |delivery| delivery.failures)
-        });
+        },
+    },
+    Metric {
+        name: "skewguard.delivery.queued",
+        unit: "{item}",
+        about: "Items that wait for delivery",
+        points: |s| of_destinations(s, |delivery| delivery.queued).into_iter().map(in_floats).collect(),
+    },
+    Metric {
+        name: "skewguard.delivery.bytes",
+        unit: "By",
+        about: "Size of the items that wait for delivery",
+        points: |s| of_destinations(s, |delivery| delivery.bytes).into_iter().map(in_floats).collect(),
+    },
+];
+
+/// The metrics that only grow.
+const COUNTERS: &[Metric<u64>] = &[
+    Metric {
+        name: "clock.steps",
+        unit: "{step}",
+        about: "Steps of the system clock",
+        points: |s| {
+            let direction = |name: &'static str| vec![KeyValue::new("clock.direction", name)];
+            vec![(s.clock.steps.forward, direction("forward")), (s.clock.steps.backward, direction("backward"))]
+        },
+    },
+    Metric {
+        name: "ntp.queries",
+        unit: "{query}",
+        about: "Queries by their outcome",
+        points: |s| {
+            let points = s.sources.iter().flat_map(|source| {
+                source.outcomes.iter().map(|(outcome, count)| {
+                    let mut attributes = source_attributes(source);
+                    attributes.push(KeyValue::new("outcome", outcome.clone()));
+                    (*count, attributes)
+                })
+            });
+            points.collect()
+        },
+    },
+    Metric {
+        name: "aws.imds.requests",
+        unit: "{request}",
+        about: "Requests to the instance metadata service",
+        points: |s| {
+            let point = |(outcome, count): (&String, &u64)| (*count, vec![KeyValue::new("outcome", outcome.clone())]);
+            s.imds_requests.iter().map(point).collect()
+        },
+    },
+    Metric {
+        name: "skewguard.delivery.dropped",
+        unit: "{item}",
+        about: "Items that were given up",
+        points: |s| of_destinations(s, |delivery| delivery.dropped),
+    },
+    Metric {
+        name: "skewguard.delivery.refusals",
+        unit: "{attempt}",
+        about: "Attempts at delivery that the destination refused",
+        points: |s| of_destinations(s, |delivery| delivery.refusals),
+    },
+    Metric {
+        name: "skewguard.delivery.failures",
+        unit: "{attempt}",
+        about: "Attempts at delivery that failed",
+        points: |s| of_destinations(s, |delivery| delivery.failures),
+    },
+];
+
+/// Registers every metric.
+pub fn register(meter: &Meter, published: &Published) -> ImdsDuration {
+    for Metric { name, unit, about, points } in GAUGES {
+        let published = Arc::clone(published);
+        let gauge = meter.f64_observable_gauge(*name).with_unit(*unit).with_description(*about);
+        gauge
+            .with_callback(move |observer| observe(&published, *points, |value, of| observer.observe(value, of)))
+            .build();
+    }
+    for Metric { name, unit, about, points } in COUNTERS {
+        let published = Arc::clone(published);
+        let counter = meter.u64_observable_counter(*name).with_unit(*unit).with_description(*about);
+        counter
+            .with_callback(move |observer| observe(&published, *points, |value, of| observer.observe(value, of)))
+            .build();
+    }
+    let Metric { name, unit, about, .. } = IMDS_DURATION;
+    let duration = meter.f64_histogram(name).with_unit(unit).with_description(about);
+    ImdsDuration(duration.with_boundaries(vec![0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5]).build())
+}
+
+fn observe<T>(published: &Published, points: fn(&Snapshot) -> Vec<Point<T>>, tell: impl Fn(T, &[KeyValue])) {
+    for (value, attributes) in points(&published.load()) {
+        tell(value, &attributes);
     }
 }
 
@@ -284,6 +356,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::documented::assert_documented;
     use crate::config::load::parse;
     use crate::credentials::cli_cache::CliCache;
     use crate::credentials::poller::once;
@@ -291,6 +364,18 @@ mod tests {
     use crate::credentials::shared_file::SharedFile;
     use crate::engine::{Engine, Event};
     use crate::time::{BootTime, Reading, SystemTime};
+
+    #[test]
+    fn each_metric_is_documented_in_the_readme() {
+        let line =
+            |name: &str, kind: &str, unit: &str, about: &str| format!("| `{name}` | {kind} | `{unit}` | {about} |\n");
+        let gauges = GAUGES.iter().map(|one| line(one.name, "gauge", one.unit, one.about));
+        let counters = COUNTERS.iter().map(|one| line(one.name, "counter", one.unit, one.about));
+        let duration = line(IMDS_DURATION.name, "histogram", IMDS_DURATION.unit, IMDS_DURATION.about);
+        let lines: String = gauges.chain(counters).chain([duration]).collect();
+        let begin = "| metric | kind | unit | what it says |\n|---|---|---|---|\n";
+        assert_documented("README.md", Some((begin, "\nAn offset is")), &lines);
+    }
 
     #[tokio::test]
     async fn what_two_homes_or_two_files_call_the_same_are_two_series() {

@@ -171,7 +171,8 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use reqwest::Url;
 
-    use super::super::proxy::{ProxyEnv, Rule, swallows};
+    use super::super::proxy::{ProxyEnv, swallows};
+    use crate::aws::proxy::Rule;
 
     const RULES: [Rule; 5] = [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::Curl];
 

@@ -3,58 +3,11 @@
 use reqwest::Url;
 
 use super::no_proxy::{Target, curl_excepts, go_excepts, hyper_excepts, node_excepts, urllib_excepts};
-use crate::aws::sdk::Sdk;
+use crate::aws::proxy::Rule;
 
 /// What every rule takes for an exception of the metadata service. The IPv6 address stands in it twice, because urllib
 /// compares it in brackets and all others without.
 const EXCEPTIONS: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "[fd00:ec2::254]"];
-
-/// How a client finds out whether a request by plain HTTP goes through a proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// It asks the metadata service without a proxy, whatever the environment says.
-    Direct,
-    /// Suffixes of names, and no networks. `ALL_PROXY` counts for nothing.
-    ///
-    /// Source: `IMDSFetcher.__init__`, `get_environ_proxies` and `ProxyConfiguration.proxy_url_for` of botocore 1.44;
-    /// `getproxies_environment` and `proxy_bypass_environment` in CPython's `urllib/request.py`.
-    Urllib,
-    /// Networks, addresses and suffixes of names, also of addresses. `ALL_PROXY` counts for nothing.
-    ///
-    /// Source: `resolveHTTPClient` in `feature/ec2/imds/api_client.go` and `defaultHTTPTransport` in
-    /// `aws/transport/http/client.go` of aws-sdk-go-v2; `http/httpproxy/proxy.go` of golang.org/x/net.
-    Go,
-    /// Networks and addresses; names, and `*` among them, do not except an address.
-    ///
-    /// Source: `default_https_client` of aws-smithy-runtime 1.16, which follows the variables from behaviour version
-    /// 2025-08-07; `client/proxy/matcher.rs` of hyper-util 0.1.
-    Hyper,
-    /// Names, addresses and ranges such as `169.254.0.0-169.254.255.255`, and only where `NODE_USE_ENV_PROXY` is 1.
-    ///
-    /// Source: `httpRequest` of @smithy/credential-provider-imds, which asks through Node's global agent; "Built-in
-    /// Proxy Support" in the manual of Node.js 24 and `ProxyConfig.shouldUseProxy` in its `lib/internal/http.js`.
-    Node,
-    /// Networks and addresses; `HTTP_PROXY` in upper case counts for nothing. It is no SDK, but what people try first.
-    ///
-    /// Source: `lib/noproxy.c` of curl 8; "Environment" in curl(1).
-    Curl,
-}
-
-impl Rule {
-    /// The rule by which an SDK asks the metadata service.
-    ///
-    /// Source for those that never use a proxy: `ConnectionUtils.connectToEndpoint` of the SDKs for Java 1.x and 2.x, which
-    /// demands `Proxy.NO_PROXY`; `MakeDefaultHttpResourceClientConfiguration` of aws-sdk-cpp.
-    pub const fn of(sdk: Sdk) -> Self {
-        match sdk {
-            Sdk::Botocore => Self::Urllib,
-            Sdk::GoV2 | Sdk::GoV2Legacy => Self::Go,
-            Sdk::Rust => Self::Hyper,
-            Sdk::JsV3 => Self::Node,
-            Sdk::JavaV2 | Sdk::JavaV2Legacy | Sdk::Cpp => Self::Direct,
-        }
-    }
-}
 
 /// A variable in upper and in lower case. An empty one is there, and for some rules that makes a difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -238,6 +191,7 @@ mod tests {
 
     use super::super::no_proxy::tests::exceptions;
     use super::*;
+    use crate::aws::sdk::Sdk;
 
     const RULES: [Rule; 5] = [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::Curl];
     const PROXY: &str = "http://proxy.example:3128";
@@ -296,10 +250,10 @@ mod tests {
         let env = env(&[("http_proxy", PROXY)]);
         assert!(!swallows(Rule::Node, &env, &ipv4()));
         for sdk in [Sdk::JavaV2, Sdk::JavaV2Legacy, Sdk::Cpp] {
-            assert!(!swallows(Rule::of(sdk), &env, &ipv4()));
+            assert!(!swallows(sdk.row().proxy, &env, &ipv4()));
         }
         for sdk in [Sdk::Botocore, Sdk::GoV2, Sdk::GoV2Legacy, Sdk::Rust] {
-            assert!(swallows(Rule::of(sdk), &env, &ipv4()));
+            assert!(swallows(sdk.row().proxy, &env, &ipv4()));
         }
     }
 

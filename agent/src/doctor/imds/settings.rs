@@ -3,7 +3,8 @@
 use reqwest::Url;
 
 use super::probe::shown;
-use super::proxy::{ProxyEnv, Rule, swallows};
+use super::proxy::{ProxyEnv, swallows};
+use crate::aws::proxy::Rule;
 use crate::aws::sdk::Sdk;
 use crate::doctor::report::{Area, Check};
 
@@ -20,8 +21,6 @@ const MODE: Setting = Setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_met
 
 const IPV4: &str = "http://169.254.169.254";
 const IPV6: &str = "http://[fd00:ec2::254]";
-/// Every SDK, those of today where there are several.
-const SDKS: [Sdk; 6] = [Sdk::Botocore, Sdk::JavaV2, Sdk::GoV2, Sdk::JsV3, Sdk::Cpp, Sdk::Rust];
 
 /// A variable, and the key of `~/.aws/config` that means the same where the variable is not set.
 #[derive(Clone, Copy, Debug)]
@@ -170,13 +169,14 @@ impl Endpoint {
         if told.is_empty() {
             return Check::ok(Area::Imds, NAME, format!("no proxy is set in {}", around.whose));
         }
-        let through = |sdk: &Sdk| swallows(Rule::of(*sdk), &env, url);
+        let through = |sdk: &Sdk| swallows(sdk.row().proxy, &env, url);
         // One that is not known to be in use is no reason to alarm anybody where its users are few.
-        let judged = if around.sdks.is_empty() { &Sdk::DEFAULT } else { around.sdks };
-        let swallowed: Vec<&Sdk> = judged.iter().filter(|sdk| through(sdk)).collect();
+        let usual = Sdk::usual();
+        let judged = if around.sdks.is_empty() { &usual } else { around.sdks };
+        let swallowed: Vec<Sdk> = judged.iter().copied().filter(through).collect();
         let evidence = told.into_iter().chain([
-            format!("through the proxy: {}", names(SDKS.iter().filter(|sdk| through(sdk)))),
-            format!("directly: {}", names(SDKS.iter().filter(|sdk| !through(sdk)))),
+            format!("through the proxy: {}", names(Sdk::current().filter(through))),
+            format!("directly: {}", names(Sdk::current().filter(|sdk| !through(sdk)))),
             format!("curl asks {}", if swallows(Rule::Curl, &env, url) { "through the proxy" } else { "directly" }),
         ]);
         let check = if swallowed.is_empty() {
@@ -196,7 +196,7 @@ impl Endpoint {
     }
 }
 
-fn names<'a>(sdks: impl Iterator<Item = &'a Sdk>) -> String {
+fn names(sdks: impl Iterator<Item = Sdk>) -> String {
     let names: Vec<_> = sdks
         .map(|sdk| match sdk {
             Sdk::Rust => "rust (from behavior version 2025-08-07)",
