@@ -1,21 +1,100 @@
 //! The folders in which tools keep what they were handed out, a JSON document each.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
+
+use super::Provider;
 use super::file::{self, Folder, SMALL};
 use super::homes::{Home, Homes};
 use super::identity::file_name;
 use super::lease::{Lease, Unavailable};
-use super::round::{Reading, Round};
+use super::provide::{Around, Provide, Renewal};
+use super::round::{Read, Reading, Round};
+use crate::setting;
+use crate::setting::fault::{Environment, Fault};
 use crate::time::SystemTime;
 
-/// What a document says: its name, its bytes, and when it was written by the clock of this host; `None` where it is of
-/// another kind.
-pub(super) type Document = fn(&str, &[u8], SystemTime) -> Option<Result<Lease, Unavailable>>;
+/// A tool that keeps what it was handed out in a folder of each home.
+pub trait Cached: Clone + PartialEq + Send + 'static {
+    /// The provider that this is.
+    const PROVIDER: Provider;
+    /// Its name.
+    const NAME: &'static str;
+    /// What the documentation says is read.
+    const READS: &'static str;
+    /// Whose clock the documentation says it expires by.
+    const EXPIRES_BY: &'static str;
+    /// Where the folder is in a home.
+    const PLACE: &'static str;
+    /// The variable that names another folder in the place of that of the first home, if there is one.
+    const FOLDER: Option<&'static str> = None;
+
+    /// What a document says: its name, its bytes, and when it was written by the clock of this host; `None` where it is of
+    /// another kind.
+    fn lease(file: &str, body: &[u8], modified: SystemTime) -> Option<Result<Lease, Unavailable>>;
+}
+
+/// The homes whose caches of a tool are read.
+#[derive(Clone, PartialEq)]
+pub struct Caches<C> {
+    homes: Vec<PathBuf>,
+    of: PhantomData<C>,
+}
+
+impl<C: Cached> Caches<C> {
+    /// Those of `homes`.
+    pub const fn of(homes: Vec<PathBuf>) -> Self {
+        Self { homes, of: PhantomData }
+    }
+}
+
+impl<C: Cached> Provide for Caches<C> {
+    const NAME: &'static str = C::NAME;
+    const RENEWAL: Renewal = Renewal::OnUse;
+    const READS: &'static str = C::READS;
+    const EXPIRES_BY: &'static str = C::EXPIRES_BY;
+
+    type Written = ();
+
+    fn check(_: Option<&()>, _: &setting::locate::Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
+        Ok((!around.homes.is_empty()).then(|| Self::of(around.homes.to_vec())))
+    }
+
+    fn written(_: Option<&Self>) -> Option<()> {
+        None
+    }
+
+    fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>> {
+        let folder = C::FOLDER.and_then(env).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let cache = Cache::new(self.homes.clone(), C::PLACE, C::lease).moved(folder);
+        Some(Box::new(Reader { cache, provider: C::PROVIDER }))
+    }
+}
+
+/// Reads the caches of a tool.
+struct Reader {
+    cache: Cache,
+    provider: Provider,
+}
+
+#[async_trait]
+impl Read for Reader {
+    fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    async fn read(&mut self) -> Round {
+        self.cache.read().await
+    }
+}
+
+type Document = fn(&str, &[u8], SystemTime) -> Option<Result<Lease, Unavailable>>;
 
 /// A kind of cache in each of some homes.
 #[derive(Clone)]
-pub(super) struct Cache {
+struct Cache {
     homes: Homes,
     /// Where it is in a home.
     place: &'static str,
@@ -25,17 +104,17 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(homes: Vec<PathBuf>, place: &'static str, document: Document) -> Self {
+    fn new(homes: Vec<PathBuf>, place: &'static str, document: Document) -> Self {
         Self { homes: Homes::new(homes), place, moved: None, document }
     }
 
     /// The same with `folder` in the place of that of the first home.
-    pub(super) fn moved(self, folder: Option<PathBuf>) -> Self {
+    fn moved(self, folder: Option<PathBuf>) -> Self {
         Self { moved: folder, ..self }
     }
 
     /// Reads every document of every home. A folder that is not there holds nothing.
-    pub(super) async fn read(&self) -> Round {
+    async fn read(&self) -> Round {
         let cache = self.clone();
         Round::of(file::apart(move || cache.readings()).await)
     }

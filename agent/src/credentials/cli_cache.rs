@@ -1,70 +1,26 @@
 //! The credentials of assumed roles that the AWS CLI keeps in `~/.aws/cli/cache`.
 
-use std::path::PathBuf;
-
-use async_trait::async_trait;
-
 use super::Provider;
-use super::cache::Cache;
+use super::cache::Cached;
 use super::document::{Keys, Want, select, text, time};
 use super::identity::session_of;
 use super::lease::{Lease, Unavailable};
-use super::provide::{Around, Provide, Renewal};
-use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::setting::fault::{Environment, Fault};
-use crate::setting::locate::Path;
 use crate::time::SystemTime;
 
-/// Where the credentials are in a home.
-const PLACE: &str = ".aws/cli/cache";
-
-/// The homes whose caches are read.
+/// The credentials of assumed roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The homes.
-    pub homes: Vec<PathBuf>,
-}
+pub struct CliCache;
 
-impl Provide for Settings {
+impl Cached for CliCache {
+    const PROVIDER: Provider = Provider::CliCache;
     const NAME: &'static str = "cli-cache";
-    const RENEWAL: Renewal = Renewal::OnUse;
     const READS: &'static str = "roles that the AWS CLI has assumed; never an alert";
     const EXPIRES_BY: &'static str = "AWS";
+    const PLACE: &'static str = ".aws/cli/cache";
 
-    type Written = ();
-
-    fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
-        Ok((!around.homes.is_empty()).then(|| Self { homes: around.homes.to_vec() }))
-    }
-
-    fn written(_: Option<&Self>) -> Option<()> {
-        None
-    }
-
-    fn reader(&self, _: Environment<'_>) -> Option<Box<dyn Read>> {
-        Some(Box::new(CliCache::new(self.homes.clone())))
-    }
-}
-
-/// Reads the expirations of the credentials.
-pub struct CliCache(Cache);
-
-impl CliCache {
-    /// The credentials in the caches of `homes`.
-    pub fn new(homes: Vec<PathBuf>) -> Self {
-        Self(Cache::new(homes, PLACE, |file, body, modified| Some(lease(file, body, modified))))
-    }
-}
-
-#[async_trait]
-impl Read for CliCache {
-    fn provider(&self) -> Provider {
-        Provider::CliCache
-    }
-
-    async fn read(&mut self) -> Round {
-        self.0.read().await
+    fn lease(file: &str, body: &[u8], modified: SystemTime) -> Option<Result<Lease, Unavailable>> {
+        Some(lease(file, body, modified))
     }
 }
 
@@ -88,8 +44,10 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::cache::Caches;
     use super::super::marked::assert_unmarked;
-    use super::super::round::Reading;
+    use super::super::provide::Provide;
+    use super::super::round::{Reading, Round};
     use super::*;
     use crate::time::rfc3339;
 
@@ -138,11 +96,11 @@ mod tests {
     #[tokio::test]
     async fn the_credentials_of_a_home_are_read() {
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join(PLACE);
+        let folder = home.path().join(CliCache::PLACE);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("0a1b.json"), ASSUMED).unwrap();
         fs::write(folder.join("2c3d.json"), &SSO[..100]).unwrap();
-        let mut cache = CliCache::new(vec![home.path().to_owned()]);
+        let mut cache = Caches::<CliCache>::of(vec![home.path().to_owned()]).reader(&|_| None).unwrap();
         let round = cache.read().await;
         assert_unmarked(&round);
         assert_eq!(cache.provider(), Provider::CliCache);

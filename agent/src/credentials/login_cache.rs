@@ -1,73 +1,29 @@
 //! The credentials of console sessions that `aws login` keeps in `~/.aws/login/cache`.
 
-use std::path::PathBuf;
-
-use async_trait::async_trait;
-
 use super::Provider;
-use super::cache::Cache;
+use super::cache::Cached;
 use super::document::{Keys, Want, select, text, time};
 use super::lease::{Lease, Unavailable};
-use super::provide::{Around, Provide, Renewal};
-use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::setting::fault::{Environment, Fault};
-use crate::setting::locate::Path;
 use crate::time::SystemTime;
 
-/// Where the credentials are in a home.
-const PLACE: &str = ".aws/login/cache";
 /// The variable that names another folder.
 const FOLDER: &str = "AWS_LOGIN_CACHE_DIRECTORY";
 
-/// The homes whose caches are read.
+/// The credentials of console sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The homes.
-    pub homes: Vec<PathBuf>,
-}
+pub struct LoginCache;
 
-impl Provide for Settings {
+impl Cached for LoginCache {
+    const PROVIDER: Provider = Provider::LoginCache;
     const NAME: &'static str = "login-cache";
-    const RENEWAL: Renewal = Renewal::OnUse;
     const READS: &'static str = "`aws login`; never an alert, for it is renewed at its use";
     const EXPIRES_BY: &'static str = "this host";
+    const PLACE: &'static str = ".aws/login/cache";
+    const FOLDER: Option<&'static str> = Some(FOLDER);
 
-    type Written = ();
-
-    fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
-        Ok((!around.homes.is_empty()).then(|| Self { homes: around.homes.to_vec() }))
-    }
-
-    fn written(_: Option<&Self>) -> Option<()> {
-        None
-    }
-
-    fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>> {
-        Some(Box::new(LoginCache::new(self.homes.clone(), env)))
-    }
-}
-
-/// Reads the expirations of the credentials.
-pub struct LoginCache(Cache);
-
-impl LoginCache {
-    /// The credentials in the caches of `homes`. Where the environment names another folder, that takes the place of the
-    /// one in the first home.
-    pub fn new(homes: Vec<PathBuf>, env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let folder = env(FOLDER).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        Self(Cache::new(homes, PLACE, |file, body, modified| Some(lease(file, body, modified))).moved(folder))
-    }
-}
-
-#[async_trait]
-impl Read for LoginCache {
-    fn provider(&self) -> Provider {
-        Provider::LoginCache
-    }
-
-    async fn read(&mut self) -> Round {
-        self.0.read().await
+    fn lease(file: &str, body: &[u8], modified: SystemTime) -> Option<Result<Lease, Unavailable>> {
+        Some(lease(file, body, modified))
     }
 }
 
@@ -93,8 +49,10 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::cache::Caches;
     use super::super::marked::assert_unmarked;
-    use super::super::round::Reading;
+    use super::super::provide::Provide;
+    use super::super::round::{Reading, Round};
     use super::*;
     use crate::time::rfc3339;
 
@@ -139,13 +97,13 @@ mod tests {
     async fn the_credentials_of_a_home_are_read_unless_the_environment_names_another_folder() {
         let home = tempfile::tempdir().unwrap();
         let elsewhere = home.path().join("elsewhere");
-        for (folder, file) in [(home.path().join(PLACE), "0a1b.json"), (elsewhere.clone(), "2c3d.json")] {
+        for (folder, file) in [(home.path().join(LoginCache::PLACE), "0a1b.json"), (elsewhere.clone(), "2c3d.json")] {
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(file), SESSION).unwrap();
         }
         for (variable, slot) in [("", "0a1b.json"), (elsewhere.to_str().unwrap(), "2c3d.json")] {
             let env = |name: &str| (name == FOLDER).then(|| variable.to_owned());
-            let mut cache = LoginCache::new(vec![home.path().to_owned()], &env);
+            let mut cache = Caches::<LoginCache>::of(vec![home.path().to_owned()]).reader(&env).unwrap();
             let round = cache.read().await;
             assert_unmarked(&round);
             assert_eq!(cache.provider(), Provider::LoginCache);

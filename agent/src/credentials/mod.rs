@@ -4,7 +4,7 @@
 //! Each provider has a file. The list below is the only one: their names, the keys below `credentials`, their schema, what
 //! `config show` writes, who is asked and what the documentation lists are made of it.
 
-mod cache;
+pub mod cache;
 mod certificate;
 pub mod cli_cache;
 pub mod container;
@@ -45,11 +45,11 @@ list::providers! {
     /// `~/.aws/credentials`.
     SharedFile as shared_file: shared_file::Settings, at shared_file;
     /// `~/.aws/sso/cache`.
-    SsoCache as sso_cache: sso_cache::Settings;
+    SsoCache as sso_cache: cache::Caches<sso_cache::SsoCache>;
     /// `~/.aws/cli/cache`.
-    CliCache as cli_cache: cli_cache::Settings;
+    CliCache as cli_cache: cache::Caches<cli_cache::CliCache>;
     /// `~/.aws/login/cache`.
-    LoginCache as login_cache: login_cache::Settings;
+    LoginCache as login_cache: cache::Caches<login_cache::LoginCache>;
     /// A file that the configuration names.
     File as files: named_file::Settings, at files;
 }

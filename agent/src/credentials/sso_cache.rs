@@ -1,71 +1,28 @@
 //! The tokens of IAM Identity Center that `aws sso login` keeps in `~/.aws/sso/cache`.
 
-use std::path::PathBuf;
-
-use async_trait::async_trait;
 use reqwest::Url;
 
 use super::Provider;
-use super::cache::Cache;
+use super::cache::Cached;
 use super::document::{Keys, Want, select, text, time};
 use super::identity::name;
 use super::lease::{Lease, Unavailable};
-use super::provide::{Around, Provide, Renewal};
-use super::round::{Read, Round};
 use super::timestamp::{Basis, Timestamp};
-use crate::setting::fault::{Environment, Fault};
-use crate::setting::locate::Path;
 use crate::time::SystemTime;
 
-/// Where the tokens are in a home.
-const PLACE: &str = ".aws/sso/cache";
-
-/// The homes whose caches are read.
+/// The tokens of IAM Identity Center.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The homes.
-    pub homes: Vec<PathBuf>,
-}
+pub struct SsoCache;
 
-impl Provide for Settings {
+impl Cached for SsoCache {
+    const PROVIDER: Provider = Provider::SsoCache;
     const NAME: &'static str = "sso-cache";
-    const RENEWAL: Renewal = Renewal::OnUse;
     const READS: &'static str = "`aws sso login`; never an alert, for it is renewed at its use";
     const EXPIRES_BY: &'static str = "this host";
+    const PLACE: &'static str = ".aws/sso/cache";
 
-    type Written = ();
-
-    fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
-        Ok((!around.homes.is_empty()).then(|| Self { homes: around.homes.to_vec() }))
-    }
-
-    fn written(_: Option<&Self>) -> Option<()> {
-        None
-    }
-
-    fn reader(&self, _: Environment<'_>) -> Option<Box<dyn Read>> {
-        Some(Box::new(SsoCache::new(self.homes.clone())))
-    }
-}
-
-/// Reads the expirations of the tokens.
-pub struct SsoCache(Cache);
-
-impl SsoCache {
-    /// The tokens in the caches of `homes`.
-    pub fn new(homes: Vec<PathBuf>) -> Self {
-        Self(Cache::new(homes, PLACE, lease))
-    }
-}
-
-#[async_trait]
-impl Read for SsoCache {
-    fn provider(&self) -> Provider {
-        Provider::SsoCache
-    }
-
-    async fn read(&mut self) -> Round {
-        self.0.read().await
+    fn lease(file: &str, body: &[u8], modified: SystemTime) -> Option<Result<Lease, Unavailable>> {
+        lease(file, body, modified)
     }
 }
 
@@ -106,8 +63,10 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::cache::Caches;
     use super::super::marked::assert_unmarked;
-    use super::super::round::Reading;
+    use super::super::provide::Provide;
+    use super::super::round::{Reading, Round};
     use super::*;
     use crate::time::rfc3339;
 
@@ -175,11 +134,11 @@ mod tests {
     #[tokio::test]
     async fn the_tokens_of_a_home_are_read() {
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join(PLACE);
+        let folder = home.path().join(SsoCache::PLACE);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("0a1b.json"), TOKEN).unwrap();
         fs::write(folder.join("botocore-client-id-eu-central-1.json"), REGISTRATION).unwrap();
-        let mut cache = SsoCache::new(vec![home.path().to_owned()]);
+        let mut cache = Caches::<SsoCache>::of(vec![home.path().to_owned()]).reader(&|_| None).unwrap();
         let round = cache.read().await;
         assert_unmarked(&round);
         assert_eq!(cache.provider(), Provider::SsoCache);

@@ -358,8 +358,10 @@ mod tests {
     use super::*;
     use crate::config::documented::assert_documented;
     use crate::config::load::parse;
+    use crate::credentials::cache::Caches;
     use crate::credentials::cli_cache::CliCache;
     use crate::credentials::poller::once;
+    use crate::credentials::provide::Provide;
     use crate::credentials::round::Read;
     use crate::credentials::shared_file::SharedFile;
     use crate::engine::{Engine, Event};
@@ -397,8 +399,10 @@ mod tests {
         let config = Arc::new(parse(&text, Path::new("homes.yaml"), &|_| None).unwrap());
         let now = Reading { boot: BootTime::ZERO, system: SystemTime::from_seconds(1_796_000_000.0) };
         let mut engine = Engine::new(config, now);
-        let mut readers: [Box<dyn Read>; 2] =
-            [Box::new(SharedFile::new(homes.to_vec(), None)), Box::new(CliCache::new(homes.to_vec()))];
+        let mut readers: [Box<dyn Read>; 2] = [
+            Box::new(SharedFile::new(homes.to_vec(), None)),
+            Caches::<CliCache>::of(homes.to_vec()).reader(&|_| None).unwrap(),
+        ];
         for reader in &mut readers {
             engine.handle(Event::from(once(reader.as_mut()).await), now);
         }
