@@ -14,7 +14,7 @@ pub(super) struct Hearing<'a> {
     pub(super) electorate: usize,
     /// Whether sources that were not asked yet are waited for.
     pub(super) awaits_first_round: bool,
-    /// Whether sources that were not asked since the last jump are waited for.
+    /// Whether sources that were not asked since the last jump, or whose answer since is held back, are waited for.
     pub(super) awaits_second_opinion: bool,
 }
 
@@ -31,7 +31,8 @@ pub(super) struct Belief {
 pub(super) enum Veto {
     /// Not every source was asked yet: whoever happens to answer first would be believed.
     FirstRound,
-    /// One has told of a jump, and not every other was asked since.
+    /// One has told of a jump, and not every other was asked since, or what it answered waits for a second answer: whoever
+    /// happens to be confirmed first would be believed.
     SecondOpinion,
     /// Nobody has anything to say.
     Silence,

@@ -588,6 +588,77 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_confirmed_first_after_a_restart_is_not_believed_before_those_that_have_answered_as_well() {
+        let told = 1e9 + 0.5;
+        for trusted in [false, true] {
+            let witnesses = [Witness { trusted, ..HONEST }, HONEST, HONEST, HONEST];
+            let mut before = Estimator::new(witnesses, at(0.0));
+            for source in 0..4 {
+                before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+            }
+            // The clock runs away, so that all contradict what is held, and one of them lies.
+            let mut after = Estimator::new(witnesses, at(20.0));
+            after.resume(&before.memory(), at(20.0));
+            let lie = told - 400.0;
+            for (source, said) in [(1, told), (0, lie), (2, told), (3, told)] {
+                assert_eq!(after.answered(source, sample(21.0, said, 0.001), at(21.0)), Offered::Suspected);
+            }
+            let offered = after.answered(0, sample(22.0, lie, 0.001), at(22.0));
+            assert_eq!(offered, Offered::Jumped { since: at(21.0) });
+            assert_eq!(anchor(&after, 22.0), Anchor::from_seconds(1e9), "the others have answered, too");
+            for source in 1..4 {
+                after.answered(source, sample(22.0, told, 0.001), at(22.0));
+                assert_ne!(anchor(&after, 22.0), Anchor::from_seconds(lie));
+            }
+            assert_eq!((after.state(at(22.0)), anchor(&after, 22.0).seconds()), (ClockState::Synchronized, told));
+            assert_eq!(after.sources()[0].verdict(), Verdict::Falseticker);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nothing_has_confirmed_yet_has_a_vote_against_one_that_is_alone() {
+        let mut before = Estimator::new([HONEST; 4], at(0.0));
+        for source in 0..4 {
+            before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        let mut after = Estimator::new([HONEST; 4], at(20.0));
+        after.resume(&before.memory(), at(20.0));
+        for (source, said) in [(0, 1e9 - 400.0), (1, 1e9 + 0.5), (2, 1e9 + 0.5), (3, 1e9 + 0.5)] {
+            after.answered(source, sample(21.0, said, 0.001), at(21.0));
+        }
+        // From then on the others are silent, and one is heard alone.
+        for second in 22..1_000 {
+            let now = f64::from(second);
+            after.answered(0, sample(now, 1e9 - 400.0, 0.001), at(now));
+            for source in 1..4 {
+                after.failed(source, Failure::Unanswered, at(now));
+            }
+            let is_overturned = now - 21.0 >= 900.0;
+            let expected = if is_overturned { ClockState::Synchronized } else { ClockState::Disagreement };
+            assert_eq!((second, after.state(at(now))), (second, expected));
+        }
+    }
+
+    #[test]
+    fn a_trusted_source_that_was_outvoted_does_not_win_because_the_others_are_yet_to_confirm_a_jump() {
+        let trusted = Witness { trusted: true, leap_smear: true };
+        let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
+        for (source, said) in [(1, 1e9), (2, 1e9), (0, 1e9 - 30.0)] {
+            estimator.answered(source, sample(1.0, said, 0.001), at(1.0));
+        }
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Falseticker);
+        // The host was paused for 400 s, and all are asked twice.
+        let told = 1e9 + 400.0;
+        for (second, believed) in [(60.0, [1e9, 1e9, 1e9]), (61.0, [1e9, 1e9, told])] {
+            for ((source, said), believed) in [(0, told - 30.0), (1, told), (2, told)].into_iter().zip(believed) {
+                estimator.answered(source, sample(second, said, 0.001), at(second));
+                assert_eq!(anchor(&estimator, second), Anchor::from_seconds(believed), "{second} s, {source}");
+            }
+        }
+        assert_eq!(estimator.sources()[0].verdict(), Verdict::Falseticker);
+    }
+
+    #[test]
     fn one_bad_answer_of_a_trusted_source_after_a_restart_proves_nothing() {
         let witnesses = [Witness { trusted: true, leap_smear: true }, HONEST];
         let mut before = Estimator::new(witnesses, at(0.0));

@@ -101,6 +101,11 @@ impl Filter {
         self.samples.back().map(|kept| &kept.sample)
     }
 
+    /// When the answer came that was offered last, be it taken or held back.
+    pub fn heard(&self) -> Option<BootTime> {
+        self.suspect.as_ref().or(self.samples.back()).map(|kept| kept.sample.at)
+    }
+
     /// Whether more than one answer says what the best one says.
     pub fn is_confirmed(&self) -> bool {
         self.samples.len() > 1

@@ -77,6 +77,9 @@ pub struct Witness {
 ///                                        Outdated (the condemned stay so) ──┘
 /// ```
 ///
+/// One whose first answer is held back, because it contradicts the estimate of an earlier process, is outdated as well until
+/// a second one says the same.
+///
 /// *Contradicts* and *agrees* are meant of what a majority has agreed on. Neither silence nor a jump makes up for having
 /// contradicted one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,9 +88,11 @@ pub(super) enum Word {
     Unasked,
     /// It has said nothing, or does not answer any more.
     Silent,
-    /// All that it said is older than a jump of true time of which another has told: it neither supports nor contradicts.
+    /// All that it said is older than a jump of true time of which another has told, or waits for a second answer that says
+    /// the same: it neither supports nor contradicts.
     Outdated {
-        /// Whether it was asked since, in vain.
+        /// Whether it was asked since, in vain. An answer that was held back is none that came in vain: whoever waits hears
+        /// the next one as well.
         is_asked: bool,
     },
     /// It contradicted a majority, and has not agreed with one since.
@@ -189,18 +194,20 @@ impl Source {
         if self.polls == 0 {
             return Word::Unasked;
         }
-        let (true, Some(best)) = (self.is_reachable(), self.filter.best(now, aging)) else { return Word::Silent };
-        if jump.is_some_and(|jump| self.filter.latest().is_some_and(|sample| sample.at < jump)) {
-            return Word::Outdated { is_asked: self.last_poll >= jump };
-        }
+        let (true, Some(_)) = (self.is_reachable(), self.filter.heard()) else { return Word::Silent };
+        let taken = self.filter.latest().map(|sample| sample.at);
+        let Some(best) = self.filter.best(now, aging).filter(|_| taken >= jump) else {
+            return Word::Outdated { is_asked: self.last_poll >= jump && self.failures > 0 };
+        };
         let bound = ErrorBound::new(best.bound.plus(grace));
         let candidate = Candidate { anchor: best.anchor, bound, trusted: self.witness.trusted };
         if self.condemned { Word::Condemned(candidate) } else { Word::Accepted(candidate) }
     }
 
-    /// Whether its word still counts when the estimate is to be overturned, although it may be silent now.
+    /// Whether its word still counts when the estimate is to be overturned, although it may be silent now, or what it said
+    /// is held back: whoever is confirmed first would be the only voter.
     pub(super) fn has_a_vote(&self, now: BootTime) -> bool {
-        !self.condemned && self.filter.latest().is_some_and(|sample| now.since(sample.at) < VOTE)
+        !self.condemned && self.filter.heard().is_some_and(|at| now.since(at) < VOTE)
     }
 
     /// The verdict on one that has nothing to say.
