@@ -33,12 +33,11 @@ pub struct ClockFacts<'a> {
     pub has_trend: bool,
     /// Where the clock stands with every limit.
     pub standings: &'a [Standing],
-    /// The last step of the system clock: when, and by how much (positive where it was set forward).
+    /// The last step of the system clock: when it came, or was told where that was later, and by how much (positive where it
+    /// was set forward).
     pub last_step: Option<(BootTime, Span)>,
     /// Whether that step is yet to be told.
     pub is_step_untold: bool,
-    /// When the boot grace is over.
-    pub graced: BootTime,
     /// Now.
     pub now: BootTime,
 }
@@ -164,8 +163,7 @@ pub(super) fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
         // One that was told before the host was booted again is over when it is known what time that is.
         return if facts.state == ClockState::Starting { Answer::Unknown } else { Answer::Absent };
     };
-    // Nobody is told before the boot grace is over.
-    let stays = at.max(facts.graced).plus(Span::from_duration(rule.hold));
+    let stays = at.plus(Span::from_duration(rule.hold));
     let is_now = facts.now <= at;
     if facts.now >= stays && !facts.is_step_untold && !is_now {
         return Answer::Absent;

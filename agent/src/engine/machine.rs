@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::credentials::Credentials;
 use super::event::{Event, Reaction};
 use super::judged::Judged;
-use crate::alert::machine::{Machine, Moment, State, Transition};
+use crate::alert::machine::{Change, Machine, Moment, State, Transition};
 use crate::assess::alerts::Part;
 use crate::assess::answer::{Answer, Ruling};
 use crate::assess::clock_findings::{self, ClockFacts};
@@ -62,6 +62,7 @@ pub struct Engine {
     pub(super) last: Reading,
     /// The last time for which somebody vouched in an earlier process.
     pub(super) vouched_before: Option<TrueTime>,
+    /// When it came, or was told where that was later: only then does the time begin for which it is told.
     pub(super) last_step: Option<(BootTime, Span)>,
     /// The last tick, and for how long the host had slept by then.
     pub(super) asleep: Option<(BootTime, Span)>,
@@ -169,6 +170,7 @@ impl Engine {
         let (credentials, rules) = (&self.credentials, &self.config.alerts.rules);
         let gone = |kind, subject: &str| answer_on_what_is_gone(kind, subject, credentials, rules);
         let transitions = self.alerts.step(&rulings, gone, moment);
+        self.note_told_step(&transitions, now.boot);
         Reaction { transitions, burst: self.bursts(now.boot), slept }
     }
 
@@ -242,6 +244,15 @@ impl Engine {
         self.alerts.alerts().any(|(kind, _, alert)| kind == Kind::ClockStepped && is_untold(alert.state))
     }
 
+    /// Takes note that a step was told `now`, be it late because of the boot grace, or because nobody looked meanwhile.
+    fn note_told_step(&mut self, transitions: &[Transition], now: BootTime) {
+        let begins = |one: &Transition| one.change == Change::Firing && one.before.is_none();
+        let is_told = transitions.iter().any(|one| one.kind == Kind::ClockStepped && begins(one));
+        if let Some((at, _)) = self.last_step.as_mut().filter(|_| is_told) {
+            *at = now;
+        }
+    }
+
     /// What the rules say of all that is known.
     pub(super) fn rulings(&self, now: &Now) -> Vec<Ruling> {
         let facts = ClockFacts {
@@ -252,7 +263,6 @@ impl Engine {
             standings: &now.standings,
             last_step: self.last_step,
             is_step_untold: self.is_step_untold(),
-            graced: self.graced(),
             now: now.reading.boot,
         };
         let mut rulings = clock_findings::judge(&facts, &self.config.alerts.rules);
@@ -293,10 +303,8 @@ impl Engine {
         *counter = counter.saturating_add(1);
         // The smaller corrections that follow a step do not hide it, whether it was told or is yet to be.
         let hold = Span::from_duration(self.config.alerts.rules.of(Kind::ClockStepped).hold);
-        let graced = self.graced();
         let is_untold = self.is_step_untold();
-        let is_kept =
-            |(at, size): (BootTime, Span)| size.abs() > by.abs() && (is_untold || now.boot < at.max(graced).plus(hold));
+        let is_kept = |(at, size): (BootTime, Span)| size.abs() > by.abs() && (is_untold || now.boot < at.plus(hold));
         if !self.last_step.is_some_and(is_kept) {
             self.last_step = Some((now.boot, by));
         }

@@ -31,6 +31,12 @@ impl Clock {
         self.stepped += by;
     }
 
+    /// Another process goes on at this moment of the same boot.
+    fn restart(&mut self, at: f64) {
+        let (config, image) = (Arc::clone(&self.engine.config), self.engine.image());
+        self.engine = Engine::restore(config, image, reading(self.begin, self.stepped, at), true);
+    }
+
     fn tick(&mut self, at: f64) {
         let now = reading(self.begin, self.stepped, at);
         let told = self.engine.handle(Event::Tick { kernel: None, asleep: Span::ZERO }, now).transitions;
@@ -53,6 +59,23 @@ fn a_step_within_the_boot_grace_is_told_after_it_however_short_its_alert_is() {
             clock.tick(f64::from(second));
         }
         assert_eq!(clock.told, [(60.0, Change::Firing), (over, Change::Resolved)], "{stays}");
+    }
+}
+
+#[test]
+fn a_step_that_is_told_late_because_nobody_looked_stays_for_its_time_from_then_on() {
+    for restarts in [true, false] {
+        let mut clock = Clock::new("alerts: {boot_grace: 1m, clock-stepped: {for: 5m}}", ANY_MIDNIGHT);
+        clock.tick(1.0);
+        clock.step(-3.0);
+        clock.tick(2.0);
+        if restarts {
+            clock.restart(500.0);
+        }
+        for second in 500..1_000 {
+            clock.tick(f64::from(second));
+        }
+        assert_eq!(clock.told, [(500.0, Change::Firing), (800.0, Change::Resolved)]);
     }
 }
 
