@@ -602,15 +602,15 @@ fn play(seed: u64) -> Result<Told, String> {
 fn ten_thousand_random_hosts_are_told_what_is_wrong_and_nothing_else() {
     let told: Mutex<Told> = Mutex::default();
     let failed: Mutex<BTreeMap<u64, String>> = Mutex::default();
-    let next = AtomicU64::new(0);
-    let seeds = if schedules::all() { SEEDS } else { FEW_SEEDS };
+    let seeds = schedules::seeds(SEEDS, FEW_SEEDS);
+    let next = AtomicU64::new(seeds.start);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds || failed.lock().unwrap().len() >= MOST_STORIES {
+                    if seed >= seeds.end || failed.lock().unwrap().len() >= MOST_STORIES {
                         return;
                     }
                     match play(seed) {
@@ -629,6 +629,10 @@ fn ten_thousand_random_hosts_are_told_what_is_wrong_and_nothing_else() {
     assert!(stories.is_empty(), "{}", stories.join("\n\n"));
     let Told { kinds: told, skews: [right, wrong] } = told.into_inner().unwrap();
     println!("{told:?}; a skew was told {right} times, and {wrong} times more by agents that could not know the time");
+    // One host alone shows nothing of a fleet.
+    if schedules::one().is_some() {
+        return;
+    }
     assert!(wrong * 20 < right, "{wrong} and {right}");
     // The scenarios would prove nothing about alerts that none of them causes. Of few it can only be asked that some come.
     let common = if schedules::all() { COMMON } else { 1 };
