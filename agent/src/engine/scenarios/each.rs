@@ -5,7 +5,7 @@ use crate::assess::finding::Kind;
 
 const MINUTE: f64 = 60.0;
 const HOUR: f64 = 3_600.0;
-/// A host with three sources, a kernel that tells of its clock, and refresh margins that are judged.
+/// A host with three sources, and a kernel that tells of its clock.
 const HOST: u64 = 37;
 
 /// After a repair this is enough for every alert to resolve, the forecast last.

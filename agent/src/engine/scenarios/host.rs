@@ -14,6 +14,10 @@ use crate::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 /// By how much a clock that runs away gains or loses, in seconds a second.
 const SLOWEST_RUN: f64 = 0.02;
 const FASTEST_RUN: f64 = 0.3;
+/// How long ago what a trend is drawn through may have been measured.
+const TREND_WINDOW: f64 = 3_600.0;
+/// A smaller step is the noise of reading two clocks.
+const STEP: f64 = 1e-3;
 /// By then every source was asked, and what contradicted the earlier answers was asked again.
 const ASKED: f64 = 60.0;
 
@@ -31,6 +35,9 @@ pub(super) struct Host {
     pub(super) last_step: f64,
     /// When its clock last began to behave in another way, in true seconds since the beginning.
     pub(super) changed: f64,
+    /// By what it drifted since something last ended the trend, and until when: a drift that changes by too little for an
+    /// answer to contradict the trend ends none.
+    drifts: Vec<(f64, f64)>,
     /// When it was booted, in true seconds since the beginning.
     pub(super) began: f64,
     /// What the boot clock read at the beginning.
@@ -68,6 +75,7 @@ impl Host {
             stepped: 0.0,
             last_step: f64::NEG_INFINITY,
             changed: 0.0,
+            drifts: Vec::new(),
             began: 0.0,
             poll_every: POLL,
             booted: 1_000.0,
@@ -122,7 +130,7 @@ impl Host {
         self.advance(seconds);
         self.gained -= error;
         self.asleep += seconds + error;
-        self.changed = self.elapsed;
+        self.end_trend();
     }
 
     /// The host is booted: the boot clock begins again, and the system clock has what another clock has kept.
@@ -131,7 +139,8 @@ impl Host {
         self.booted = 20.0 - self.elapsed + self.gained;
         self.asleep = 0.0;
         self.last_step = f64::NEG_INFINITY;
-        (self.began, self.changed) = (self.elapsed, self.elapsed);
+        self.began = self.elapsed;
+        self.end_trend();
         self.heard = 0.0;
         if in_trouble {
             let offset = [0.0, 0.3, -2.0, 100.0, self.offset(), self.offset()][self.random.usize(..6)];
@@ -149,6 +158,7 @@ impl Host {
                 self.step(sign * size);
             }
             2 => {
+                self.drifts.push((self.drift, self.elapsed));
                 self.drift = (self.random.f64() - 0.5) * 400e-6;
                 self.changed = self.elapsed;
             }
@@ -162,7 +172,7 @@ impl Host {
                 let pause = [5.0, 100.0, 400.0, 3_600.0][self.random.usize(..4)];
                 self.elapsed += pause;
                 self.gained += pause;
-                self.changed = self.elapsed;
+                self.end_trend();
                 self.heard = 0.0;
             }
             // One source is lost or found again; the others go on.
@@ -191,6 +201,9 @@ impl Host {
     pub(super) fn step(&mut self, by: f64) {
         self.stepped += by;
         self.changed = self.elapsed;
+        if by.abs() >= STEP {
+            self.end_trend();
+        }
         if by.abs() >= 1.0 {
             self.last_step = self.boot();
         }
@@ -212,6 +225,18 @@ impl Host {
 
     pub(super) fn runs_away(&self) -> bool {
         self.drift.abs() >= SLOWEST_RUN
+    }
+
+    /// Its clock behaves in a way that ends every trend that was measured before.
+    fn end_trend(&mut self) {
+        self.changed = self.elapsed;
+        self.drifts.clear();
+    }
+
+    /// The steepest drift that may still be told: the trend is that of the last hour, whatever came within it.
+    pub(super) fn steepest(&self) -> f64 {
+        let within = self.drifts.iter().filter(|(_, until)| self.elapsed - until <= TREND_WINDOW);
+        within.fold(self.drift.abs(), |steepest, (drift, _)| steepest.max(drift.abs()))
     }
 
     /// Which sources are to be asked within the `tick` that begins.

@@ -32,8 +32,6 @@ const SEEDS: u64 = 10_000;
 const FEW_SEEDS: u64 = 48;
 /// The clock of one host in so many runs away.
 const RUN_AWAY: u64 = 23;
-/// Refresh margins are judged on the hosts whose seed leaves this remainder by that divisor.
-const MARGINS: (u64, u64) = (5, 8);
 /// After so many failures the rest would tell nothing new.
 const MOST_STORIES: usize = 3;
 /// 2026-11-01, the true time at which every scenario begins.
@@ -65,11 +63,9 @@ const CLEAR: [(Severity, f64); 2] = [(Severity::Warning, 48.0), (Severity::Criti
 /// For how long each cause has been there, in seconds; absent where it is not.
 type Causes = BTreeMap<&'static str, f64>;
 
-/// A configuration with these sources out of so many; `port` is what their servers' ports begin with, and `margins` says
-/// whether refresh margins are judged.
-fn config(configured: &[usize], sources: usize, port: u16, margins: bool) -> Config {
+/// A configuration with these sources out of so many; `port` is what their servers' ports begin with.
+fn config(configured: &[usize], sources: usize, port: u16) -> Config {
     let mut config = parse("{}", std::path::Path::new("scenario.yaml"), &|_| None).unwrap();
-    config.alerts.rules.change(Kind::CredentialRefreshMargin, |rule| rule.enabled = margins);
     config.sources = configured
         .iter()
         .map(|index| Source {
@@ -105,8 +101,6 @@ struct Run {
     /// The process was killed, and another has to begin.
     was_killed: bool,
     sources: usize,
-    /// Whether refresh margins are judged.
-    margins: bool,
     transitions: Vec<(f64, Transition)>,
     /// What happened, and when.
     story: Vec<(f64, String)>,
@@ -138,8 +132,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let sources = 1 + usize::try_from(seed % 5).unwrap();
         let host = Host::new(seed, sources);
-        let margins = seed % MARGINS.1 == MARGINS.0;
-        let config = Arc::new(config(&host.configured, sources, 1_000, margins));
+        let config = Arc::new(config(&host.configured, sources, 1_000));
         let engine = Engine::new(Arc::clone(&config), host.reading());
         Self {
             host,
@@ -148,7 +141,6 @@ impl Run {
             post: Post::new(),
             was_killed: false,
             sources,
-            margins,
             transitions: Vec::new(),
             story: Vec::new(),
             firing: BTreeMap::new(),
@@ -373,7 +365,7 @@ impl Run {
     fn reload_with(&mut self, configured: Vec<usize>, port: u16, undisciplined: bool) {
         self.begin_after_a_kill();
         let before = self.engine.source_ids();
-        let mut config = config(&configured, self.sources, port, self.margins);
+        let mut config = config(&configured, self.sources, port);
         config.alerts.rules.change(Kind::ClockUndisciplined, |rule| rule.enabled = undisciplined);
         self.host.configured = configured;
         self.config = Arc::new(config);
@@ -497,7 +489,7 @@ impl Run {
         is_there("critical skew", offset >= 151.0 && knows);
         is_there("some skew", most >= CLEAR[0].1);
         is_there("a second", most >= 0.75);
-        is_there("a limit ahead", limit_ahead(offset, host.drift));
+        is_there("a limit ahead", limit_ahead(offset, host.steepest()));
         is_there("a short margin", has_short_margin(host.offset(), 2.0 * bound));
         is_there("another trend", host.elapsed - host.changed <= tick);
         is_there("no quorum", !knows);
