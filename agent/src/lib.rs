@@ -3,7 +3,7 @@
 //! In the order of the flow (ARCHITECTURE.md has the whole map):
 //! - [`config`] says what to do, in [`setting`]s; [`sys`] knows what only the operating system can tell.
 //! - [`aws`] says what the SDKs on this host make of its files and variables.
-//! - **measure**: [`clock::local`] reads the clocks, [`ntp`] asks time servers, [`credentials`] asks what expires.
+//! - **measure**: [`clock::local`] reads the clocks, [`sources`] asks who knows the time, [`credentials`] asks what expires.
 //! - **estimate**: [`clock::estimate`] says where true time is, how sure that is, and who is wrong.
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
@@ -31,12 +31,12 @@ pub mod files;
 pub mod foreign;
 pub mod host;
 pub mod notify;
-pub mod ntp;
 pub mod reason;
 pub mod resolver;
 pub mod runtime;
 pub mod setting;
 pub mod snapshot;
+pub mod sources;
 pub mod state;
 pub mod status;
 pub mod stderr;

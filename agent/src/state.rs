@@ -269,8 +269,8 @@ mod tests {
     use crate::credentials::round::{self, Round};
     use crate::engine::{Engine, Event};
     use crate::notify::message::message;
-    use crate::ntp::poller::Polled;
-    use crate::ntp::refusal::Refusal;
+    use crate::sources::poller::Polled;
+    use crate::sources::refusal::Refusal;
     use crate::time::{BootTime, Reading, Span, SystemTime};
 
     fn config() -> Arc<Config> {
@@ -292,8 +292,8 @@ mod tests {
             let answers = [(0, 1e9 + 100.0), (1, 1e9 + 100.0), (2, 1e9 + 500.0)]
                 .map(|(source, anchor)| (source, Ok(sample(seconds, anchor + seconds * 1e-4, 1e-3))))
                 .into_iter()
-                .chain((second % 5 == 0).then_some((0, Err(Refusal::Timeout))))
-                .map(|(source, result)| Event::Ntp(Polled { source, address: None, result }));
+                .chain((second % 5 == 0).then_some((0, Err(Refusal::TIMEOUT))))
+                .map(|(source, result)| Event::Source(Polled { source, address: None, result }));
             let result = Err(Unavailable::Timeout);
             let round = Round::one(result, Vec::new());
             let outage = Event::Credential(round::Polled { provider: Provider::Imds, round });

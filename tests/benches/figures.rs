@@ -17,7 +17,7 @@ use serde_json::Value;
 use skewguard::clock::local;
 use skewguard::clock::true_clock::Stamp;
 use skewguard::delivery::item::{Class, Content, Item};
-use skewguard::ntp::query::query;
+use skewguard::sources::ntp::query::query;
 use skewguard::time::TrueTime;
 use tests::agent::Skewguard;
 use tests::chrony::Chrony;

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use skewguard::clock::true_clock::TrueClock;
-use skewguard::config::checked::{Server, Source};
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::credentials::imds::settings::Imds;
 use skewguard::notify::aws::{Service, Unsigned, sign};
-use skewguard::ntp::poller;
+use skewguard::sources::ntp::Server;
+use skewguard::sources::poller;
+use skewguard::sources::source::Source;
 use skewguard::time::TrueTime;
 use tests::agent::{FakeClock, Running, Skewguard};
 use tests::alertmanager::Alertmanager;
@@ -487,7 +488,7 @@ fn an_s3_server_refuses_what_is_signed_by_the_wrong_clock_and_takes_what_the_age
 
     let source = Source {
         name: "amazon-time-sync".into(),
-        server: Server::Address(SocketAddr::new(TIME_SYNC, 123)),
+        kind: Server::Address(SocketAddr::new(TIME_SYNC, 123)).into(),
         trusted: true,
         leap_smear: true,
         poll: Duration::from_secs(1),

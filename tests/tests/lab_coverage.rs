@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use skewguard::clock::local;
 use skewguard::config::load;
 use skewguard::engine::{Engine, Event};
-use skewguard::ntp::poller::Polled;
-use skewguard::ntp::query::query;
+use skewguard::sources::ntp::query::query;
+use skewguard::sources::poller::Polled;
 use skewguard::time::{BootTime, Reading, Span, SystemTime};
 use tests::chrony::Chrony;
 use tests::net::{Net, Side, TIME_SYNC};
@@ -81,7 +81,7 @@ impl Host {
             sample
         });
         let (now, _) = self.read();
-        self.engine.handle(Event::Ntp(Polled { source: 0, address: None, result }), now);
+        self.engine.handle(Event::Source(Polled { source: 0, address: None, result: result.map_err(Into::into) }), now);
     }
 }
 

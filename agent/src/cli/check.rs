@@ -20,9 +20,9 @@ use crate::credentials::poller as poller_of_all;
 use crate::credentials::round::{Polled, Round};
 use crate::engine::{Engine, Event};
 use crate::host::firmware;
-use crate::ntp::poller;
-use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Snapshot, Status};
+use crate::sources::poller;
+use crate::sources::refusal::Refusal;
 use crate::sys;
 
 /// What is not well is measured this often before it is reported, because one bad answer proves nothing.
@@ -83,7 +83,7 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         if round >= samples && is_settled(&look(&engine)) {
             break;
         }
-        if config.sources.iter().any(|source| !source.server.is_near()) {
+        if config.sources.iter().any(|source| !source.kind.is_near()) {
             tokio::time::sleep_until(deadline.min(Instant::now() + REMOTE_PAUSE)).await;
         }
     }
@@ -113,7 +113,7 @@ fn give_up(engine: &mut Engine, open: &BTreeSet<Asked>) {
         for _ in 0..CONFIRMATIONS {
             let event = match *asked {
                 Asked::Source(source) => {
-                    Event::Ntp(poller::Polled { source, address: None, result: Err(Refusal::Timeout) })
+                    Event::Source(poller::Polled { source, address: None, result: Err(Refusal::TIMEOUT) })
                 }
                 Asked::Credentials(provider) => {
                     let round = Round::one(Err(Unavailable::Timeout), Vec::new());

@@ -61,7 +61,7 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
 }
 
 fn log_config(message: &str, config: &Config) {
-    let sources: Vec<_> = config.sources.iter().map(|source| format!("{} ({})", source.name, source.server)).collect();
+    let sources: Vec<_> = config.sources.iter().map(|source| format!("{} ({})", source.name, source.kind)).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         sources = sources.join(", "),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::channels::channels;
-use super::checked::{Config, Server, Source};
+use super::checked::Config;
 use super::otlp::otlp;
 use super::rules::alerts;
 use super::storage::{queue, state_dir};
@@ -19,32 +19,18 @@ use crate::assess::limit::Limit;
 use crate::aws::sdk::Sdk;
 use crate::credentials::{Credentials, WrittenCredentials};
 use crate::setting::locate::Path;
-use crate::setting::period::Period;
+use crate::sources::source::check as sources;
 
-/// How many sources are allowed. More witnesses than this tell no more, and each is asked by every host.
-const MOST_SOURCES: usize = 32;
-/// How often a source may be asked at most: one that is near, and any other.
-const SHORTEST_POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
-/// How often a source is asked at least. RFC 5905 §7.2 allows 36 h, in which a step would stay unseen.
-const LONGEST_POLL: Duration = Duration::from_secs(1_024);
 /// What a limit may be.
 const WINDOW: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(24 * 3_600));
 
 /// Checks all that was written, and fills in what was not.
 pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Result<Config, Fault> {
-    let defaults;
-    let sources_given = match &raw.sources {
-        Some(given) => given,
-        None => {
-            defaults = default::sources();
-            &defaults
-        }
-    };
     let none = WrittenCredentials::default();
     let credentials = Credentials::check(raw.credentials.as_ref().unwrap_or(&none), env)?;
     let channels = channels(raw.channels.as_deref().unwrap_or_default(), credentials.imds.is_some())?;
     Ok(Config {
-        sources: sources(sources_given, is_ec2)?,
+        sources: sources(raw.sources.as_deref(), is_ec2)?,
         credentials,
         sdks: sdks(raw.sdks.as_ref())?,
         sdks_auto: !matches!(raw.sdks, Some(raw::Sdks::Names(_))),
@@ -56,61 +42,6 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Re
         state_dir: Some(state_dir(raw.state_dir.as_deref(), env)?),
         queue: queue(raw.queue.as_ref())?,
     })
-}
-
-fn sources(given: &[raw::Source], is_ec2: bool) -> Result<Vec<Source>, Fault> {
-    let at = Path::root("sources");
-    if given.is_empty() {
-        return Err(Fault::at(at, "there is no source: name at least one, or remove the key to use the default ones"));
-    }
-    if given.len() > MOST_SOURCES {
-        let message = format!("{} sources are too many: at most {MOST_SOURCES} are allowed", given.len());
-        return Err(Fault::at(at, message));
-    }
-    unique(&at, given.iter().map(|source| source.name.as_str()))?;
-    let mut sources: Vec<Source> = Vec::new();
-    for (index, given) in given.iter().enumerate() {
-        let source = source(given, &at.index(index), is_ec2)?;
-        if let Some(first) = sources.iter().position(|other| other.server.is_same_as(&source.server)) {
-            let message = format!(
-                "{} is the same server as sources[{first}]: a server is one witness, however often it is named, and Amazon \
-                 Time Sync is asked at its address of the other family by itself where this one cannot be reached",
-                source.server
-            );
-            return Err(Fault::at(at.index(index).key("ntp"), message));
-        }
-        sources.push(source);
-    }
-    Ok(sources)
-}
-
-fn source(given: &raw::Source, at: &Path, is_ec2: bool) -> Result<Source, Fault> {
-    let server: Server =
-        given.ntp.parse().map_err(|error: super::server::ServerError| Fault::at(at.key("ntp"), error.to_string()))?;
-    let (shortest, default) =
-        if server.is_near() { (SHORTEST_POLL.0, default::NEAR_POLL) } else { (SHORTEST_POLL.1, default::FAR_POLL) };
-    let poll = given.poll.map_or(default, |Period(poll)| poll);
-    let complaint = if poll < shortest {
-        format!(
-            "is too short: a link-local source is asked at most every {}, others every {}",
-            Period(SHORTEST_POLL.0),
-            Period(SHORTEST_POLL.1)
-        )
-    } else if poll > LONGEST_POLL {
-        let longest = LONGEST_POLL.as_secs();
-        format!(
-            "is too long: a source is asked at least every {longest}s, although RFC 5905 allows more, so that a wrong clock is noticed"
-        )
-    } else {
-        return Ok(Source {
-            name: given.name.clone(),
-            trusted: given.trusted.unwrap_or_else(|| is_ec2 && server.is_time_sync()),
-            leap_smear: given.leap_smear.unwrap_or_else(|| server.is_amazon()),
-            server,
-            poll,
-        });
-    };
-    Err(Fault::at(at.key("poll"), format!("{} {complaint}", Period(poll))))
 }
 
 fn limits(given: &[raw::Limit]) -> Result<Vec<Limit>, Fault> {

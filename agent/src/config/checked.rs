@@ -3,13 +3,13 @@
 use crate::assess::limit::Limit;
 use crate::credentials::Credentials;
 use crate::telemetry::otlp::Otlp;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::assess::rule::Rules;
 use crate::aws::sdk::Sdk;
 use crate::notify::channel::Channel;
+use crate::sources::source::Source;
 
 /// All that the agent was told.
 #[derive(Clone, PartialEq)]
@@ -54,46 +54,6 @@ pub struct Queue {
     pub size: u64,
     /// How old an item may become.
     pub age: Duration,
-}
-
-/// One NTP server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// What people call it.
-    pub name: String,
-    /// Where it is.
-    pub server: Server,
-    /// Whether it wins a tie, because AWS judges by AWS's clock.
-    pub trusted: bool,
-    /// Whether it smears leap seconds.
-    pub leap_smear: bool,
-    /// How often it is asked.
-    pub poll: Duration,
-}
-
-/// The host and the port of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// An address that needs no resolution.
-    Address(SocketAddr),
-    /// A name, resolved by the host.
-    Name {
-        /// The host's name.
-        host: String,
-        /// The UDP port.
-        port: u16,
-    },
-}
-
-impl std::fmt::Display for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Address(address) if address.port() == 123 => write!(f, "{}", address.ip()),
-            Self::Address(address) => write!(f, "{address}"),
-            Self::Name { host, port: 123 } => f.write_str(host),
-            Self::Name { host, port } => write!(f, "{host}:{port}"),
-        }
-    }
 }
 
 /// All rules, and what they share.

@@ -3,13 +3,8 @@
 use std::time::Duration;
 
 use super::checked::Queue;
-use super::raw;
 use crate::assess::limit::Limit;
 
-/// How often a source on the link is asked.
-pub(super) const NEAR_POLL: Duration = Duration::from_secs(16);
-/// How often any other source is asked.
-pub(super) const FAR_POLL: Duration = Duration::from_secs(64);
 /// How long one attempt to tell a channel may take.
 pub(super) const CHANNEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often metrics are exported.
@@ -28,12 +23,6 @@ pub(super) const STATE_DIR: &str = "/var/lib/skewguard";
 /// What may wait for delivery: three days of metrics every minute take less than 40 MiB, and ten thousand alerts at once for
 /// four channels and a collector 200 MiB.
 pub(super) const QUEUE: Queue = Queue { size: 256 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };
-/// Amazon Time Sync alone: it is there on every instance of every VPC, and AWS judges by its clock. Public servers are not
-/// among the defaults, because many subnets cannot reach them, and the agent would complain of that for ever.
-pub(super) fn sources() -> Vec<raw::Source> {
-    vec![raw::Source { name: "amazon-time-sync".into(), ntp: "169.254.169.123".into(), ..raw::Source::default() }]
-}
-
 /// The limits of AWS itself.
 pub(super) fn limits() -> Vec<Limit> {
     let limit = |name: &str, seconds, masked| Limit { name: name.into(), window: Duration::from_secs(seconds), masked };

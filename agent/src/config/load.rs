@@ -131,6 +131,7 @@ mod tests {
     use crate::credentials::Credentials;
     use crate::notify::channel::Channel;
     use crate::notify::targets::AnyTarget;
+    use crate::sources::AnyKind;
 
     const FILE: &str = "/etc/skewguard/skewguard.yaml";
 
@@ -169,6 +170,7 @@ mod tests {
         for case in cases {
             let (text, error) = case.split_once("%% with\n").unwrap();
             let error = error.replace("%% targets", &AnyTarget::KEYS.join(", "));
+            let error = error.replace("%% kinds", &AnyKind::KEYS.join(", "));
             assert_eq!(refused(text, &[]) + "\n", error, "\nof:\n{text}");
             count += 1;
         }
@@ -301,7 +303,7 @@ mod tests {
     fn without_a_file_all_is_as_designed() {
         let config = load(None, &nothing).unwrap_or_else(|error| panic!("{error}"));
         let [near] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
-        assert_eq!((near.name.as_str(), near.server.to_string().as_str()), ("amazon-time-sync", "169.254.169.123"));
+        assert_eq!((near.name.as_str(), near.kind.to_string().as_str()), ("amazon-time-sync", "169.254.169.123"));
         assert!(near.trusted && near.leap_smear && near.poll == Duration::from_secs(16));
         let imds = config.credentials.imds.expect("imds");
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://169.254.169.254", 3));
@@ -442,7 +444,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             let is_told_all = alerts.is_none() || name == "ops";
             assert!(*severity == Severity::Warning && is_told_all && timeout.as_secs() == 10, "{name}");
         }
-        assert_eq!((config.limits.len(), config.sources.len()), (4, 2));
+        assert_eq!((config.limits.len(), config.sources.len()), (4, 1 + AnyKind::KEYS.len()));
         assert_eq!((config.channels.len(), config.otlp.is_some()), (AnyTarget::KEYS.len(), true));
         assert_eq!(
             (config.credentials.files.as_ref().map(|files| files.0.len()), config.credentials.homes.len()),

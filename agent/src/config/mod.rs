@@ -16,7 +16,6 @@ pub mod raw;
 pub mod raw_alerts;
 mod rules;
 pub mod schema;
-pub mod server;
 pub mod show;
 pub mod size;
 mod storage;

@@ -19,6 +19,7 @@ use crate::setting::headers::Headers;
 use crate::setting::named::Named;
 use crate::setting::period::Period;
 use crate::setting::url::WebUrl;
+use crate::sources::WrittenSource;
 
 /// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
@@ -28,7 +29,7 @@ pub struct Config {
     /// The witnesses of true time, 1 to 32. Default: Amazon Time Sync (169.254.169.123).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
-    pub sources: Option<Vec<Source>>,
+    pub sources: Option<Vec<WrittenSource>>,
     /// The credentials whose expiry is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<WrittenCredentials>,
@@ -60,27 +61,6 @@ pub struct Config {
     /// The socket on which `skewguard status` asks, an absolute path. Default: /run/skewguard/skewguard.sock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<String>,
-}
-
-/// One NTP server.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping")]
-pub struct Source {
-    /// What people call it: unique, 1 to 64 letters, digits, dots, underscores and hyphens.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
-    pub name: String,
-    /// The NTP server: host, host:port, an IPv4 or IPv6 address, or `[IPv6]:port`. Default port: 123.
-    pub ntp: String,
-    /// Whether it wins a tie, because AWS judges by AWS's clock. Default: true for Amazon Time Sync on EC2, else false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trusted: Option<bool>,
-    /// Whether it smears leap seconds. Default: true for Amazon's servers, else false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub leap_smear: Option<bool>,
-    /// How often it is asked: 1s to 1024s for a link-local address, 16s to 1024s for all others. Default: 16s for a
-    /// link-local address, else 64s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub poll: Option<Period>,
 }
 
 /// Which SDKs are judged.

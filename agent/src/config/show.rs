@@ -13,6 +13,7 @@ use crate::setting::headers::Headers;
 use crate::setting::named::Named;
 use crate::setting::period::Period;
 use crate::setting::tls::{Tls, WrittenTls};
+use crate::sources::source::Source;
 use crate::telemetry::otlp::Otlp;
 
 /// Writes the configuration as a file that loads to the same one, every default filled in. Secrets appear as the
@@ -32,19 +33,7 @@ fn raw(config: &Config) -> raw::Config {
     let built_in = default::limits();
     let own = config.limits.iter().filter(|limit| !built_in.contains(limit));
     raw::Config {
-        sources: Some(
-            config
-                .sources
-                .iter()
-                .map(|source| raw::Source {
-                    name: source.name.clone(),
-                    ntp: source.server.to_string(),
-                    trusted: Some(source.trusted),
-                    leap_smear: Some(source.leap_smear),
-                    poll: Some(Period(source.poll)),
-                })
-                .collect(),
-        ),
+        sources: Some(config.sources.iter().map(Source::written).collect()),
         credentials: Some(config.credentials.written()),
         sdks: Some(if config.sdks_auto { raw::Sdks::Auto } else { raw::Sdks::Names(config.sdks.clone()) }),
         limits: Some(own.map(|own| raw::Limit { name: own.name.clone(), window: Period(own.window) }).collect()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::UdpSocket;
 
 use super::world::World;
-use crate::ntp::timestamp::encode;
+use crate::sources::ntp::timestamp::encode;
 use crate::time::Span;
 
 /// Version 4, mode 4.

@@ -13,7 +13,7 @@ use super::{imds, ntp};
 use crate::alert::machine::Change;
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::local;
-use crate::config::checked::{Config, Server, Source};
+use crate::config::checked::Config;
 use crate::credentials::Credentials;
 use crate::credentials::imds::settings::Imds;
 use crate::notify::channel::Channel;
@@ -23,6 +23,8 @@ use crate::runtime::{self, Options};
 use crate::setting::tls::Tls;
 use crate::setting::url::WebUrl;
 use crate::snapshot::AlertMessage;
+use crate::sources::ntp::Server;
+use crate::sources::source::Source;
 use crate::telemetry::otlp::Otlp;
 use crate::time::{Offset, Span, humane_offset, rfc3339};
 
@@ -74,7 +76,7 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
             .zip(["time-sync", "time-b", "time-c"])
             .map(|(address, name)| Source {
                 name: name.to_owned(),
-                server: Server::Address(*address),
+                kind: Server::Address(*address).into(),
                 trusted: name == "time-sync",
                 leap_smear: true,
                 poll: SECOND,

@@ -81,7 +81,7 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
         checks.extend(clock::check(facts, &snapshot, status.as_ref().ok(), &order.config));
         if let Ok(sources) = &source_facts {
             let is_ec2 = imds_facts.as_ref().is_some_and(|facts| facts.is_ec2 == Some(true));
-            checks.extend(sources::check(sources, facts, &snapshot, is_ec2));
+            checks.extend(sources::check(sources, facts, &snapshot, &order.config, is_ec2));
         }
     } else {
         checks.push(Check::skipped(Area::Clock, "clock-discipline", "the host does not answer in time"));

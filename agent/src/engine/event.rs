@@ -7,8 +7,8 @@ use crate::aws::processes::watch::InUse;
 use crate::aws::sdk::Sdk;
 use crate::credentials::imds::host::HostIdentity;
 use crate::credentials::round;
-use crate::ntp::poller::Polled;
 use crate::snapshot::Delivery;
+use crate::sources::poller::Polled;
 use crate::sys::KernelClock;
 use crate::time::Span;
 
@@ -22,7 +22,7 @@ pub enum Event {
         asleep: Span,
     },
     /// A source was asked; its number is the one that [`super::Engine::source_ids`] gave it.
-    Ntp(Polled),
+    Source(Polled),
     /// Credentials were read, or could not be.
     Credential(round::Polled),
     /// The SDKs that run on this host, as far as can be told.
@@ -40,7 +40,7 @@ pub enum Event {
 
 impl From<Polled> for Event {
     fn from(polled: Polled) -> Self {
-        Self::Ntp(polled)
+        Self::Source(polled)
     }
 }
 

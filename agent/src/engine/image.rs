@@ -9,8 +9,9 @@ use super::machine::Engine;
 use crate::alert::machine::{Kept, Machine};
 use crate::assess::finding::Kind;
 use crate::clock::estimator::Memory;
-use crate::config::checked::{Config, Source};
+use crate::config::checked::Config;
 use crate::credentials::imds::host::HostIdentity;
+use crate::sources::source::Source;
 use crate::time::{BootTime, Reading, Span, TrueTime};
 
 /// What of the engine outlives the process. All but the alerts and what is known of the host means something only while the
@@ -110,7 +111,7 @@ impl Engine {
             vouched: self.last_vouched(),
             condemned: sources
                 .filter(|(source, _)| source.is_condemned())
-                .map(|(_, configured)| (configured.name.clone(), configured.server.to_string()))
+                .map(|(_, configured)| (configured.name.clone(), configured.kind.to_string()))
                 .collect(),
             credentials: self.credentials.memory(self.last.boot, self.at(self.last).truth),
             host: self.host.clone(),
@@ -143,7 +144,7 @@ impl Engine {
         engine.asleep = image.asleep;
         engine.estimator.resume(&image.estimate, now.boot);
         for (name, server) in &image.condemned {
-            let is_it = |source: &Source| *name == source.name && *server == source.server.to_string();
+            let is_it = |source: &Source| *name == source.name && *server == source.kind.to_string();
             if let Some(index) = engine.config.sources.iter().position(is_it) {
                 engine.estimator.condemn(index);
             }

@@ -21,12 +21,13 @@ use crate::clock::filter::Offered;
 use crate::clock::leap;
 use crate::clock::source::Witness;
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::{Config, Source};
+use crate::config::checked::Config;
 use crate::credentials::imds::host::HostIdentity;
 use crate::host::identity::Speaker;
-use crate::ntp::poller::Polled;
-use crate::ntp::refusal::Refusal;
 use crate::snapshot::{Delivery, Steps};
+use crate::sources::poller::Polled;
+use crate::sources::refusal::Refusal;
+use crate::sources::source::Source;
 use crate::sys::KernelClock;
 use crate::time::{Anchor, BootTime, Reading, Span, TrueTime};
 
@@ -149,7 +150,7 @@ impl Engine {
                 slept = self.notice_sleep(asleep, now.boot);
                 self.wants_burst |= slept.is_some();
             }
-            Event::Ntp(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
+            Event::Source(polled) => self.wants_burst |= self.take_poll(&polled, now.boot),
             Event::Credential(event) => self.credentials.take(event, now.boot),
             Event::Sdks { sdks, is_whole } => self.sdks.found(sdks, is_whole, now.boot),
             Event::Host(host) => {
@@ -270,10 +271,10 @@ impl Engine {
         {
             let facts = source_findings::SourceFacts {
                 name: &configured.name,
-                server: configured.server.to_string(),
+                server: configured.kind.to_string(),
                 verdict: source.verdict(),
                 offset: self.estimator.claimed(source, now.reading),
-                refusal: log.refusal.map(|refusal| refusal.to_string()),
+                refusal: log.refusal.as_ref().map(Refusal::to_string),
             };
             rulings.extend(source_findings::judge(&facts, &self.config.alerts.rules));
         }
@@ -332,15 +333,15 @@ impl Engine {
         let Some(index) = self.sources.iter().position(|log| log.id == polled.source) else { return false };
         if let Some(log) = self.sources.get_mut(index) {
             log.address = polled.address.or(log.address);
-            log.refusal = polled.result.as_ref().err().copied();
-            let outcome = log.refusal.map_or("ok", Refusal::outcome);
+            log.refusal = polled.result.as_ref().err().cloned();
+            let outcome = log.refusal.as_ref().map_or("ok", |refusal| refusal.outcome);
             let count: &mut u64 = log.outcomes.entry(outcome).or_default();
             *count = count.saturating_add(1);
         }
         match &polled.result {
             Ok(sample) => self.estimator.answered(index, *sample, now) == Offered::Suspected,
             Err(refusal) => {
-                self.estimator.failed(index, refusal.failure(), now);
+                self.estimator.failed(index, refusal.failure, now);
                 false
             }
         }

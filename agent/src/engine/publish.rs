@@ -95,8 +95,8 @@ impl Engine {
                 let sample = source.latest();
                 Source {
                     name: configured.name.clone(),
-                    address: log.address.map_or_else(|| configured.server.to_string(), |address| address.to_string()),
-                    server: configured.server.to_string(),
+                    address: log.address.map_or_else(|| configured.kind.to_string(), |address| address.to_string()),
+                    server: configured.kind.to_string(),
                     verdict: source.verdict().name().to_owned(),
                     offset_seconds: self.estimator.claimed(source, reading).map(Offset::seconds),
                     delay_seconds: sample.map(|sample| sample.delay.seconds()),
@@ -104,7 +104,7 @@ impl Engine {
                     stratum: sample.map(|sample| sample.stratum),
                     timestamps: sample.map(|sample| sample.timestamps.name().to_owned()),
                     reachability: source.reachability(),
-                    refusal: log.refusal.map(|refusal| refusal.to_string()),
+                    refusal: log.refusal.as_ref().map(ToString::to_string),
                     outcomes: log.outcomes.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect(),
                 }
             })

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::machine::{Engine, SourceLog, witness};
-use crate::config::checked::{Config, Source};
+use crate::config::checked::Config;
+use crate::sources::source::Source;
 use crate::time::Reading;
 
 impl Engine {
@@ -51,8 +52,7 @@ impl Engine {
 
 /// Whether what is known of the one holds for the other.
 fn is_same(one: &Source, other: &Source) -> bool {
-    (&one.name, &one.server, one.trusted, one.leap_smear)
-        == (&other.name, &other.server, other.trusted, other.leap_smear)
+    (&one.name, &one.kind, one.trusted, one.leap_smear) == (&other.name, &other.kind, other.trusted, other.leap_smear)
 }
 
 #[cfg(test)]
@@ -67,8 +67,8 @@ mod tests {
     use crate::credentials::lease::{Lease, Unavailable};
     use crate::credentials::round::{self, Round};
     use crate::engine::{Event, Reaction};
-    use crate::ntp::poller::Polled;
-    use crate::ntp::refusal::Refusal;
+    use crate::sources::poller::Polled;
+    use crate::sources::refusal::Refusal;
     use crate::time::{BootTime, Span, SystemTime};
 
     fn config(text: &str) -> Arc<Config> {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn silence(engine: &mut Engine, source: usize, seconds: f64) -> Reaction {
-        engine.handle(Event::Ntp(Polled { source, address: None, result: Err(Refusal::Timeout) }), now(seconds))
+        engine.handle(Event::Source(Polled { source, address: None, result: Err(Refusal::TIMEOUT) }), now(seconds))
     }
 
     fn outcomes(engine: &Engine) -> Vec<(String, BTreeMap<String, u64>)> {

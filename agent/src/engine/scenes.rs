@@ -14,7 +14,7 @@ use crate::credentials::Provider;
 use crate::credentials::lease::{Lease, Unavailable};
 use crate::credentials::round::{self, Round};
 use crate::credentials::timestamp::Timestamp;
-use crate::ntp::poller::Polled;
+use crate::sources::poller::Polled;
 use crate::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 
 const DAY: f64 = 86_400.0;
@@ -69,7 +69,7 @@ impl Scene {
             leap_announced: false,
             timestamps: Timestamps::Kernel,
         };
-        self.handle(Event::Ntp(Polled { source: 0, address: None, result: Ok(sample) }));
+        self.handle(Event::Source(Polled { source: 0, address: None, result: Ok(sample) }));
     }
 
     /// So many seconds pass, in which the source is heard every sixteen.

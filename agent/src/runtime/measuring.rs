@@ -13,7 +13,7 @@ use crate::credentials::imds::settings::Imds;
 use crate::credentials::imds::{self, client::ImdsClient};
 use crate::credentials::round::Read;
 use crate::engine::Event;
-use crate::ntp::poller;
+use crate::sources::poller;
 use crate::time::Span;
 use crate::vitals::{Ailment, Task};
 

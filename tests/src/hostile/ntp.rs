@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use skewguard::clock::sample::{Sample, Timestamps};
 use skewguard::engine::Event;
-use skewguard::ntp::poller::Polled;
-use skewguard::ntp::query::{Cookie, ask};
-use skewguard::ntp::socket::{Exchanged, Stamped};
-use skewguard::ntp::timestamp::decode;
+use skewguard::sources::ntp::query::{Cookie, ask};
+use skewguard::sources::ntp::socket::{Exchanged, Stamped};
+use skewguard::sources::ntp::timestamp::decode;
+use skewguard::sources::poller::Polled;
 use skewguard::time::{BootTime, Reading, Span, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -80,7 +80,7 @@ pub fn reply(input: &[u8]) {
         if let Ok(sample) = &result {
             assert_plausible(sample, &wire.exchanged().expect("what was judged has arrived"));
         }
-        brain.take(Polled { source, address: Some(SERVER), result }, now);
+        brain.take(Polled { source, address: Some(SERVER), result: result.map_err(Into::into) }, now);
     }
     brain.snapshot(now);
 }

@@ -116,7 +116,7 @@ fn judge(facts: &Facts, snapshot: &Snapshot) -> Vec<Check> {
     let mut checks = clock::check(facts, snapshot, None, &config());
     let nothing_dropped = link_local::Dropped::from([("eth0".to_owned(), Ok(Some(0)))]);
     let ways = sources::Facts { dropped: nothing_dropped, ..sources::Facts::default() };
-    checks.extend(sources::check(&ways, facts, snapshot, true));
+    checks.extend(sources::check(&ways, facts, snapshot, &config(), true));
     checks
 }
 
@@ -398,7 +398,7 @@ fn a_daemon_that_follows_strangers_on_ec2_is_told_of_amazon_time_sync() {
     let facts = facts(&files, Some(Ok(Tracking { address: Some([192, 0, 2, 1].into()), ..tracking() })));
     let checks = judge(&facts, &snapshot(0.0, true));
     assert_eq!(found(&checks), [("sources-daemon", Verdict::Warning)], "{checks:#?}");
-    let elsewhere = sources::check(&sources::Facts::default(), &facts, &snapshot(0.0, true), false);
+    let elsewhere = sources::check(&sources::Facts::default(), &facts, &snapshot(0.0, true), &config(), false);
     assert_eq!(found(&elsewhere), []);
 }
 

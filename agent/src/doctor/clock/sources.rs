@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use sntpc::KissOfDeathCode;
-
 use super::discipline;
 use super::keeper::Keeper;
 use super::link_local::{self, Dropped};
@@ -13,10 +11,11 @@ use super::reference::{Configured, Leap, Reference};
 use super::{facts as clock, mend};
 use crate::clock::estimate::ClockState;
 use crate::clock::source::Verdict;
+use crate::config::checked::Config;
 use crate::doctor::report::{Area, Check};
-use crate::ntp::refusal::Refusal;
 use crate::reason::reason;
 use crate::snapshot::{Snapshot, Source};
+use crate::sources::kind::Kind;
 use crate::time::{Offset, Span, humane, humane_offset};
 
 const DAEMON: &str = "sources-daemon";
@@ -47,10 +46,11 @@ pub async fn gather(root: &Path, snapshot: &Snapshot) -> Facts {
 
 /// Judges the sources by what `check` has measured in this run, and by what the daemon is told to follow. None of these
 /// checks is a problem: requests do not fail because of a source.
-pub fn check(facts: &Facts, clock: &clock::Facts, snapshot: &Snapshot, is_ec2: bool) -> Vec<Check> {
+pub fn check(facts: &Facts, clock: &clock::Facts, snapshot: &Snapshot, config: &Config, is_ec2: bool) -> Vec<Check> {
     let keeper = discipline::keeper(clock, snapshot.clock.kernel.as_ref(), clock::now(snapshot));
+    let sources = snapshot.sources.iter().zip(&config.sources);
     let mut checks: Vec<Check> =
-        snapshot.sources.iter().map(|source| check_source(facts, source, snapshot, is_ec2)).collect();
+        sources.map(|(source, own)| check_source(facts, source, &*own.kind, snapshot, is_ec2)).collect();
     checks.push(check_daemon(clock, &keeper, is_ec2));
     checks.push(check_smear(clock));
     checks.push(link_local::check(&facts.dropped));
@@ -69,7 +69,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Whether one of skewguard's own sources tells the time, or why not.
-fn check_source(facts: &Facts, source: &Source, snapshot: &Snapshot, is_ec2: bool) -> Check {
+fn check_source(facts: &Facts, source: &Source, kind: &dyn Kind, snapshot: &Snapshot, is_ec2: bool) -> Check {
     let name = format!("source-{}", source.name);
     let who = format!("{} ({})", source.name, source.server);
     let is_alone = snapshot.sources.len() == 1;
@@ -95,7 +95,7 @@ fn check_source(facts: &Facts, source: &Source, snapshot: &Snapshot, is_ec2: boo
                 true => "nothing vouches for the time: a wrong clock stays unnoticed until AWS rejects requests",
                 false => "there is one witness less for true time",
             };
-            let (why, remedy) = unreached(facts, source, is_ec2);
+            let (why, remedy) = unreached(facts, source, kind, is_ec2);
             Check::warning(Area::Sources, &name, format!("{who} gives no time: {why}"), effect, remedy)
         }
         (Some(Verdict::Truechimer | Verdict::Undecided), _) => {
@@ -121,7 +121,7 @@ fn evidence(source: &Source) -> Vec<String> {
 }
 
 /// Why a source gives no time, and what mends it.
-fn unreached(facts: &Facts, source: &Source, is_ec2: bool) -> (String, String) {
+fn unreached(facts: &Facts, source: &Source, kind: &dyn Kind, is_ec2: bool) -> (String, String) {
     if let Some(kind) = facts.routes.get(&source.name) {
         let host = address(&source.address).map_or_else(|| source.server.clone(), |address| address.ip().to_string());
         return (
@@ -132,69 +132,7 @@ fn unreached(facts: &Facts, source: &Source, is_ec2: bool) -> (String, String) {
         );
     }
     let told = source.refusal.as_deref().unwrap_or("no reply in time");
-    let refusal = refusals().into_iter().find(|refusal| refusal.to_string() == told);
-    let is_time_sync = Reference::server(&source.server).is_time_sync();
-    let remedy = match refusal {
-        Some(Refusal::Unresolved) => {
-            format!("`getent hosts {}` asks the resolver of this host; 169.254.169.123 needs none", source.server)
-        }
-        Some(Refusal::Timeout | Refusal::Network) if is_time_sync && !is_ec2 => {
-            "169.254.169.123 exists on EC2 alone: name servers that this host reaches under `sources`".to_owned()
-        }
-        Some(Refusal::Timeout | Refusal::Network) if is_time_sync => {
-            "no security group stands in its way: look for a firewall on this host, `sudo nft list ruleset` or `sudo \
-             iptables -S | grep 169.254`, and for a route that leads 169.254.0.0/16 elsewhere"
-                .to_owned()
-        }
-        Some(Refusal::Network) => {
-            "a firewall rejects it or nobody listens there: let UDP 123 out (security group, host firewall), and see whether \
-             the server runs NTP"
-                .to_owned()
-        }
-        Some(Refusal::Timeout) | None => {
-            "let UDP 123 out to it and its replies in (security group, network ACL, host firewall), or take it out of \
-             `sources`"
-                .to_owned()
-        }
-        Some(Refusal::Kiss(KissOfDeathCode::Rate)) => "it is asked too often: raise `poll` of this source".to_owned(),
-        Some(Refusal::Kiss(KissOfDeathCode::Deny | KissOfDeathCode::Rstr)) => {
-            "it does not serve this host: take it out of `sources`, or ask whoever runs it".to_owned()
-        }
-        Some(refusal) if refusal.failure() == crate::clock::sample::Failure::Unsynchronized => {
-            "its server does not know the time: mend that, or name another under `sources`".to_owned()
-        }
-        Some(_) => "what answers there is no NTP server in order: check the address, and what stands in between".to_owned(),
-    };
-    (told.to_owned(), remedy)
-}
-
-/// Every refusal, to find one again by its text, which is what a snapshot has.
-fn refusals() -> [Refusal; 23] {
-    [
-        Refusal::Unresolved,
-        Refusal::Timeout,
-        Refusal::Network,
-        Refusal::Short,
-        Refusal::Origin,
-        Refusal::Mode,
-        Refusal::Version,
-        Refusal::Unsynchronized,
-        Refusal::BeforeBuild,
-        Refusal::Kiss(KissOfDeathCode::Rate),
-        Refusal::Kiss(KissOfDeathCode::Deny),
-        Refusal::Kiss(KissOfDeathCode::Rstr),
-        Refusal::Kiss(KissOfDeathCode::Init),
-        Refusal::Kiss(KissOfDeathCode::Step),
-        Refusal::Stratum,
-        Refusal::ZeroReceive,
-        Refusal::ZeroTransmit,
-        Refusal::Backward,
-        Refusal::Overlong,
-        Refusal::FutureReference,
-        Refusal::Precision,
-        Refusal::RootDistance,
-        Refusal::Kiss(KissOfDeathCode::Auth),
-    ]
+    (told.to_owned(), kind.remedy(told, is_ec2))
 }
 
 /// Whether the daemon follows Amazon's time, where there is any.
@@ -269,12 +207,20 @@ fn check_smear(clock: &clock::Facts) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use sntpc::KissOfDeathCode;
+
     use super::*;
     use crate::doctor::clock::scenes::{snapshot, source};
     use crate::doctor::report;
+    use crate::sources::ntp::Server;
+    use crate::sources::ntp::refusal::Refusal;
+
+    fn server(source: &Source) -> Server {
+        source.server.parse().unwrap()
+    }
 
     fn judged(source: &Source, facts: &Facts, is_ec2: bool) -> Check {
-        check_source(facts, source, &snapshot(0.0, true), is_ec2)
+        check_source(facts, source, &server(source), &snapshot(0.0, true), is_ec2)
     }
 
     fn silent(server: &str, refusal: Refusal) -> Source {
@@ -307,12 +253,6 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_is_found_again_by_its_text() {
-        let texts: std::collections::BTreeSet<String> = refusals().iter().map(Refusal::to_string).collect();
-        assert_eq!(texts.len(), refusals().len());
-    }
-
-    #[test]
     fn a_source_without_a_route_is_told_as_such() {
         let facts = Facts {
             routes: [("amazon-time-sync".to_owned(), "network unreachable".to_owned())].into(),
@@ -341,7 +281,10 @@ mod tests {
         let mut torn = snapshot(0.0, true);
         torn.clock.state = "disagreement".into();
         let source = Source { verdict: "undecided".into(), ..source() };
-        assert_eq!(check_source(&Facts::default(), &source, &torn, true).verdict, report::Verdict::Warning);
+        assert_eq!(
+            check_source(&Facts::default(), &source, &server(&source), &torn, true).verdict,
+            report::Verdict::Warning
+        );
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@ use crate::credentials::Provider;
 use crate::credentials::lease::{Lease, Unavailable};
 use crate::credentials::round::{self, Round};
 use crate::credentials::timestamp::Timestamp;
-use crate::ntp::poller::Polled;
-use crate::ntp::refusal::Refusal;
+use crate::sources::poller::Polled;
+use crate::sources::refusal::Refusal;
 use crate::sys::KernelClock;
 use crate::time::{Anchor, BootTime, Reading, Span, SystemTime, TrueTime};
 
@@ -280,7 +280,7 @@ impl Host {
             leap_announced: false,
             timestamps: Timestamps::Kernel,
         };
-        Polled { source, address: None, result: if lost { Err(Refusal::Timeout) } else { Ok(sample) } }
+        Polled { source, address: None, result: if lost { Err(Refusal::TIMEOUT) } else { Ok(sample) } }
     }
 
     pub(super) fn read_credentials(&self) -> round::Polled {

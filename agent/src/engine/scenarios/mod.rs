@@ -21,10 +21,12 @@ use super::{Engine, Event, Image};
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};
 use crate::clock::true_clock::Stamp;
-use crate::config::checked::{Config, Server, Source};
+use crate::config::checked::Config;
 use crate::config::load::parse;
-use crate::ntp::poller::Polled;
 use crate::schedules;
+use crate::sources::ntp::Server;
+use crate::sources::poller::Polled;
+use crate::sources::source::Source;
 use crate::time::{Reading, Span, TrueTime};
 
 /// How many hosts there are, each with its seed: all, and the few that are played after every edit.
@@ -70,7 +72,7 @@ fn config(configured: &[usize], sources: usize, port: u16) -> Config {
         .iter()
         .map(|index| Source {
             name: format!("s{index}"),
-            server: Server::Address(([169, 254, 169, 123], port + u16::try_from(*index).unwrap()).into()),
+            kind: Server::Address(([169, 254, 169, 123], port + u16::try_from(*index).unwrap()).into()).into(),
             trusted: *index == 0 && sources < 3,
             leap_smear: true,
             poll: Duration::from_secs(16),
@@ -293,7 +295,7 @@ impl Run {
             if polled.result.is_ok() {
                 self.answered.insert(source, self.watched);
             }
-            self.handle(Event::Ntp(polled));
+            self.handle(Event::Source(polled));
         }
     }
 
@@ -374,7 +376,7 @@ impl Run {
         let after = self.engine.source_ids();
         for id in before.into_iter().filter(|id| !after.contains(id)) {
             let late = Polled { source: id, ..self.host.poll(0) };
-            self.handle(Event::Ntp(late));
+            self.handle(Event::Source(late));
         }
         self.begin_again();
     }
@@ -675,7 +677,7 @@ fn what_contradicts_the_earlier_answers_is_asked_again_twice_at_once_and_no_more
     let mut asks = |source, lie| {
         (run.host.liar, run.host.lie) = (Some(source), lie);
         let polled = std::iter::repeat_with(|| run.host.poll(source)).find(|polled| polled.result.is_ok()).unwrap();
-        run.engine.handle(Event::Ntp(polled), run.host.reading()).burst
+        run.engine.handle(Event::Source(polled), run.host.reading()).burst
     };
     assert_eq!(
         [(0, 0.0), (1, 0.0), (0, 1_000.0), (1, 1_000.0)].map(|(source, lie)| asks(source, lie)),

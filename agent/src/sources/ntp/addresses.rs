@@ -1,22 +1,21 @@
-//! The task that asks one source, for as long as the agent runs.
+//! The addresses of one server: which of them is asked, and what becomes of those that do not answer.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use async_trait::async_trait;
 use tokio::time::{Instant, timeout};
 
-use super::pace::Pace;
 use super::query::query;
 use super::refusal::Refusal;
+use super::server::Server;
 use crate::clock::sample::{Failure, Sample};
-use crate::config::checked::{Server, Source};
 use crate::resolver;
-use crate::vitals::Pulse;
+use crate::sources::witness::{Answer, Witness};
 
 /// How long a server may take to answer.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a resolver may take to answer.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(5);
 /// Names are resolved again after this long, because the servers behind them come and go.
@@ -28,56 +27,8 @@ const MOST_ADDRESSES: u32 = 32;
 /// So many addresses of one name are remembered that have denied their service; the oldest is forgotten first.
 const MOST_DENIED: usize = 256;
 
-/// How one poll ended.
-#[derive(Clone, Debug)]
-pub struct Polled {
-    /// The source's place in the configuration.
-    pub source: usize,
-    /// The address that was asked; `None` where the name has none.
-    pub address: Option<SocketAddr>,
-    /// What came of it.
-    pub result: Result<Sample, Refusal>,
-}
-
-/// Asks `source` at its pace, and at once whenever `burst` says so, until the mailbox closes or the server denies
-/// its service. Of a name only the address that has denied it is given up: another may be behind it tomorrow.
-pub async fn run<E: From<Polled>>(
-    index: usize,
-    source: Source,
-    mailbox: mpsc::Sender<E>,
-    mut burst: broadcast::Receiver<()>,
-    pulse: Pulse,
-) {
-    let mut pace = Pace::new(source.poll, !source.server.is_near());
-    let mut addresses = Addresses::new(source.server);
-    loop {
-        // Twice, because a name of which every address denies its service is resolved anew.
-        pulse.expect((RESOLVER_PATIENCE + PATIENCE * MOST_ADDRESSES) * 2);
-        let polled = addresses.poll(index).await;
-        let next = pace.polled(&polled.result);
-        if mailbox.send(polled.into()).await.is_err() {
-            return;
-        }
-        let Some(next) = next.or_else(|| addresses.may_change().then(|| pace.slowest())) else { return pulse.end() };
-        pulse.expect(next);
-        let (earliest, due) = (Instant::now() + pace.floor(), Instant::now() + next);
-        tokio::select! {
-            () = tokio::time::sleep_until(due) => {}
-            woken = burst.recv() => match woken {
-                Err(broadcast::error::RecvError::Closed) => return,
-                _ => tokio::time::sleep_until(earliest.min(due)).await,
-            },
-        }
-    }
-}
-
-/// Asks `source` once.
-pub async fn once(index: usize, source: Source) -> Polled {
-    Addresses::new(source.server).poll(index).await
-}
-
 /// The addresses of a server, and which of them is in use.
-struct Addresses {
+pub(super) struct Addresses {
     server: Server,
     resolved: Vec<SocketAddr>,
     resolved_at: Instant,
@@ -86,8 +37,33 @@ struct Addresses {
     denied: VecDeque<(SocketAddr, Refusal)>,
 }
 
+/// What came of asking once, in the words of NTP.
+struct Asked {
+    /// The address that was asked; `None` where the name has none.
+    address: Option<SocketAddr>,
+    result: Result<Sample, Refusal>,
+}
+
+#[async_trait]
+impl Witness for Addresses {
+    async fn ask(&mut self) -> Answer {
+        let Asked { address, result } = self.poll().await;
+        Answer { address, result: result.map_err(Into::into) }
+    }
+
+    /// Twice, because a name of which every address denies its service is resolved anew.
+    fn patience(&self) -> Duration {
+        (RESOLVER_PATIENCE + PATIENCE * MOST_ADDRESSES) * 2
+    }
+
+    /// A name may lead elsewhere some day.
+    fn may_change(&self) -> bool {
+        self.is_name()
+    }
+}
+
 impl Addresses {
-    fn new(server: Server) -> Self {
+    pub(super) fn new(server: Server) -> Self {
         let resolved = match &server {
             Server::Address(address) => server.twin().map(|twin| vec![*address, twin]).unwrap_or_default(),
             Server::Name { .. } => Vec::new(),
@@ -98,8 +74,8 @@ impl Addresses {
     /// Asks a server that has an address in either family: the one that answered last, and the other where the network
     /// has no way to it. Only if neither answers is there something to tell, and that is of the address in which
     /// something is amiss rather than of a family that is not there.
-    async fn poll_twins(&mut self, source: usize, first: SocketAddr, second: SocketAddr) -> Polled {
-        let polled = |address, result| Polled { source, address: Some(address), result };
+    async fn poll_twins(&mut self, first: SocketAddr, second: SocketAddr) -> Asked {
+        let polled = |address, result| Asked { address: Some(address), result };
         let result = query(first, PATIENCE).await;
         // Any other refusal is an answer, and the server the same at both.
         if !matches!(result, Err(Refusal::Network | Refusal::Timeout)) {
@@ -116,16 +92,16 @@ impl Addresses {
     }
 
     /// Whether there may be others once all that there are have denied their service.
-    const fn may_change(&self) -> bool {
+    const fn is_name(&self) -> bool {
         matches!(self.server, Server::Name { .. })
     }
 
     /// Asks the address in use. One that does not answer makes room for the next, at once where the network refuses it
     /// or it denies its service; after the last of them the name is resolved again.
-    async fn poll(&mut self, source: usize) -> Polled {
+    async fn poll(&mut self) -> Asked {
         if let (Server::Address(_), [first, second]) = (&self.server, self.resolved.as_slice()) {
             let (first, second) = (*first, *second);
-            return self.poll_twins(source, first, second).await;
+            return self.poll_twins(first, second).await;
         }
         let mut is_resolved_anew = false;
         loop {
@@ -133,11 +109,11 @@ impl Addresses {
                 // Where the name has addresses, the one that denied its service last speaks for all.
                 let denied = self.denied.back().filter(|_| !self.resolved.is_empty());
                 let (address, refusal) = denied.map_or((None, Refusal::Unresolved), |(ip, why)| (Some(*ip), *why));
-                return Polled { source, address, result: Err(refusal) };
+                return Asked { address, result: Err(refusal) };
             };
             let result = query(address, PATIENCE).await;
             match result {
-                Err(refusal) if refusal.failure() == Failure::Denied && self.may_change() => {
+                Err(refusal) if refusal.failure() == Failure::Denied && self.is_name() => {
                     tracing::info!(%address, "{refusal}: this address of {} is asked no more", self.server);
                     if self.denied.len() == MOST_DENIED {
                         self.denied.pop_front();
@@ -157,7 +133,7 @@ impl Addresses {
             }
             let has_another = self.current < self.resolved.len();
             if result != Err(Refusal::Network) || !has_another {
-                return Polled { source, address: Some(address), result };
+                return Asked { address: Some(address), result };
             }
         }
     }
@@ -194,7 +170,7 @@ impl Addresses {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::sources) mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -207,11 +183,6 @@ mod tests {
         UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
     }
 
-    fn source(address: SocketAddr) -> Source {
-        let server = Server::Address(address);
-        Source { name: "s".into(), server, trusted: false, leap_smear: false, poll: Duration::from_secs(1) }
-    }
-
     fn addresses(resolved: Vec<SocketAddr>) -> Addresses {
         let server = Server::Name { host: "localhost".into(), port: 1 };
         Addresses { resolved, ..Addresses::new(server) }
@@ -222,8 +193,8 @@ mod tests {
         let good = server::start(Default::default()).await.unwrap();
         let mut addresses = addresses(vec![closed().await, closed().await, good]);
         for _ in 0..2 {
-            let polled = addresses.poll(7).await;
-            assert_eq!((polled.source, polled.address), (7, Some(good)));
+            let polled = addresses.poll().await;
+            assert_eq!(polled.address, Some(good));
             assert!(polled.result.is_ok());
         }
     }
@@ -238,13 +209,13 @@ mod tests {
         for missing in [closed, silent.1] {
             let mut addresses = twins(missing, good);
             for _ in 0..2 {
-                let polled = addresses.poll(0).await;
+                let polled = addresses.poll().await;
                 assert_eq!((polled.address, polled.result.is_ok()), (Some(good), true));
             }
             assert_eq!(addresses.resolved, [good, missing], "it is asked first where it has answered");
         }
         for (first, second) in [(silent.1, closed), (closed, silent.1)] {
-            let polled = twins(first, second).poll(0).await;
+            let polled = twins(first, second).poll().await;
             assert_eq!((polled.address, polled.result), (Some(silent.1), Err(Refusal::Timeout)));
         }
     }
@@ -252,9 +223,9 @@ mod tests {
     #[tokio::test]
     async fn after_the_last_address_the_name_is_resolved_again() {
         let mut addresses = addresses(vec![closed().await]);
-        let polled = addresses.poll(0).await;
+        let polled = addresses.poll().await;
         assert_eq!(polled.result, Err(Refusal::Network));
-        let again = addresses.poll(0).await;
+        let again = addresses.poll().await;
         assert_ne!(again.address, polled.address, "localhost has port 1");
         assert_eq!(again.address.map(|address| address.port()), Some(1));
     }
@@ -263,12 +234,12 @@ mod tests {
     async fn a_name_without_an_address_is_told_as_such() {
         // No name at all, so that no resolver outside of this host is asked.
         let server = Server::Name { host: "no..name".into(), port: 123 };
-        let polled = Addresses::new(server).poll(0).await;
+        let polled = Addresses::new(server).poll().await;
         assert_eq!((polled.address, polled.result), (None, Err(Refusal::Unresolved)));
     }
 
     /// A server that denies its service to all who ask, and how often it was asked.
-    async fn denying() -> (SocketAddr, Arc<AtomicUsize>) {
+    pub(in crate::sources) async fn denying() -> (SocketAddr, Arc<AtomicUsize>) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let (address, asked) = (socket.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&asked);
@@ -292,14 +263,14 @@ mod tests {
         let (denier, asked) = denying().await;
         let mut addresses = addresses(vec![denier, good]);
         for _ in 0..3 {
-            let polled = addresses.poll(0).await;
+            let polled = addresses.poll().await;
             assert_eq!(polled.address, Some(good), "{:?}", polled.result);
             assert!(polled.result.is_ok());
         }
         // Even if the resolver names it again.
         addresses.resolved = vec![denier, good];
         addresses.current = 0;
-        assert_eq!(addresses.poll(0).await.address, Some(good));
+        assert_eq!(addresses.poll().await.address, Some(good));
         assert_eq!(asked.load(Ordering::Relaxed), 1, "whoever denies its service is left alone");
     }
 
@@ -309,42 +280,13 @@ mod tests {
         let server = Server::Name { host: "127.0.0.1".into(), port: denier.port() };
         let mut addresses = Addresses::new(server);
         for _ in 0..3 {
-            let polled = addresses.poll(0).await;
+            let polled = addresses.poll().await;
             assert_eq!((polled.address, polled.result.unwrap_err().outcome()), (Some(denier), "kiss-deny"));
         }
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         // The name leads elsewhere now.
         let good = server::start(Default::default()).await.unwrap();
         addresses.server = Server::Name { host: "127.0.0.1".into(), port: good.port() };
-        assert_eq!(addresses.poll(0).await.address, Some(good));
-    }
-
-    #[tokio::test]
-    async fn a_name_goes_on_after_a_denial() {
-        let (denier, asked) = denying().await;
-        let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
-        let (_burst, woken) = broadcast::channel(1);
-        let source =
-            Source { server: Server::Name { host: "127.0.0.1".into(), port: denier.port() }, ..source(denier) };
-        let mut poller = tokio::spawn(run(0, source, mailbox, woken, Pulse::default()));
-        assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome(), "kiss-deny");
-        assert!(
-            timeout(Duration::from_millis(100), &mut poller).await.is_err(),
-            "the name may lead elsewhere some day"
-        );
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        poller.abort();
-    }
-
-    #[tokio::test]
-    async fn a_source_that_denies_its_service_is_not_asked_again() {
-        let (address, asked) = denying().await;
-        let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
-        let (_burst, woken) = broadcast::channel(1);
-        let poller = tokio::spawn(run(0, source(address), mailbox, woken, Pulse::default()));
-        poller.await.unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome(), "kiss-deny");
-        assert!(inbox.recv().await.is_none());
+        assert_eq!(addresses.poll().await.address, Some(good));
     }
 }

@@ -3,6 +3,7 @@
 use sntpc::KissOfDeathCode;
 
 use crate::clock::sample::Failure;
+use crate::sources::refusal;
 
 /// Why a query gave no sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +12,7 @@ pub enum Refusal {
     #[error("its name does not resolve")]
     Unresolved,
     /// Nothing came in time.
-    #[error("no reply in time")]
+    #[error("{}", refusal::Refusal::TIMEOUT)]
     Timeout,
     /// The network refuses.
     #[error("the network refuses: port closed, no route, or forbidden")]
@@ -64,6 +65,33 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every refusal, to find one again by its words.
+    pub const ALL: [Self; 23] = [
+        Self::Unresolved,
+        Self::Timeout,
+        Self::Network,
+        Self::Short,
+        Self::Origin,
+        Self::Mode,
+        Self::Version,
+        Self::Unsynchronized,
+        Self::BeforeBuild,
+        Self::Kiss(KissOfDeathCode::Rate),
+        Self::Kiss(KissOfDeathCode::Deny),
+        Self::Kiss(KissOfDeathCode::Rstr),
+        Self::Kiss(KissOfDeathCode::Init),
+        Self::Kiss(KissOfDeathCode::Step),
+        Self::Stratum,
+        Self::ZeroReceive,
+        Self::ZeroTransmit,
+        Self::Backward,
+        Self::Overlong,
+        Self::FutureReference,
+        Self::Precision,
+        Self::RootDistance,
+        Self::Kiss(KissOfDeathCode::Auth),
+    ];
+
     /// The `outcome` in metrics.
     pub fn outcome(self) -> &'static str {
         match self {
@@ -109,6 +137,17 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for refusal::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            outcome: refusal.outcome(),
+            text: refusal.to_string().into(),
+            failure: refusal.failure(),
+            is_too_often: refusal == Refusal::Kiss(KissOfDeathCode::Rate),
+        }
+    }
+}
+
 impl From<sntpc::Error> for Refusal {
     fn from(error: sntpc::Error) -> Self {
         match error {
@@ -137,5 +176,29 @@ fn kiss_name(code: KissOfDeathCode) -> &'static str {
         KissOfDeathCode::Init => "INIT (not synchronized yet)",
         KissOfDeathCode::Step => "STEP (the server's clock was stepped)",
         _ => "of another kind",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_found_again_by_its_text() {
+        let texts: BTreeSet<String> = Refusal::ALL.iter().map(Refusal::to_string).collect();
+        assert_eq!(texts.len(), Refusal::ALL.len());
+    }
+
+    #[test]
+    fn a_refusal_means_the_same_in_the_words_of_all_sources() {
+        assert_eq!(refusal::Refusal::from(Refusal::Timeout), refusal::Refusal::TIMEOUT);
+        for own in Refusal::ALL {
+            let refusal = refusal::Refusal::from(own);
+            assert_eq!((refusal.outcome, refusal.failure), (own.outcome(), own.failure()));
+            assert_eq!(refusal.to_string(), own.to_string());
+            assert_eq!(refusal.is_too_often, own.outcome() == "kiss-rate");
+        }
     }
 }

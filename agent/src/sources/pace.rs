@@ -2,18 +2,30 @@
 
 use std::time::Duration;
 
-use sntpc::KissOfDeathCode;
-
 use super::refusal::Refusal;
 use crate::clock::sample::Failure;
 
-/// RFC 5905 §7.2 polls no less often than every 36 h; this agent would be of little use beyond 1024 s.
-const SLOWEST: Duration = Duration::from_secs(1_024);
+/// How often a source is asked at least. RFC 5905 §7.2 allows 36 h, in which a step would stay unseen.
+pub const SLOWEST: Duration = Duration::from_secs(1_024);
 /// The first answers come close together, so that the filter has something to choose from.
 const WARM_UP_POLLS: u32 = 3;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Servers of others are never asked more often than this, whatever the occasion.
-const REMOTE_FLOOR: Duration = Duration::from_secs(16);
+
+/// How often a source may be asked, and is where nobody says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cadence {
+    /// The shortest time between two polls that may be configured.
+    pub shortest: Duration,
+    /// The usual one.
+    pub usual: Duration,
+}
+
+impl Cadence {
+    /// That of a source on this host or on its link, which asking harms nobody.
+    pub const NEAR: Self = Self { shortest: Duration::from_secs(1), usual: Duration::from_secs(16) };
+    /// That of any other. It is never asked more often than the shortest, whatever the occasion.
+    pub const FAR: Self = Self { shortest: Duration::from_secs(16), usual: Duration::from_secs(64) };
+}
 
 /// The pace of one source.
 #[derive(Clone, Debug)]
@@ -25,9 +37,10 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Asks every `interval`; `remote` is a server of somebody else's, neither link-local nor this host.
+    /// Asks every `interval`; `remote` is a source of somebody else's, which is not near.
     pub fn new(interval: Duration, remote: bool) -> Self {
-        let (warm_up, floor) = if remote { (REMOTE_FLOOR, REMOTE_FLOOR) } else { (WARM_UP, Duration::ZERO) };
+        let (warm_up, floor) =
+            if remote { (Cadence::FAR.shortest, Cadence::FAR.shortest) } else { (WARM_UP, Duration::ZERO) };
         Self { interval, warm_up: warm_up.min(interval), floor, polls: 0 }
     }
 
@@ -36,20 +49,20 @@ impl Pace {
         self.floor
     }
 
-    /// How long to wait where nobody is left to ask, and the name may lead elsewhere some day.
+    /// How long to wait where nobody is left to ask, and somebody else may answer some day.
     pub const fn slowest(&self) -> Duration {
         SLOWEST
     }
 
     /// Takes note of how a poll ended; `None` where who was asked must not be asked again.
     ///
-    /// RATE doubles the interval for good; DENY and RSTR stop a source that is an address until the configuration is
-    /// loaded again.
+    /// One that is asked too often doubles the interval for good; one that denies its service is not asked until the
+    /// configuration is loaded again, unless somebody else may answer some day.
     pub fn polled<T>(&mut self, result: &Result<T, Refusal>) -> Option<Duration> {
         self.polls = self.polls.saturating_add(1);
         match result {
-            Err(refusal) if refusal.failure() == Failure::Denied => return None,
-            Err(Refusal::Kiss(KissOfDeathCode::Rate)) => {
+            Err(refusal) if refusal.failure == Failure::Denied => return None,
+            Err(refusal) if refusal.is_too_often => {
                 self.interval = self.interval.saturating_mul(2).min(SLOWEST);
                 (self.warm_up, self.floor) = (self.interval, self.interval);
             }
@@ -63,19 +76,26 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use sntpc::KissOfDeathCode;
+
     use super::*;
+    use crate::sources::ntp::refusal::Refusal as OfNtp;
+
+    fn kiss(code: KissOfDeathCode) -> Result<(), Refusal> {
+        Err(OfNtp::Kiss(code).into())
+    }
 
     #[test]
     fn rate_doubles_the_interval_up_to_the_slowest_and_deny_ends_it() {
         let mut pace = Pace::new(Duration::from_secs(16), true);
-        let rate: Result<(), _> = Err(Refusal::Kiss(KissOfDeathCode::Rate));
+        let rate = kiss(KissOfDeathCode::Rate);
         let mut next = || pace.polled(&rate).unwrap().as_secs_f64();
         assert!((32.0..35.3).contains(&next()));
         assert!((64.0..70.5).contains(&next()));
         assert!((0..10).map(|_| next()).last().unwrap() <= 1_024.0 * 1.1);
         assert_eq!(pace.floor(), Duration::from_secs(1_024), "not even a jump makes it ask sooner");
-        assert_eq!(pace.polled::<()>(&Err(Refusal::Kiss(KissOfDeathCode::Deny))), None);
-        assert_eq!(pace.polled::<()>(&Err(Refusal::Kiss(KissOfDeathCode::Rstr))), None);
+        assert_eq!(pace.polled(&kiss(KissOfDeathCode::Deny)), None);
+        assert_eq!(pace.polled(&kiss(KissOfDeathCode::Rstr)), None);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The address of an NTP server as it is written: a host or an address, with or without a port.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
-
-use super::checked::Server;
 
 /// The port of NTP (RFC 5905 §7.2).
 const NTP_PORT: u16 = 123;
@@ -16,6 +15,20 @@ const TIME_SYNC: [IpAddr; 2] = [
 
 /// Amazon's public servers, which smear leap seconds as Amazon Time Sync does.
 const AMAZON_PUBLIC: [&str; 2] = ["time.aws.com", "time.amazonaws.cn"];
+
+/// The host and the port of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// An address that needs no resolution.
+    Address(SocketAddr),
+    /// A name, resolved by the host.
+    Name {
+        /// The host's name.
+        host: String,
+        /// The UDP port.
+        port: u16,
+    },
+}
 
 /// The text names no NTP server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,22 +92,18 @@ impl FromStr for Server {
     }
 }
 
-impl Server {
-    /// Whether it is so near that asking it every second harms nobody: on this host, on this link, or Amazon's inside
-    /// the VPC.
-    pub fn is_near(&self) -> bool {
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name { .. } => false,
-            Self::Address(address) => match address.ip() {
-                IpAddr::V4(ip) => ip.is_link_local() || ip.is_loopback(),
-                IpAddr::V6(ip) => {
-                    let amazon = matches!(ip.segments(), [0xfd00, 0xec2, ..]);
-                    ip.is_unicast_link_local() || ip.is_loopback() || amazon
-                }
-            },
+            Self::Address(address) if address.port() == NTP_PORT => write!(f, "{}", address.ip()),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Name { host, port: NTP_PORT } => f.write_str(host),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
         }
     }
+}
 
+impl Server {
     /// Whether it is Amazon Time Sync, reached inside a VPC.
     pub(super) fn is_time_sync(&self) -> bool {
         matches!(self, Self::Address(address) if address.port() == NTP_PORT && TIME_SYNC.contains(&address.ip()))
@@ -102,7 +111,7 @@ impl Server {
 
     /// The other address of the same server, in the other family, if it is Amazon Time Sync: a subnet may have one of
     /// them alone.
-    pub fn twin(&self) -> Option<SocketAddr> {
+    pub(super) fn twin(&self) -> Option<SocketAddr> {
         let Self::Address(address) = self else { return None };
         let other = TIME_SYNC.into_iter().find(|other| *other != address.ip()).filter(|_| self.is_time_sync());
         other.map(|other| SocketAddr::new(other, NTP_PORT))
@@ -112,16 +121,6 @@ impl Server {
     pub(super) fn is_amazon(&self) -> bool {
         let public = |host: &str| AMAZON_PUBLIC.iter().any(|name| name.eq_ignore_ascii_case(host));
         self.is_time_sync() || matches!(self, Self::Name { host, .. } if public(host.trim_end_matches('.')))
-    }
-
-    /// Whether both are the same witness, as far as can be told without asking them.
-    pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Name { host: a, port: p }, Self::Name { host: b, port: q }) => {
-                p == q && a.trim_end_matches('.').eq_ignore_ascii_case(b.trim_end_matches('.'))
-            }
-            _ => self == other || (self.is_time_sync() && other.is_time_sync()),
-        }
     }
 }
 
@@ -208,16 +207,6 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_on_the_link_is_near() {
-        for near in ["169.254.169.123", "fe80::1", "fd00:ec2::123", "127.0.0.2", "::1"] {
-            assert!(server(near).is_near(), "{near}");
-        }
-        for far in ["time.aws.com", "10.0.0.1", "fd00:ec3::123", "8.8.8.8", "localhost"] {
-            assert!(!server(far).is_near(), "{far}");
-        }
-    }
-
-    #[test]
     fn only_amazon_time_sync_has_a_second_address() {
         let twin = |text: &str| server(text).twin().map(|twin| twin.to_string());
         assert_eq!(twin("169.254.169.123").as_deref(), Some("[fd00:ec2::123]:123"));
@@ -225,13 +214,6 @@ mod tests {
         for other in ["169.254.169.123:1123", "169.254.169.124", "time.aws.com", "::1"] {
             assert_eq!(twin(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn one_server_under_two_addresses_is_the_same() {
-        assert!(server("169.254.169.123").is_same_as(&server("[fd00:ec2::123]:123")));
-        assert!(server("Time.AWS.com.").is_same_as(&server("time.aws.com")));
-        assert!(!server("127.0.0.1:1").is_same_as(&server("127.0.0.1:2")));
     }
 
     proptest! {
