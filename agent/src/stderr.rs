@@ -118,11 +118,11 @@ impl Stderr {
         Ok(stderr)
     }
 
-    fn start(sink: impl AsFd + Send + 'static, tell: impl Fn(Lost) + Send + 'static) -> io::Result<Self> {
+    fn start(stream: impl AsFd + Send + 'static, tell: impl Fn(Lost) + Send + 'static) -> io::Result<Self> {
         let (filled, emptied) = (Condvar::new(), Condvar::new());
         let stderr = Self(Arc::new(Shared { waiting: Mutex::default(), filled, emptied }));
         let shared = Arc::clone(&stderr.0);
-        thread::Builder::new().name("stderr".to_owned()).spawn(move || shared.write_to(&sink, &tell))?;
+        thread::Builder::new().name("stderr".to_owned()).spawn(move || shared.write_to(&stream, &tell))?;
         Ok(stderr)
     }
 
@@ -155,11 +155,11 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_to(&self, sink: &impl AsFd, tell: &impl Fn(Lost)) {
+    fn write_to(&self, stream: &impl AsFd, tell: &impl Fn(Lost)) {
         loop {
             match self.next() {
                 Next::Write(class, line) => {
-                    let written = write_all(sink.as_fd(), &line);
+                    let written = write_all(stream.as_fd(), &line);
                     let mut waiting = self.lock();
                     (waiting.is_writing, waiting.is_broken) = (false, written.is_err());
                     if written.is_err() {
@@ -225,13 +225,13 @@ pub fn end() {
 }
 
 /// Writes without the lock of the standard library, which a panic would wait for.
-fn write_all(sink: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        match nix::unistd::write(sink, bytes) {
+        match nix::unistd::write(stream, bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
             // Whoever else has it open made it one that does not wait.
-            Err(Errno::EAGAIN) => match poll(&mut [PollFd::new(sink, PollFlags::POLLOUT)], PollTimeout::NONE) {
+            Err(Errno::EAGAIN) => match poll(&mut [PollFd::new(stream, PollFlags::POLLOUT)], PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error),
             },

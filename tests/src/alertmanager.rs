@@ -1,4 +1,4 @@
-//! Prometheus Alertmanager as a real taker of alerts.
+//! Prometheus Alertmanager as a real target of a channel.
 //!
 //! It runs on the machine's own clock: a Go program does not ask libfaketime for the time. What a test believes to be a
 //! wrong clock is therefore always the agent's.

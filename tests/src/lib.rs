@@ -4,9 +4,9 @@
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend; [`receiver`]: one that refuses whatever is not as it should be, and a webhook.
-//! - [`alertmanager`], [`s3`]: a real taker of alerts, and a server that refuses wrong signatures.
+//! - [`alertmanager`], [`s3`]: a real target of a channel, and a server that refuses wrong signatures.
 //! - [`botocore`]: programs on a real SDK, which hold a role's credentials and sign; [`dialogue`]: how a test asks them.
-//! - [`takers`]: strict scripted takers of alerts, for those services that no lab can have.
+//! - [`targets`]: strict scripted targets of channels, for those services that no lab can have.
 //! - [`tls`]: authorities, certificates, and an HTTPS server that judges by none of the agent's clocks.
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
@@ -38,7 +38,7 @@ pub mod ntpsec;
 pub mod process;
 pub mod receiver;
 pub mod s3;
-pub mod takers;
+pub mod targets;
 pub mod tls;
 pub mod victoria;
 pub mod vm;

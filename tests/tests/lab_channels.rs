@@ -1,4 +1,4 @@
-//! Every channel of alerts, through the real agent: to a real Alertmanager, to scripted takers that are as strict as the
+//! Every channel of alerts, through the real agent: to a real Alertmanager, to scripted targets that are as strict as the
 //! services for which they stand, and to an S3 server that refuses what is not signed by true time.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
@@ -28,7 +28,7 @@ use tests::http::{self, HttpServer, Reply, Request};
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::process::output;
 use tests::s3::{self, S3};
-use tests::takers::{self, Keys};
+use tests::targets::{self, Keys};
 use tests::wait::wait_for;
 use tests::{memory, metadata};
 
@@ -117,8 +117,8 @@ fn pagerduty_is_triggered_triggered_again_with_the_same_key_and_resolved() {
     let net = Net::new().unwrap();
     let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let taken = Reply::new(202, r#"{"status":"success","message":"Event processed"}"#);
-    let rules = |request: &Request| takers::pagerduty(request, ROUTING_KEY);
-    let pagerduty = takers::start(&net, at(8080), "POST /v2/enqueue", taken, rules).unwrap();
+    let rules = |request: &Request| targets::pagerduty(request, ROUTING_KEY);
+    let pagerduty = targets::start(&net, at(8080), "POST /v2/enqueue", taken, rules).unwrap();
     let yaml = config(&format!(
         "  - {{ name: pager, alerts: [clock-skew], pagerduty: {{ routing_key: env:LAB_ROUTING_KEY, url: \"{}/v2/enqueue\" }} }}",
         pagerduty.url()
@@ -156,7 +156,7 @@ fn slack_is_told_of_an_alert_again_and_of_its_end() {
     let net = Net::new().unwrap();
     let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let route = format!("POST {SLACK_PATH}");
-    let slack = takers::start(&net, at(8080), &route, Reply::ok("ok"), takers::slack).unwrap();
+    let slack = targets::start(&net, at(8080), &route, Reply::ok("ok"), targets::slack).unwrap();
     let yaml = config("  - { name: chat, alerts: [clock-skew], slack: { url: env:LAB_SLACK } }");
     let agent = Skewguard::new(&net, &yaml).unwrap().env("LAB_SLACK", format!("{}{SLACK_PATH}", slack.url()));
     let agent = agent.env("RUST_LOG", "trace");
@@ -187,12 +187,12 @@ fn sns_and_eventbridge_take_what_a_host_signs_whose_clock_is_two_days_off_and_th
     let _role = role(&net);
     let published =
         || Reply::ok("<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>");
-    let sns_rules = |topic| move |request: &Request| takers::sns(request, REGION, topic, KEYS);
-    let sns = takers::start(&net, at(8081), "POST /", published(), sns_rules(TOPIC)).unwrap();
-    let fifo = takers::start(&net, at(8082), "POST /", published(), sns_rules(FIFO)).unwrap();
+    let sns_rules = |topic| move |request: &Request| targets::sns(request, REGION, topic, KEYS);
+    let sns = targets::start(&net, at(8081), "POST /", published(), sns_rules(TOPIC)).unwrap();
+    let fifo = targets::start(&net, at(8082), "POST /", published(), sns_rules(FIFO)).unwrap();
     let put = Reply::ok(r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#);
-    let bus_rules = |request: &Request| takers::eventbridge(request, REGION, BUS, KEYS);
-    let bus = takers::start(&net, at(8083), "POST /", put, bus_rules).unwrap();
+    let bus_rules = |request: &Request| targets::eventbridge(request, REGION, BUS, KEYS);
+    let bus = targets::start(&net, at(8083), "POST /", put, bus_rules).unwrap();
     let yaml = config(&format!(
         "  - {{ name: topic, alerts: [clock-skew], sns: {{ topic: \"{TOPIC}\", endpoint: \"{}\" }} }}
   - {{ name: fifo, alerts: [clock-skew], sns: {{ topic: \"{FIFO}\", endpoint: \"{}\" }} }}
@@ -228,7 +228,7 @@ fn sns_and_eventbridge_take_what_a_host_signs_whose_clock_is_two_days_off_and_th
 
     // One alert, told three times, none of which is taken for a repetition of another.
     for server in [&sns, &fifo] {
-        let forms: Vec<_> = server.requests().iter().map(|request| takers::form(request).unwrap()).collect();
+        let forms: Vec<_> = server.requests().iter().map(|request| targets::form(request).unwrap()).collect();
         let changes: Vec<_> =
             forms.iter().map(|form| form["MessageAttributes.entry.3.Value.StringValue"].as_str()).collect();
         assert_eq!(changes, ["firing", "repeated", "resolved"]);
@@ -387,8 +387,8 @@ fn a_test_opens_and_closes_on_every_channel_though_the_clock_is_wrong() {
     let _role = role(&net);
     let hook = HttpServer::start(&net, Side::Aws, at(8080)).unwrap();
     hook.on("POST /hook", Reply::ok("thanks"));
-    let sns = takers::start(&net, at(8081), "POST /", Reply::ok("<PublishResponse/>"), |request| {
-        takers::sns(request, REGION, TOPIC, KEYS)
+    let sns = targets::start(&net, at(8081), "POST /", Reply::ok("<PublishResponse/>"), |request| {
+        targets::sns(request, REGION, TOPIC, KEYS)
     })
     .unwrap();
     let yaml = config(&format!(

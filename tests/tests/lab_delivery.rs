@@ -332,7 +332,7 @@ fn is_drained(status: &Value) -> bool {
 fn an_outage_and_two_crashes_lose_nothing_and_change_neither_order_nor_time() {
     scope(|scope| {
         scope.spawn(everything_reaches_a_receiver_once);
-        scope.spawn(everything_reaches_real_takers_once);
+        scope.spawn(everything_reaches_real_destinations_once);
     });
 }
 
@@ -403,14 +403,14 @@ fn everything_reaches_a_receiver_once() {
     }
 }
 
-/// Everything that takes anything from the agent.
-struct Takers<'net> {
+/// Every destination that the agent has.
+struct Destinations<'net> {
     victoria: Victoria<'net>,
     alertmanager: Alertmanager<'net>,
     receiver: Receiver<'net>,
 }
 
-impl<'net> Takers<'net> {
+impl<'net> Destinations<'net> {
     fn start(net: &'net Net) -> Self {
         let alertmanager =
             Alertmanager::start(net, SocketAddr::new(IMDS, 9093), RESOLVE_TIMEOUT, "http://127.0.0.1:9/none");
@@ -466,7 +466,7 @@ fn milliseconds(time: &str) -> String {
     format!("{:.3}", seconds_of(time).unwrap())
 }
 
-/// What fires by the status of the agent, as [`Takers::active`] has it.
+/// What fires by the status of the agent, as [`Destinations::active`] has it.
 fn firing(status: &Value) -> BTreeSet<(String, String, String)> {
     let of = |alert: &Value| {
         let text = |member: &str| alert[member].as_str().unwrap().to_owned();
@@ -475,26 +475,26 @@ fn firing(status: &Value) -> BTreeSet<(String, String, String)> {
     status["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] == "firing").map(of).collect()
 }
 
-fn everything_reaches_real_takers_once() {
+fn everything_reaches_real_destinations_once() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    let mut takers = Takers::start(&net);
+    let mut destinations = Destinations::start(&net);
     let (state, clock) = (private_dir().unwrap(), FakeClock::new().unwrap());
-    let agent = Skewguard::new(&net, &takers.reporting(state.path())).unwrap().with_clock(&clock).unwrap();
+    let agent = Skewguard::new(&net, &destinations.reporting(state.path())).unwrap().with_clock(&clock).unwrap();
     let agent = agent
-        .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", takers.victoria.otlp_url() + "/v1/metrics")
-        .env("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", takers.receiver.url() + "/v1/logs");
+        .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", destinations.victoria.otlp_url() + "/v1/metrics")
+        .env("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", destinations.receiver.url() + "/v1/logs");
     let mut running = agent.run().unwrap();
     running.await_status("the time", PATIENCE, is_synchronized).unwrap();
     clock.set(400.0).unwrap();
     let began = now();
-    wait_until("the alert", PATIENCE, || takers.active().iter().any(|(name, ..)| name == "clock-skew")).unwrap();
+    wait_until("the alert", PATIENCE, || destinations.active().iter().any(|(name, ..)| name == "clock-skew")).unwrap();
     let all_delivered =
         |status: &Value| is_drained(status) && delivery(status, "otlp-metrics")["delivered"].as_u64() >= Some(3);
     running.await_status("exports", PATIENCE, all_delivered).unwrap();
 
-    takers.down();
-    let live = takers.receiver.taken().told.len();
+    destinations.down();
+    let live = destinations.receiver.taken().told.len();
     let last_step = Cell::new(began);
     // The alert ends and comes again in each part of the outage.
     let step = |_| {
@@ -504,22 +504,22 @@ fn everything_reaches_real_takers_once() {
         last_step.set(now());
     };
     let (mut running, mut log, accepted) = through_the_outage(&agent, running, state.path(), step);
-    takers.up();
+    destinations.up();
     running.await_status("all is delivered", time_for(accepted.len()), is_drained).unwrap();
 
     // What fires is active, and began when it did, although nobody could be told then.
     let status = running.status().unwrap();
     let fires = firing(&status);
-    wait_until("the alerts", PATIENCE, || takers.active() == fires)
-        .unwrap_or_else(|error| panic!("{error}: {:?} instead of {fires:?}", takers.active()));
+    wait_until("the alerts", PATIENCE, || destinations.active() == fires)
+        .unwrap_or_else(|error| panic!("{error}: {:?} instead of {fires:?}", destinations.active()));
     let since = |name: &str| fires.iter().find(|alert| alert.0 == name).map(|alert| alert.2.parse::<f64>().unwrap());
     assert_near("the beginning of the alert", since("clock-skew").unwrap(), last_step.get(), 2.5);
     let over = said(&(log.clone() + &running.log()));
     let over = over.iter().skip(live).filter(|one| one["change"] == "resolved" || !one["before"].is_null()).count();
-    let ended = takers.alertmanager.received("resolved").unwrap();
+    let ended = destinations.alertmanager.received("resolved").unwrap();
     assert_eq!(ended, over as u64, "each end was posted once");
     clock.set(0.0).unwrap();
-    let is_over = || takers.active().iter().all(|(name, ..)| name != "clock-skew");
+    let is_over = || destinations.active().iter().all(|(name, ..)| name != "clock-skew");
     wait_until("the end of the alert", PATIENCE, is_over).unwrap();
     running.await_status("the end is told", PATIENCE, is_drained).unwrap();
     running.stop(PATIENCE).unwrap();
@@ -528,7 +528,7 @@ fn everything_reaches_real_takers_once() {
     assert!(left.is_empty(), "{:?}", left.keys());
 
     let said: Vec<_> = said(&log).iter().map(key).collect();
-    let taken = takers.receiver.taken();
+    let taken = destinations.receiver.taken();
     let told: Vec<_> = taken.told.iter().map(|told| told.key.clone()).collect();
     let records: Vec<_> = taken.records.iter().map(|record| record.key.clone()).collect();
     println!(
@@ -548,7 +548,7 @@ fn everything_reaches_real_takers_once() {
     // Once before, three times within, and each of them ended.
     let skews = said.iter().filter(|key| key.contains("/clock-skew//")).count();
     assert!(skews >= 8, "{said:?}");
-    stores_every_sample_once(&takers.victoria, &accepted);
+    stores_every_sample_once(&destinations.victoria, &accepted);
 }
 
 /// VictoriaMetrics has each sample that waited, once and at its time, and no other sample twice either.

@@ -45,7 +45,7 @@ const COMMENTS: [char; 2] = ['#', ';'];
 
 /// Which of the two files it is: they name their sections differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
+pub enum Dialect {
     /// `~/.aws/config`.
     Config,
     /// `~/.aws/credentials`.
@@ -85,7 +85,7 @@ impl Profile {
 
 impl Profiles {
     /// Reads the text of a file. What cannot be read is skipped and counted.
-    pub fn parse(kind: FileKind, text: &str) -> Self {
+    pub fn parse(dialect: Dialect, text: &str) -> Self {
         let mut parser = Parser::default();
         for line in text.trim_start_matches('\u{feff}').lines() {
             let text = line.trim_start_matches(BLANKS);
@@ -95,7 +95,7 @@ impl Profiles {
             if text.is_empty() || text.starts_with(COMMENTS) || goes_on {
                 continue;
             }
-            let is_right = if text.starts_with('[') { parser.begin(kind, text) } else { parser.take(text, indent) };
+            let is_right = if text.starts_with('[') { parser.begin(dialect, text) } else { parser.take(text, indent) };
             parser.read.malformed += usize::from(!is_right || indent > 0);
             parser.read.indented += usize::from(is_right && indent > 0);
         }
@@ -166,14 +166,14 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     /// Takes the line of a header; whether it is one.
-    fn begin(&mut self, kind: FileKind, line: &'a str) -> bool {
+    fn begin(&mut self, dialect: Dialect, line: &'a str) -> bool {
         self.key_indent = None;
         self.end();
         let Some(header) = header(line) else {
             return false;
         };
         self.read.repeated += usize::from(!self.headers.insert(header));
-        self.section = Section::named(kind, header);
+        self.section = Section::named(dialect, header);
         // It goes on with what an earlier section of the same name has.
         self.profile = match self.section {
             Section::Profile(name) => self.read.profiles.remove(name),
@@ -234,17 +234,17 @@ enum Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn named(kind: FileKind, header: &'a str) -> Self {
+    fn named(dialect: Dialect, header: &'a str) -> Self {
         let (prefix, name) = match header.split_once(BLANKS) {
             Some((prefix, name)) => (Some(prefix), unquoted(name.trim_matches(BLANKS))),
             None => (None, header),
         };
-        match (kind, prefix) {
-            (FileKind::Config, Some("profile")) if name == DEFAULT => Self::PrefixedDefault,
-            (FileKind::Config, Some("profile")) | (FileKind::Credentials, None) => Self::Profile(name),
-            (FileKind::Config, None) if name == DEFAULT => Self::Profile(name),
-            (FileKind::Config, Some("sso-session")) => Self::SsoSession(name),
-            (FileKind::Config | FileKind::Credentials, _) => Self::Other,
+        match (dialect, prefix) {
+            (Dialect::Config, Some("profile")) if name == DEFAULT => Self::PrefixedDefault,
+            (Dialect::Config, Some("profile")) | (Dialect::Credentials, None) => Self::Profile(name),
+            (Dialect::Config, None) if name == DEFAULT => Self::Profile(name),
+            (Dialect::Config, Some("sso-session")) => Self::SsoSession(name),
+            (Dialect::Config | Dialect::Credentials, _) => Self::Other,
         }
     }
 }
@@ -290,11 +290,11 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Profiles {
-        Profiles::parse(FileKind::Config, text)
+        Profiles::parse(Dialect::Config, text)
     }
 
     fn credentials(text: &str) -> Profiles {
-        Profiles::parse(FileKind::Credentials, text)
+        Profiles::parse(Dialect::Credentials, text)
     }
 
     fn names(profiles: &Profiles) -> Vec<&str> {
@@ -463,9 +463,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text: String, lines in "(\\[[a-z \"]*\\]?|[a-z]* ?=?[ #;a-zä]*|[ \t]*[#;=]*|\n){0,40}") {
-            for kind in [FileKind::Config, FileKind::Credentials] {
+            for dialect in [Dialect::Config, Dialect::Credentials] {
                 for text in [&text, &lines] {
-                    let once = Profiles::parse(kind, text);
+                    let once = Profiles::parse(dialect, text);
                     prop_assert!(once.malformed() <= text.lines().count());
                     prop_assert!(once.indented <= once.malformed());
                     prop_assert_eq!(once.iter().count(), once.clone().merge(once.clone()).iter().count());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::ini::{FileKind, Profiles};
+use super::ini::{Dialect, Profiles};
 use crate::foreign::{self, Found};
 
 /// Variables whose values are kept.
@@ -112,12 +112,12 @@ pub struct View {
 }
 
 impl File {
-    fn read(kind: FileKind, path: PathBuf, load: &impl Fn(&Path) -> io::Result<String>) -> Self {
+    fn read(dialect: Dialect, path: PathBuf, load: &impl Fn(&Path) -> io::Result<String>) -> Self {
         if path.as_os_str().is_empty() {
             return Self::default();
         }
         let (profiles, fault, is_there) = match load(&path) {
-            Ok(text) => (Profiles::parse(kind, &text), None, true),
+            Ok(text) => (Profiles::parse(dialect, &text), None, true),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 (Profiles::default(), None, false)
             }
@@ -168,12 +168,12 @@ impl View {
             (None, Some(home)) => home.join(".aws").join(name),
             (None, None) => PathBuf::new(),
         };
-        let config = File::read(FileKind::Config, path("AWS_CONFIG_FILE", "config"), &load);
-        let credentials = File::read(FileKind::Credentials, path("AWS_SHARED_CREDENTIALS_FILE", "credentials"), &load);
+        let config = File::read(Dialect::Config, path("AWS_CONFIG_FILE", "config"), &load);
+        let credentials = File::read(Dialect::Credentials, path("AWS_SHARED_CREDENTIALS_FILE", "credentials"), &load);
         // It knows neither of the two variables, and takes the configuration where there are no credentials.
-        let mut java_v1 = File::read(FileKind::Credentials, path("AWS_CREDENTIAL_PROFILES_FILE", "credentials"), &load);
+        let mut java_v1 = File::read(Dialect::Credentials, path("AWS_CREDENTIAL_PROFILES_FILE", "credentials"), &load);
         if !java_v1.is_there() && !variables.contains_key("AWS_CREDENTIAL_PROFILES_FILE") {
-            java_v1 = File::read(FileKind::Config, path("", "config"), &load);
+            java_v1 = File::read(Dialect::Config, path("", "config"), &load);
         }
         Self {
             withheld: WITHHELD.into_iter().filter(|name| set(name).is_some()).collect(),

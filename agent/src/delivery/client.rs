@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Url, redirect, retry};
 
-use super::proxy::{Kind, Proxies};
+use super::proxy::{Proxies, Scheme};
 use super::tls::{self, TlsError};
 use crate::clock::true_clock::TrueClock;
 use crate::resolver::Names;
@@ -108,7 +108,7 @@ fn needs(proxies: Proxies, url: Option<Option<Url>>, tls: &Tls) -> Needs {
     };
     let proxy = proxies.to(url.as_ref());
     let is_https = url.is_none_or(|url| url.scheme() == "https");
-    let needs_tls = is_https || proxy == Some(Kind::Tls);
+    let needs_tls = is_https || proxy == Some(Scheme::Tls);
     Needs { tls: needs_tls.then(|| tls.clone()), is_proxied: proxy.is_some() }
 }
 

@@ -4,16 +4,16 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// What the proxy variables say. A proxy's URL may hold a password, so nothing of it is kept but its kind.
+/// What the proxy variables say. A proxy's URL may hold a password, so nothing of it is kept but its scheme.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proxies {
-    http: Option<Kind>,
-    https: Option<Kind>,
+    http: Option<Scheme>,
+    https: Option<Scheme>,
 }
 
 /// How the agent speaks to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Scheme {
     /// Plain HTTP.
     Plain,
     /// HTTP over TLS, whose certificate is judged like any other.
@@ -27,14 +27,14 @@ impl Proxies {
         if env("REQUEST_METHOD").is_some() {
             return Self::default();
         }
-        let read = |upper: &str| kind(upper, &env(upper).or_else(|| env(&upper.to_ascii_lowercase()))?);
+        let read = |upper: &str| scheme_of(upper, &env(upper).or_else(|| env(&upper.to_ascii_lowercase()))?);
         let all = read("ALL_PROXY");
         Self { http: read("HTTP_PROXY").or(all), https: read("HTTPS_PROXY").or(all) }
     }
 
     /// The proxy to `url`, unless `NO_PROXY` excepts it; `None` where there is none. A `url` that is not known, because it
     /// is a secret, is taken for an `https://` one of somebody else.
-    pub fn to(&self, url: Option<&Url>) -> Option<Kind> {
+    pub fn to(&self, url: Option<&Url>) -> Option<Scheme> {
         match url {
             Some(url) if is_near(url) => None,
             Some(url) if url.scheme() == "http" => self.http,
@@ -43,15 +43,15 @@ impl Proxies {
     }
 }
 
-fn kind(variable: &str, proxy: &str) -> Option<Kind> {
+fn scheme_of(variable: &str, proxy: &str) -> Option<Scheme> {
     let scheme = proxy.split_once("://").map_or("http", |(scheme, _)| scheme).to_ascii_lowercase();
     if scheme.starts_with("socks") {
         tracing::warn!(variable, "a SOCKS proxy cannot be used: name an HTTP proxy, or except hosts by NO_PROXY");
     }
     match scheme.as_str() {
         _ if proxy.is_empty() => None,
-        "https" => Some(Kind::Tls),
-        _ => Some(Kind::Plain),
+        "https" => Some(Scheme::Tls),
+        _ => Some(Scheme::Plain),
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
         Proxies::new(&|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
-    fn to(variables: &[(&str, &str)], url: &str) -> Option<Kind> {
+    fn to(variables: &[(&str, &str)], url: &str) -> Option<Scheme> {
         proxies(variables).to(Some(&Url::parse(url).unwrap()))
     }
 
@@ -86,15 +86,15 @@ mod tests {
     fn the_upper_case_wins_the_scheme_chooses_and_all_proxy_stands_in() {
         let (http, https) = ("http://example.com/", "https://example.com/");
         assert_eq!(to(&[], https), None);
-        assert_eq!(to(&[("HTTPS_PROXY", "https://p:1"), ("https_proxy", "http://q:1")], https), Some(Kind::Tls));
-        assert_eq!(to(&[("https_proxy", "p:3128")], https), Some(Kind::Plain));
+        assert_eq!(to(&[("HTTPS_PROXY", "https://p:1"), ("https_proxy", "http://q:1")], https), Some(Scheme::Tls));
+        assert_eq!(to(&[("https_proxy", "p:3128")], https), Some(Scheme::Plain));
         assert_eq!(to(&[("https_proxy", "p:3128")], http), None);
-        assert_eq!(to(&[("http_proxy", "HTTPS://p")], http), Some(Kind::Tls));
+        assert_eq!(to(&[("http_proxy", "HTTPS://p")], http), Some(Scheme::Tls));
         assert_eq!(to(&[("HTTPS_PROXY", ""), ("https_proxy", "http://q:1")], https), None, "as reqwest has it");
         for url in [http, https] {
-            assert_eq!(to(&[("all_proxy", "http://p")], url), Some(Kind::Plain));
+            assert_eq!(to(&[("all_proxy", "http://p")], url), Some(Scheme::Plain));
         }
-        assert_eq!(proxies(&[("HTTPS_PROXY", "http://p")]).to(None), Some(Kind::Plain), "a secret URL is https");
+        assert_eq!(proxies(&[("HTTPS_PROXY", "http://p")]).to(None), Some(Scheme::Plain), "a secret URL is https");
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
                 assert_eq!(to(&all, &format!("{scheme}://{host}/")), None, "{host}");
             }
             for host in far {
-                assert_eq!(to(&all, &format!("{scheme}://{host}/")), Some(Kind::Plain), "{host}");
+                assert_eq!(to(&all, &format!("{scheme}://{host}/")), Some(Scheme::Plain), "{host}");
             }
         }
     }

@@ -30,7 +30,7 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(300);
 pub(super) struct Sender {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
-    pub(super) endpoint: Arc<Mutex<Arc<dyn Destination>>>,
+    pub(super) destination: Arc<Mutex<Arc<dyn Destination>>>,
     /// Something has come, or a pause has ended.
     pub(super) changed: Arc<Notify>,
     /// The process is about to end.
@@ -133,9 +133,9 @@ impl Sender {
     }
 
     async fn send(&self, ticket: Option<Ticket>, item: Item, pulse: &Pulse) {
-        let endpoint = Arc::clone(&lock(&self.endpoint));
+        let destination = Arc::clone(&lock(&self.destination));
         let (mut tickets, mut items): (Vec<_>, _) = (ticket.into_iter().collect(), vec![item]);
-        while items.len() < endpoint.most_joined()
+        while items.len() < destination.most_joined()
             && let Some((ticket, item)) = self.following(tickets.last(), pulse).await
         {
             tickets.push(ticket);
@@ -143,9 +143,9 @@ impl Sender {
         }
         pulse.expect(LONGEST_ATTEMPT);
         let [first, ..] = items.as_slice() else { return };
-        let joined = if items.len() > 1 { endpoint.join(&items) } else { None };
+        let joined = if items.len() > 1 { destination.join(&items) } else { None };
         if let Some(joined) = joined {
-            let result = endpoint.attempt(&joined).await;
+            let result = destination.attempt(&joined).await;
             let is_refused = result.as_ref().is_err_and(|failure| {
                 failure.again == Again::Never && failure.answer.as_ref().is_none_or(|answer| answer.status >= 300)
             });
@@ -155,7 +155,7 @@ impl Sender {
             // Nobody says which of them is at fault.
             pulse.expect(LONGEST_ATTEMPT);
         }
-        let result = endpoint.attempt(first).await;
+        let result = destination.attempt(first).await;
         tickets.truncate(1);
         self.settle(&tickets, &result, first.class, &first.key);
     }

@@ -42,7 +42,7 @@ pub(super) struct Shared {
 
 /// The sender of one destination.
 pub(super) struct Served {
-    pub(super) endpoint: Arc<Mutex<Arc<dyn Destination>>>,
+    pub(super) destination: Arc<Mutex<Arc<dyn Destination>>>,
     pub(super) changed: Arc<Notify>,
     pub(super) closing: CancellationToken,
     pub(super) task: Task,

@@ -78,28 +78,28 @@ impl Spool {
         Outbox { shared: Arc::clone(&self.shared), name: name.into() }
     }
 
-    /// The destination of this name, from now on at `endpoint`; what waits for it is sent there. `rhythm` says how often
-    /// something new is.
-    pub fn lane(&self, name: &str, rhythm: Rhythm, endpoint: Arc<dyn Destination>) -> Outbox {
+    /// The way to the destination of this name, which is `destination` from now on; what waits is sent there. `rhythm` says
+    /// how often something new is.
+    pub fn lane(&self, name: &str, rhythm: Rhythm, destination: Arc<dyn Destination>) -> Outbox {
         let outbox = self.outbox(name);
         let state = lock(&self.shared.queue).open(name, rhythm, local::boot(), fastrand::f64());
         let mut lanes = lock(&self.shared.lanes);
         if let Some(lane) = lanes.get(name).filter(|lane| !lane.closing.is_cancelled()) {
-            *lock(&lane.endpoint) = endpoint;
+            *lock(&lane.destination) = destination;
             return outbox;
         }
         self.shared.tell(state);
-        let endpoint = Arc::new(Mutex::new(endpoint));
+        let destination = Arc::new(Mutex::new(destination));
         let (changed, closing) = (Arc::new(Notify::new()), CancellationToken::new());
         let sender = Sender {
             shared: Arc::clone(&self.shared),
             name: name.to_owned(),
-            endpoint: Arc::clone(&endpoint),
+            destination: Arc::clone(&destination),
             changed: Arc::clone(&changed),
             closing: closing.clone(),
         };
         let task = Task::spawn(format!("sender {name}"), |pulse| sender.run(pulse));
-        lanes.insert(name.to_owned(), Served { endpoint, changed, closing, task });
+        lanes.insert(name.to_owned(), Served { destination, changed, closing, task });
         outbox
     }
 
@@ -276,14 +276,14 @@ pub(crate) mod tests {
 
     /// Takes everything while it is up, and remembers it.
     #[derive(Default)]
-    struct Sink {
+    struct Remembering {
         is_down: AtomicBool,
         taken: Mutex<Vec<String>>,
         attempts: Notify,
     }
 
     #[async_trait]
-    impl Destination for Sink {
+    impl Destination for Remembering {
         async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
             self.attempts.notify_one();
             if self.is_down.load(Ordering::Relaxed) {
@@ -294,8 +294,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn sink(is_down: bool) -> Arc<Sink> {
-        Arc::new(Sink { is_down: AtomicBool::new(is_down), ..Sink::default() })
+    fn remembering(is_down: bool) -> Arc<Remembering> {
+        Arc::new(Remembering { is_down: AtomicBool::new(is_down), ..Remembering::default() })
     }
 
     fn start(folder: &std::path::Path) -> (Spool, mpsc::UnboundedReceiver<Delivery>) {
@@ -320,7 +320,7 @@ pub(crate) mod tests {
         let (log, _guard) = log();
         // Without a disk there is room for one block, and so for one item.
         let spool = Spool::start(None, Budget { size: 4_096, ..BUDGET }, |_| true);
-        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, remembering(true));
         for number in 0..=GIVEN_UP {
             outbox.push(item(Class::Alert, &number.to_string(), b"body"));
         }
@@ -331,7 +331,7 @@ pub(crate) mod tests {
 
     /// Takes several items as one, unless one of them is what it refuses.
     struct Joiner {
-        sink: Arc<Sink>,
+        inner: Arc<Remembering>,
         refuses: &'static str,
         requests: Mutex<Vec<String>>,
     }
@@ -339,13 +339,13 @@ pub(crate) mod tests {
     #[async_trait]
     impl Destination for Joiner {
         async fn attempt(&self, item: &Item) -> Result<Answer, Failure> {
-            if !self.sink.is_down.load(Ordering::Relaxed) {
+            if !self.inner.is_down.load(Ordering::Relaxed) {
                 lock(&self.requests).push(item.key.clone());
                 if item.key.split('+').any(|key| key == self.refuses) {
                     return Err(Failure::lasting("status 400"));
                 }
             }
-            self.sink.attempt(item).await
+            self.inner.attempt(item).await
         }
 
         fn most_joined(&self) -> usize {
@@ -366,12 +366,12 @@ pub(crate) mod tests {
             ("3", vec!["0+1+2+3", "0", "1+2+3+4", "1", "2+3+4+5", "2", "3+4+5+6", "3", "4+5+6"], (6, 1)),
         ] {
             let (spool, mut states) = start(&folder.path().join(refuses));
-            let joiner = Arc::new(Joiner { sink: sink(true), refuses, requests: Mutex::default() });
+            let joiner = Arc::new(Joiner { inner: remembering(true), refuses, requests: Mutex::default() });
             let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&joiner) as Arc<dyn Destination>);
             for number in 0..7 {
                 outbox.push(item(Class::Alert, &number.to_string(), b"body")).wait().await;
             }
-            joiner.sink.is_down.store(false, Ordering::Relaxed);
+            joiner.inner.is_down.store(false, Ordering::Relaxed);
             outbox.hurry();
             let state = until(&mut states, |state| state.delivered + state.dropped == 7).await;
             assert_eq!((state.delivered, state.dropped), outcome);
@@ -384,7 +384,7 @@ pub(crate) mod tests {
     async fn what_was_not_delivered_is_delivered_by_the_next_process_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, remembering(true));
         for number in 0..5 {
             outbox.push(item(Class::Alert, &number.to_string(), b"body")).wait().await;
         }
@@ -392,7 +392,7 @@ pub(crate) mod tests {
         spool.retain(&BTreeSet::new());
 
         let (spool, mut states) = start(folder.path());
-        let up = sink(false);
+        let up = remembering(false);
         assert!(states.try_recv().is_err());
         spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         let state = until(&mut states, |state| state.delivered == 5).await;
@@ -407,7 +407,7 @@ pub(crate) mod tests {
     async fn a_destination_that_cannot_be_read_hides_no_other_and_nothing_is_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, remembering(true));
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -417,7 +417,7 @@ pub(crate) mod tests {
         std::fs::create_dir(folder.path().join("queue/ops/00000000000000000003.item")).unwrap();
 
         let (spool, mut states) = start(folder.path());
-        let up = sink(true);
+        let up = remembering(true);
         let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         outbox.push(item(Class::Alert, "3", b"body")).wait().await;
         assert_eq!(spool.waiting(), [("ops".to_owned(), 3, true)]);
@@ -431,7 +431,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("queue", folder.path().join("queue")).unwrap();
         let (spool, mut states) = start(folder.path());
-        let up = sink(false);
+        let up = remembering(false);
         let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         std::fs::remove_file(folder.path().join("queue")).unwrap();
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
@@ -446,7 +446,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("queue"), b"a file is in the way").unwrap();
         let (spool, mut states) = start(folder.path());
-        let up = sink(false);
+        let up = remembering(false);
         let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>);
         outbox.push(item(Class::Alert, "1", b"body")).wait().await;
         until(&mut states, |state| state.delivered == 1).await;
@@ -521,8 +521,10 @@ pub(crate) mod tests {
             let (log, _guard) = log();
             let (spool, mut states) = start_with_little_patience(folder.path());
             let release = hang();
-            let (up, down) =
-                (spool.lane("up", Rhythm::AsItComes, sink(false)), spool.lane("down", Rhythm::AsItComes, sink(true)));
+            let (up, down) = (
+                spool.lane("up", Rhythm::AsItComes, remembering(false)),
+                spool.lane("down", Rhythm::AsItComes, remembering(true)),
+            );
             down.push(item(Class::Alert, "1", b"body"));
             until(&mut states, |state| !state.on_disk).await;
             for (key, delivered) in [("2", 1), ("3", 2)] {
@@ -547,7 +549,7 @@ pub(crate) mod tests {
         with_one_thread_for_the_disk(async {
             let folder = tempfile::tempdir().unwrap();
             let (spool, mut states) = start_with_little_patience(folder.path());
-            let (first, other) = (sink(true), sink(false));
+            let (first, other) = (remembering(true), remembering(false));
             let (outbox, live) = (
                 spool.lane("ops", Rhythm::AsItComes, Arc::clone(&first) as Arc<dyn Destination>),
                 spool.lane("live", Rhythm::AsItComes, other),
@@ -596,7 +598,7 @@ pub(crate) mod tests {
     async fn a_disk_that_removes_nothing_any_more_is_told_once_and_asked_again_later() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let outbox = spool.lane("ops", Rhythm::AsItComes, sink(true));
+        let outbox = spool.lane("ops", Rhythm::AsItComes, remembering(true));
         for key in ["1", "2", "3"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
         }
@@ -626,7 +628,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("queue"), b"a file is in the way").unwrap();
         let (spool, mut states) = start(folder.path());
-        let (up, down) = (sink(false), sink(true));
+        let (up, down) = (remembering(false), remembering(true));
         let (good, bad) = (spool.lane("up", Rhythm::AsItComes, up), spool.lane("down", Rhythm::AsItComes, down));
         let mut delivered = good.push(item(Class::Alert, "1", b"body"));
         let mut waits = bad.push(item(Class::Alert, "1", b"body"));
@@ -641,10 +643,10 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn another_endpoint_takes_over_without_a_loss() {
+    async fn another_destination_takes_over_without_a_loss() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
-        let (old, new) = (sink(true), sink(false));
+        let (old, new) = (remembering(true), remembering(false));
         let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&old) as Arc<dyn Destination>);
         outbox.push(item(Class::Alert, "1", b"body"));
         old.attempts.notified().await;
@@ -658,7 +660,7 @@ pub(crate) mod tests {
     async fn the_end_waits_for_what_can_be_delivered_and_for_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, _states) = start(folder.path());
-        let (up, down) = (sink(false), sink(true));
+        let (up, down) = (remembering(false), remembering(true));
         let (good, bad) = (
             spool.lane("up", Rhythm::AsItComes, Arc::clone(&up) as Arc<dyn Destination>),
             spool.lane("down", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Destination>),
@@ -675,7 +677,7 @@ pub(crate) mod tests {
     async fn an_item_that_can_never_be_read_is_given_up_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
-        let down = sink(true);
+        let down = remembering(true);
         let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Destination>);
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
@@ -704,7 +706,7 @@ pub(crate) mod tests {
     async fn an_item_that_was_damaged_on_disk_does_not_stop_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut states) = start(folder.path());
-        let down = sink(true);
+        let down = remembering(true);
         let outbox = spool.lane("ops", Rhythm::AsItComes, Arc::clone(&down) as Arc<dyn Destination>);
         for key in ["1", "2"] {
             outbox.push(item(Class::Alert, key, b"body")).wait().await;
@@ -723,11 +725,11 @@ pub(crate) mod tests {
         let tell = move |state| told.send(state).is_ok();
         let budget = Budget { size: 256 * 1024 * 1024, age: Duration::from_secs(3_600) };
         let spool = Spool::start(Some((Store::new(folder.path().join("queue")), Health::default())), budget, tell);
-        let sinks = CHANNELS.map(|_| sink(false));
+        let all = CHANNELS.map(|_| remembering(false));
         let outboxes: Vec<_> = CHANNELS
             .iter()
-            .zip(&sinks)
-            .map(|(name, sink)| spool.lane(name, Rhythm::AsItComes, Arc::clone(sink) as Arc<dyn Destination>))
+            .zip(&all)
+            .map(|(name, one)| spool.lane(name, Rhythm::AsItComes, Arc::clone(one) as Arc<dyn Destination>))
             .collect();
         // As large as an alert is.
         let body = [b'x'; 900];
@@ -743,10 +745,10 @@ pub(crate) mod tests {
             last.insert(state.destination.clone(), state);
         }
         let lost: u64 = last.values().map(|state| state.dropped).sum();
-        let delivered: usize = sinks.iter().map(|sink| lock(&sink.taken).len()).sum();
+        let delivered: usize = all.iter().map(|one| lock(&one.taken).len()).sum();
         assert_eq!((delivered, lost), (alerts * CHANNELS.len(), 0), "{alerts} alerts for {} channels", CHANNELS.len());
         let in_order: Vec<_> = (0..alerts).map(|number| number.to_string()).collect();
-        assert!(sinks.iter().all(|sink| *lock(&sink.taken) == in_order));
+        assert!(all.iter().all(|one| *lock(&one.taken) == in_order));
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::time::{NANOS_PER_SECOND, SystemTime};
 
 /// What something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileType {
     File,
     Folder,
     Link,
@@ -22,7 +22,7 @@ pub(super) enum Kind {
     Other,
 }
 
-impl Kind {
+impl FileType {
     pub(super) fn of(stat: &FileStat) -> Self {
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFREG => Self::File,
@@ -60,7 +60,7 @@ impl Found {
 
     /// Whether it is a socket.
     pub fn is_socket(&self) -> bool {
-        Kind::of(&self.stat) == Kind::Socket
+        FileType::of(&self.stat) == FileType::Socket
     }
 
     /// A path that leads here, whatever is renamed meanwhile, for as long as this lives.
@@ -77,7 +77,7 @@ impl Found {
     /// # Errors
     /// `NotAFile` for all but regular files, which are not touched; else those of `open(2)`.
     pub fn open(&self) -> Result<File, Refusal> {
-        if Kind::of(&self.stat) != Kind::File {
+        if FileType::of(&self.stat) != FileType::File {
             return Err(Refusal::NotAFile);
         }
         // It is the same file that was looked at: no path is walked again. Whoever has a lease on it is not waited for.

@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
-use super::found::{Found, Kind, here};
+use super::found::{FileType, Found, here};
 use super::refusal::Refusal;
 use super::rule::{READ, Reader, Rule, SEARCH, Writers, trusted};
 
@@ -186,9 +186,9 @@ impl<'a> Walk<'a> {
         let is_last = self.steps.is_empty();
         let handle = self.handle(&name, !is_last || want == Want::Folder)?;
         let stat = fstat(&handle)?;
-        match Kind::of(&stat) {
-            Kind::Link => self.follow(&handle, &stat, &name).map(|()| None),
-            Kind::Folder => {
+        match FileType::of(&stat) {
+            FileType::Link => self.follow(&handle, &stat, &name).map(|()| None),
+            FileType::Folder => {
                 self.may(if is_last { READ | SEARCH } else { SEARCH }, &stat, &name)?;
                 self.folders.push((handle, name));
                 Ok(None)
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
                 Err(Refusal::Owner { path: self.path(name), owner: stat.st_uid })
             }
             // Whoever may write to a socket says something to who listens there, and changes nothing.
-            Rule::WrittenBy(_) if Kind::of(stat) != Kind::Socket && !Writers::alone_write(stat) => {
+            Rule::WrittenBy(_) if FileType::of(stat) != FileType::Socket && !Writers::alone_write(stat) => {
                 Err(Refusal::Writable { path: self.path(name) })
             }
             Rule::WrittenBy(_) => Ok(()),

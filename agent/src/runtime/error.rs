@@ -3,7 +3,7 @@
 use crate::credentials::imds;
 use crate::delivery::client::ClientError;
 use crate::status::ListenError;
-use crate::telemetry::endpoint::HalfIdentity;
+use crate::telemetry::collector::HalfIdentity;
 use crate::vitals::Ailment;
 
 /// Why the agent does not start.

@@ -25,7 +25,7 @@ use crate::setting::url::WebUrl;
 use crate::snapshot::{AlertMessage, Snapshot};
 use crate::state::Untold;
 use crate::stderr::Stderr;
-use crate::telemetry::endpoint::{OtlpDestination, tls, url};
+use crate::telemetry::collector::{OtlpDestination, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::gateway::Signal;
 use crate::telemetry::otlp::Otlp;

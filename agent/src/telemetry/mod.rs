@@ -1,6 +1,6 @@
 //! Metrics and log records over OTLP.
 
-pub mod endpoint;
+pub mod collector;
 pub mod export;
 pub mod gateway;
 pub mod logs;

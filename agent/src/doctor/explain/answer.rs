@@ -1,8 +1,8 @@
 //! From a message to what the doctor says of it.
 
+use super::complaint::Complaint;
 use super::here::Here;
 use super::host::HostFacts;
-use super::kind::Kind;
 use super::times::Times;
 use crate::doctor::report::{Area, Check};
 use crate::time::{humane, humane_offset};
@@ -20,7 +20,7 @@ const UNKNOWN_REMEDY: &str = "hand in the whole message, with its code: what is 
 /// problem where the cause is there now, else a warning.
 pub fn explain(text: &str, host: &HostFacts) -> Check {
     let text = beginning(text);
-    let Some(kind) = Kind::of(text) else {
+    let Some(complaint) = Complaint::of(text) else {
         return Check::warning(
             Area::Error,
             "error-unknown",
@@ -29,9 +29,9 @@ pub fn explain(text: &str, host: &HostFacts) -> Check {
             UNKNOWN_REMEDY,
         );
     };
-    let (words, times) = (kind.words(), Times::of(text, kind));
-    let here = Here::of(kind, &times, host);
-    let name = format!("error-{}", kind.name());
+    let (words, times) = (complaint.words(), Times::of(text, complaint));
+    let here = Here::of(complaint, &times, host);
+    let name = format!("error-{}", complaint.name());
     let summary = format!("{}: {}; {}", words.title, words.meaning, here.text);
     let remedy = here.remedy.unwrap_or_else(|| words.remedy.to_owned());
     let make = if here.is_present { Check::problem } else { Check::warning };

@@ -1,7 +1,7 @@
 //! What an error most likely comes from on this host.
 
+use super::complaint::Complaint;
 use super::host::{Holding, HostFacts};
-use super::kind::Kind;
 use super::symptom::Symptom;
 use super::times::Times;
 use crate::assess::clock_findings::SET_THE_CLOCK;
@@ -31,7 +31,7 @@ pub struct Here {
     pub is_present: bool,
     /// What was found, as the end of a sentence.
     pub text: String,
-    /// What mends it, where this host tells better than the kind of the error does.
+    /// What mends it, where this host tells better than the complaint does.
     pub remedy: Option<String>,
 }
 
@@ -45,36 +45,36 @@ impl Here {
     }
 
     /// Judges an error by what is known of this host.
-    pub fn of(kind: Kind, times: &Times, host: &HostFacts) -> Self {
-        match kind {
-            Kind::RequestTimeTooSkewed => clock(times, host, LARGEST),
-            Kind::SignatureExpired | Kind::SignatureNotYetCurrent | Kind::PresignedNotYetValid => {
+    pub fn of(complaint: Complaint, times: &Times, host: &HostFacts) -> Self {
+        match complaint {
+            Complaint::RequestTimeTooSkewed => clock(times, host, LARGEST),
+            Complaint::SignatureExpired | Complaint::SignatureNotYetCurrent | Complaint::PresignedNotYetValid => {
                 clock(times, host, SIGNATURE)
             }
-            Kind::PresignedExpired => presigned(times, host),
-            Kind::RequestExpired => past(host, LARGEST)
+            Complaint::PresignedExpired => presigned(times, host),
+            Complaint::RequestExpired => past(host, LARGEST)
                 .or_else(|| expired(host))
                 .or_else(|| outlived(host))
                 .unwrap_or_else(|| in_order(host)),
-            Kind::AuthFailure => {
+            Complaint::AuthFailure => {
                 past(host, SIGNATURE).or_else(|| shadowed(host, NO_MORE)).unwrap_or_else(|| in_order(host))
             }
-            Kind::ExpiredToken => expired(host).or_else(|| outlived(host)).unwrap_or_else(|| in_order(host)),
-            Kind::StillExpired => fast(host).or_else(|| expired(host)).unwrap_or_else(|| in_order(host)),
-            Kind::WebIdentityExpired | Kind::InvalidIdentityToken => of_provider(host, Provider::WebIdentity),
-            Kind::SsoExpired => of_provider(host, Provider::SsoCache),
-            Kind::Container => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Container)),
-            Kind::Imds(symptom) => imds(host, symptom),
-            Kind::NoCredentials => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Imds)),
-            Kind::SignatureMismatch => past(host, SIGNATURE)
+            Complaint::ExpiredToken => expired(host).or_else(|| outlived(host)).unwrap_or_else(|| in_order(host)),
+            Complaint::StillExpired => fast(host).or_else(|| expired(host)).unwrap_or_else(|| in_order(host)),
+            Complaint::WebIdentityExpired | Complaint::InvalidIdentityToken => of_provider(host, Provider::WebIdentity),
+            Complaint::SsoExpired => of_provider(host, Provider::SsoCache),
+            Complaint::Container => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Container)),
+            Complaint::Imds(symptom) => imds(host, symptom),
+            Complaint::NoCredentials => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Imds)),
+            Complaint::SignatureMismatch => past(host, SIGNATURE)
                 .or_else(|| shadowed(host, ANOTHER_SECRET))
                 .unwrap_or_else(|| Self::absent("nothing on this host tells which")),
-            Kind::InvalidClientTokenId | Kind::UnrecognizedClient | Kind::InvalidAccessKeyId => {
+            Complaint::InvalidClientTokenId | Complaint::UnrecognizedClient | Complaint::InvalidAccessKeyId => {
                 shadowed(host, NO_MORE).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN))
             }
             // Keys that never expire have no session token.
-            Kind::InvalidToken => outlived(host).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN)),
-            Kind::IncompleteSignature | Kind::MissingAuthenticationToken => {
+            Complaint::InvalidToken => outlived(host).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN)),
+            Complaint::IncompleteSignature | Complaint::MissingAuthenticationToken => {
                 Self::absent("neither the clock nor the credentials of this host are part of it")
             }
         }

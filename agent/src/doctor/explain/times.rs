@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDateTime};
 
-use super::kind::Kind;
+use super::complaint::Complaint;
 use crate::credentials::timestamp;
 use crate::time::{NANOS_PER_SECOND, Offset, Span, SystemTime, TrueTime, rfc3339};
 
@@ -30,17 +30,17 @@ pub struct Times {
 }
 
 impl Times {
-    /// Finds those that a message of this kind has.
-    pub fn of(text: &str, kind: Kind) -> Self {
-        match kind {
-            Kind::SignatureExpired => signature(text, "signature expired:"),
-            Kind::SignatureNotYetCurrent => signature(text, "signature not yet current:"),
-            Kind::WebIdentityExpired => Self {
+    /// Finds those that a message with this complaint has.
+    pub fn of(text: &str, complaint: Complaint) -> Self {
+        match complaint {
+            Complaint::SignatureExpired => signature(text, "signature expired:"),
+            Complaint::SignatureNotYetCurrent => signature(text, "signature not yet current:"),
+            Complaint::WebIdentityExpired => Self {
                 judged: after(text, "current date/time").map(TrueTime::from_nanos),
                 good_until: after(text, "expiration date/time").map(TrueTime::from_nanos),
                 ..Self::default()
             },
-            Kind::RequestTimeTooSkewed => Self {
+            Complaint::RequestTimeTooSkewed => Self {
                 signed: named_time(text, "RequestTime").map(SystemTime::from_nanos),
                 judged: named_time(text, "ServerTime").map(TrueTime::from_nanos),
                 window: named_number(text, "MaxAllowedSkewMilliseconds")
@@ -48,7 +48,7 @@ impl Times {
                     .filter(|window| WINDOWS.contains(window)),
                 ..Self::default()
             },
-            Kind::PresignedExpired | Kind::PresignedNotYetValid => presigned(text),
+            Complaint::PresignedExpired | Complaint::PresignedNotYetValid => presigned(text),
             _ => Self::default(),
         }
     }
@@ -183,21 +183,21 @@ mod tests {
 
     use super::*;
 
-    fn offset(text: &str, kind: Kind) -> Option<f64> {
-        Times::of(text, kind).offset().map(Offset::seconds)
+    fn offset(text: &str, complaint: Complaint) -> Option<f64> {
+        Times::of(text, complaint).offset().map(Offset::seconds)
     }
 
     #[test]
     fn the_skew_of_a_signature_is_aws_time_minus_its_own() {
         let slow = r#"{"message":"Signature expired: 20260301T120000Z is now earlier than 20260301T120959Z (20260301T121459Z - 5 min.)"}"#;
-        let times = Times::of(slow, Kind::SignatureExpired);
+        let times = Times::of(slow, Complaint::SignatureExpired);
         assert_eq!(times.offset().map(Offset::seconds), Some(899.0), "slow");
         assert_eq!(times.window, Some(Span::from_seconds(300.0)));
         let fast = "Signature not yet current: 20260301T121000Z is still later than 20260301T120500Z (20260301T120000Z + 5 min.)";
-        assert_eq!(offset(fast, Kind::SignatureNotYetCurrent), Some(-600.0), "fast");
+        assert_eq!(offset(fast, Complaint::SignatureNotYetCurrent), Some(-600.0), "fast");
         let sts =
             "SIGNATURE EXPIRED: 20260301T120000Z is now earlier than 20260301T121500Z (20260301T123000Z - 15 min.)";
-        assert_eq!(Times::of(sts, Kind::SignatureExpired).window, Some(Span::from_seconds(900.0)));
+        assert_eq!(Times::of(sts, Complaint::SignatureExpired).window, Some(Span::from_seconds(900.0)));
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let text = |window| format!("<RequestTime>x</RequestTime><MaxAllowedSkewMilliseconds>{window}<");
         for (window, told) in [("0", None), ("59999", None), ("60000", Some(60.0)), ("99999999999", None), ("-5", None)]
         {
-            let window = Times::of(&text(window), Kind::RequestTimeTooSkewed).window;
+            let window = Times::of(&text(window), Complaint::RequestTimeTooSkewed).window;
             assert_eq!(window.map(Span::seconds), told);
         }
     }
@@ -218,7 +218,7 @@ mod tests {
             "Signature expired: yesterday",
             "Signature expired:",
         ] {
-            assert_eq!(offset(text, Kind::SignatureExpired), None, "{text}");
+            assert_eq!(offset(text, Complaint::SignatureExpired), None, "{text}");
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
             r#"{\"RequestTime\": \"20260301T120000Z\", \"ServerTime\": \"2026-03-01T12:20:00Z\", \"MaxAllowedSkewMilliseconds\": 900000}"#,
             "RequestTime: 20260301T120000Z, ServerTime: 2026-03-01T12:20:00Z, MaxAllowedSkewMilliseconds: 900000, x",
         ] {
-            let times = Times::of(text, Kind::RequestTimeTooSkewed);
+            let times = Times::of(text, Complaint::RequestTimeTooSkewed);
             assert_eq!(times.offset().map(Offset::seconds), Some(1_200.0), "{text}");
             assert_eq!(times.window, Some(Span::from_seconds(900.0)), "{text}");
         }
@@ -245,26 +245,26 @@ mod tests {
     fn a_url_that_has_run_out_tells_how_late_it_came_and_one_of_the_future_tells_the_skew() {
         let late = "<X-Amz-Expires>300</X-Amz-Expires><Expires>2026-03-01T12:05:00Z</Expires>\
                     <ServerTime>2026-03-01T12:05:10Z</ServerTime>";
-        let times = Times::of(late, Kind::PresignedExpired);
+        let times = Times::of(late, Complaint::PresignedExpired);
         assert_eq!(times.overdue(), Some(Span::from_seconds(10.0)));
         assert_eq!(times.signed.map(|time| rfc3339(time.nanos())).as_deref(), Some("2026-03-01T12:00:00.000Z"));
         let early = "<X-Amz-Date>1473415775000</X-Amz-Date><Expires>2016-09-12T10:09:35Z</Expires>\
                      <ServerTime>2016-09-08T10:09:44Z</ServerTime>";
-        assert_eq!(offset(early, Kind::PresignedNotYetValid), Some(-86_391.0));
+        assert_eq!(offset(early, Complaint::PresignedNotYetValid), Some(-86_391.0));
     }
 
     #[test]
     fn a_web_identity_token_tells_how_late_it_came() {
         let text = "Token expired: current date/time 1624482533 must be before the expiration date/time1624482335";
-        assert_eq!(Times::of(text, Kind::WebIdentityExpired).overdue(), Some(Span::from_seconds(198.0)));
+        assert_eq!(Times::of(text, Complaint::WebIdentityExpired).overdue(), Some(Span::from_seconds(198.0)));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text: String, introduced in "(Signature expired: |<RequestTime>|current date/time ?)\\PC{0,60}") {
             for text in [text, introduced] {
-                for kind in [Kind::SignatureExpired, Kind::RequestTimeTooSkewed, Kind::PresignedExpired, Kind::WebIdentityExpired] {
-                    let times = Times::of(&text, kind);
+                for complaint in [Complaint::SignatureExpired, Complaint::RequestTimeTooSkewed, Complaint::PresignedExpired, Complaint::WebIdentityExpired] {
+                    let times = Times::of(&text, complaint);
                     prop_assert!(times.lines().len() <= 4);
                     prop_assert!(times.offset().is_none() || times.signed.is_some());
                     prop_assert!(times.overdue().is_none() || times.good_until.is_some());
@@ -279,7 +279,7 @@ mod tests {
                 "Signature expired: {} is now earlier than {} ({} - 5 min.)",
                 stamp(signed), stamp(signed + late - 300), stamp(signed + late)
             );
-            let told = Times::of(&text, Kind::SignatureExpired).offset().map(|offset| offset.span().nanos());
+            let told = Times::of(&text, Complaint::SignatureExpired).offset().map(|offset| offset.span().nanos());
             prop_assert_eq!(told, Some(late * 1_000_000_000));
         }
     }

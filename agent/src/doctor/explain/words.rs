@@ -1,6 +1,6 @@
 //! What each error means, what can cause it, and what mends it, wherever it happened.
 
-use super::kind::Kind;
+use super::complaint::Complaint;
 use super::symptom::Symptom;
 use crate::assess::clock_findings::SET_THE_CLOCK;
 
@@ -33,7 +33,7 @@ const RENEW: &str = "restart the process, so that it reads its credentials anew,
 const CHECK_THE_ROLE: &str = "look at the role: curl -s -X PUT http://169.254.169.254/latest/api/token -H \
     'X-aws-ec2-metadata-token-ttl-seconds: 60' must answer, and `skewguard doctor` says why it does not";
 
-impl Kind {
+impl Complaint {
     /// It in words.
     pub fn words(self) -> Words {
         match self {
@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-fn expired(kind: Kind) -> Words {
+fn expired(complaint: Complaint) -> Words {
     let words = Words {
         title: "ExpiredToken",
         meaning: "the temporary credentials had run out when AWS saw them",
@@ -60,8 +60,8 @@ fn expired(kind: Kind) -> Words {
         effect: EXPIRED_EFFECT,
         remedy: RENEW,
     };
-    match kind {
-        Kind::WebIdentityExpired => Words {
+    match complaint {
+        Complaint::WebIdentityExpired => Words {
             title: "ExpiredTokenException of STS",
             meaning: "the web identity token had run out when STS saw it: no clock of this host is part of that",
             causes: &[
@@ -72,7 +72,7 @@ fn expired(kind: Kind) -> Words {
                 `kubectl describe pod POD` shows whether the token is a projected volume",
             ..words
         },
-        Kind::SsoExpired => Words {
+        Complaint::SsoExpired => Words {
             title: "SSO session expired",
             meaning: "the session of IAM Identity Center has run out, which somebody has to renew in a browser",
             causes: &[
@@ -82,7 +82,7 @@ fn expired(kind: Kind) -> Words {
             remedy: "aws sso login --profile PROFILE",
             ..words
         },
-        Kind::StillExpired => Words {
+        Complaint::StillExpired => Words {
             title: "refreshed credentials are still expired",
             meaning: "botocore got new credentials, and by its own clock they had run out already",
             causes: &[
@@ -97,7 +97,7 @@ fn expired(kind: Kind) -> Words {
     }
 }
 
-fn skewed(kind: Kind) -> Words {
+fn skewed(complaint: Complaint) -> Words {
     let words = Words {
         title: "RequestTimeTooSkewed",
         meaning: "the clock that signed was too far from the one of S3",
@@ -108,8 +108,8 @@ fn skewed(kind: Kind) -> Words {
         effect: CLOCK_EFFECT,
         remedy: SET_THE_CLOCK,
     };
-    match kind {
-        Kind::SignatureExpired => Words {
+    match complaint {
+        Complaint::SignatureExpired => Words {
             title: "signature expired",
             meaning: "by the time in the signature the request came too late",
             causes: &[
@@ -118,7 +118,7 @@ fn skewed(kind: Kind) -> Words {
             ],
             ..words
         },
-        Kind::SignatureNotYetCurrent => Words {
+        Complaint::SignatureNotYetCurrent => Words {
             title: "signature not yet current",
             meaning: "by the time in the signature the request is of the future",
             causes: &["the system clock of the host that signed is fast"],
@@ -128,9 +128,9 @@ fn skewed(kind: Kind) -> Words {
     }
 }
 
-fn presigned(kind: Kind) -> Words {
-    match kind {
-        Kind::PresignedNotYetValid => Words {
+fn presigned(complaint: Complaint) -> Words {
+    match complaint {
+        Complaint::PresignedNotYetValid => Words {
             title: "pre-signed URL not yet valid",
             meaning: "the URL was signed by a clock that is fast",
             causes: &["the system clock of the host that signed is fast"],
@@ -151,7 +151,7 @@ fn presigned(kind: Kind) -> Words {
     }
 }
 
-fn ambiguous(kind: Kind) -> Words {
+fn ambiguous(complaint: Complaint) -> Words {
     let words = Words {
         title: "RequestExpired",
         meaning: "the time in the signature was too far from AWS's, or the temporary credentials had run out",
@@ -163,8 +163,8 @@ fn ambiguous(kind: Kind) -> Words {
         effect: EXPIRED_EFFECT,
         remedy: RENEW,
     };
-    match kind {
-        Kind::AuthFailure => Words {
+    match complaint {
+        Complaint::AuthFailure => Words {
             title: "AuthFailure",
             meaning: "EC2 refuses the credentials, the signature or its time, and does not say which",
             causes: &[
@@ -175,7 +175,7 @@ fn ambiguous(kind: Kind) -> Words {
             effect: KEY_EFFECT,
             remedy: FIND_THE_KEYS,
         },
-        Kind::SignatureMismatch => Words {
+        Complaint::SignatureMismatch => Words {
             title: "SignatureDoesNotMatch",
             meaning: "AWS calculated another signature, and found its time in order",
             causes: &[
@@ -190,7 +190,7 @@ fn ambiguous(kind: Kind) -> Words {
     }
 }
 
-fn nothing_to_sign_with(kind: Kind) -> Words {
+fn nothing_to_sign_with(complaint: Complaint) -> Words {
     let words = Words {
         title: "no credentials",
         meaning: "the SDK looked in its whole chain and found nothing to sign with",
@@ -203,8 +203,8 @@ fn nothing_to_sign_with(kind: Kind) -> Words {
         effect: NONE_EFFECT,
         remedy: CHECK_THE_ROLE,
     };
-    match kind {
-        Kind::Container => Words {
+    match complaint {
+        Complaint::Container => Words {
             title: "no credentials of the container",
             meaning: "the endpoint of ECS or of EKS Pod Identity gave the SDK no credentials",
             causes: &[
@@ -216,7 +216,7 @@ fn nothing_to_sign_with(kind: Kind) -> Words {
                 `aws eks list-pod-identity-associations --cluster-name CLUSTER`; for ECS: look whether the task has a taskRoleArn",
             ..words
         },
-        Kind::Imds(symptom) => Words { title: symptom_title(symptom), ..imds(symptom, &words) },
+        Complaint::Imds(symptom) => Words { title: symptom_title(symptom), ..imds(symptom, &words) },
         _ => words,
     }
 }
@@ -302,7 +302,7 @@ fn imds(symptom: Symptom, words: &Words) -> Words {
     Words { meaning, causes, remedy, ..*words }
 }
 
-fn refused(kind: Kind) -> Words {
+fn refused(complaint: Complaint) -> Words {
     let unknown = |title, meaning| Words {
         title,
         meaning,
@@ -326,8 +326,8 @@ fn refused(kind: Kind) -> Words {
         effect: KEY_EFFECT,
         remedy: "compare with what the AWS CLI sends: `aws --debug …` shows the request that it signs",
     };
-    match kind {
-        Kind::InvalidIdentityToken => Words {
+    match complaint {
+        Complaint::InvalidIdentityToken => Words {
             title: "InvalidIdentityToken",
             meaning: "STS does not accept the web identity token, whatever its time",
             causes: &[
@@ -340,14 +340,18 @@ fn refused(kind: Kind) -> Words {
                 `aws iam list-open-id-connect-providers`; `eksctl utils associate-iam-oidc-provider --cluster CLUSTER \
                 --approve` adds what is missing",
         },
-        Kind::InvalidClientTokenId => unknown("InvalidClientTokenId", "AWS does not know the access key"),
-        Kind::UnrecognizedClient => unknown(
+        Complaint::InvalidClientTokenId => unknown("InvalidClientTokenId", "AWS does not know the access key"),
+        Complaint::UnrecognizedClient => unknown(
             "UnrecognizedClientException",
             "AWS does not know the access key, or the session token is not its own",
         ),
-        Kind::InvalidAccessKeyId => unknown("InvalidAccessKeyId", "S3 does not know the access key"),
-        Kind::InvalidToken => unknown("InvalidToken", "AWS cannot read the session token, or it is not of this key"),
-        Kind::IncompleteSignature => incomplete("IncompleteSignature", "the signature lacks a part that AWS needs"),
+        Complaint::InvalidAccessKeyId => unknown("InvalidAccessKeyId", "S3 does not know the access key"),
+        Complaint::InvalidToken => {
+            unknown("InvalidToken", "AWS cannot read the session token, or it is not of this key")
+        }
+        Complaint::IncompleteSignature => {
+            incomplete("IncompleteSignature", "the signature lacks a part that AWS needs")
+        }
         _ => incomplete("MissingAuthenticationToken", "the request was not signed"),
     }
 }

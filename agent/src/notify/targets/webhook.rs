@@ -1,4 +1,4 @@
-//! Any HTTP endpoint: one POST of the message for each transition, signed if it is wanted.
+//! Any server of HTTP: one POST of the message for each transition, signed if it is wanted.
 
 use async_trait::async_trait;
 use reqwest::header::{HeaderName, HeaderValue};

@@ -1,10 +1,10 @@
-//! Which error a message tells of, in the words of any SDK.
+//! What a message complains of, in the words of any SDK.
 
 use super::symptom::Symptom;
 
 /// What went wrong, as AWS or an SDK names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Complaint {
     /// The temporary credentials had run out when AWS saw them.
     ExpiredToken,
     /// The token of a Kubernetes service account, or of another identity provider, had run out.
@@ -51,47 +51,47 @@ pub enum Kind {
     Container,
 }
 
-/// What all must stand in a message in lower case, for each kind; the first row that fits wins, so that the more telling
-/// stand above.
-const REFUSED_BY_AWS: &[(&[&str], Kind)] = &[
-    (&["signature expired:"], Kind::SignatureExpired),
-    (&["signature not yet current:"], Kind::SignatureNotYetCurrent),
-    (&["token expired: current date/time"], Kind::WebIdentityExpired),
-    (&["expiredidentitytoken"], Kind::WebIdentityExpired),
-    (&["web identity token that was passed is expired"], Kind::WebIdentityExpired),
-    (&["expiredtoken", "assumerolewithwebidentity operation"], Kind::WebIdentityExpired),
-    (&["expiredtoken", "sts: assumerolewithwebidentity"], Kind::WebIdentityExpired),
-    (&["refreshed credentials are still expired"], Kind::StillExpired),
-    (&["requesttimetooskewed"], Kind::RequestTimeTooSkewed),
-    (&["difference between the request time and the current time is too large"], Kind::RequestTimeTooSkewed),
-    (&["sso session", "expired"], Kind::SsoExpired),
-    (&["error loading sso token"], Kind::SsoExpired),
-    (&["token has expired and refresh failed"], Kind::SsoExpired),
-    (&["request is not yet valid"], Kind::PresignedNotYetValid),
-    (&["request has expired", "accessdenied"], Kind::PresignedExpired),
-    (&["request has expired", "x-amz-expires"], Kind::PresignedExpired),
-    (&["request has expired", "<expires>"], Kind::PresignedExpired),
-    (&["requestexpired"], Kind::RequestExpired),
-    (&["request has expired"], Kind::RequestExpired),
-    (&["expiredtoken"], Kind::ExpiredToken),
-    (&["security token included in the request is expired"], Kind::ExpiredToken),
-    (&["provided token has expired"], Kind::ExpiredToken),
-    (&["invalididentitytoken"], Kind::InvalidIdentityToken),
-    (&["signaturedoesnotmatch"], Kind::SignatureMismatch),
-    (&["invalidsignatureexception"], Kind::SignatureMismatch),
-    (&["request signature we calculated does not match"], Kind::SignatureMismatch),
-    (&["invalidclienttokenid"], Kind::InvalidClientTokenId),
-    (&["unrecognizedclientexception"], Kind::UnrecognizedClient),
-    (&["security token included in the request is invalid"], Kind::UnrecognizedClient),
-    (&["invalidaccesskeyid"], Kind::InvalidAccessKeyId),
-    (&["access key id you provided does not exist"], Kind::InvalidAccessKeyId),
-    (&["invalidtoken"], Kind::InvalidToken),
-    (&["provided token is malformed or otherwise invalid"], Kind::InvalidToken),
-    (&["authfailure"], Kind::AuthFailure),
-    (&["aws was not able to validate the provided access credentials"], Kind::AuthFailure),
-    (&["incompletesignature"], Kind::IncompleteSignature),
-    (&["missingauthenticationtoken"], Kind::MissingAuthenticationToken),
-    (&["missing authentication token"], Kind::MissingAuthenticationToken),
+/// What all must stand in a message in lower case, for each complaint; the first row that fits wins, so that the more
+/// telling stand above.
+const REFUSED_BY_AWS: &[(&[&str], Complaint)] = &[
+    (&["signature expired:"], Complaint::SignatureExpired),
+    (&["signature not yet current:"], Complaint::SignatureNotYetCurrent),
+    (&["token expired: current date/time"], Complaint::WebIdentityExpired),
+    (&["expiredidentitytoken"], Complaint::WebIdentityExpired),
+    (&["web identity token that was passed is expired"], Complaint::WebIdentityExpired),
+    (&["expiredtoken", "assumerolewithwebidentity operation"], Complaint::WebIdentityExpired),
+    (&["expiredtoken", "sts: assumerolewithwebidentity"], Complaint::WebIdentityExpired),
+    (&["refreshed credentials are still expired"], Complaint::StillExpired),
+    (&["requesttimetooskewed"], Complaint::RequestTimeTooSkewed),
+    (&["difference between the request time and the current time is too large"], Complaint::RequestTimeTooSkewed),
+    (&["sso session", "expired"], Complaint::SsoExpired),
+    (&["error loading sso token"], Complaint::SsoExpired),
+    (&["token has expired and refresh failed"], Complaint::SsoExpired),
+    (&["request is not yet valid"], Complaint::PresignedNotYetValid),
+    (&["request has expired", "accessdenied"], Complaint::PresignedExpired),
+    (&["request has expired", "x-amz-expires"], Complaint::PresignedExpired),
+    (&["request has expired", "<expires>"], Complaint::PresignedExpired),
+    (&["requestexpired"], Complaint::RequestExpired),
+    (&["request has expired"], Complaint::RequestExpired),
+    (&["expiredtoken"], Complaint::ExpiredToken),
+    (&["security token included in the request is expired"], Complaint::ExpiredToken),
+    (&["provided token has expired"], Complaint::ExpiredToken),
+    (&["invalididentitytoken"], Complaint::InvalidIdentityToken),
+    (&["signaturedoesnotmatch"], Complaint::SignatureMismatch),
+    (&["invalidsignatureexception"], Complaint::SignatureMismatch),
+    (&["request signature we calculated does not match"], Complaint::SignatureMismatch),
+    (&["invalidclienttokenid"], Complaint::InvalidClientTokenId),
+    (&["unrecognizedclientexception"], Complaint::UnrecognizedClient),
+    (&["security token included in the request is invalid"], Complaint::UnrecognizedClient),
+    (&["invalidaccesskeyid"], Complaint::InvalidAccessKeyId),
+    (&["access key id you provided does not exist"], Complaint::InvalidAccessKeyId),
+    (&["invalidtoken"], Complaint::InvalidToken),
+    (&["provided token is malformed or otherwise invalid"], Complaint::InvalidToken),
+    (&["authfailure"], Complaint::AuthFailure),
+    (&["aws was not able to validate the provided access credentials"], Complaint::AuthFailure),
+    (&["incompletesignature"], Complaint::IncompleteSignature),
+    (&["missingauthenticationtoken"], Complaint::MissingAuthenticationToken),
+    (&["missing authentication token"], Complaint::MissingAuthenticationToken),
 ];
 
 /// What SDKs say when they found nothing to sign with.
@@ -130,14 +130,14 @@ const IMDS: &[&str] = &[
 /// What tells that a message speaks of the credentials of a container.
 const CONTAINER: &[&str] = &["169.254.170.2", "fd00:ec2::23", "container metadata"];
 
-impl Kind {
-    /// Finds the kind of an error in a message; `None` where it is none that is known.
+impl Complaint {
+    /// Finds the complaint in a message; `None` where there is none that is known.
     pub fn of(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let has_any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
         let refused = REFUSED_BY_AWS.iter().find(|(needles, _)| needles.iter().all(|needle| text.contains(needle)));
-        if let Some((_, kind)) = refused {
-            return Some(*kind);
+        if let Some((_, complaint)) = refused {
+            return Some(*complaint);
         }
         let (speaks_of_imds, found_nothing) = (has_any(IMDS), has_any(NO_CREDENTIALS));
         let symptom = speaks_of_imds.then(|| Symptom::of(&text)).flatten();
@@ -185,183 +185,187 @@ mod tests {
     use super::*;
 
     /// Messages as SDKs and services write them, and what each is.
-    const MESSAGES: &[(&str, Kind)] = &[
+    const MESSAGES: &[(&str, Complaint)] = &[
         (
             "botocore.exceptions.ClientError: An error occurred (ExpiredToken) when calling the ListObjectsV2 operation: \
              The provided token has expired.",
-            Kind::ExpiredToken,
+            Complaint::ExpiredToken,
         ),
         (
             "An error occurred (ExpiredTokenException) when calling the DescribeTable operation: The security token \
              included in the request is expired",
-            Kind::ExpiredToken,
+            Complaint::ExpiredToken,
         ),
         (
             "software.amazon.awssdk.services.dynamodb.model.DynamoDbException: The security token included in the request \
              is expired (Service: DynamoDb, Status Code: 400, Request ID: 4FE3) (SDK Attempt Count: 1)",
-            Kind::ExpiredToken,
+            Complaint::ExpiredToken,
         ),
         (
             "ExpiredToken: The security token included in the request is expired\n\tstatus code: 403, request id: 1f",
-            Kind::ExpiredToken,
+            Complaint::ExpiredToken,
         ),
         (
             "unhandled error (ExpiredToken): Error { code: \"ExpiredToken\", message: \"The provided token has expired.\" }",
-            Kind::ExpiredToken,
+            Complaint::ExpiredToken,
         ),
         (
             "An error occurred (ExpiredTokenException) when calling the AssumeRoleWithWebIdentity operation: Token expired: \
              current date/time 1624482533 must be before the expiration date/time1624482335",
-            Kind::WebIdentityExpired,
+            Complaint::WebIdentityExpired,
         ),
         (
             "operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 400, RequestID: 1, \
              ExpiredTokenException: Token too old",
-            Kind::WebIdentityExpired,
+            Complaint::WebIdentityExpired,
         ),
         (
             "RuntimeError: Credentials were refreshed, but the refreshed credentials are still expired.",
-            Kind::StillExpired,
+            Complaint::StillExpired,
         ),
         (
             "An error occurred (RequestExpired) when calling the DescribeInstances operation: Request has expired.",
-            Kind::RequestExpired,
+            Complaint::RequestExpired,
         ),
         (
             "com.amazonaws.services.s3.model.AmazonS3Exception: The difference between the request time and the current \
              time is too large. (Service: Amazon S3; Status Code: 403; Error Code: RequestTimeTooSkewed; Request ID: 1B)",
-            Kind::RequestTimeTooSkewed,
+            Complaint::RequestTimeTooSkewed,
         ),
         (
             "operation error S3: ListBuckets, https response error StatusCode: 403, RequestID: 1, HostID: 2, api error \
              RequestTimeTooSkewed: The difference between the request time and the current time is too large.",
-            Kind::RequestTimeTooSkewed,
+            Complaint::RequestTimeTooSkewed,
         ),
         (
             r##"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired: 20260301T120000Z is now earlier than 20260301T120959Z (20260301T121459Z - 5 min.)"}"##,
-            Kind::SignatureExpired,
+            Complaint::SignatureExpired,
         ),
         (
             "<Code>SignatureDoesNotMatch</Code><Message>Signature not yet current: 20260301T121000Z is still later than \
              20260301T120500Z (20260301T120000Z + 5 min.)</Message>",
-            Kind::SignatureNotYetCurrent,
+            Complaint::SignatureNotYetCurrent,
         ),
         (
             "InvalidSignatureException: The request signature we calculated does not match the signature you provided. \
              Check your AWS Secret Access Key and signing method.",
-            Kind::SignatureMismatch,
+            Complaint::SignatureMismatch,
         ),
         (
             "An error occurred (AuthFailure) when calling the DescribeInstances operation: AWS was not able to validate \
              the provided access credentials",
-            Kind::AuthFailure,
+            Complaint::AuthFailure,
         ),
         (
             "An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation: The security token \
              included in the request is invalid.",
-            Kind::InvalidClientTokenId,
+            Complaint::InvalidClientTokenId,
         ),
         (
             "UnrecognizedClientException: The security token included in the request is invalid.",
-            Kind::UnrecognizedClient,
+            Complaint::UnrecognizedClient,
         ),
-        ("<Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId>", Kind::InvalidAccessKeyId),
+        ("<Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId>", Complaint::InvalidAccessKeyId),
         (
             "<Code>InvalidToken</Code><Message>The provided token is malformed or otherwise invalid.</Message>",
-            Kind::InvalidToken,
+            Complaint::InvalidToken,
         ),
         (
             "An error occurred (InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: No \
              OpenIDConnect provider found in your account for https://oidc.eks.eu-west-1.amazonaws.com/id/1",
-            Kind::InvalidIdentityToken,
+            Complaint::InvalidIdentityToken,
         ),
         (
             "<Error><Code>AccessDenied</Code><Message>Request has expired</Message><X-Amz-Expires>300</X-Amz-Expires>\
              <Expires>2026-03-01T12:05:00Z</Expires><ServerTime>2026-03-01T12:05:10Z</ServerTime></Error>",
-            Kind::PresignedExpired,
+            Complaint::PresignedExpired,
         ),
-        ("<Code>AccessDenied</Code><Message>Request is not yet valid</Message>", Kind::PresignedNotYetValid),
-        ("IncompleteSignature: Authorization header requires 'Credential' parameter.", Kind::IncompleteSignature),
-        (r#"{"message":"Missing Authentication Token"}"#, Kind::MissingAuthenticationToken),
+        ("<Code>AccessDenied</Code><Message>Request is not yet valid</Message>", Complaint::PresignedNotYetValid),
+        ("IncompleteSignature: Authorization header requires 'Credential' parameter.", Complaint::IncompleteSignature),
+        (r#"{"message":"Missing Authentication Token"}"#, Complaint::MissingAuthenticationToken),
         (
             "Unable to locate credentials. You can configure credentials by running \"aws configure\".",
-            Kind::NoCredentials,
+            Complaint::NoCredentials,
         ),
-        ("NoCredentialProviders: no valid providers in chain. Deprecated.", Kind::NoCredentials),
-        ("CredentialsProviderError: Could not load credentials from any providers", Kind::NoCredentials),
+        ("NoCredentialProviders: no valid providers in chain. Deprecated.", Complaint::NoCredentials),
+        ("CredentialsProviderError: Could not load credentials from any providers", Complaint::NoCredentials),
         (
             "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain(...) : \
              [SystemPropertyCredentialsProvider(): Unable to load credentials from system settings., \
              ContainerCredentialsProvider(): Cannot fetch credentials from container, \
              InstanceProfileCredentialsProvider(): Failed to load credentials from IMDS.]",
-            Kind::NoCredentials,
+            Complaint::NoCredentials,
         ),
         (
             "failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, request \
              canceled, context deadline exceeded",
-            Kind::Imds(Symptom::Timeout),
+            Complaint::Imds(Symptom::Timeout),
         ),
         (
             "get credentials: no EC2 IMDS role found, operation error ec2imds: GetMetadata, http response error \
              StatusCode: 404, request to EC2 IMDS failed",
-            Kind::Imds(Symptom::NoRole),
+            Complaint::Imds(Symptom::NoRole),
         ),
         (
             "EC2RoleRequestError: no EC2 instance role found\ncaused by: EC2MetadataError: failed to make EC2Metadata \
              request\n\tstatus code: 401, request id: ",
-            Kind::Imds(Symptom::Unauthorized),
+            Complaint::Imds(Symptom::Unauthorized),
         ),
         (
             "The requested metadata is not found at http://169.254.169.254/latest/meta-data/iam/security-credentials/",
-            Kind::Imds(Symptom::NoRole),
+            Complaint::Imds(Symptom::NoRole),
         ),
         (
             "EC2MetadataClient Http request to retrieve credentials failed with error code 403",
-            Kind::Imds(Symptom::Forbidden),
+            Complaint::Imds(Symptom::Forbidden),
         ),
         (
             "Get \"http://169.254.169.254/latest/api/token\": HTTP/1.1 503 Service Unavailable",
-            Kind::Imds(Symptom::Throttled),
+            Complaint::Imds(Symptom::Throttled),
         ),
         (
             "Unable to load AWS credentials from any provider in the chain: [EC2: Failed to connect to service endpoint: ] \
              http://169.254.169.254",
-            Kind::Imds(Symptom::Refused),
+            Complaint::Imds(Symptom::Refused),
         ),
         (
             "Max number of attempts exceeded (1) when attempting to retrieve data from metadata service.",
-            Kind::Imds(Symptom::Timeout),
+            Complaint::Imds(Symptom::Timeout),
         ),
         (
             "the credential provider was not enabled: could not communicate with IMDS: dispatch failure: timeout: HTTP \
              connect timeout occurred after 1s (CredentialsNotLoaded)",
-            Kind::Imds(Symptom::Timeout),
+            Complaint::Imds(Symptom::Timeout),
         ),
         (
             "access disabled to EC2 IMDS via client option, or \"AWS_EC2_METADATA_DISABLED\" environment variable",
-            Kind::Imds(Symptom::Disabled),
+            Complaint::Imds(Symptom::Disabled),
         ),
         (
             r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role."}"#,
-            Kind::Imds(Symptom::Untrusted),
+            Complaint::Imds(Symptom::Untrusted),
         ),
-        ("AWS_AUTH_CREDENTIALS_PROVIDER_IMDS_SOURCE_FAILURE", Kind::Imds(Symptom::Unclear)),
+        ("AWS_AUTH_CREDENTIALS_PROVIDER_IMDS_SOURCE_FAILURE", Complaint::Imds(Symptom::Unclear)),
         (
             "Error retrieving metadata: Received non 200 response 400 from container metadata: http://169.254.170.23/v1",
-            Kind::Container,
+            Complaint::Container,
         ),
         (
             "The SSO session associated with this profile has expired or is otherwise invalid. To refresh this SSO session \
              run aws sso login with the corresponding profile.",
-            Kind::SsoExpired,
+            Complaint::SsoExpired,
         ),
     ];
 
     #[test]
     fn every_sdk_is_understood() {
-        for (message, kind) in MESSAGES {
-            assert_eq!(Kind::of(message), Some(*kind), "{message}");
-            assert_eq!(Kind::of(&format!("2026-03-01 ERROR app: {message}\n")), Some(*kind), "in a log: {message}");
+        for (message, complaint) in MESSAGES {
+            assert_eq!(Complaint::of(message), Some(*complaint), "{message}");
+            assert_eq!(
+                Complaint::of(&format!("2026-03-01 ERROR app: {message}\n")),
+                Some(*complaint),
+                "in a log: {message}"
+            );
         }
     }
 
@@ -370,14 +374,14 @@ mod tests {
         for text in
             ["", "hello", "AccessDenied: no identity-based policy allows it", "404 Not Found", "connection refused"]
         {
-            assert_eq!(Kind::of(text), None, "{text}");
+            assert_eq!(Complaint::of(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text: String) {
-            Kind::of(&text);
+            Complaint::of(&text);
         }
     }
 }

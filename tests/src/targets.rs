@@ -1,4 +1,4 @@
-//! Scripted takers of alerts, as strict as the documentation of the real ones, which are not available to a lab:
+//! Scripted targets of channels, as strict as the documentation of the real ones, which are not available to a lab:
 //! PagerDuty, Slack, SNS and EventBridge. What breaks a rule of theirs is refused, with the rule as the reason.
 
 use std::collections::BTreeMap;
