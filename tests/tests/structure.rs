@@ -1,4 +1,4 @@
-//! Which way the agent's parts import one another, as ARCHITECTURE.md has it.
+//! Which way the agent's parts import one another, and how long a file is, as ARCHITECTURE.md has it.
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 /// The lines between these are the layers, the one that uses all others first.
 const BEGIN: &str = "```layers\n";
 const END: &str = "```";
+/// A file of more lines than this, without the tests at its foot, has a reason.
+const LONGEST: usize = 400;
 type Module = Vec<String>;
 
 fn root() -> PathBuf {
@@ -57,14 +59,31 @@ fn collect(folder: &Path, module: &mut Module, found: &mut BTreeMap<Module, Stri
     }
 }
 
-/// A module of tests stands at the end of its file.
 fn without_tests_and_comments(text: &str) -> String {
+    without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// A module of tests stands at the end of its file.
+fn without_tests(text: &str) -> &str {
     let tests = text.match_indices("#[cfg(test)]\n").find(|(at, mark)| {
         let next = text[at + mark.len()..].lines().next().unwrap_or_default();
         next.contains("mod ") && next.ends_with('{')
     });
-    let text = &text[..tests.map_or(text.len(), |(at, _)| at)];
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    &text[..tests.map_or(text.len(), |(at, _)| at)]
+}
+
+/// Every file of Rust below a folder, by its path from the root, and how many lines it has without the tests at its foot.
+fn lengths(folder: &str, found: &mut BTreeMap<String, usize>) {
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            lengths(&path, found);
+        } else if path.ends_with(".rs") {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            found.insert(path, without_tests(&text).lines().count());
+        }
+    }
 }
 
 /// The paths that a text names, from the top of the crate; each brace is unfolded.
@@ -187,6 +206,24 @@ fn no_two_files_import_one_another_but_those_that_have_a_reason() {
         }
     }
     assert!(wrong.is_empty(), "these reach one another, and ARCHITECTURE.md gives no reason:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_is_long_but_those_that_have_a_reason() {
+    let mut files = BTreeMap::new();
+    ["agent/src", "tests/src", "tests/tests", "tests/benches"].iter().for_each(|folder| lengths(folder, &mut files));
+    let long: BTreeSet<&str> =
+        files.iter().filter(|(_, lines)| **lines > LONGEST).map(|(path, _)| path.as_str()).collect();
+    let text = architecture();
+    let (_, table) = text.split_once("Files above 400 lines").expect("ARCHITECTURE.md names the long files");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    // The first column has the files, the second the reason.
+    let excused: BTreeSet<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|files| files.split('`'))
+        .filter(|name| name.ends_with(".rs"))
+        .collect();
+    assert_eq!(long, excused, "the files that are long, and those that ARCHITECTURE.md gives a reason for");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //!
 //! Each destination has a lane, in which the oldest item comes first. `room` says what is given up where
 //! there is no room for all, `pace` when a lane goes on, [`policy`](super::policy) what a failure means, and
-//! [`fate`](super::fate) what those are told who remember an alert until it is safe.
+//! [`fate`](super::fate) what those are told who remember an alert until it is safe. `disk` is the queue as its keeper sees it.
+
+mod disk;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -22,9 +24,6 @@ use crate::time::{BootTime, Span};
 pub use super::pace::Rhythm;
 pub use super::room::Budget;
 pub use super::ticket::{Chore, Found, Losses, Next, Pushed, Ticket};
-
-/// An item that cannot be read is tried so often, which takes two minutes: what the host is short of may be there again.
-const MOST_READS: u32 = 8;
 
 /// All that waits.
 #[derive(Debug)]
@@ -77,12 +76,6 @@ impl Queue {
         self.keep_to_budget();
     }
 
-    /// Takes note of whether there is a disk that answers, be it by refusing. Without one only little may wait.
-    pub fn set_disk_answers(&mut self, answers: bool) {
-        self.room.set_has_disk(answers);
-        self.keep_to_budget();
-    }
-
     fn lane(&mut self, name: &str) -> &mut Lane {
         self.lanes.entry(name.to_owned()).or_insert_with(|| Lane::new(name))
     }
@@ -113,64 +106,6 @@ impl Queue {
         self.lane(lane).latest = item;
     }
 
-    /// Takes note that an item is on disk; returns whether it still waits. If not, it is to be removed there.
-    pub fn stored(&mut self, ticket: &Ticket) -> bool {
-        let waits = self.relocate(ticket, Place::Stored);
-        if !waits {
-            self.discarded.push(ticket.clone());
-        }
-        waits
-    }
-
-    /// Takes note that the disk has refused an item.
-    pub fn refused(&mut self, ticket: &Ticket) {
-        self.relocate(ticket, Place::Refused);
-        self.keep_to_budget();
-    }
-
-    /// Takes note that an item could not be read from disk; returns whether it never will be, as far as anybody can know.
-    pub fn unreadable(&mut self, ticket: &Ticket) -> bool {
-        let lane = self.lanes.get_mut(&ticket.lane);
-        lane.and_then(|lane| lane.entries.get_mut(&ticket.number)).is_some_and(|entry| {
-            entry.failed_reads = entry.failed_reads.saturating_add(1);
-            entry.failed_reads >= MOST_READS
-        })
-    }
-
-    /// Takes note that the disk has refused to remove these.
-    pub fn not_removed(&mut self, tickets: Vec<Ticket>) {
-        self.unremoved.extend(tickets);
-    }
-
-    /// Lets the disk be asked again for all that it has refused.
-    pub fn retry(&mut self) {
-        self.discarded.append(&mut self.unremoved);
-        let refused: Vec<_> = self.room.all_in(Place::Refused).map(ticket).collect();
-        for ticket in refused {
-            self.relocate(&ticket, Place::Pending);
-        }
-    }
-
-    /// What the disk is to do next; `None` where it has all, or has refused what it has not.
-    pub fn chore(&mut self) -> Option<Chore> {
-        if !self.discarded.is_empty() {
-            return Some(Chore::Remove(self.take_discarded()));
-        }
-        let ticket = ticket(self.room.oldest_in(Place::Pending)?);
-        let item = self.in_memory(&ticket)?.clone();
-        Some(Chore::Write(ticket, item))
-    }
-
-    /// Whether the disk has anything to do.
-    pub fn has_chores(&self) -> bool {
-        self.has_removals() || !self.room.is_empty(Place::Pending)
-    }
-
-    /// Whether there is something to be removed from disk.
-    pub fn has_removals(&self) -> bool {
-        !self.discarded.is_empty()
-    }
-
     /// Where it stands what becomes of the alert of this key; `None` where none waits.
     pub(super) fn mark(&mut self, lane: &str, key: &str) -> Option<Mark> {
         let has_disk = self.room.has_disk();
@@ -178,24 +113,6 @@ impl Queue {
         let entry = lane.entries.get_mut(lane.keys.get(key)?)?;
         let fate = if lane.is_abandoned { Fate::Settled } else { fate(entry.place, has_disk) };
         Some(entry.mark.get_or_insert_with(|| Mark::new(fate)).clone())
-    }
-
-    /// An item that waits in memory.
-    pub fn in_memory(&self, ticket: &Ticket) -> Option<&Item> {
-        self.lanes.get(&ticket.lane)?.entries.get(&ticket.number)?.item.as_ref()
-    }
-
-    /// Whether all that waits is on disk.
-    pub fn is_all_stored(&self) -> bool {
-        self.room.is_empty(Place::Pending) && self.room.is_empty(Place::Refused)
-    }
-
-    /// All items that wait in memory.
-    pub fn all_in_memory(&self) -> Vec<Ticket> {
-        let mut all: Vec<_> =
-            [Place::Pending, Place::Refused].iter().flat_map(|place| self.room.all_in(*place)).map(ticket).collect();
-        all.sort();
-        all
     }
 
     /// What is to be sent next in a lane.
@@ -309,24 +226,6 @@ impl Queue {
         length(expired.len())
     }
 
-    /// Makes room on a full disk: gives up the oldest telemetry that is stored there, up to `bytes`. Returns whether
-    /// there was any.
-    pub fn make_room(&mut self, bytes: u64) -> bool {
-        let mut room = 0_u64;
-        while room < bytes {
-            let Some(id) = self.room.oldest_stored_telemetry().cloned() else { break };
-            let weight = self.lanes.get(&*id.1).and_then(|lane| Some(lane.entries.get(&id.0)?.weight.disk));
-            room = room.saturating_add(weight.unwrap_or(bytes));
-            self.give_way(&id);
-        }
-        room > 0
-    }
-
-    /// What was given up or delivered since the last call, and is still on disk.
-    pub fn take_discarded(&mut self) -> Vec<Ticket> {
-        std::mem::take(&mut self.discarded)
-    }
-
     /// What was given up for want of room since the last call, by lane.
     pub fn take_losses(&mut self) -> BTreeMap<String, Losses> {
         std::mem::take(&mut self.losses)
@@ -353,11 +252,6 @@ impl Queue {
         let lane = self.lane(name);
         lane.is_abandoned = true;
         lane.entries.values().for_each(|entry| entry.become_of(Fate::Settled));
-    }
-
-    /// Takes note of whether there is a disk that keeps what waits; returns whether that is news.
-    pub const fn set_on_disk(&mut self, is_on_disk: bool) -> bool {
-        std::mem::replace(&mut self.is_on_disk, is_on_disk) != is_on_disk
     }
 
     /// The names of all lanes in which something waits, and how much.
