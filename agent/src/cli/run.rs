@@ -15,6 +15,7 @@ use super::manager::Manager;
 use crate::config::checked::Config;
 use crate::runtime::{self, Options, Reload};
 use crate::stderr::{self, Lost, Stderr};
+use crate::sys;
 use crate::vitals::Watch;
 
 /// The agent gives a sign of life every second, and is looked after this often.
@@ -25,6 +26,7 @@ const MOST_LOOKS: u32 = 12;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
+    sys::keep_memory_small();
     let config = read(file)?;
     let stderr = Stderr::of_this_process(tell_of_loss).context("failed to start the writer of standard error")?;
     start_log(&stderr);

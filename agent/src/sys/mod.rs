@@ -4,6 +4,8 @@
 mod ethtool;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod memory;
 
 #[cfg(target_os = "linux")]
 pub use ethtool::interface_statistics;
@@ -12,3 +14,5 @@ pub use linux::{
     KernelClock, StepWatch, boot_id, boot_time, enable_timestamping, keep_timestamping, kernel_clock, monotonic,
     monotonic_raw, realtime, receive, transmit_timestamp,
 };
+#[cfg(target_os = "linux")]
+pub use memory::keep_memory_small;
