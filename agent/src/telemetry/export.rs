@@ -14,7 +14,9 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter as _};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::metrics::{
+    Instrument, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Stream, Temporality,
+};
 use std::sync::Weak;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +32,9 @@ use crate::delivery::spool::Outbox;
 use crate::telemetry::otlp::Otlp;
 use crate::time::{Reading, Span, TrueTime};
 use crate::vitals::{Ailment, Pulse, Task};
+
+/// More series than any instrument of the clock has.
+const MOST_OF_CLOCK: usize = 2 * ClockState::ALL.len();
 
 /// All that is measured, and what it is stamped by. It counts on while telemetry is set up anew.
 pub struct Instruments {
@@ -51,6 +56,7 @@ impl Instruments {
         let provider = SdkMeterProvider::builder()
             .with_resource(resource())
             .with_reader(SharedReader(Arc::clone(&reader)))
+            .with_view(room)
             .build();
         let imds_duration = register(&provider.meter("skewguard"), &published);
         Self {
@@ -75,6 +81,13 @@ impl Instruments {
             pushed: pushed.clone(),
         }
     }
+}
+
+/// The SDK makes room for as many series of an instrument as there may be, which by default are two thousand. Those of the
+/// clock are at most one for each of its states.
+fn room(instrument: &Instrument) -> Option<Stream> {
+    let of_clock = instrument.name().starts_with("clock.");
+    of_clock.then(|| Stream::builder().with_cardinality_limit(MOST_OF_CLOCK).build().ok())?
 }
 
 /// Where telemetry goes.
@@ -258,7 +271,7 @@ impl MetricReader for SharedReader {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::io::Read;
     use std::path::Path;
     use std::sync::Mutex;
@@ -267,6 +280,7 @@ mod tests {
     use async_trait::async_trait;
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, GaugeDataPoint, MetricData, ScopeMetrics};
     use prost::Message;
 
     use super::*;
@@ -298,6 +312,26 @@ mod tests {
             });
             self.0.lock().unwrap().push(series.collect());
             Ok(Answer { status: 200, body: bytes::Bytes::new() })
+        }
+    }
+
+    #[test]
+    fn the_series_of_the_clock_all_have_room() {
+        let config = parse("sources: [{ name: a, ntp: 127.0.0.1 }]", Path::new("test.yaml"), &|_| None).unwrap();
+        let now = local::read();
+        let published = Arc::new(ArcSwap::from_pointee(Engine::new(Arc::new(config), now).snapshot(now)));
+        let instruments = Instruments::new(published, Arc::default());
+        let mut metrics = ResourceMetrics::default();
+        for _ in 0..3 {
+            instruments.reader.collect(&mut metrics).unwrap();
+            let all = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+            let states = all.filter(|metric| metric.name() == "clock.state").flat_map(|metric| match metric.data() {
+                AggregatedMetrics::F64(MetricData::Gauge(gauge)) => gauge.data_points(),
+                other => panic!("{other:?}"),
+            });
+            let states: BTreeSet<String> =
+                states.flat_map(GaugeDataPoint::attributes).map(|state| state.value.to_string()).collect();
+            assert_eq!(states, ClockState::ALL.map(|state| state.name().to_owned()).into());
         }
     }
 
