@@ -1,5 +1,5 @@
-//! How much of what is played in invented time is played: a part of it, so that an edit is tested at once, or all, or the one
-//! host whose story a failure has told.
+//! How much of what is played in invented time is played: a part of it, so that an edit is tested at once, or all, or the
+//! one host whose story a failure has told.
 
 use std::ops::Range;
 
