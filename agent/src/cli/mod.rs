@@ -9,6 +9,7 @@ pub mod dispatch;
 mod doctor;
 mod exit;
 mod input;
+mod log;
 mod manager;
 mod run;
 mod status;

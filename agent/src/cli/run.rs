@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::args::ConfigFile;
 use super::exit;
 use super::input::{env, read};
+use super::log;
 use super::manager::Manager;
 use crate::config::checked::Config;
 use crate::runtime::{self, Options, Reload};
@@ -29,7 +30,7 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
     sys::keep_memory_small();
     let config = read(file)?;
     let stderr = Stderr::of_this_process(tell_of_loss).context("failed to start the writer of standard error")?;
-    start_log(&stderr);
+    log::start(&stderr);
     warn_of_root();
     let watch = Watch::start(LOOK, MOST_LOOKS, end_what_hangs).context("failed to start the watch over the agent")?;
     let manager = Manager::new();
@@ -143,34 +144,5 @@ fn warn_of_root() {
             "the service runs as root, which at most the files of other users are a reason for: give it a user of its own. \
              The unit does, but systemd before 235 knows not how: deploy/systemd/skewguard-219.service is for that"
         );
-    }
-}
-
-/// What libraries say about their connections is of no use to an operator, and would speak of telemetry about telemetry.
-fn start_log(stderr: &Stderr) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off"));
-    let stderr = stderr.clone();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(move || stderr.log())
-        .with_target(false)
-        .with_ansi(
-            std::io::IsTerminal::is_terminal(&std::io::stderr()) && env("NO_COLOR").is_none_or(|set| set.is_empty()),
-        );
-    // Under a service manager the journal stamps every line itself.
-    let under_journal = env("JOURNAL_STREAM").is_some();
-    // A second log, as in a test, is not needed.
-    let _ = if under_journal { log.without_time().try_init() } else { log.with_timer(SystemClock).try_init() };
-}
-
-/// The log is stamped by the system clock, right or wrong, so that it can be compared with the other logs of the host.
-struct SystemClock;
-
-impl tracing_subscriber::fmt::time::FormatTime for SystemClock {
-    fn format_time(&self, writer: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
-        let reading = crate::clock::local::read();
-        write!(writer, "{}", crate::time::rfc3339(reading.system.nanos()))
     }
 }
