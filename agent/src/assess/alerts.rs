@@ -31,12 +31,12 @@ pub struct Row {
     pub ask: Ask,
 }
 
-/// How long something takes to be found.
+/// How long something takes to be found: `check` and the doctor, who look once, judge by those alone that show at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
-    /// One look is enough.
+    /// One look is enough: it is true of the facts of a moment.
     AtOnce,
-    /// It exists only over time.
+    /// It exists only over time, because it is made of several looks, or because a moment of it is nothing amiss.
     OverTime,
 }
 

@@ -210,14 +210,14 @@ pub(super) fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
     let (warning, critical) = levels(facts, lifetime, rule);
     let Some(graded) = grade_below(remaining.seconds(), warning, critical) else { return Answer::Absent };
     let renewal = facts.provider.renewal();
-    let effect = match (facts.provider, remaining > Span::ZERO, renewal) {
-        (Provider::File, true, _) => "and was not renewed; then whoever uses it is refused",
-        (Provider::File, false, _) => "and was not renewed: whoever uses it is refused",
-        (_, true, _) => "and was not rotated; then requests fail with ExpiredToken",
-        (_, false, Renewal::Platform) => {
+    let effect = match (facts.provider.is_used_by_sdks(), remaining > Span::ZERO, renewal) {
+        (false, true, _) => "and was not renewed; then whoever uses it is refused",
+        (false, false, _) => "and was not renewed: whoever uses it is refused",
+        (true, true, _) => "and was not rotated; then requests fail with ExpiredToken",
+        (true, false, Renewal::Platform) => {
             "and was not rotated: requests fail with ExpiredToken, unless AWS has extended its life during an outage"
         }
-        (_, false, _) => "and was not rotated: requests fail with ExpiredToken",
+        (true, false, _) => "and was not rotated: requests fail with ExpiredToken",
     };
     let when = if remaining > Span::ZERO {
         format!("expires in {}", humane(remaining))
@@ -225,7 +225,7 @@ pub(super) fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
         format!("expired {} ago", humane(remaining))
     };
     let summary = format!("{} {when} (true time) {effect}", name(facts));
-    Answer::Found(Finding::new(rule.hold, graded, summary, renew(facts.provider)))
+    Answer::Found(Finding::new(rule.hold, graded, summary, facts.provider.renew()))
 }
 
 /// The levels for the remaining life. A token that the kubelet renews is renewed at four fifths of its life, and may have
@@ -256,38 +256,7 @@ pub(super) fn overdue(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
         humane(age),
         humane(habit)
     );
-    Answer::Found(Finding::new(rule.hold, Graded::at(Severity::Warning), summary, renew(facts.provider)))
-}
-
-/// What is to be done where nobody has renewed it.
-pub const fn renew(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Imds => {
-            "look whether the instance metadata service still rotates: `LastUpdated` of \
-             `iam/security-credentials/ROLE` must change at least five minutes before the expiration; detach and attach \
-             the instance profile, or stop and start the instance"
-        }
-        Provider::Container => {
-            "look at the agent that hands them out: `docker logs ecs-agent` on an ECS instance, `kubectl -n kube-system \
-             logs ds/eks-pod-identity-agent` on EKS; a new task or pod gets new credentials"
-        }
-        Provider::WebIdentity => {
-            "look at the kubelet of this node, which renews the token at four fifths of its life: `journalctl -u \
-             kubelet`; a new pod gets a new token"
-        }
-        Provider::Environment => {
-            "start the process anew with new credentials: what stands in an environment cannot be renewed; a role \
-             (instance profile, task role, service account) can"
-        }
-        Provider::SharedFile => {
-            "run the tool that writes this profile (`aws sso login`, saml2aws, aws-mfa, a cron job), or let the profile \
-             have a credential_process or a role, which SDKs refresh by themselves"
-        }
-        Provider::SsoCache => "run `aws sso login`",
-        Provider::LoginCache => "run `aws login`",
-        Provider::CliCache => "the next call of the AWS CLI renews it",
-        Provider::File => "run the tool that writes this file, and look why it did not run by itself",
-    }
+    Answer::Found(Finding::new(rule.hold, Graded::at(Severity::Warning), summary, facts.provider.renew()))
 }
 
 /// The level of `critical` is a length of time; a warning needs nothing but a second failure. A file that the agent may not
@@ -305,7 +274,7 @@ pub(super) fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
     let severity = if critical { Severity::Critical } else { Severity::Warning };
     let effect = match (is_of_agent, facts.provider) {
         (true, _) => "Nobody watches when it expires",
-        (false, Provider::File) => "Whoever uses it may be refused",
+        (false, provider) if !provider.is_used_by_sdks() => "Whoever uses it may be refused",
         (false, Provider::Imds) if outage.lasting.is_none() => {
             "None were ever read: SDKs on this host that count on the role of the instance get no credentials"
         }
@@ -317,12 +286,11 @@ pub(super) fn unavailable(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
 }
 
 fn name(facts: &CredentialFacts<'_>) -> String {
-    let (identity, provider) = (facts.identity, facts.provider.name());
-    match (identity, facts.provider) {
-        ("", _) => format!("the credential of {provider}"),
-        (_, Provider::File) => format!("the file {identity}"),
-        (_, Provider::WebIdentity) => format!("the token {identity} of {provider}"),
-        _ => format!("the credential {identity} of {provider}"),
+    let (identity, provider) = (facts.identity, facts.provider);
+    match (identity, provider.is_used_by_sdks()) {
+        ("", _) => format!("the credential of {}", provider.name()),
+        (_, false) => format!("the {} {identity}", provider.noun()),
+        (_, true) => format!("the {} {identity} of {}", provider.noun(), provider.name()),
     }
 }
 

@@ -125,6 +125,7 @@ mod tests {
     use super::super::checked::Queue;
     use super::super::show::show;
     use super::*;
+    use crate::assess::alerts::ROWS;
     use crate::assess::finding::Severity;
     use crate::assess::level::Level;
     use crate::aws::sdk::Sdk;
@@ -171,6 +172,7 @@ mod tests {
             let (text, error) = case.split_once("%% with\n").unwrap();
             let error = error.replace("%% targets", &AnyTarget::KEYS.join(", "));
             let error = error.replace("%% kinds", &AnyKind::KEYS.join(", "));
+            let error = error.replace("%% alerts", &ROWS.each_ref().map(|row| row.kind.name()).join(", "));
             assert_eq!(refused(text, &[]) + "\n", error, "\nof:\n{text}");
             count += 1;
         }

@@ -22,6 +22,8 @@ pub trait Cached: Clone + PartialEq + Send + 'static {
     const PROVIDER: Provider;
     /// Its name.
     const NAME: &'static str;
+    /// What an operator can do where nobody has renewed it.
+    const RENEW: &'static str;
     /// What the documentation says is read.
     const READS: &'static str;
     /// Whose clock the documentation says it expires by.
@@ -53,6 +55,7 @@ impl<C: Cached> Caches<C> {
 impl<C: Cached> Provide for Caches<C> {
     const NAME: &'static str = C::NAME;
     const RENEWAL: Renewal = Renewal::OnUse;
+    const RENEW: &'static str = C::RENEW;
     const READS: &'static str = C::READS;
     const EXPIRES_BY: &'static str = C::EXPIRES_BY;
 

@@ -15,6 +15,7 @@ pub struct CliCache;
 impl Cached for CliCache {
     const PROVIDER: Provider = Provider::CliCache;
     const NAME: &'static str = "cli-cache";
+    const RENEW: &'static str = "the next call of the AWS CLI renews it";
     const READS: &'static str = "roles that the AWS CLI has assumed; never an alert";
     const EXPIRES_BY: &'static str = "AWS";
     const PLACE: &'static str = ".aws/cli/cache";

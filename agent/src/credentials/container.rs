@@ -54,6 +54,8 @@ impl Provide for Settings {
     const NAME: &'static str = "container";
     const RENEWAL: Renewal = Renewal::Platform;
     const IS_REFRESHED_BY_SDKS: bool = true;
+    const RENEW: &'static str = "look at the agent that hands them out: `docker logs ecs-agent` on an ECS instance, `kubectl -n kube-system \
+         logs ds/eks-pod-identity-agent` on EKS; a new task or pod gets new credentials";
     const READS: &'static str = "ECS task role, EKS Pod Identity: `AWS_CONTAINER_CREDENTIALS_*`";
     const EXPIRES_BY: &'static str = "AWS";
     const REFERENCE: &'static str = r"
@@ -72,6 +74,29 @@ impl Provide for Settings {
 
     fn written(settings: Option<&Self>) -> Option<Written> {
         Some(Written { enabled: Some(settings.is_some()) })
+    }
+
+    fn remedy(reason: &Unavailable) -> &'static str {
+        match reason {
+            Unavailable::Refused
+            | Unavailable::Timeout
+            | Unavailable::Interrupted
+            | Unavailable::Throttled(_)
+            | Unavailable::Http(_) => {
+                "look at the agent that hands out the credentials of containers: `docker logs ecs-agent` on an ECS \
+                 instance, `kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent` on EKS; \
+                 check AWS_CONTAINER_CREDENTIALS_FULL_URI"
+            }
+            Unavailable::Forbidden | Unavailable::TokenRefused => {
+                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the token of this very container, and that the \
+                 pod identity association still exists: aws eks list-pod-identity-associations --cluster-name <cluster>"
+            }
+            Unavailable::NoRole | Unavailable::RoleGone | Unavailable::Rejected { .. } => {
+                "check that the task or the pod has a role, and that its trust policy names ecs-tasks.amazonaws.com or \
+                 pods.eks.amazonaws.com"
+            }
+            other => other.remedy_of_files(),
+        }
     }
 
     fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>> {

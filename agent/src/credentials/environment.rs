@@ -21,6 +21,8 @@ pub struct Settings;
 impl Provide for Settings {
     const NAME: &'static str = "environment";
     const RENEWAL: Renewal = Renewal::Tool;
+    const RENEW: &'static str = "start the process anew with new credentials: what stands in an environment cannot be renewed; a role \
+         (instance profile, task role, service account) can";
     const READS: &'static str = "`AWS_CREDENTIAL_EXPIRATION`";
     const EXPIRES_BY: &'static str = "AWS";
 

@@ -122,34 +122,38 @@ impl Unavailable {
     }
 
     /// What an operator can do about it where `provider` is out of order.
-    pub const fn remedy(&self, provider: Provider) -> &'static str {
-        match (provider, self) {
-            (
-                Provider::Container,
-                Self::Refused | Self::Timeout | Self::Interrupted | Self::Throttled(_) | Self::Http(_),
-            ) => {
-                "look at the agent that hands out the credentials of containers: `docker logs ecs-agent` on an ECS \
-                 instance, `kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent` on EKS; \
-                 check AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    pub fn remedy(&self, provider: Provider) -> &'static str {
+        provider.remedy(self)
+    }
+
+    /// The same where it is read from a file, or where nothing else is known.
+    pub(super) const fn remedy_of_files(&self) -> &'static str {
+        match self {
+            Self::Denied => {
+                "let the agent's user read the file and enter its folders: setfacl -m u:skewguard:r FILE; below /home and \
+                 /root the systemd unit needs ProtectHome=read-only in a drop-in as well (systemctl edit skewguard)"
             }
-            (Provider::Container, Self::Forbidden | Self::TokenRefused) => {
-                "check that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names the token of this very container, and that the \
-                 pod identity association still exists: aws eks list-pod-identity-associations --cluster-name <cluster>"
+            Self::NotFound => {
+                "check the path in the configuration or in the variable that names the file, and whether the tool that \
+                 writes it still runs"
             }
-            (Provider::Container, Self::NoRole | Self::RoleGone | Self::Rejected { .. }) => {
-                "check that the task or the pod has a role, and that its trust policy names ecs-tasks.amazonaws.com or \
-                 pods.eks.amazonaws.com"
+            Self::Escapes => {
+                "put the file itself there, or name the place at which it really is: no link is followed out of the folder \
+                 of a cache, nor from anywhere to what whoever made it may not read; links of root are"
             }
-            (Provider::Imds, _) => self.remedy_of_imds(),
-            (_, Self::Denied | Self::NotFound | Self::Escapes | Self::NotAFile | Self::Io | Self::Https) => {
-                self.remedy_of_imds()
+            Self::NotAFile => "name a regular file: folders, sockets and devices are not read",
+            Self::Io => "look at the file system that holds the file: dmesg names its errors",
+            Self::Https => {
+                "the agent asks AWS_CONTAINER_CREDENTIALS_FULL_URI by plain http alone, at loopback, 169.254.170.2, \
+                 169.254.170.23 or fd00:ec2::23: these credentials are not watched"
             }
-            (_, Self::TooLarge) => "name the right file: those that hold credentials are far smaller",
+            Self::TooLarge => "name the right file: those that hold credentials are far smaller",
             _ => "look at what is written there, and at the tool that writes it: its last run may have failed half-way",
         }
     }
 
-    const fn remedy_of_imds(&self) -> &'static str {
+    /// The same of the metadata service.
+    pub(super) const fn remedy_of_imds(&self) -> &'static str {
         match self {
             Self::Refused => {
                 "check that this host is an EC2 instance, that no firewall rule rejects 169.254.169.254, and that the \
@@ -202,23 +206,8 @@ impl Unavailable {
                  principal ec2.amazonaws.com (AssumeRoleUnauthorizedAccess says that it does not); iam/info of the \
                  metadata service shows the same code"
             }
-            Self::Denied => {
-                "let the agent's user read the file and enter its folders: setfacl -m u:skewguard:r FILE; below /home and \
-                 /root the systemd unit needs ProtectHome=read-only in a drop-in as well (systemctl edit skewguard)"
-            }
-            Self::NotFound => {
-                "check the path in the configuration or in the variable that names the file, and whether the tool that \
-                 writes it still runs"
-            }
-            Self::Escapes => {
-                "put the file itself there, or name the place at which it really is: no link is followed out of the folder \
-                 of a cache, nor from anywhere to what whoever made it may not read; links of root are"
-            }
-            Self::NotAFile => "name a regular file: folders, sockets and devices are not read",
-            Self::Io => "look at the file system that holds the file: dmesg names its errors",
-            Self::Https => {
-                "the agent asks AWS_CONTAINER_CREDENTIALS_FULL_URI by plain http alone, at loopback, 169.254.170.2, \
-                 169.254.170.23 or fd00:ec2::23: these credentials are not watched"
+            Self::Denied | Self::NotFound | Self::Escapes | Self::NotAFile | Self::Io | Self::Https => {
+                self.remedy_of_files()
             }
         }
     }

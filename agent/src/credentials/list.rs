@@ -39,6 +39,38 @@ macro_rules! providers {
                 }
             }
 
+            /// All of them.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$Name),+];
+
+            /// What an operator can do where nobody has renewed what it hands out.
+            pub const fn renew(self) -> &'static str {
+                match self {
+                    $(Self::$Name => <$Settings as provide::Provide>::RENEW,)+
+                }
+            }
+
+            /// Whether SDKs sign requests with what it hands out, or with what they get for it.
+            pub const fn is_used_by_sdks(self) -> bool {
+                match self {
+                    $(Self::$Name => <$Settings as provide::Provide>::IS_USED_BY_SDKS,)+
+                }
+            }
+
+            /// What one of the things that it hands out is called in a sentence.
+            pub const fn noun(self) -> &'static str {
+                match self {
+                    $(Self::$Name => <$Settings as provide::Provide>::NOUN,)+
+                }
+            }
+
+            /// What an operator can do where it is out of order.
+            pub fn remedy(self, reason: &lease::Unavailable) -> &'static str {
+                match self {
+                    $(Self::$Name => <$Settings as provide::Provide>::remedy(reason),)+
+                }
+            }
+
             /// Whether SDKs refresh by the expiration that this provider tells, so that their margin can be judged by it.
             pub const fn is_refreshed_by_sdks(self) -> bool {
                 match self {

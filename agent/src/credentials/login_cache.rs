@@ -17,6 +17,7 @@ pub struct LoginCache;
 impl Cached for LoginCache {
     const PROVIDER: Provider = Provider::LoginCache;
     const NAME: &'static str = "login-cache";
+    const RENEW: &'static str = "run `aws login`";
     const READS: &'static str = "`aws login`; never an alert, for it is renewed at its use";
     const EXPIRES_BY: &'static str = "this host";
     const PLACE: &'static str = ".aws/login/cache";

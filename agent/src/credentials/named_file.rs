@@ -126,6 +126,9 @@ pub struct Certificate {
 impl Provide for Settings {
     const NAME: &'static str = "file";
     const RENEWAL: Renewal = Renewal::Tool;
+    const RENEW: &'static str = "run the tool that writes this file, and look why it did not run by itself";
+    const IS_USED_BY_SDKS: bool = false;
+    const NOUN: &'static str = "file";
     const READS: &'static str =
         "a JSON file with an expiration, or a certificate (IAM Roles Anywhere), that the configuration names";
     const EXPIRES_BY: &'static str = "as configured";

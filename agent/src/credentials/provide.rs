@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::lease::Unavailable;
 use super::levels::Levels;
 use super::round::Read;
 use crate::setting::fault::{Environment, Fault};
@@ -16,6 +17,12 @@ pub trait Provide: Clone + PartialEq + Sized {
     const RENEWAL: Renewal;
     /// Whether SDKs refresh by the expiration that it tells, so that their margin can be judged by it.
     const IS_REFRESHED_BY_SDKS: bool = false;
+    /// What an operator can do where nobody has renewed it.
+    const RENEW: &'static str;
+    /// Whether SDKs sign requests with it, or with what they get for it; else nobody knows who uses it.
+    const IS_USED_BY_SDKS: bool = true;
+    /// What one of the things that it hands out is called in a sentence.
+    const NOUN: &'static str = "credential";
     /// What the documentation says is read.
     const READS: &'static str;
     /// Whose clock the documentation says it expires by.
@@ -37,6 +44,11 @@ pub trait Provide: Clone + PartialEq + Sized {
 
     /// Who reads what it hands out, in this environment; `None` where another task does.
     fn reader(&self, env: Environment<'_>) -> Option<Box<dyn Read>>;
+
+    /// What an operator can do about it where it is out of order.
+    fn remedy(reason: &Unavailable) -> &'static str {
+        reason.remedy_of_files()
+    }
 
     /// The levels of what it hands out in `slot` alone.
     fn levels(&self, _slot: &str) -> Levels {

@@ -60,6 +60,8 @@ pub struct Written(#[schemars(regex(pattern = r"^/"))] pub String);
 impl Provide for Settings {
     const NAME: &'static str = "shared-file";
     const RENEWAL: Renewal = Renewal::Tool;
+    const RENEW: &'static str = "run the tool that writes this profile (`aws sso login`, saml2aws, aws-mfa, a cron job), or let the profile \
+         have a credential_process or a role, which SDKs refresh by themselves";
     const READS: &'static str = "profiles of `~/.aws/credentials` with an expiration";
     const EXPIRES_BY: &'static str = "AWS";
     const REFERENCE: &'static str = r"

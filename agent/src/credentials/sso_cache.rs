@@ -17,6 +17,7 @@ pub struct SsoCache;
 impl Cached for SsoCache {
     const PROVIDER: Provider = Provider::SsoCache;
     const NAME: &'static str = "sso-cache";
+    const RENEW: &'static str = "run `aws sso login`";
     const READS: &'static str = "`aws sso login`; never an alert, for it is renewed at its use";
     const EXPIRES_BY: &'static str = "this host";
     const PLACE: &'static str = ".aws/sso/cache";

@@ -93,6 +93,7 @@ fn damaged(value: &Value) -> Vec<Value> {
 fn a_provider_with_every_key_is_shown_as_it_is_loaded() {
     let mut count = 0;
     for (key, written) in documented().iter().filter_map(Documented::written) {
+        assert!(!written.is_null(), "{key} is not in its own reference");
         let config = loads(&yaml(key, &written));
         let text = show(&config);
         assert!(loads(&text).credentials == config.credentials, "{text}");
@@ -101,6 +102,61 @@ fn a_provider_with_every_key_is_shown_as_it_is_loaded() {
         count += 1;
     }
     assert!(count > 0);
+}
+
+#[test]
+fn whoever_is_asked_is_read() {
+    let all = documented();
+    let written = all.iter().filter_map(Documented::written).map(|(key, written)| (Value::from(key), written));
+    let mut below: Mapping = written.collect();
+    below.insert("homes".into(), vec![Value::from("/home/app")].into());
+    let text = serde_yaml::to_string(&Mapping::from_iter([("credentials".into(), Value::Mapping(below))])).unwrap();
+    let env = |name: &str| match name {
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" => Some("/v2/credentials".to_owned()),
+        "AWS_CREDENTIAL_EXPIRATION" => Some("2026-03-01T16:00:00Z".to_owned()),
+        _ => None,
+    };
+    let config = parse(&text, Path::new("a.yaml"), &env).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.credentials.providers(), Provider::ALL.iter().copied().collect());
+    let read: Vec<Provider> = config.credentials.readers(&env).iter().map(|reader| reader.provider()).collect();
+    // The role of the instance is read by the task that asks the metadata service for all else.
+    let others: Vec<Provider> = Provider::ALL.iter().copied().filter(|one| *one != Provider::Imds).collect();
+    assert_eq!(read, others);
+}
+
+#[test]
+fn every_file_of_a_provider_is_in_the_list() {
+    let common = [
+        "cache",
+        "certificate",
+        "document",
+        "file",
+        "homes",
+        "http",
+        "identity",
+        "lease",
+        "levels",
+        "list",
+        "marked",
+        "mod",
+        "pointer",
+        "poller",
+        "provide",
+        "round",
+        "tests",
+        "timestamp",
+    ];
+    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/credentials")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    let mut files: Vec<String> = names.filter(|name| !common.contains(&name.as_str())).collect();
+    files.sort();
+    let file = |provider: &Provider| match provider {
+        Provider::File => "named_file".to_owned(),
+        other => other.name().replace('-', "_"),
+    };
+    let mut listed: Vec<String> = Provider::ALL.iter().map(file).collect();
+    listed.sort();
+    assert_eq!(files, listed, "each provider is a file or a folder and a line of the list in mod.rs, by the same name");
 }
 
 #[test]

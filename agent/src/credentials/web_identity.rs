@@ -52,6 +52,9 @@ pub struct Written {
 impl Provide for Settings {
     const NAME: &'static str = "web-identity";
     const RENEWAL: Renewal = Renewal::Kubelet;
+    const RENEW: &'static str = "look at the kubelet of this node, which renews the token at four fifths of its life: `journalctl -u \
+         kubelet`; a new pod gets a new token";
+    const NOUN: &'static str = "token";
     const READS: &'static str = "the token of a service account (IRSA): `AWS_WEB_IDENTITY_TOKEN_FILE`";
     const EXPIRES_BY: &'static str = "the cluster";
     const REFERENCE: &'static str = r"

@@ -1,4 +1,5 @@
-//! Whether what was not taken is sent again, and how soon: one table for every destination.
+//! Whether what was not taken is sent again, and how soon: one table for every destination. The rows that name a service are
+//! in the file of whoever speaks with it.
 //!
 //! | what happened | an alert | telemetry |
 //! |---|---|---|
@@ -45,92 +46,6 @@ pub const fn of_status(class: Class, status: u16) -> Again {
     }
 }
 
-/// After a refusal for which AWS names a code: one of a whole request, or with a status of success that of one entry.
-pub fn of_aws(status: u16, code: &str) -> Again {
-    if passes(code) {
-        return Again::Soon;
-    }
-    // AWS says 400 of nearly everything.
-    match status {
-        200..=299 | 400 if is_of_the_message(code) => Again::Never,
-        200..=299 | 400 => Again::Slowly,
-        _ => of_status(Class::Alert, status),
-    }
-}
-
-/// It was too much, the service was out of order, the keys had just expired, or the signature was off because of the time.
-/// The next attempt has fresh keys and a fresh estimate of true time.
-fn passes(code: &str) -> bool {
-    code.contains("Throttl")
-        || matches!(
-            code,
-            "TooManyRequestsException"
-                | "RequestLimitExceeded"
-                | "SlowDown"
-                | "InternalFailure"
-                | "InternalError"
-                | "InternalException"
-                | "ServiceUnavailable"
-                | "ServiceUnavailableException"
-                | "ConcurrentModificationException"
-                | "RequestTimeout"
-                | "RequestTimeoutException"
-                | "ExpiredToken"
-                | "ExpiredTokenException"
-                | "RequestExpired"
-                | "RequestInTheFuture"
-                | "RequestTimeTooSkewed"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "InvalidClientTokenId"
-                | "UnrecognizedClientException"
-        )
-}
-
-fn is_of_the_message(code: &str) -> bool {
-    matches!(
-        code,
-        "InvalidParameter"
-            | "InvalidParameterException"
-            | "InvalidParameterValue"
-            | "InvalidParameterValueException"
-            | "ParameterValueInvalid"
-            | "InvalidArgument"
-            | "MalformedDetail"
-            | "MalformedQueryString"
-            | "SerializationException"
-            | "ValidationError"
-            | "ValidationException"
-    )
-}
-
-/// After an answer of PagerDuty's, which calls an event invalid whose routing key it does not know.
-pub fn of_pagerduty(status: u16, body: &[u8]) -> Again {
-    let said = String::from_utf8_lossy(body).to_ascii_lowercase();
-    let names_the_key = said.contains("routing_key") || said.contains("routing key");
-    if status == 400 && names_the_key { Again::Slowly } else { of_status(Class::Alert, status) }
-}
-
-/// After an answer of Slack's, which is a word: some of them speak of the webhook or its workspace.
-pub fn of_slack(status: u16, word: &str) -> Again {
-    let is_of_the_webhook = matches!(
-        word,
-        "invalid_token"
-            | "token_revoked"
-            | "no_active_hooks"
-            | "no_service"
-            | "no_service_id"
-            | "no_team"
-            | "team_disabled"
-            | "user_not_found"
-            | "channel_not_found"
-            | "channel_is_archived"
-            | "action_prohibited"
-            | "posting_to_general_channel_denied"
-    );
-    if status == 400 && is_of_the_webhook { Again::Slowly } else { of_status(Class::Alert, status) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,40 +67,5 @@ mod tests {
         let again: Vec<u16> =
             (100..=599).filter(|status| of_status(Class::Telemetry, *status) != Again::Never).collect();
         assert_eq!(again, [429, 502, 503, 504]);
-    }
-
-    #[test]
-    fn a_code_of_aws_says_more_than_its_status() {
-        for (status, code, again) in [
-            (400, "Throttling", Again::Soon),
-            (400, "ThrottlingException", Again::Soon),
-            (400, "ExpiredTokenException", Again::Soon),
-            (403, "ExpiredToken", Again::Soon),
-            (403, "SignatureDoesNotMatch", Again::Soon),
-            (400, "InvalidParameter", Again::Never),
-            (200, "MalformedDetail", Again::Never),
-            (400, "AccessDeniedException", Again::Slowly),
-            (403, "AuthorizationError", Again::Slowly),
-            (404, "NotFound", Again::Slowly),
-            (200, "NotAuthorizedForSourceException", Again::Slowly),
-            (400, "AWordOfNextYear", Again::Slowly),
-            (413, "RequestEntityTooLarge", Again::Never),
-            (500, "Unknown", Again::Soon),
-        ] {
-            assert_eq!(of_aws(status, code), again, "{status} {code}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_key_or_webhook_is_not_a_wrong_message() {
-        let key = br#"{"status":"invalid event","errors":["Length of 'routing_key' is incorrect (should be 32)"]}"#;
-        assert_eq!(of_pagerduty(400, key), Again::Slowly);
-        assert_eq!(of_pagerduty(400, br#"{"errors":["Invalid routing key"]}"#), Again::Slowly);
-        assert_eq!(of_pagerduty(400, br#"{"errors":["'payload.summary' is missing"]}"#), Again::Never);
-        assert_eq!(of_pagerduty(403, b""), Again::Slowly);
-        assert_eq!(of_slack(400, "user_not_found"), Again::Slowly);
-        assert_eq!(of_slack(400, "invalid_payload"), Again::Never);
-        assert_eq!(of_slack(410, "channel_is_archived"), Again::Slowly);
-        assert_eq!(of_slack(500, "rollup_error"), Again::Soon);
     }
 }

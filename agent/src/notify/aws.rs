@@ -14,7 +14,8 @@ use super::attempt::Attempt;
 use crate::credentials::imds::client::ImdsClient;
 use crate::credentials::imds::keys::RoleKeys;
 use crate::credentials::imds::settings::Imds;
-use crate::delivery::policy;
+use crate::delivery::item::Class;
+use crate::delivery::policy::{self, Again};
 use crate::delivery::request::{Answer, Failure};
 use crate::setting::arn::{self, Place, place};
 use crate::setting::fault::Fault;
@@ -174,7 +175,7 @@ fn judged(failure: Failure) -> Failure {
     };
     Failure {
         reason: format!("{}: {code}", failure.reason),
-        again: policy::of_aws(answer.status, &code),
+        again: again(answer.status, &code),
         answer: Some(Answer { status: answer.status, body: code.into() }),
         ..failure
     }
@@ -200,6 +201,65 @@ pub(super) fn named(code: &str) -> Option<String> {
     ((1..=LONGEST_CODE).contains(&code.len()) && is_word).then(|| code.to_owned())
 }
 
+/// After a refusal for which AWS names a code: one of a whole request, or with a status of success that of one entry.
+pub(in crate::notify) fn again(status: u16, code: &str) -> Again {
+    if passes(code) {
+        return Again::Soon;
+    }
+    // AWS says 400 of nearly everything.
+    match status {
+        200..=299 | 400 if is_of_the_message(code) => Again::Never,
+        200..=299 | 400 => Again::Slowly,
+        _ => policy::of_status(Class::Alert, status),
+    }
+}
+
+/// It was too much, the service was out of order, the keys had just expired, or the signature was off because of the time.
+/// The next attempt has fresh keys and a fresh estimate of true time.
+fn passes(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "TooManyRequestsException"
+                | "RequestLimitExceeded"
+                | "SlowDown"
+                | "InternalFailure"
+                | "InternalError"
+                | "InternalException"
+                | "ServiceUnavailable"
+                | "ServiceUnavailableException"
+                | "ConcurrentModificationException"
+                | "RequestTimeout"
+                | "RequestTimeoutException"
+                | "ExpiredToken"
+                | "ExpiredTokenException"
+                | "RequestExpired"
+                | "RequestInTheFuture"
+                | "RequestTimeTooSkewed"
+                | "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+        )
+}
+
+fn is_of_the_message(code: &str) -> bool {
+    matches!(
+        code,
+        "InvalidParameter"
+            | "InvalidParameterException"
+            | "InvalidParameterValue"
+            | "InvalidParameterValueException"
+            | "ParameterValueInvalid"
+            | "InvalidArgument"
+            | "MalformedDetail"
+            | "MalformedQueryString"
+            | "SerializationException"
+            | "ValidationError"
+            | "ValidationException"
+    )
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use tokio::sync::mpsc;
@@ -211,7 +271,6 @@ pub(super) mod tests {
     use crate::clock::true_clock::TrueClock;
     use crate::credentials::imds::fake;
     use crate::delivery::client::tests::plain;
-    use crate::delivery::policy::Again;
     use crate::demo::http::{Request, Response, start};
     use crate::notify::attempt::Road;
     use crate::notify::message::tests::{item, skew};
@@ -366,5 +425,27 @@ pub(super) mod tests {
         let failure = attempt(&topic(&endpoint), &road, &item(&skew(Change::Firing))).await.unwrap_err();
         assert_eq!((failure.again, failure.reason.as_str()), (Again::Soon, "status 403: SignatureDoesNotMatch"));
         assert_eq!(failure.answer.unwrap().body.as_ref(), b"SignatureDoesNotMatch");
+    }
+
+    #[test]
+    fn a_code_of_aws_says_more_than_its_status() {
+        for (status, code, again) in [
+            (400, "Throttling", Again::Soon),
+            (400, "ThrottlingException", Again::Soon),
+            (400, "ExpiredTokenException", Again::Soon),
+            (403, "ExpiredToken", Again::Soon),
+            (403, "SignatureDoesNotMatch", Again::Soon),
+            (400, "InvalidParameter", Again::Never),
+            (200, "MalformedDetail", Again::Never),
+            (400, "AccessDeniedException", Again::Slowly),
+            (403, "AuthorizationError", Again::Slowly),
+            (404, "NotFound", Again::Slowly),
+            (200, "NotAuthorizedForSourceException", Again::Slowly),
+            (400, "AWordOfNextYear", Again::Slowly),
+            (413, "RequestEntityTooLarge", Again::Never),
+            (500, "Unknown", Again::Soon),
+        ] {
+            assert_eq!(super::again(status, code), again, "{status} {code}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::credentials::lease::Unavailable;
 use crate::credentials::provide::{Around, Provide, Renewal};
 use crate::credentials::round::Read;
 use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
@@ -72,6 +73,9 @@ impl Provide for Imds {
     const NAME: &'static str = "imds";
     const RENEWAL: Renewal = Renewal::Platform;
     const IS_REFRESHED_BY_SDKS: bool = true;
+    const RENEW: &'static str = "look whether the instance metadata service still rotates: `LastUpdated` of \
+         `iam/security-credentials/ROLE` must change at least five minutes before the expiration; detach and attach \
+         the instance profile, or stop and start the instance";
     const READS: &'static str = "the role of the instance";
     const EXPIRES_BY: &'static str = "AWS";
     const REFERENCE: &'static str = r"
@@ -155,6 +159,10 @@ impl Provide for Imds {
     /// The task that asks it asks for more than credentials, and at a pace of its own.
     fn reader(&self, _: Environment<'_>) -> Option<Box<dyn Read>> {
         None
+    }
+
+    fn remedy(reason: &Unavailable) -> &'static str {
+        reason.remedy_of_imds()
     }
 
     fn goes_on_from(&self, earlier: &Self) -> bool {

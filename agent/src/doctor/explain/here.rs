@@ -5,7 +5,6 @@ use super::host::{Holding, HostFacts};
 use super::symptom::Symptom;
 use super::times::Times;
 use crate::assess::clock_findings::SET_THE_CLOCK;
-use crate::assess::credential_findings::renew;
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::credentials::Provider;
@@ -148,7 +147,7 @@ fn run_out(holding: &Holding, life: &Lifetime, left: Span) -> Here {
         );
         return Here::present(text, SET_THE_CLOCK);
     }
-    Here::present(text, renew(holding.provider))
+    Here::present(text, holding.provider.renew())
 }
 
 fn refreshed_late(holding: &Holding, life: &Lifetime) -> Option<Here> {

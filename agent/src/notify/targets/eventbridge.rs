@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::target::Target;
 use crate::delivery::item::Item;
-use crate::delivery::policy;
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::Attempt;
-use crate::notify::aws::{Service, check_place, named};
+use crate::notify::aws::{Service, again, check_place, named};
 use crate::notify::message;
 use crate::setting::arn;
 use crate::setting::fault::Fault;
@@ -159,7 +158,7 @@ fn taken(answer: Answer) -> Result<Answer, Failure> {
     }
     let code = put.entries.iter().find_map(|entry| named(entry.error_code.as_deref()?));
     let code = code.unwrap_or_else(|| "no reason given".to_owned());
-    let again = policy::of_aws(answer.status, &code);
+    let again = again(answer.status, &code);
     Err(Failure { again, answer: Some(answer), ..Failure::transient(format!("the event was not taken: {code}")) })
 }
 

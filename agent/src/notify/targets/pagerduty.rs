@@ -8,8 +8,8 @@ use super::target::Target;
 use crate::alert::machine::Change;
 use crate::assess::alerts::Part;
 use crate::assess::finding::Kind;
-use crate::delivery::item::Item;
-use crate::delivery::policy;
+use crate::delivery::item::{Class, Item};
+use crate::delivery::policy::{self, Again};
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{Attempt, json};
 use crate::notify::message;
@@ -91,7 +91,7 @@ impl Target for PagerDuty {
 /// Judges a refusal by what PagerDuty says of it.
 fn judged(failure: Failure) -> Failure {
     let Some(answer) = &failure.answer else { return failure };
-    Failure { again: policy::of_pagerduty(answer.status, &answer.body), ..failure }
+    Failure { again: again(answer.status, &answer.body), ..failure }
 }
 
 /// An event. It has no `Debug`: the routing key is in it.
@@ -150,13 +150,19 @@ fn component(kind: Kind) -> &'static str {
     }
 }
 
+/// Whether an event is sent again after an answer of PagerDuty's, which calls an event invalid whose routing key it does not know.
+fn again(status: u16, body: &[u8]) -> Again {
+    let said = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let names_the_key = said.contains("routing_key") || said.contains("routing key");
+    if status == 400 && names_the_key { Again::Slowly } else { policy::of_status(Class::Alert, status) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
     use crate::notify::targets::target::tests::attempted;
@@ -245,5 +251,14 @@ mod tests {
             prop_assert_eq!(&json_of(&resolved)["dedup_key"], &json_of(&message)["dedup_key"]);
             prop_assert_eq!(json_of(&other)["dedup_key"] == json_of(&message)["dedup_key"], other.id == message.id);
         }
+    }
+
+    #[test]
+    fn a_wrong_key_is_not_a_wrong_message() {
+        let key = br#"{"status":"invalid event","errors":["Length of 'routing_key' is incorrect (should be 32)"]}"#;
+        assert_eq!(again(400, key), Again::Slowly);
+        assert_eq!(again(400, br#"{"errors":["Invalid routing key"]}"#), Again::Slowly);
+        assert_eq!(again(400, br#"{"errors":["'payload.summary' is missing"]}"#), Again::Never);
+        assert_eq!(again(403, b""), Again::Slowly);
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::target::Target;
 use crate::alert::machine::Change;
-use crate::delivery::item::Item;
-use crate::delivery::policy;
+use crate::delivery::item::{Class, Item};
+use crate::delivery::policy::{self, Again};
 use crate::delivery::request::{Answer, Failure};
 use crate::notify::attempt::{self, Attempt};
 use crate::notify::message;
@@ -84,7 +84,7 @@ fn named(failure: Failure) -> Failure {
     let word = body.trim();
     let is_word = (1..=40).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let Some(answer) = failure.answer.as_ref().filter(|_| is_word) else { return failure };
-    let (reason, again) = (format!("{}: {word}", failure.reason), policy::of_slack(answer.status, word));
+    let (reason, again) = (format!("{}: {word}", failure.reason), again(answer.status, word));
     Failure { reason, again, ..failure }
 }
 
@@ -144,12 +144,31 @@ fn escaped(text: &str, limit: usize) -> String {
     escaped
 }
 
+/// Whether a message is sent again after an answer of Slack's, which is a word: some of them speak of the webhook or its workspace.
+fn again(status: u16, word: &str) -> Again {
+    let is_of_the_webhook = matches!(
+        word,
+        "invalid_token"
+            | "token_revoked"
+            | "no_active_hooks"
+            | "no_service"
+            | "no_service_id"
+            | "no_team"
+            | "team_disabled"
+            | "user_not_found"
+            | "channel_not_found"
+            | "channel_is_archived"
+            | "action_prohibited"
+            | "posting_to_general_channel_denied"
+    );
+    if status == 400 && is_of_the_webhook { Again::Slowly } else { policy::of_status(Class::Alert, status) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delivery::policy::Again;
     use crate::demo::http::{Response, start};
     use crate::notify::message::tests::{any_message, item, skew};
     use crate::notify::targets::target::tests::attempted;
@@ -245,5 +264,13 @@ mod tests {
             prop_assert!(!escaped.contains(['<', '>']));
             prop_assert_eq!(escaped.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").matches('&').count(), 0);
         }
+    }
+
+    #[test]
+    fn a_wrong_webhook_is_not_a_wrong_message() {
+        assert_eq!(again(400, "user_not_found"), Again::Slowly);
+        assert_eq!(again(400, "invalid_payload"), Again::Never);
+        assert_eq!(again(410, "channel_is_archived"), Again::Slowly);
+        assert_eq!(again(500, "rollup_error"), Again::Soon);
     }
 }

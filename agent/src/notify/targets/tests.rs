@@ -28,14 +28,19 @@ pub(super) struct Documented {
     example: &'static str,
     /// All its keys, by the schema.
     keys: Vec<String>,
+    /// What the schema says of each key.
+    descriptions: Vec<(String, String)>,
 }
 
 impl Documented {
     pub(super) fn of<T: Target + JsonSchema>(key: &'static str) -> Self {
         let schema = schemars::schema_for!(T);
-        let keys = schema.get("properties").and_then(serde_json::Value::as_object).unwrap().keys().cloned().collect();
+        let properties = schema.get("properties").and_then(serde_json::Value::as_object).unwrap();
+        let described_as = |value: &serde_json::Value| value["description"].as_str().unwrap_or_default().to_owned();
+        let descriptions = properties.iter().map(|(key, value)| (key.clone(), described_as(value))).collect();
+        let keys = properties.keys().cloned().collect();
         let [reference, example] = [T::reference(), T::example()].map(|text| text.trim_start_matches('\n'));
-        Self { key, what: described::<T>(), reference, example, keys }
+        Self { key, what: described::<T>(), reference, example, keys, descriptions }
     }
 
     /// The channel of the reference, with every key.
@@ -136,6 +141,25 @@ fn a_target_with_every_key_is_shown_as_it_is_loaded() {
 }
 
 #[test]
+fn each_default_is_documented_as_it_is_filled_in() {
+    let mut count = 0;
+    for target in documented() {
+        for (key, description) in &target.descriptions {
+            let mut without = target.channel();
+            without[target.key].as_mapping_mut().unwrap().remove(key.as_str());
+            let Ok(config) = loaded(&yaml(&without)) else { continue };
+            let shown: Value = serde_yaml::from_str(&show(&config)).unwrap();
+            let Some(filled_in) = shown["channels"][0][target.key].get(key.as_str()) else { continue };
+            let filled_in = filled_in.as_str().unwrap();
+            assert!(description.contains(filled_in), "{}.{key} is {filled_in} by default: {description}", target.key);
+            assert_eq!(target.channel()[target.key][key.as_str()], filled_in, "the reference of {}.{key}", target.key);
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
+#[test]
 fn no_secret_is_shown_or_repeated_wherever_it_is_written() {
     for target in documented() {
         for way in target.ways() {
@@ -199,9 +223,15 @@ async fn what_comes_of_an_attempt_repeats_no_secret() {
         for status in [200, 404] {
             let echo = start(move |request| {
                 let names = ["authorization", "x-amz-security-token", "x-api-key", "x-token"];
-                let headers = names.map(|name| request.header(name).unwrap_or_default().to_owned()).join(" ");
+                let headers = names.map(|name| request.header(name).unwrap_or_default().to_owned());
+                // A key behind the name of its scheme is repeated without that as well.
+                let alone = |header: &String| header.split_once(' ').map(|(_, rest)| rest.to_owned());
+                let keys: Vec<_> = headers.iter().filter_map(alone).filter(|key| !key.contains(' ')).collect();
                 let body = String::from_utf8_lossy(&request.body).into_owned();
-                Response { status, ..Response::ok(format!("{} {headers} {body}", request.path)) }
+                Response {
+                    status,
+                    ..Response::ok(format!("{} {} {} {body}", request.path, headers.join(" "), keys.join(" ")))
+                }
             });
             let address = echo.await.unwrap();
             let url = format!("http://u:hunter2@{address}/hunter2hunter2hunter2");
