@@ -12,6 +12,7 @@
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set, on
 //!   a [`kernel`] of any release.
+//! - [`container`]: Debian with its systemd, where packages are installed.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -24,6 +25,7 @@ pub mod agent;
 pub mod alertmanager;
 pub mod botocore;
 pub mod chrony;
+pub mod container;
 pub mod dialogue;
 pub mod hostile;
 pub mod http;
