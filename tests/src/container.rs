@@ -88,7 +88,9 @@ impl Root {
     /// When `tests/run` has made no such root, or this user may not mount.
     pub fn new(release: Release) -> Result<Self> {
         let base = lab_dir()?.join("roots").join(release.name());
-        let base = base.canonicalize().with_context(|| format!("{} is missing: start the lab with tests/run", base.display()))?;
+        let base = base
+            .canonicalize()
+            .with_context(|| format!("{} is missing: start the lab with tests/run", base.display()))?;
         let dir = private_dir()?;
         let mut unshare = Command::new(tool("setpriv")?);
         unshare.args(["--pdeathsig", "KILL", "--bounding-set", "-sys_time", "unshare", "--mount", "--propagation"]);
@@ -191,9 +193,7 @@ impl Container {
         command.args(["sh", "-ec", ENTER_GROUP, "sh", &group.name, "env"]);
         command.arg(assignment("NOTIFY_SOCKET", manager.path()));
         if let Some(libraries) = unpacked_libraries(&nspawn) {
-            let own = lab_dir()?.join(format!("root/usr/lib/{}-linux-gnu/systemd", env::consts::ARCH));
-            let folders = std::iter::once(own).chain(env::split_paths(&libraries));
-            command.arg(assignment("LD_LIBRARY_PATH", env::join_paths(folders)?));
+            command.arg(assignment("LD_LIBRARY_PATH", libraries));
         }
         // Without a machined and a systemd on the machine, and with a clock that nobody in there can set.
         command.arg(nspawn).args(["--quiet", "--register=no", "--keep-unit", "--notify-ready=yes", "--console=pipe"]);
@@ -333,7 +333,8 @@ fn child_of(process: u32) -> Result<u32> {
 fn answer(mut command: Command, script: &str) -> Result<Answer> {
     command.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]);
     command.args(["timeout", COMMAND_DEADLINE, "sh", "-c", script]);
-    let output = command.stdin(process::Stdio::null()).output().with_context(|| format!("failed to start {command:?}"))?;
+    let output =
+        command.stdin(process::Stdio::null()).output().with_context(|| format!("failed to start {command:?}"))?;
     Ok(Answer {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MOST_EXPOSURE: f64 = 2.0;
 /// Where the packages are put.
 const FOLDER: &str = "/mnt";
+/// The journal's names for a unit that was started, and for one that was stopped (systemd.journal-catalog).
+const STARTED: &str = "39f53479d3a045ac8e11786248231fbf";
+const STOPPED: &str = "9d1aaa27d60140bd96365438aad20286";
 const STATE: &str = "/var/lib/private/skewguard";
 
 // Packages
@@ -50,7 +53,8 @@ impl Packages {
         // Its unit has another default.
         replace(&tree.join("usr/lib/systemd/system/skewguard.service"), "MemoryMax=64M", "MemoryMax=80M");
         let next = dir.path().join("next.deb");
-        output(Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "--build"]).arg(&tree).arg(&next)).unwrap();
+        output(Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "--build"]).arg(&tree).arg(&next))
+            .unwrap();
         Self { present, next, _dir: dir }
     }
 
@@ -70,7 +74,10 @@ fn replace(file: &Path, from: &str, to: &str) {
 fn built() -> PathBuf {
     let folder = lab_dir().unwrap().join("dist");
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut packages: Vec<_> = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "deb")).collect();
+    let mut packages: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
+        .collect();
     assert_eq!(packages.len(), 1, "{packages:?}");
     packages.pop().unwrap()
 }
@@ -147,20 +154,39 @@ impl Host {
         self.container.property(UNIT, name).unwrap()
     }
 
-    /// How often systemd has started the service.
-    fn starts(&self) -> usize {
-        let started = "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf";
-        let lines = self.container.told(&format!("journalctl --sync; journalctl --quiet -o cat UNIT={UNIT} {started}"));
-        lines.unwrap().lines().count()
+    /// How often systemd has logged such a message of the service.
+    fn messages(&self, id: &str) -> usize {
+        let find = format!("journalctl --sync; journalctl --quiet --output=cat UNIT={UNIT} MESSAGE_ID={id}");
+        self.container.told(&find).unwrap().lines().count()
     }
 
-    /// Installs the present version, and returns the last line that dpkg has written.
-    fn install(&self) -> String {
-        last_line(&self.dpkg(&format!("--install {FOLDER}/present.deb")))
+    /// Whether it runs, whether it is enabled, and how often it was started.
+    fn seen(&self) -> (String, String, usize) {
+        let enabled = self.container.run(&format!("systemctl is-enabled {UNIT} 2>/dev/null")).unwrap().stdout;
+        (self.property("ActiveState"), enabled.trim().to_owned(), self.messages(STARTED))
     }
 
-    fn upgrade(&self) -> String {
-        last_line(&self.dpkg(&format!("--install {FOLDER}/next.deb")))
+    fn expect(&self, step: &str, active: &str, enabled: &str, starts: usize) {
+        let expected = (active.to_owned(), enabled.to_owned(), starts);
+        assert_eq!(self.seen(), expected, "{step}: {}", self.journal());
+    }
+
+    /// The paths that were not there before.
+    fn left_since(&self, before: &BTreeSet<String>) -> Vec<String> {
+        paths(self.root()).difference(before).cloned().collect()
+    }
+
+    /// Runs a script that must succeed.
+    fn run(&self, script: &str) -> String {
+        self.container.told(script).unwrap()
+    }
+
+    fn install(&self) -> Answer {
+        self.dpkg(&format!("--install {FOLDER}/present.deb"))
+    }
+
+    fn upgrade(&self) -> Answer {
+        self.dpkg(&format!("--install {FOLDER}/next.deb"))
     }
 
     fn remove(&self) {
@@ -181,8 +207,30 @@ fn succeeded(answer: Answer) -> Answer {
     answer
 }
 
-fn last_line(answer: &Answer) -> String {
-    answer.stdout.lines().last().unwrap_or_default().to_owned()
+/// What the package's own scripts said.
+fn lines(answer: &Answer) -> Vec<&str> {
+    let all = answer.stdout.lines().chain(answer.stderr.lines());
+    all.filter_map(|line| line.strip_prefix("skewguard: ")).collect()
+}
+
+/// The offset that such a line tells, in seconds: positive where the clock is slow.
+fn told_offset(line: &str) -> f64 {
+    let words: Vec<_> = line.split(' ').collect();
+    let [_, value, unit, direction, ..] = words[..] else { panic!("no offset: {line}") };
+    let unit = match unit {
+        "s" => 1.0,
+        "ms" => 1e-3,
+        "µs" => 1e-6,
+        _ => panic!("no unit: {line}"),
+    };
+    let sign = if direction.trim_end_matches(',') == "slow" { 1.0 } else { -1.0 };
+    sign * unit * value.parse::<f64>().unwrap()
+}
+
+/// An offset that is no finding, in either direction.
+fn small_offset() -> f64 {
+    let size = 0.05 + 0.9 * fastrand::f64();
+    if fastrand::bool() { size } else { -size }
 }
 
 /// Credentials with hours to live.
@@ -204,25 +252,362 @@ fn paths(root: &Root) -> BTreeSet<String> {
     succeeded(root.run(script).unwrap()).stdout.lines().map(ToOwned::to_owned).collect()
 }
 
+/// The service is a user of its own, and no more exposed than it should be.
+fn assert_confined(host: &Host) {
+    let report = host.run(&format!("systemd-analyze security --no-pager {UNIT}"));
+    let figure = report.lines().find_map(|line| {
+        let (_, figure) = line.split_once("Overall exposure level for ")?.1.split_once(": ")?;
+        figure.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    assert!(figure.unwrap() <= MOST_EXPOSURE, "{report}");
+    let user: u32 = host.run(&format!("stat --format=%u /proc/{}", host.property("MainPID"))).parse().unwrap();
+    // The range of DynamicUser=.
+    assert!((61_184..=65_519).contains(&user), "{user}");
+}
+
+// The states that an administrator may put the service into, each from the installation to the purge
+
 #[test]
-fn a_package_is_installed_upgraded_removed_and_purged() {
+fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
     let packages = Packages::new();
     for release in releases() {
-        let offset = 0.05 + 0.9 * fastrand::f64();
-        let offset = if fastrand::bool() { offset } else { -offset };
-        let host = Host::boot(release, offset);
-        println!("{}: booted in {:.1?}", release.name(), host.container.booted_in());
+        let host = Host::boot(release, small_offset());
+        packages.put_into(host.root());
+        // What user data may have written before the package comes.
+        let own = [
+            ("/etc/skewguard/skewguard.yaml", "alerts: { boot_grace: 7s }\n"),
+            ("/etc/systemd/system/skewguard.service.d/own.conf", "[Service]\nTasksMax=40\n"),
+        ];
+        for (path, text) in own {
+            host.root().write(path, text).unwrap();
+        }
+        let stamps = || host.run(&format!("stat --format='%n %Y %Z %a %u' {} {}", own[0].0, own[1].0));
+        let (before, written) = (paths(host.root()), stamps());
+
+        let installed = host.install();
+        let [line] = lines(&installed)[..] else { panic!("{installed:?}") };
+        let served = host.chrony.served_offset().unwrap();
+        assert!((told_offset(line) - served).abs() < 0.005, "{served}: {line}");
+        assert!(line.starts_with("clock ") && line.ends_with(", credentials ok"), "{line}");
+        host.expect("installed", "active", "enabled", 1);
+        let seen = host.status()["clock"]["offset_seconds"].as_f64().unwrap();
+        assert!((seen - served).abs() < 0.005, "{seen} {served}");
+        assert_confined(&host);
+        assert_eq!(host.property("TasksMax"), "40");
+        assert_eq!(host.run("skewguard config show | grep boot_grace").trim(), "boot_grace: 7s");
+
+        let invocation = host.property("InvocationID");
+        let upgraded = host.upgrade();
+        assert_eq!(lines(&upgraded).len(), 1, "{upgraded:?}");
+        host.expect("upgraded", "active", "enabled", 2);
+        assert_ne!(host.property("InvocationID"), invocation);
+        assert_eq!((host.messages(STOPPED), host.property("NRestarts").as_str()), (1, "0"));
+        assert_eq!(host.property("MemoryMax"), (80 << 20).to_string(), "the new default is not in force");
+        assert_eq!(host.property("TasksMax"), "40");
+        assert_eq!(host.run("dpkg --verify skewguard"), "");
+
+        host.remove();
+        assert_eq!((host.property("ActiveState").as_str(), host.messages(STOPPED)), ("inactive", 2));
+        let programs = host.run("for program in /proc/[0-9]*/exe; do readlink $program || true; done");
+        assert!(programs.contains("/systemd") && !programs.contains("skewguard"), "{programs}");
+        assert_ne!(host.run(&format!("find {STATE} -type f")), "", "the state is gone");
+
+        host.purge();
+        assert_eq!(host.left_since(&before), [""; 0]);
+        assert_eq!(stamps(), written);
+        for (path, text) in own {
+            assert_eq!(fs::read_to_string(host.root().path(path)).unwrap(), text);
+        }
+        println!("{}: booted in {:.1?}: {line}", release.name(), host.container.booted_in());
+    }
+}
+
+#[test]
+fn a_host_whose_policy_starts_nothing_starts_it_at_its_next_boot_alone() {
+    let packages = Packages::new();
+    for release in releases() {
+        let host = Host::boot(release, 0.0);
+        packages.put_into(host.root());
+        host.run("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d");
+        let before = paths(host.root());
+        let installed = host.install();
+        assert_eq!(lines(&installed), [""; 0], "{installed:?}");
+        host.expect("installed", "inactive", "enabled", 0);
+        host.upgrade();
+        host.expect("upgraded", "inactive", "enabled", 0);
+        host.remove();
+        host.purge();
+        assert_eq!(host.left_since(&before), [""; 0]);
+    }
+}
+
+#[test]
+fn a_service_that_was_disabled_stays_so() {
+    let packages = Packages::new();
+    for release in releases() {
+        let host = Host::boot(release, 0.0);
         packages.put_into(host.root());
         let before = paths(host.root());
-        let said = host.install();
-        println!("{said}");
-        host.container.await_state(UNIT, "active", PATIENCE).unwrap();
-        let status = host.status();
-        let seen = status["clock"]["offset_seconds"].as_f64().unwrap();
-        let served = host.chrony.served_offset().unwrap();
-        assert!((seen - served).abs() < 0.005, "{release:?}: {seen} {served}");
+        host.install();
+        // One that was disabled and goes on running is still to run the new version.
+        host.run(&format!("systemctl disable {UNIT}"));
+        host.upgrade();
+        host.expect("upgraded while it ran", "active", "disabled", 2);
+        host.run(&format!("systemctl stop {UNIT}"));
+        host.upgrade();
+        host.expect("upgraded", "inactive", "disabled", 2);
+        host.remove();
+        let installed = host.install();
+        assert_eq!(lines(&installed), [""; 0], "{installed:?}");
+        host.expect("installed again", "inactive", "disabled", 2);
         host.purge();
-        let left: Vec<_> = paths(host.root()).difference(&before).cloned().collect();
+        assert_eq!(host.left_since(&before), [""; 0]);
+    }
+}
+
+#[test]
+fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
+    let packages = Packages::new();
+    // The helper of Debian 11 does not ask for presets.
+    for release in releases().into_iter().filter(|release| *release != Release::Bullseye) {
+        let host = Host::boot(release, 0.0);
+        packages.put_into(host.root());
+        host.root().write("/etc/systemd/system-preset/10-own.preset", &format!("disable {UNIT}\n")).unwrap();
+        let before = paths(host.root());
+        host.install();
+        host.expect("installed", "inactive", "disabled", 0);
+        host.upgrade();
+        host.expect("upgraded", "inactive", "disabled", 0);
+        host.purge();
+        assert_eq!(host.left_since(&before), [""; 0]);
+    }
+}
+
+#[test]
+fn a_masked_service_is_left_masked() {
+    let packages = Packages::new();
+    for release in releases() {
+        let host = Host::boot(release, 0.0);
+        packages.put_into(host.root());
+        host.run(&format!("systemctl mask {UNIT}"));
+        let before = paths(host.root());
+        let installed = host.install();
+        assert_eq!(lines(&installed), [""; 0], "{installed:?}");
+        host.expect("installed", "inactive", "masked", 0);
+        host.upgrade();
+        host.expect("upgraded", "inactive", "masked", 0);
+        host.remove();
+        host.purge();
+        assert_eq!(host.left_since(&before), [""; 0]);
+        host.expect("purged", "inactive", "masked", 0);
+
+        host.run(&format!("systemctl unmask {UNIT}"));
+        host.install();
+        host.run(&format!("systemctl mask --now {UNIT}"));
+        host.upgrade();
+        host.expect("masked while it ran", "inactive", "masked", 1);
+        host.purge();
+        host.run(&format!("systemctl unmask {UNIT}"));
+        assert_eq!(host.left_since(&before), [""; 0]);
+    }
+}
+
+#[test]
+fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_is() {
+    let packages = Packages::new();
+    for release in releases() {
+        let host = Host::boot(release, 0.0);
+        packages.put_into(host.root());
+        let before = paths(host.root());
+        host.install();
+        host.run(&format!("systemctl stop {UNIT}"));
+        let upgraded = host.upgrade();
+        assert_eq!(lines(&upgraded), ["the service did not run before, and is not started now"]);
+        host.expect("upgraded", "inactive", "enabled", 1);
+        host.remove();
+        host.install();
+        host.expect("installed again", "active", "enabled", 2);
+
+        host.root().write("/etc/skewguard/skewguard.yaml", "nonsense: 1\n").unwrap();
+        host.container.run(&format!("systemctl restart {UNIT}")).unwrap();
+        host.container.await_state(UNIT, "failed", PATIENCE).unwrap();
+        host.run("rm -r /etc/skewguard");
+        host.upgrade();
+        host.expect("upgraded after a failure", "active", "enabled", 3);
+        host.remove();
+        host.purge();
+        assert_eq!(host.left_since(&before), [""; 0]);
+    }
+}
+
+#[test]
+fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_host_of_its_own() {
+    let packages = Packages::new();
+    for release in releases() {
+        let image = Root::new(release).unwrap();
+        packages.put_into(&image);
+        let dpkg = |image: &Root, arguments: &str| succeeded(image.run(&format!("dpkg {arguments}")).unwrap());
+        let before = paths(&image);
+        let wanted = image.path(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"));
+        for version in ["present", "next"] {
+            let said = dpkg(&image, &format!("--install {FOLDER}/{version}.deb"));
+            assert_eq!(lines(&said), [""; 0], "{said:?}");
+            assert!(fs::symlink_metadata(&wanted).is_ok(), "{version}: it is not enabled");
+        }
+        let listed = succeeded(image.run("dpkg --listfiles skewguard").unwrap()).stdout;
+        let foreign: Vec<_> = paths(&image)
+            .difference(&before)
+            .filter(|path| !listed.lines().any(|line| line == path.as_str()))
+            .filter(|path| !path.starts_with("/etc/systemd/system/") && !path.starts_with("/var/lib/systemd/deb-"))
+            .cloned()
+            .collect();
+        assert_eq!(foreign, [""; 0], "an image has more than its files");
+
+        let marks: BTreeSet<_> = (0..2)
+            .map(|_| {
+                let clone = Root::new(release).unwrap();
+                packages.put_into(&clone);
+                dpkg(&clone, &format!("--install {FOLDER}/present.deb"));
+                let host = Host::boot_root(clone, 0.0);
+                host.container.await_state(UNIT, "active", PATIENCE).unwrap();
+                host.status();
+                host.expect("booted", "active", "enabled", 1);
+                host.run(&format!("cat {STATE}/host"))
+            })
+            .collect();
+        assert_eq!(marks.len(), 2, "{marks:?}");
+
+        dpkg(&image, "--remove skewguard");
+        dpkg(&image, "--purge skewguard");
+        let left: Vec<_> = paths(&image).difference(&before).cloned().collect();
         assert_eq!(left, [""; 0]);
     }
+}
+
+// What is said
+
+#[test]
+fn the_installation_tells_the_first_finding() {
+    let packages = Packages::new();
+    let host = Host::boot(Release::Bookworm, 400.0);
+    packages.put_into(host.root());
+    let installed = host.install();
+    let said = lines(&installed);
+    assert_eq!(said.len(), 1, "{installed:?}");
+    assert!(said[0].starts_with("critical clock-skew: the system clock is 400 s slow"), "{said:?}");
+    host.expect("installed", "active", "enabled", 1);
+}
+
+#[test]
+fn a_wrong_configuration_is_told_and_does_not_keep_the_package_from_being_installed() {
+    let packages = Packages::new();
+    let host = Host::boot(Release::Trixie, 0.0);
+    packages.put_into(host.root());
+    host.root().write("/etc/skewguard/skewguard.yaml", "sources:\n  - nmae: a\n").unwrap();
+    let installed = host.install();
+    for part in ["the configuration is wrong", "skewguard.yaml:2:5", "the service does not start"] {
+        assert!(installed.stderr.contains(part), "{part}: {installed:?}");
+    }
+    assert_eq!(host.run("dpkg-query --show --showformat='${db:Status-Abbrev}' skewguard"), "ii");
+    host.container.await_state(UNIT, "failed", PATIENCE).unwrap();
+    host.remove();
+    assert_eq!(host.run("systemctl --failed --quiet --no-legend"), "");
+}
+
+// What is refused
+
+#[test]
+fn a_release_whose_c_library_is_too_old_refuses_the_package_and_says_so() {
+    let packages = Packages::new();
+    for release in Release::ALL.into_iter().filter(|release| !runs_on(*release)) {
+        let root = Root::new(release).unwrap();
+        packages.put_into(&root);
+        let before = paths(&root);
+        let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
+        assert_eq!(answer.code, Some(1), "{answer:?}");
+        let reason = format!("skewguard depends on libc6 (>= {})", least_libc().unwrap());
+        assert!(answer.stderr.contains(&reason), "{answer:?}");
+        succeeded(root.run("dpkg --purge skewguard").unwrap());
+        assert_eq!(paths(&root).difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
+        println!("{} refuses it: {reason}", release.name());
+    }
+}
+
+#[test]
+fn a_systemd_that_does_not_understand_the_unit_refuses_the_package() {
+    let packages = Packages::new();
+    let root = Root::new(Release::Bookworm).unwrap();
+    packages.put_into(&root);
+    let status = root.path("/var/lib/dpkg/status");
+    let text = fs::read_to_string(&status).unwrap();
+    let stanza = text.split("\n\n").find(|stanza| stanza.starts_with("Package: systemd\n")).unwrap();
+    let version = stanza.lines().find(|line| line.starts_with("Version: ")).unwrap();
+    fs::write(&status, text.replace(stanza, &stanza.replace(version, "Version: 234-1"))).unwrap();
+    let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains("skewguard depends on systemd (>= 235)"), "{answer:?}");
+}
+
+// What it is made of
+
+#[test]
+fn the_package_has_what_an_administrator_looks_for_and_nothing_in_etc() {
+    let listed = output(Command::new("dpkg-deb").arg("--contents").arg(built())).unwrap();
+    let listed: Vec<_> = listed.lines().map(|line| line.split_once(" ./").unwrap().1).collect();
+    for path in [
+        "usr/bin/skewguard",
+        "usr/lib/systemd/system/skewguard.service",
+        "usr/share/man/man1/skewguard.1.gz",
+        "usr/share/man/man1/skewguard-config-check.1.gz",
+        "usr/share/bash-completion/completions/skewguard",
+        "usr/share/zsh/vendor-completions/_skewguard",
+        "usr/share/fish/vendor_completions.d/skewguard.fish",
+        "usr/share/doc/skewguard/skewguard.yaml",
+        "usr/share/doc/skewguard/examples/channels.yaml",
+        "usr/share/doc/skewguard/changelog.gz",
+        "usr/share/doc/skewguard/copyright",
+        "usr/share/skewguard/skewguard.schema.json",
+    ] {
+        assert!(listed.contains(&path), "{path}: {listed:#?}");
+    }
+    assert!(listed.iter().all(|path| path.starts_with("usr/")), "{listed:#?}");
+}
+
+#[test]
+fn lintian_has_nothing_to_say_that_is_not_explained() {
+    let packages = Packages::new();
+    let root = Root::new(Release::Trixie).unwrap();
+    packages.put_into(&root);
+    let check = "lintian --allow-root --display-info --fail-on error,warning,info";
+    let answer = root.run(&format!("mount -t proc none /proc && {check} {FOLDER}/present.deb")).unwrap();
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = private_dir().unwrap();
+    let again = folder.path().join("dist");
+    // Where, when and by whom it is built must not matter.
+    let script = "umask 077 && exec \"$0\" \"$@\"";
+    let mut release = Command::new("sh");
+    release.args(["-c", script]).arg(here.join("deploy/release")).args(["--trial", "--binary"]);
+    release.arg(std::env::var_os("SKEWGUARD_BIN").unwrap()).arg("--into").arg(&again);
+    output(release.env("TZ", "Asia/Kathmandu").env("LC_ALL", "C")).unwrap();
+    let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    assert_eq!(sums(&again), sums(&lab_dir().unwrap().join("dist")));
+    assert_eq!(sums(&again).lines().count(), 2);
+    output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&again)).unwrap();
+}
+
+#[test]
+fn a_release_of_another_version_than_was_meant_is_refused_and_leaves_what_was_there() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = private_dir().unwrap();
+    fs::write(folder.path().join("former"), "").unwrap();
+    let mut release = Command::new(here.join("deploy/release"));
+    let refused = release.args(["--trial", "--into"]).arg(folder.path()).arg("99.0.0").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("and 99.0.0 was asked for"), "{refused:?}");
+    assert!(folder.path().join("former").exists());
 }
