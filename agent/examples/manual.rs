@@ -1,6 +1,6 @@
 //! Writes what packages carry beside the program: `manual FOLDER` puts the manual pages into `FOLDER/man` and the
-//! completions into `FOLDER/completions`, all of them from the words of the command line. It is no command of the agent,
-//! because hosts need the pages and not what makes them.
+//! completions into `FOLDER/completions`, all of them from the words of the command line. It is no command of the
+//! agent, because hosts need the pages and not what makes them.
 
 use std::env;
 use std::fs;

@@ -38,6 +38,15 @@ impl Answer {
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.stdout).with_context(|| format!("no JSON: {self:?}"))
     }
+
+    /// The same where it succeeded.
+    ///
+    /// # Errors
+    /// When it did not; the text has all that was written.
+    pub fn succeeded(self) -> Result<Self> {
+        ensure!(self.code == Some(0), "it failed: {self:?}");
+        Ok(self)
+    }
 }
 
 /// skewguard with a configuration and a socket of its own.

@@ -1,14 +1,15 @@
 //! Debian, as where a package is installed: a root file system of its own, and a container of it that systemd runs.
 //!
-//! [`Root`] is a layer in memory on one of the roots that `tests/run` has made, in a namespace of mounts and of processes
-//! of its own. What runs in there and what is mounted ends with the first process of the namespace, also when the test is
-//! killed. Commands run in it as in a chroot, where no service manager runs. [`Container::boot`] starts its systemd
-//! within a second, on the agent's side of the lab's network, where Amazon's addresses are the lab's.
+//! [`Root`] is a layer in memory on one of the roots that `tests/run` has made, in namespaces of mounts and processes of
+//! its own. What runs in there and what is mounted ends with their first process, also when the test is killed.
+//! Commands run in it as in a chroot, where no service manager runs. [`Container::boot`] starts its systemd within a
+//! second, on the agent's side of the lab's network, where Amazon's addresses are the lab's.
 //!
 //! systemd-nspawn says when systemd has started all that it starts. It needs the unified hierarchy of control groups,
 //! which is mounted in there; limits of memory and tasks are shown, and where the machine has the controllers elsewhere
 //! they are not enforced.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::agent::Answer;
@@ -69,6 +70,15 @@ impl Release {
             Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
+        }
+    }
+
+    /// The release of its C library.
+    pub fn libc(self) -> &'static str {
+        match self {
+            Self::Bullseye => "2.31",
+            Self::Bookworm => "2.36",
+            Self::Trixie => "2.41",
         }
     }
 }
@@ -131,15 +141,25 @@ impl Root {
         fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
     }
 
-    /// Puts a file of the machine into a folder of it.
+    /// Every path in there but for what others write: logs, the lists of dpkg, caches, and what is mounted.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn paths(&self) -> Result<BTreeSet<String>> {
+        let others = ["var/log", "var/lib/dpkg", "var/cache", "var/tmp", "tmp", "proc", "run", "sys", "dev", "mnt"];
+        let others = others.map(|folder| format!("-path /{folder}")).join(" -o ");
+        let found = self.run(&format!("find / -xdev \\( {others} \\) -prune -o -print"))?.succeeded()?;
+        Ok(found.stdout.lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// Puts a file of the machine into it, with the folders that it needs.
     ///
     /// # Errors
     /// When there is no such file.
-    pub fn copy_in(&self, file: &Path, folder: &str) -> Result<()> {
-        let name = file.file_name().context("no file")?;
-        let to = self.path(folder);
-        fs::create_dir_all(&to)?;
-        fs::copy(file, to.join(name)).with_context(|| format!("failed to copy {}", file.display()))?;
+    pub fn copy_in(&self, file: &Path, inside: &str) -> Result<()> {
+        let path = self.path(inside);
+        fs::create_dir_all(path.parent().context("the root is no file")?)?;
+        fs::copy(file, path).with_context(|| format!("failed to copy {}", file.display()))?;
         Ok(())
     }
 
@@ -231,8 +251,7 @@ impl Container {
     /// # Errors
     /// When it fails; the text has all that it has written.
     pub fn told(&self, script: &str) -> Result<String> {
-        let answer = self.run(script)?;
-        ensure!(answer.code == Some(0), "{script}: {answer:?}");
+        let answer = self.run(script)?.succeeded().with_context(|| script.to_owned())?;
         Ok(answer.stdout.trim_end().to_owned())
     }
 

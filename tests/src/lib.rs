@@ -12,7 +12,7 @@
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set, on
 //!   a [`kernel`] of any release.
-//! - [`container`]: Debian with its systemd, where packages are installed.
+//! - [`container`]: Debian with its systemd, where [`packages`] are installed.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -37,6 +37,7 @@ pub mod moto;
 pub mod net;
 pub mod ntp;
 pub mod ntpsec;
+pub mod packages;
 pub mod process;
 pub mod receiver;
 pub mod s3;

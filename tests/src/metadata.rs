@@ -1,8 +1,10 @@
 //! An instance metadata service that is in order, for tests whose subject is something else.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use anyhow::Result;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::http::{HttpServer, Reply};
 use crate::net::{Net, Side};
@@ -11,6 +13,18 @@ use crate::net::{Net, Side};
 pub const ROLE: &str = "web";
 /// The instance that it speaks for.
 pub const INSTANCE_ID: &str = "i-0123456789abcdef0";
+
+/// Credentials that live for six hours from now on.
+pub fn valid_document() -> String {
+    let now = DateTime::<Utc>::from(SystemTime::now());
+    let at = |hours| (now + TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!(
+        r#"{{"Code":"Success","LastUpdated":"{}","Type":"AWS-HMAC","AccessKeyId":"lab","SecretAccessKey":"lab",
+"Token":"lab","Expiration":"{}"}}"#,
+        at(0),
+        at(6)
+    )
+}
 
 /// Starts one whose role has this document.
 ///

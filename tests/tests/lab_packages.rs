@@ -2,113 +2,30 @@
 //! lab's network.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy takes what tests share for production code")]
-#![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::Value;
-use tempfile::TempDir;
 use tests::agent::Answer;
 use tests::chrony::Chrony;
 use tests::container::{Container, Release, Root};
 use tests::http::HttpServer;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
-use tests::process::{lab_dir, output, private_dir};
+use tests::packages::{FOLDER, Packages, releases, told_offset};
 use tests::wait::wait_for;
 
 const UNIT: &str = "skewguard.service";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The greatest exposure of `systemd-analyze security`, of 10.
 const MOST_EXPOSURE: f64 = 2.0;
-/// Where the packages are put.
-const FOLDER: &str = "/mnt";
 /// The journal's names for a unit that was started, and for one that was stopped (systemd.journal-catalog).
 const STARTED: &str = "39f53479d3a045ac8e11786248231fbf";
 const STOPPED: &str = "9d1aaa27d60140bd96365438aad20286";
 const STATE: &str = "/var/lib/private/skewguard";
-
-// Packages
-
-/// The package that was built, and the next version of it.
-struct Packages {
-    present: PathBuf,
-    next: PathBuf,
-    _dir: TempDir,
-}
-
-impl Packages {
-    fn new() -> Self {
-        let present = built();
-        let dir = private_dir().unwrap();
-        let tree = dir.path().join("tree");
-        output(Command::new("dpkg-deb").arg("--raw-extract").arg(&present).arg(&tree)).unwrap();
-        replace(&tree.join("DEBIAN/control"), "Version: ", "Version: 99.");
-        // Its unit has another default.
-        replace(&tree.join("usr/lib/systemd/system/skewguard.service"), "MemoryMax=64M", "MemoryMax=80M");
-        let next = dir.path().join("next.deb");
-        output(Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "--build"]).arg(&tree).arg(&next))
-            .unwrap();
-        Self { present, next, _dir: dir }
-    }
-
-    fn put_into(&self, root: &Root) {
-        fs::create_dir_all(root.path(FOLDER)).unwrap();
-        fs::copy(&self.present, root.path(FOLDER).join("present.deb")).unwrap();
-        fs::copy(&self.next, root.path(FOLDER).join("next.deb")).unwrap();
-    }
-}
-
-fn replace(file: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(file).unwrap();
-    assert_eq!(text.matches(from).count(), 1, "{from} in {}", file.display());
-    fs::write(file, text.replace(from, to)).unwrap();
-}
-
-fn built() -> PathBuf {
-    let folder = lab_dir().unwrap().join("dist");
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut packages: Vec<_> = files
-        .map(|file| file.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
-        .collect();
-    assert_eq!(packages.len(), 1, "{packages:?}");
-    packages.pop().unwrap()
-}
-
-fn field(name: &str) -> String {
-    output(Command::new("dpkg-deb").arg("--field").arg(built()).arg(name)).unwrap().trim().to_owned()
-}
-
-/// The least release of the C library that the package depends on, if it depends on any.
-fn least_libc() -> Option<String> {
-    let depends = field("Depends");
-    let (_, rest) = depends.split_once("libc6 (>= ")?;
-    Some(rest.split_once(')')?.0.to_owned())
-}
-
-/// Whether the program runs on a release, as its package says.
-fn runs_on(release: Release) -> bool {
-    let Some(least) = least_libc() else { return true };
-    let there = match release {
-        Release::Bullseye => "2.31",
-        Release::Bookworm => "2.36",
-        Release::Trixie => "2.41",
-    };
-    Command::new("dpkg").args(["--compare-versions", there, "ge", &least]).status().unwrap().success()
-}
-
-fn releases() -> Vec<Release> {
-    let releases: Vec<_> = Release::ALL.into_iter().filter(|release| runs_on(*release)).collect();
-    assert!(releases.contains(&Release::Bookworm) && releases.contains(&Release::Trixie), "{releases:?}");
-    releases
-}
 
 // A host
 
@@ -129,7 +46,7 @@ impl Host {
         let net = Net::new().unwrap();
         let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
         chrony.set_offset(offset).unwrap();
-        let imds = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &document()).unwrap();
+        let imds = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
         let container = Container::boot_root(&net, root).unwrap();
         Self { container, chrony, _imds: imds, _net: net }
     }
@@ -173,7 +90,7 @@ impl Host {
 
     /// The paths that were not there before.
     fn left_since(&self, before: &BTreeSet<String>) -> Vec<String> {
-        paths(self.root()).difference(before).cloned().collect()
+        self.root().paths().unwrap().difference(before).cloned().collect()
     }
 
     /// Runs a script that must succeed.
@@ -198,13 +115,8 @@ impl Host {
     }
 
     fn dpkg(&self, arguments: &str) -> Answer {
-        succeeded(self.container.run(&format!("dpkg {arguments}")).unwrap())
+        self.container.run(&format!("dpkg {arguments}")).and_then(Answer::succeeded).unwrap()
     }
-}
-
-fn succeeded(answer: Answer) -> Answer {
-    assert_eq!(answer.code, Some(0), "{answer:?}");
-    answer
 }
 
 /// What the package's own scripts said.
@@ -213,43 +125,10 @@ fn lines(answer: &Answer) -> Vec<&str> {
     all.filter_map(|line| line.strip_prefix("skewguard: ")).collect()
 }
 
-/// The offset that such a line tells, in seconds: positive where the clock is slow.
-fn told_offset(line: &str) -> f64 {
-    let words: Vec<_> = line.split(' ').collect();
-    let [_, value, unit, direction, ..] = words[..] else { panic!("no offset: {line}") };
-    let unit = match unit {
-        "s" => 1.0,
-        "ms" => 1e-3,
-        "µs" => 1e-6,
-        _ => panic!("no unit: {line}"),
-    };
-    let sign = if direction.trim_end_matches(',') == "slow" { 1.0 } else { -1.0 };
-    sign * unit * value.parse::<f64>().unwrap()
-}
-
 /// An offset that is no finding, in either direction.
 fn small_offset() -> f64 {
     let size = 0.05 + 0.9 * fastrand::f64();
     if fastrand::bool() { size } else { -size }
-}
-
-/// Credentials with hours to live.
-fn document() -> String {
-    let now = DateTime::<Utc>::from(SystemTime::now());
-    let at = |hours| (now + TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true);
-    format!(
-        r#"{{"Code":"Success","LastUpdated":"{}","Type":"AWS-HMAC","AccessKeyId":"lab","SecretAccessKey":"lab",
-"Token":"lab","Expiration":"{}"}}"#,
-        at(0),
-        at(6)
-    )
-}
-
-/// Every path of a root but for what others write: logs, the lists of dpkg, and what systemd keeps of its timers.
-fn paths(root: &Root) -> BTreeSet<String> {
-    let script = "find / -xdev \\( -path /var/log -o -path /var/lib/dpkg -o -path /var/cache -o -path /tmp \\
-        -o -path /var/tmp -o -path /proc -o -path /run -o -path /sys -o -path /dev -o -path /mnt \\) -prune -o -print";
-    succeeded(root.run(script).unwrap()).stdout.lines().map(ToOwned::to_owned).collect()
 }
 
 /// The service is a user of its own, and no more exposed than it should be.
@@ -269,10 +148,10 @@ fn assert_confined(host: &Host) {
 
 #[test]
 fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
-    let packages = Packages::new();
-    for release in releases() {
+    let packages = Packages::new().unwrap();
+    for release in releases().unwrap() {
         let host = Host::boot(release, small_offset());
-        packages.put_into(host.root());
+        packages.put_into(host.root()).unwrap();
         // What user data may have written before the package comes.
         let own = [
             ("/etc/skewguard/skewguard.yaml", "alerts: { boot_grace: 7s }\n"),
@@ -282,12 +161,12 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
             host.root().write(path, text).unwrap();
         }
         let stamps = || host.run(&format!("stat --format='%n %Y %Z %a %u' {} {}", own[0].0, own[1].0));
-        let (before, written) = (paths(host.root()), stamps());
+        let (before, written) = (host.root().paths().unwrap(), stamps());
 
         let installed = host.install();
         let [line] = lines(&installed)[..] else { panic!("{installed:?}") };
         let served = host.chrony.served_offset().unwrap();
-        assert!((told_offset(line) - served).abs() < 0.005, "{served}: {line}");
+        assert!((told_offset(line).unwrap() - served).abs() < 0.005, "{served}: {line}");
         assert!(line.starts_with("clock ") && line.ends_with(", credentials ok"), "{line}");
         host.expect("installed", "active", "enabled", 1);
         let seen = host.status()["clock"]["offset_seconds"].as_f64().unwrap();
@@ -323,13 +202,13 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
 }
 
 #[test]
-fn a_host_whose_policy_starts_nothing_starts_it_at_its_next_boot_alone() {
-    let packages = Packages::new();
-    for release in releases() {
+fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
+    let packages = Packages::new().unwrap();
+    for release in releases().unwrap() {
         let host = Host::boot(release, 0.0);
-        packages.put_into(host.root());
+        packages.put_into(host.root()).unwrap();
         host.run("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d");
-        let before = paths(host.root());
+        let before = host.root().paths().unwrap();
         let installed = host.install();
         assert_eq!(lines(&installed), [""; 0], "{installed:?}");
         host.expect("installed", "inactive", "enabled", 0);
@@ -343,11 +222,11 @@ fn a_host_whose_policy_starts_nothing_starts_it_at_its_next_boot_alone() {
 
 #[test]
 fn a_service_that_was_disabled_stays_so() {
-    let packages = Packages::new();
-    for release in releases() {
+    let packages = Packages::new().unwrap();
+    for release in releases().unwrap() {
         let host = Host::boot(release, 0.0);
-        packages.put_into(host.root());
-        let before = paths(host.root());
+        packages.put_into(host.root()).unwrap();
+        let before = host.root().paths().unwrap();
         host.install();
         // One that was disabled and goes on running is still to run the new version.
         host.run(&format!("systemctl disable {UNIT}"));
@@ -367,13 +246,13 @@ fn a_service_that_was_disabled_stays_so() {
 
 #[test]
 fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
-    let packages = Packages::new();
+    let packages = Packages::new().unwrap();
     // The helper of Debian 11 does not ask for presets.
-    for release in releases().into_iter().filter(|release| *release != Release::Bullseye) {
+    for release in releases().unwrap().into_iter().filter(|release| *release != Release::Bullseye) {
         let host = Host::boot(release, 0.0);
-        packages.put_into(host.root());
+        packages.put_into(host.root()).unwrap();
         host.root().write("/etc/systemd/system-preset/10-own.preset", &format!("disable {UNIT}\n")).unwrap();
-        let before = paths(host.root());
+        let before = host.root().paths().unwrap();
         host.install();
         host.expect("installed", "inactive", "disabled", 0);
         host.upgrade();
@@ -385,12 +264,12 @@ fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
 
 #[test]
 fn a_masked_service_is_left_masked() {
-    let packages = Packages::new();
-    for release in releases() {
+    let packages = Packages::new().unwrap();
+    for release in releases().unwrap() {
         let host = Host::boot(release, 0.0);
-        packages.put_into(host.root());
+        packages.put_into(host.root()).unwrap();
         host.run(&format!("systemctl mask {UNIT}"));
-        let before = paths(host.root());
+        let before = host.root().paths().unwrap();
         let installed = host.install();
         assert_eq!(lines(&installed), [""; 0], "{installed:?}");
         host.expect("installed", "inactive", "masked", 0);
@@ -414,11 +293,11 @@ fn a_masked_service_is_left_masked() {
 
 #[test]
 fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_is() {
-    let packages = Packages::new();
-    for release in releases() {
+    let packages = Packages::new().unwrap();
+    for release in releases().unwrap() {
         let host = Host::boot(release, 0.0);
-        packages.put_into(host.root());
-        let before = paths(host.root());
+        packages.put_into(host.root()).unwrap();
+        let before = host.root().paths().unwrap();
         host.install();
         host.run(&format!("systemctl stop {UNIT}"));
         let upgraded = host.upgrade();
@@ -442,20 +321,24 @@ fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_i
 
 #[test]
 fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_host_of_its_own() {
-    let packages = Packages::new();
-    for release in releases() {
+    let packages = Packages::new().unwrap();
+    for release in releases().unwrap() {
         let image = Root::new(release).unwrap();
-        packages.put_into(&image);
-        let dpkg = |image: &Root, arguments: &str| succeeded(image.run(&format!("dpkg {arguments}")).unwrap());
-        let before = paths(&image);
+        packages.put_into(&image).unwrap();
+        let dpkg = |image: &Root, arguments: &str| {
+            image.run(&format!("dpkg {arguments}")).and_then(Answer::succeeded).unwrap()
+        };
+        let before = image.paths().unwrap();
         let wanted = image.path(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"));
         for version in ["present", "next"] {
             let said = dpkg(&image, &format!("--install {FOLDER}/{version}.deb"));
             assert_eq!(lines(&said), [""; 0], "{said:?}");
             assert!(fs::symlink_metadata(&wanted).is_ok(), "{version}: it is not enabled");
         }
-        let listed = succeeded(image.run("dpkg --listfiles skewguard").unwrap()).stdout;
-        let foreign: Vec<_> = paths(&image)
+        let listed = image.run("dpkg --listfiles skewguard").and_then(Answer::succeeded).unwrap().stdout;
+        let foreign: Vec<_> = image
+            .paths()
+            .unwrap()
             .difference(&before)
             .filter(|path| !listed.lines().any(|line| line == path.as_str()))
             .filter(|path| !path.starts_with("/etc/systemd/system/") && !path.starts_with("/var/lib/systemd/deb-"))
@@ -466,7 +349,7 @@ fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_h
         let marks: BTreeSet<_> = (0..2)
             .map(|_| {
                 let clone = Root::new(release).unwrap();
-                packages.put_into(&clone);
+                packages.put_into(&clone).unwrap();
                 dpkg(&clone, &format!("--install {FOLDER}/present.deb"));
                 let host = Host::boot_root(clone, 0.0);
                 host.container.await_state(UNIT, "active", PATIENCE).unwrap();
@@ -479,7 +362,7 @@ fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_h
 
         dpkg(&image, "--remove skewguard");
         dpkg(&image, "--purge skewguard");
-        let left: Vec<_> = paths(&image).difference(&before).cloned().collect();
+        let left: Vec<_> = image.paths().unwrap().difference(&before).cloned().collect();
         assert_eq!(left, [""; 0]);
     }
 }
@@ -488,10 +371,11 @@ fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_h
 
 #[test]
 fn the_installation_tells_the_first_finding() {
-    let packages = Packages::new();
+    let packages = Packages::new().unwrap();
     let host = Host::boot(Release::Bookworm, 400.0);
-    packages.put_into(host.root());
-    let installed = host.install();
+    packages.put_into(host.root()).unwrap();
+    // As the README says it, and whatever asks gets no answer.
+    let installed = host.container.run(&format!("apt-get install {FOLDER}/present.deb")).unwrap().succeeded().unwrap();
     let said = lines(&installed);
     assert_eq!(said.len(), 1, "{installed:?}");
     assert!(said[0].starts_with("critical clock-skew: the system clock is 400 s slow"), "{said:?}");
@@ -500,9 +384,9 @@ fn the_installation_tells_the_first_finding() {
 
 #[test]
 fn a_wrong_configuration_is_told_and_does_not_keep_the_package_from_being_installed() {
-    let packages = Packages::new();
+    let packages = Packages::new().unwrap();
     let host = Host::boot(Release::Trixie, 0.0);
-    packages.put_into(host.root());
+    packages.put_into(host.root()).unwrap();
     host.root().write("/etc/skewguard/skewguard.yaml", "sources:\n  - nmae: a\n").unwrap();
     let installed = host.install();
     for part in ["the configuration is wrong", "skewguard.yaml:2:5", "the service does not start"] {
@@ -512,102 +396,4 @@ fn a_wrong_configuration_is_told_and_does_not_keep_the_package_from_being_instal
     host.container.await_state(UNIT, "failed", PATIENCE).unwrap();
     host.remove();
     assert_eq!(host.run("systemctl --failed --quiet --no-legend"), "");
-}
-
-// What is refused
-
-#[test]
-fn a_release_whose_c_library_is_too_old_refuses_the_package_and_says_so() {
-    let packages = Packages::new();
-    for release in Release::ALL.into_iter().filter(|release| !runs_on(*release)) {
-        let root = Root::new(release).unwrap();
-        packages.put_into(&root);
-        let before = paths(&root);
-        let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
-        assert_eq!(answer.code, Some(1), "{answer:?}");
-        let reason = format!("skewguard depends on libc6 (>= {})", least_libc().unwrap());
-        assert!(answer.stderr.contains(&reason), "{answer:?}");
-        succeeded(root.run("dpkg --purge skewguard").unwrap());
-        assert_eq!(paths(&root).difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
-        println!("{} refuses it: {reason}", release.name());
-    }
-}
-
-#[test]
-fn a_systemd_that_does_not_understand_the_unit_refuses_the_package() {
-    let packages = Packages::new();
-    let root = Root::new(Release::Bookworm).unwrap();
-    packages.put_into(&root);
-    let status = root.path("/var/lib/dpkg/status");
-    let text = fs::read_to_string(&status).unwrap();
-    let stanza = text.split("\n\n").find(|stanza| stanza.starts_with("Package: systemd\n")).unwrap();
-    let version = stanza.lines().find(|line| line.starts_with("Version: ")).unwrap();
-    fs::write(&status, text.replace(stanza, &stanza.replace(version, "Version: 234-1"))).unwrap();
-    let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
-    assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(answer.stderr.contains("skewguard depends on systemd (>= 235)"), "{answer:?}");
-}
-
-// What it is made of
-
-#[test]
-fn the_package_has_what_an_administrator_looks_for_and_nothing_in_etc() {
-    let listed = output(Command::new("dpkg-deb").arg("--contents").arg(built())).unwrap();
-    let listed: Vec<_> = listed.lines().map(|line| line.split_once(" ./").unwrap().1).collect();
-    for path in [
-        "usr/bin/skewguard",
-        "usr/lib/systemd/system/skewguard.service",
-        "usr/share/man/man1/skewguard.1.gz",
-        "usr/share/man/man1/skewguard-config-check.1.gz",
-        "usr/share/bash-completion/completions/skewguard",
-        "usr/share/zsh/vendor-completions/_skewguard",
-        "usr/share/fish/vendor_completions.d/skewguard.fish",
-        "usr/share/doc/skewguard/skewguard.yaml",
-        "usr/share/doc/skewguard/examples/channels.yaml",
-        "usr/share/doc/skewguard/changelog.gz",
-        "usr/share/doc/skewguard/copyright",
-        "usr/share/skewguard/skewguard.schema.json",
-    ] {
-        assert!(listed.contains(&path), "{path}: {listed:#?}");
-    }
-    assert!(listed.iter().all(|path| path.starts_with("usr/")), "{listed:#?}");
-}
-
-#[test]
-fn lintian_has_nothing_to_say_that_is_not_explained() {
-    let packages = Packages::new();
-    let root = Root::new(Release::Trixie).unwrap();
-    packages.put_into(&root);
-    let check = "lintian --allow-root --display-info --fail-on error,warning,info";
-    let answer = root.run(&format!("mount -t proc none /proc && {check} {FOLDER}/present.deb")).unwrap();
-    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
-}
-
-#[test]
-fn the_same_source_gives_the_same_bytes() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = private_dir().unwrap();
-    let again = folder.path().join("dist");
-    // Where, when and by whom it is built must not matter.
-    let script = "umask 077 && exec \"$0\" \"$@\"";
-    let mut release = Command::new("sh");
-    release.args(["-c", script]).arg(here.join("deploy/release")).args(["--trial", "--binary"]);
-    release.arg(std::env::var_os("SKEWGUARD_BIN").unwrap()).arg("--into").arg(&again);
-    output(release.env("TZ", "Asia/Kathmandu").env("LC_ALL", "C")).unwrap();
-    let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
-    assert_eq!(sums(&again), sums(&lab_dir().unwrap().join("dist")));
-    assert_eq!(sums(&again).lines().count(), 2);
-    output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&again)).unwrap();
-}
-
-#[test]
-fn a_release_of_another_version_than_was_meant_is_refused_and_leaves_what_was_there() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = private_dir().unwrap();
-    fs::write(folder.path().join("former"), "").unwrap();
-    let mut release = Command::new(here.join("deploy/release"));
-    let refused = release.args(["--trial", "--into"]).arg(folder.path()).arg("99.0.0").output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("and 99.0.0 was asked for"), "{refused:?}");
-    assert!(folder.path().join("former").exists());
 }

@@ -8,7 +8,7 @@ use crate::config::explain::ConfigError;
 use crate::config::load::load_on;
 use crate::host::firmware;
 
-/// The configuration that a package installs.
+/// The configuration that an administrator writes; no package has one there.
 const DEFAULT_PATH: &str = "/etc/skewguard/skewguard.yaml";
 
 /// The environment of this process. Where a variable is not UTF-8 it is as good as not set.

@@ -1,0 +1,110 @@
+//! What `deploy/release` makes, and where the package is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::agent::Answer;
+use tests::container::{Release, Root};
+use tests::packages::{FOLDER, Packages, built, least_libc, runs_on};
+use tests::process::{lab_dir, output, private_dir};
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/release")
+}
+
+// What is refused
+
+#[test]
+fn a_release_whose_c_library_is_too_old_refuses_the_package_and_says_so() {
+    let packages = Packages::new().unwrap();
+    for release in Release::ALL.into_iter().filter(|release| !runs_on(*release).unwrap()) {
+        let root = Root::new(release).unwrap();
+        packages.put_into(&root).unwrap();
+        let before = root.paths().unwrap();
+        let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
+        assert_eq!(answer.code, Some(1), "{answer:?}");
+        let reason = format!("skewguard depends on libc6 (>= {})", least_libc().unwrap().unwrap());
+        assert!(answer.stderr.contains(&reason), "{answer:?}");
+        root.run("dpkg --purge skewguard").and_then(Answer::succeeded).unwrap();
+        assert_eq!(root.paths().unwrap().difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
+        println!("{} refuses it: {reason}", release.name());
+    }
+}
+
+#[test]
+fn a_systemd_that_does_not_understand_the_unit_refuses_the_package() {
+    let packages = Packages::new().unwrap();
+    let root = Root::new(Release::Bookworm).unwrap();
+    packages.put_into(&root).unwrap();
+    let status = root.path("/var/lib/dpkg/status");
+    let text = fs::read_to_string(&status).unwrap();
+    let stanza = text.split("\n\n").find(|stanza| stanza.starts_with("Package: systemd\n")).unwrap();
+    let version = stanza.lines().find(|line| line.starts_with("Version: ")).unwrap();
+    fs::write(&status, text.replace(stanza, &stanza.replace(version, "Version: 234-1"))).unwrap();
+    let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains("skewguard depends on systemd (>= 235)"), "{answer:?}");
+}
+
+// What it is made of
+
+#[test]
+fn the_package_has_what_an_administrator_looks_for_and_nothing_in_etc() {
+    let listed = output(Command::new("dpkg-deb").arg("--contents").arg(built().unwrap())).unwrap();
+    let listed: Vec<_> = listed.lines().map(|line| line.split_once(" ./").unwrap().1).collect();
+    for path in [
+        "usr/bin/skewguard",
+        "usr/lib/systemd/system/skewguard.service",
+        "usr/share/man/man1/skewguard.1.gz",
+        "usr/share/man/man1/skewguard-config-check.1.gz",
+        "usr/share/bash-completion/completions/skewguard",
+        "usr/share/zsh/vendor-completions/_skewguard",
+        "usr/share/fish/vendor_completions.d/skewguard.fish",
+        "usr/share/doc/skewguard/skewguard.yaml",
+        "usr/share/doc/skewguard/examples/channels.yaml",
+        "usr/share/doc/skewguard/changelog.gz",
+        "usr/share/doc/skewguard/copyright",
+        "usr/share/skewguard/skewguard.schema.json",
+    ] {
+        assert!(listed.contains(&path), "{path}: {listed:#?}");
+    }
+    assert!(listed.iter().all(|path| path.starts_with("usr/")), "{listed:#?}");
+}
+
+#[test]
+fn lintian_has_nothing_to_say_that_is_not_explained() {
+    let packages = Packages::new().unwrap();
+    let root = Root::new(Release::Trixie).unwrap();
+    packages.put_into(&root).unwrap();
+    let check = "lintian --allow-root --display-info --fail-on error,warning,info";
+    let answer = root.run(&format!("mount -t proc none /proc && {check} {FOLDER}/present.deb")).unwrap();
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), ""), "{answer:?}");
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes() {
+    let folder = private_dir().unwrap();
+    let again = folder.path().join("dist");
+    // Where, when and by whom it is built must not matter.
+    let with_umask = "umask 077 && exec \"$0\" \"$@\"";
+    let mut release = Command::new("sh");
+    release.args(["-c", with_umask]).arg(script()).args(["--trial", "--binary"]);
+    release.arg(std::env::var_os("SKEWGUARD_BIN").unwrap()).arg("--into").arg(&again);
+    output(release.env("TZ", "Asia/Kathmandu").env("LC_ALL", "C")).unwrap();
+    let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    assert_eq!(sums(&again), sums(&lab_dir().unwrap().join("dist")));
+    assert_eq!(sums(&again).lines().count(), 2);
+    output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&again)).unwrap();
+}
+
+#[test]
+fn a_release_of_another_version_than_was_meant_is_refused_and_leaves_what_was_there() {
+    let folder = private_dir().unwrap();
+    fs::write(folder.path().join("former"), "").unwrap();
+    let mut release = Command::new(script());
+    let refused = release.args(["--trial", "--into"]).arg(folder.path()).arg("99.0.0").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("and 99.0.0 was asked for"), "{refused:?}");
+    assert!(folder.path().join("former").exists());
+}
