@@ -93,7 +93,8 @@ fn the_same_source_gives_the_same_bytes() {
     release.arg(std::env::var_os("SKEWGUARD_BIN").unwrap()).arg("--into").arg(&again);
     output(release.env("TZ", "Asia/Kathmandu").env("LC_ALL", "C")).unwrap();
     let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
-    assert_eq!(sums(&again), sums(&lab_dir().unwrap().join("dist")));
+    let packed = sums(&lab_dir().unwrap().join("dist"));
+    assert_eq!(sums(&again), packed, "or tests/run has packed another commit");
     assert_eq!(sums(&again).lines().count(), 2);
     output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&again)).unwrap();
 }
