@@ -3,7 +3,7 @@
 use super::estimator::Estimator;
 use super::filter::tests::sample;
 use super::sample::Failure;
-use super::source::Witness;
+use super::source::Traits;
 use crate::time::{BootTime, Span};
 
 /// Time between two readings of the estimate, in seconds.
@@ -61,7 +61,7 @@ impl Coverage {
 
 impl Host {
     fn new(oscillator: f64, poll: f64, seed: u64) -> Self {
-        let witness = Witness { trusted: true, leap_smear: true };
+        let witness = Traits { trusted: true, leap_smear: true };
         Self {
             random: fastrand::Rng::with_seed(seed),
             oscillator,

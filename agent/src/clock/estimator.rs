@@ -9,7 +9,7 @@ use super::estimate::{ClockState, Estimate, contradicts, is_worthless};
 use super::filter::Offered;
 use super::intersection::Agreement;
 use super::sample::{FREQUENCY_TOLERANCE, Failure, Sample};
-use super::source::{Source, Verdict, Witness, Word};
+use super::source::{Source, Traits, Verdict, Word};
 use super::steering::{self, Steering};
 use crate::time::{Anchor, BootTime, ErrorBound, Offset, Reading, Span};
 
@@ -71,7 +71,7 @@ struct Agreed {
 
 impl Estimator {
     /// Starts without knowing anything.
-    pub fn new(witnesses: impl IntoIterator<Item = Witness>, now: BootTime) -> Self {
+    pub fn new(witnesses: impl IntoIterator<Item = Traits>, now: BootTime) -> Self {
         Self {
             started: now,
             round: now,
@@ -117,7 +117,7 @@ impl Estimator {
     }
 
     /// Goes on with other sources: each is the one that had the index beside it, or new. The estimate holds.
-    pub fn reload(&mut self, sources: impl IntoIterator<Item = (Witness, Option<usize>)>, now: BootTime) {
+    pub fn reload(&mut self, sources: impl IntoIterator<Item = (Traits, Option<usize>)>, now: BootTime) {
         let mut before: Vec<Option<Source>> = std::mem::take(&mut self.sources).into_iter().map(Some).collect();
         let mut keep = |index: usize| before.get_mut(index).and_then(Option::take);
         self.sources = sources
@@ -356,7 +356,7 @@ mod tests {
     use crate::clock::true_clock::TrueClock;
     use crate::time::SystemTime;
 
-    const HONEST: Witness = Witness { trusted: false, leap_smear: true };
+    const HONEST: Traits = Traits { trusted: false, leap_smear: true };
 
     fn at(seconds: f64) -> BootTime {
         BootTime::from_seconds(seconds)
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_quorum_or_a_trusted_source_vouches_and_a_single_one_does_not() {
-        let told = |witnesses: &[Witness], anchors: &[f64]| {
+        let told = |witnesses: &[Traits], anchors: &[f64]| {
             let mut estimator = Estimator::new(witnesses.iter().copied(), at(0.0));
             for _ in 0..4 {
                 for (source, anchor) in anchors.iter().enumerate() {
@@ -471,7 +471,7 @@ mod tests {
             }
             estimator
         };
-        let trusted = Witness { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, leap_smear: true };
         assert!(!told(&[HONEST], &[1e9]).is_vouched(), "however often it answers");
         assert!(!told(&[HONEST; 2], &[1e9]).is_vouched(), "nor if the other was not asked");
         assert!(!told(&[HONEST; 2], &[1e9, 1e9 + 30.0]).is_vouched(), "nor if the other contradicts it");
@@ -524,7 +524,7 @@ mod tests {
 
     #[test]
     fn after_a_jump_a_trusted_source_is_not_outvoted_by_what_the_others_said_before() {
-        let trusted = Witness { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, leap_smear: true };
         let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
         for source in [0, 1, 2] {
             estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -546,7 +546,7 @@ mod tests {
 
     #[test]
     fn after_a_jump_of_one_the_others_are_asked_before_it_is_believed() {
-        let trusted = Witness { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, leap_smear: true };
         let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
         for source in [0, 1, 2] {
             estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -591,7 +591,7 @@ mod tests {
     fn whoever_is_confirmed_first_after_a_restart_is_not_believed_before_those_that_have_answered_as_well() {
         let told = 1e9 + 0.5;
         for trusted in [false, true] {
-            let witnesses = [Witness { trusted, ..HONEST }, HONEST, HONEST, HONEST];
+            let witnesses = [Traits { trusted, ..HONEST }, HONEST, HONEST, HONEST];
             let mut before = Estimator::new(witnesses, at(0.0));
             for source in 0..4 {
                 before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -641,7 +641,7 @@ mod tests {
 
     #[test]
     fn a_trusted_source_that_was_outvoted_does_not_win_because_the_others_are_yet_to_confirm_a_jump() {
-        let trusted = Witness { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, leap_smear: true };
         let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
         for (source, said) in [(1, 1e9), (2, 1e9), (0, 1e9 - 30.0)] {
             estimator.answered(source, sample(1.0, said, 0.001), at(1.0));
@@ -660,7 +660,7 @@ mod tests {
 
     #[test]
     fn one_bad_answer_of_a_trusted_source_after_a_restart_proves_nothing() {
-        let witnesses = [Witness { trusted: true, leap_smear: true }, HONEST];
+        let witnesses = [Traits { trusted: true, leap_smear: true }, HONEST];
         let mut before = Estimator::new(witnesses, at(0.0));
         for source in [0, 1] {
             before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -745,7 +745,7 @@ mod tests {
 
     #[test]
     fn smeared_and_unsmeared_agree_while_a_leap_second_is_announced() {
-        let plain = Witness { trusted: false, leap_smear: false };
+        let plain = Traits { trusted: false, leap_smear: false };
         let mut estimator = Estimator::new([HONEST, plain], at(0.0));
         let announced = |anchor| Sample { leap_announced: true, ..sample(1.0, anchor, 0.001) };
         estimator.answered(0, announced(1e9), at(1.0));

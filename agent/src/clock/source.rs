@@ -58,7 +58,7 @@ impl Verdict {
 
 /// What is told of a source in advance.
 #[derive(Clone, Copy, Debug)]
-pub struct Witness {
+pub struct Traits {
     /// Whether it decides where there is no majority.
     pub trusted: bool,
     /// Whether it smears leap seconds.
@@ -104,7 +104,7 @@ pub(super) enum Word {
 /// The state of one source.
 #[derive(Clone, Debug)]
 pub struct Source {
-    pub(super) witness: Witness,
+    pub(super) witness: Traits,
     pub(super) filter: Filter,
     reach: u8,
     polls: u32,
@@ -117,7 +117,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub(super) fn new(witness: Witness) -> Self {
+    pub(super) fn new(witness: Traits) -> Self {
         Self {
             witness,
             filter: Filter::default(),

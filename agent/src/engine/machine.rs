@@ -19,7 +19,7 @@ use crate::clock::estimate::ClockState;
 use crate::clock::estimator::Estimator;
 use crate::clock::filter::Offered;
 use crate::clock::leap;
-use crate::clock::source::Witness;
+use crate::clock::source::Traits;
 use crate::clock::true_clock::Stamp;
 use crate::config::checked::Config;
 use crate::credentials::imds::host::HostIdentity;
@@ -376,6 +376,6 @@ fn answer_on_what_is_gone(kind: Kind, subject: &str, credentials: &Credentials, 
 }
 
 /// What the estimate is told of a source in advance.
-pub(super) const fn witness(source: &Source) -> Witness {
-    Witness { trusted: source.trusted, leap_smear: source.leap_smear }
+pub(super) const fn witness(source: &Source) -> Traits {
+    Traits { trusted: source.trusted, leap_smear: source.leap_smear }
 }

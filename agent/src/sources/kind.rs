@@ -15,7 +15,7 @@ use crate::setting::locate::Path;
 /// A kind of source: whatever implements this is what the configuration says of one source, once it is checked.
 ///
 /// As text it is who is asked, by which people know the source, and by which it is known again after a restart.
-pub trait Kind: fmt::Display + Send + Sync {
+pub trait SourceKind: fmt::Display + Send + Sync {
     /// What is written below its key.
     type Written: DeserializeOwned + Serialize + JsonSchema
     where

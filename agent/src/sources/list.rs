@@ -35,8 +35,8 @@ macro_rules! kinds {
             $(
                 #[doc = concat!("What a source of this kind is: [`", stringify!($Kind), "`](", stringify!($key), ").")]
                 #[serde($($default,)? skip_serializing_if = "crate::sources::list::Given::is_absent")]
-                #[schemars(description = <$key::$Kind as $crate::sources::kind::Kind>::words().value)]
-                pub $key: $crate::sources::list::Given<<$key::$Kind as $crate::sources::kind::Kind>::Written>,
+                #[schemars(description = <$key::$Kind as $crate::sources::kind::SourceKind>::words().value)]
+                pub $key: $crate::sources::list::Given<<$key::$Kind as $crate::sources::kind::SourceKind>::Written>,
             )+
             /// Whether it wins a tie, because AWS judges by AWS's clock.
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ macro_rules! kinds {
                 $(
                     if let Some(written) = self.$key.get() {
                         let at = at.key(stringify!($key));
-                        return <$key::$Kind as $crate::sources::kind::Kind>::check(written, &at).map(AnyKind::from);
+                        return <$key::$Kind as $crate::sources::kind::SourceKind>::check(written, &at).map(AnyKind::from);
                     }
                 )+
                 Err($crate::sources::list::nobody(&AnyKind::KEYS, at))
@@ -84,7 +84,7 @@ macro_rules! kinds {
             #[must_use]
             pub fn with(mut self, kind: &AnyKind) -> Self {
                 match kind {
-                    $(AnyKind::$Kind(kind) => self.$key = $crate::sources::kind::Kind::written(kind).into()),+
+                    $(AnyKind::$Kind(kind) => self.$key = $crate::sources::kind::SourceKind::written(kind).into()),+
                 }
                 self
             }
@@ -118,7 +118,7 @@ macro_rules! kinds {
         }
 
         impl std::ops::Deref for AnyKind {
-            type Target = dyn $crate::sources::kind::Kind;
+            type Target = dyn $crate::sources::kind::SourceKind;
 
             fn deref(&self) -> &Self::Target {
                 match self {
@@ -137,13 +137,13 @@ macro_rules! kinds {
 
         /// What the documents say of each kind, in the order of the list.
         fn words() -> Vec<(&'static str, $crate::sources::kind::Words)> {
-            vec![$((stringify!($key), <$key::$Kind as $crate::sources::kind::Kind>::words())),+]
+            vec![$((stringify!($key), <$key::$Kind as $crate::sources::kind::SourceKind>::words())),+]
         }
 
         /// The schema of what is written below the key of each kind, in the order of the list.
         #[cfg(test)]
         fn schemas() -> Vec<schemars::Schema> {
-            vec![$(schemars::schema_for!(<$key::$Kind as $crate::sources::kind::Kind>::Written)),+]
+            vec![$(schemars::schema_for!(<$key::$Kind as $crate::sources::kind::SourceKind>::Written)),+]
         }
     };
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
 
-use super::kind::{Kind, Words};
+use super::kind::{SourceKind, Words};
 use super::pace::SLOWEST;
 use super::{AnyKind, WrittenSource, schemas, words};
 use crate::config::checked::Config;
@@ -127,7 +127,7 @@ fn what_is_not_written_is_as_the_kind_has_it() {
         }
         let config = loads(&yaml(&[written]));
         let [source] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
-        let own: &dyn Kind = &*source.kind;
+        let own: &dyn SourceKind = &*source.kind;
         assert_eq!((source.trusted, source.leap_smear), (own.is_trusted(true), own.smears_leaps()), "{}", kind.key);
         let cadence = own.cadence();
         assert_eq!(source.poll, cadence.usual, "{}", kind.key);
@@ -212,7 +212,7 @@ mod several {
         use crate::setting::fault::Fault;
         use crate::setting::locate::Path;
         use crate::setting::period::Period;
-        use crate::sources::kind::{Kind, Words};
+        use crate::sources::kind::{SourceKind, Words};
         use crate::sources::witness::Witness;
 
         #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,7 +224,7 @@ mod several {
             }
         }
 
-        impl Kind for Fixed {
+        impl SourceKind for Fixed {
             type Written = Period;
 
             fn check(written: &Period, _: &Path) -> Result<Self, Fault> {

@@ -15,7 +15,7 @@ use crate::config::checked::Config;
 use crate::doctor::report::{Area, Check};
 use crate::reason::reason;
 use crate::snapshot::{Snapshot, Source};
-use crate::sources::kind::Kind;
+use crate::sources::kind::SourceKind;
 use crate::time::{Offset, Span, humane, humane_offset};
 
 const DAEMON: &str = "sources-daemon";
@@ -69,7 +69,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Whether one of skewguard's own sources tells the time, or why not.
-fn check_source(facts: &Facts, source: &Source, kind: &dyn Kind, snapshot: &Snapshot, is_ec2: bool) -> Check {
+fn check_source(facts: &Facts, source: &Source, kind: &dyn SourceKind, snapshot: &Snapshot, is_ec2: bool) -> Check {
     let name = format!("source-{}", source.name);
     let who = format!("{} ({})", source.name, source.server);
     let is_alone = snapshot.sources.len() == 1;
@@ -121,7 +121,7 @@ fn evidence(source: &Source) -> Vec<String> {
 }
 
 /// Why a source gives no time, and what mends it.
-fn unreached(facts: &Facts, source: &Source, kind: &dyn Kind, is_ec2: bool) -> (String, String) {
+fn unreached(facts: &Facts, source: &Source, kind: &dyn SourceKind, is_ec2: bool) -> (String, String) {
     if let Some(kind) = facts.routes.get(&source.name) {
         let host = address(&source.address).map_or_else(|| source.server.clone(), |address| address.ip().to_string());
         return (

@@ -15,14 +15,14 @@ pub use server::{Server, ServerError};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::kind::{Kind, Words};
+use super::kind::{SourceKind, Words};
 use super::pace::{Cadence, SLOWEST};
 use super::witness::Witness;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
 
-impl Kind for Server {
+impl SourceKind for Server {
     type Written = String;
 
     fn check(written: &String, at: &Path) -> Result<Self, Fault> {
