@@ -66,6 +66,16 @@ pub(crate) fn comment(indent: &str, text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// A part of the installed file with all its keys in effect: a key that is not has a `#` right before it, and a comment has
+/// a blank behind that.
+pub(crate) fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.trim_start().strip_prefix('#') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
+        _ => line.to_owned() + "\n",
+    };
+    text.lines().map(line).collect()
+}
+
 /// The section of an alert in the installed file.
 fn section(row: &Row) -> String {
     let mut lines = vec![format!("  {}:", row.kind.name())];

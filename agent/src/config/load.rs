@@ -123,6 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::checked::Queue;
+    use super::super::documented::uncommented;
     use super::super::show::show;
     use super::*;
     use crate::assess::alerts::ROWS;
@@ -433,11 +434,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
     #[test]
     fn every_key_of_the_installed_file_can_be_uncommented() {
         let shipped = shipped("skewguard.yaml");
-        let uncommented = |line: &str| match line.trim_start().strip_prefix('#') {
-            Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
-            _ => line.to_owned() + "\n",
-        };
-        let all: String = shipped.lines().map(uncommented).collect();
+        let all = uncommented(&shipped);
         assert_ne!(all, shipped);
         let config = loaded(&all);
         let named = config.state_dir.as_ref().map(|dir| dir.path.as_path());

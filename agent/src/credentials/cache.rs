@@ -93,6 +93,7 @@ impl Read for Reader {
     }
 }
 
+/// [`Cached::lease`] of a tool.
 type Document = fn(&str, &[u8], SystemTime) -> Option<Result<Lease, Unavailable>>;
 
 /// A kind of cache in each of some homes.

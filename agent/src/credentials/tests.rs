@@ -11,7 +11,7 @@ use super::provide::Provide;
 use super::timestamp::Basis;
 use super::{Credentials, Provider, documented, named_file};
 use crate::config::checked::Config;
-use crate::config::documented::assert_documented;
+use crate::config::documented::{assert_documented, uncommented};
 use crate::config::load::parse;
 use crate::config::show::show;
 
@@ -33,11 +33,7 @@ impl Documented {
     /// What the reference says, with every key.
     fn written(&self) -> Option<(&'static str, Value)> {
         let key = self.key?;
-        let uncommented = |line: &str| match line.trim_start().strip_prefix('#') {
-            Some(rest) if !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
-            _ => line.to_owned() + "\n",
-        };
-        let yaml: String = self.reference.lines().map(uncommented).collect();
+        let yaml = uncommented(self.reference);
         let mut all: Value = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{error} in\n{yaml}"));
         Some((key, std::mem::take(&mut all[key])))
     }

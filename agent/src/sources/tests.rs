@@ -8,7 +8,7 @@ use super::kind::{SourceKind, Words};
 use super::pace::SLOWEST;
 use super::{AnyKind, WrittenSource, schemas, words};
 use crate::config::checked::Config;
-use crate::config::documented::assert_documented;
+use crate::config::documented::{assert_documented, uncommented};
 use crate::config::load::parse;
 use crate::config::schema::schema;
 use crate::config::show::show;
@@ -37,11 +37,7 @@ impl Documented {
 
     /// The source of the reference, with every key.
     fn source(&self) -> Value {
-        let uncommented = |line: &str| match line.trim_start().strip_prefix('#') {
-            Some(rest) if !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
-            _ => line.to_owned() + "\n",
-        };
-        let yaml: String = self.reference().lines().map(uncommented).collect();
+        let yaml = uncommented(self.reference());
         let mut sources: Vec<Value> = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{error} in\n{yaml}"));
         assert_eq!(sources.len(), 1, "{yaml}");
         let mut source = sources.remove(0);

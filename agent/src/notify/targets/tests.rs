@@ -11,7 +11,7 @@ use super::target::{Target, attempt};
 use super::{AnyTarget, WrittenChannel, documented};
 use crate::alert::machine::Change;
 use crate::config::checked::Config;
-use crate::config::documented::assert_documented;
+use crate::config::documented::{assert_documented, uncommented};
 use crate::config::load::parse;
 use crate::config::show::show;
 use crate::credentials::imds::fake::{Fake, SECRETS};
@@ -45,11 +45,7 @@ impl Documented {
 
     /// The channel of the reference, with every key.
     fn channel(&self) -> Value {
-        let uncommented = |line: &str| match line.trim_start().strip_prefix('#') {
-            Some(rest) if !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
-            _ => line.to_owned() + "\n",
-        };
-        let yaml: String = self.reference.lines().map(uncommented).collect();
+        let yaml = uncommented(self.reference);
         let mut channels: Vec<Value> = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{error} in\n{yaml}"));
         assert_eq!(channels.len(), 1, "{yaml}");
         channels.remove(0)
