@@ -38,8 +38,11 @@ struct Host {
 }
 
 impl Host {
-    fn boot(release: Release, offset: f64) -> Self {
-        Self::boot_root(Root::new(release).unwrap(), offset)
+    /// With the packages in it, none of which is installed.
+    fn boot(packages: &Packages, release: Release, offset: f64) -> Self {
+        let host = Self::boot_root(Root::new(release).unwrap(), offset);
+        packages.put_into(host.root()).unwrap();
+        host
     }
 
     fn boot_root(root: Root, offset: f64) -> Self {
@@ -150,8 +153,7 @@ fn assert_confined(host: &Host) {
 fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(release, small_offset());
-        packages.put_into(host.root()).unwrap();
+        let host = Host::boot(&packages, release, small_offset());
         // What user data may have written before the package comes.
         let own = [
             ("/etc/skewguard/skewguard.yaml", "alerts: { boot_grace: 7s }\n"),
@@ -205,8 +207,7 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
 fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(release, 0.0);
-        packages.put_into(host.root()).unwrap();
+        let host = Host::boot(&packages, release, 0.0);
         host.run("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d");
         let before = host.root().paths().unwrap();
         let installed = host.install();
@@ -224,8 +225,7 @@ fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
 fn a_service_that_was_disabled_stays_so() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(release, 0.0);
-        packages.put_into(host.root()).unwrap();
+        let host = Host::boot(&packages, release, 0.0);
         let before = host.root().paths().unwrap();
         host.install();
         // One that was disabled and goes on running is still to run the new version.
@@ -249,8 +249,7 @@ fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
     let packages = Packages::new().unwrap();
     // The helper of Debian 11 does not ask for presets.
     for release in releases().unwrap().into_iter().filter(|release| *release != Release::Bullseye) {
-        let host = Host::boot(release, 0.0);
-        packages.put_into(host.root()).unwrap();
+        let host = Host::boot(&packages, release, 0.0);
         host.root().write("/etc/systemd/system-preset/10-own.preset", &format!("disable {UNIT}\n")).unwrap();
         let before = host.root().paths().unwrap();
         host.install();
@@ -266,8 +265,7 @@ fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
 fn a_masked_service_is_left_masked() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(release, 0.0);
-        packages.put_into(host.root()).unwrap();
+        let host = Host::boot(&packages, release, 0.0);
         host.run(&format!("systemctl mask {UNIT}"));
         let before = host.root().paths().unwrap();
         let installed = host.install();
@@ -295,8 +293,7 @@ fn a_masked_service_is_left_masked() {
 fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_is() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(release, 0.0);
-        packages.put_into(host.root()).unwrap();
+        let host = Host::boot(&packages, release, 0.0);
         let before = host.root().paths().unwrap();
         host.install();
         host.run(&format!("systemctl stop {UNIT}"));
@@ -372,8 +369,7 @@ fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_h
 #[test]
 fn the_installation_tells_the_first_finding() {
     let packages = Packages::new().unwrap();
-    let host = Host::boot(Release::Bookworm, 400.0);
-    packages.put_into(host.root()).unwrap();
+    let host = Host::boot(&packages, Release::Bookworm, 400.0);
     // As the README says it, and whatever asks gets no answer.
     let installed = host.container.run(&format!("apt-get install {FOLDER}/present.deb")).unwrap().succeeded().unwrap();
     let said = lines(&installed);
@@ -385,8 +381,7 @@ fn the_installation_tells_the_first_finding() {
 #[test]
 fn a_wrong_configuration_is_told_and_does_not_keep_the_package_from_being_installed() {
     let packages = Packages::new().unwrap();
-    let host = Host::boot(Release::Trixie, 0.0);
-    packages.put_into(host.root()).unwrap();
+    let host = Host::boot(&packages, Release::Trixie, 0.0);
     host.root().write("/etc/skewguard/skewguard.yaml", "sources:\n  - nmae: a\n").unwrap();
     let installed = host.install();
     for part in ["the configuration is wrong", "skewguard.yaml:2:5", "the service does not start"] {
