@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# The manual and the completions, which all packages have in them. Read by deploy/release.
+
+# The pages and completions, packed by all others.
+make_manual() {
+    say "Writing the manual and the completions"
+    manual=$work/manual
+    # The date is nothing to them, and would have them built anew for each commit.
+    env -u SOURCE_DATE_EPOCH cargo run --quiet --locked --package skewguard --example manual \
+        --target-dir "$target" -- "$manual"
+}
+
+pack_manual() {
+    local name=skewguard-$version-manual
+    say "Packing $name.tar.gz"
+    tar --create --directory "$manual" --transform "s,^\.,$name," --sort=name --owner=0 --group=0 --numeric-owner \
+        --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" . | gzip -9n >"$artefacts/$name.tar.gz"
+}
