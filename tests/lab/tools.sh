@@ -132,9 +132,9 @@ install_s3() {
     local built=$lab/s3s/bin/lab-s3
     [[ $built -nt $s3/src/main.rs && $built -nt $s3/Cargo.lock ]] && return
     say "Building the S3 server"
-    cargo build --quiet --locked --release --manifest-path "$s3/Cargo.toml" --target-dir "$lab/s3s/target" ||
+    # In the folder where its lints have compiled a part of it.
+    cargo build --quiet --locked --manifest-path "$s3/Cargo.toml" --target-dir "$target" ||
         die "failed to build tests/s3 with cargo"
-    install -D "$lab/s3s/target/release/lab-s3" "$built"
-    rm -rf "$lab/s3s/target"
+    install -D "$target/debug/lab-s3" "$built"
     warn "built the S3 server"
 }

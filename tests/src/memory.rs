@@ -29,10 +29,20 @@ pub fn found<'a>(pid: u32, needles: &[&'a str]) -> Result<Vec<&'a str>> {
 }
 
 fn search<'a>(pid: u32, needles: &[&'a str]) -> Result<Vec<&'a str>> {
+    // All is read before anything is searched, which takes far longer.
+    let pieces = pieces(pid)?;
+    let read: usize = pieces.iter().map(Vec::len).sum();
+    ensure!(read > 1024 * 1024, "only {read} bytes were read");
+    let is_found = |needle: &&str| {
+        pieces.iter().any(|piece| piece.windows(needle.len()).any(|window| window == needle.as_bytes()))
+    };
+    Ok(needles.iter().copied().filter(is_found).collect())
+}
+
+fn pieces(pid: u32) -> Result<Vec<Vec<u8>>> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let mut found: Vec<&str> = Vec::new();
-    let mut read = 0;
+    let mut pieces = Vec::new();
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
         let (range, permissions) = (fields.next().context("no range")?, fields.next().context("no permissions")?);
@@ -44,16 +54,10 @@ fn search<'a>(pid: u32, needles: &[&'a str]) -> Result<Vec<&'a str>> {
         let (start, end) = (u64::from_str_radix(start, 16)?, u64::from_str_radix(end, 16)?);
         let mut bytes = vec![0; usize::try_from(end.saturating_sub(start))?];
         match memory.read_exact_at(&mut bytes, start) {
-            Ok(()) => read += bytes.len(),
-            Err(_) if line.ends_with("[vsyscall]") => continue,
+            Ok(()) => pieces.push(bytes),
+            Err(_) if line.ends_with("[vsyscall]") => {}
             Err(error) => return Err(error).context(format!("{line} cannot be read")),
         }
-        for needle in needles {
-            if !found.contains(needle) && bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
-                found.push(needle);
-            }
-        }
     }
-    ensure!(read > 1024 * 1024, "only {read} bytes were read");
-    Ok(found)
+    Ok(pieces)
 }

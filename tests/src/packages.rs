@@ -1,5 +1,6 @@
 //! The Debian package that `deploy/release` has made of the program under test, and the next version of it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,17 +52,19 @@ fn replace(file: &Path, from: &str, to: &str) -> Result<()> {
     Ok(fs::write(file, text.replace(from, to))?)
 }
 
-/// The package that was built.
+/// The package that was built, for this architecture.
 ///
 /// # Errors
 /// When there is none, or more than one.
 pub fn built() -> Result<PathBuf> {
     let folder = lab_dir()?.join("dist");
     let missing = || format!("{} is missing: tests/run packs what was built", folder.display());
+    let own = format!("_{}.deb", output(Command::new("dpkg").arg("--print-architecture"))?.trim());
     let mut found = Vec::new();
     for file in fs::read_dir(&folder).with_context(missing)? {
         let path = file?.path();
-        if path.extension().is_some_and(|end| end == "deb") {
+        let is_it = |name: &str| name.starts_with("skewguard_") && name.ends_with(&own);
+        if path.file_name().and_then(OsStr::to_str).is_some_and(is_it) {
             found.push(path);
         }
     }

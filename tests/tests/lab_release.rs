@@ -9,8 +9,9 @@ use tests::container::{Release, Root};
 use tests::packages::{FOLDER, Packages, built, least_libc, runs_on};
 use tests::process::{lab_dir, output, private_dir};
 
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/release")
+/// The project's folder.
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 // What is refused
@@ -87,15 +88,13 @@ fn the_same_source_gives_the_same_bytes() {
     let folder = private_dir().unwrap();
     let again = folder.path().join("dist");
     // Where, when and by whom it is built must not matter.
-    let with_umask = "umask 077 && exec \"$0\" \"$@\"";
-    let mut release = Command::new("sh");
-    release.args(["-c", with_umask]).arg(script()).args(["--trial", "--binary"]);
-    release.arg(std::env::var_os("SKEWGUARD_BIN").unwrap()).arg("--into").arg(&again);
-    output(release.env("TZ", "Asia/Kathmandu").env("LC_ALL", "C")).unwrap();
+    let mut release = Command::new(project().join("tests/workshop"));
+    release.args(["sh", "-c", "umask 077 && exec deploy/release --trial --into \"$1\"", "sh"]).arg(&again);
+    output(release.current_dir(project()).env("TZ", "Asia/Kathmandu").env("LC_ALL", "C")).unwrap();
     let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
     let packed = sums(&lab_dir().unwrap().join("dist"));
     assert_eq!(sums(&again), packed, "or tests/run has packed another commit");
-    assert_eq!(sums(&again).lines().count(), 2);
+    assert!(sums(&again).lines().count() >= 2, "{packed}");
     output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&again)).unwrap();
 }
 
@@ -103,7 +102,7 @@ fn the_same_source_gives_the_same_bytes() {
 fn a_release_of_another_version_than_was_meant_is_refused_and_leaves_what_was_there() {
     let folder = private_dir().unwrap();
     fs::write(folder.path().join("former"), "").unwrap();
-    let mut release = Command::new(script());
+    let mut release = Command::new(project().join("deploy/release"));
     let refused = release.args(["--trial", "--into"]).arg(folder.path()).arg("99.0.0").output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("and 99.0.0 was asked for"), "{refused:?}");
