@@ -30,7 +30,7 @@ const START_DEADLINE: Duration = Duration::from_secs(10);
 const COMMAND_LATENCY: f64 = 0.003;
 /// How near the served offset must come to the wanted one.
 const SET_TOLERANCE: f64 = 0.005;
-const SET_ATTEMPTS: usize = 5;
+const SET_ATTEMPTS: usize = 10;
 
 /// A running chronyd at stratum 1.
 pub struct Chrony {

@@ -13,7 +13,7 @@ use tests::http::{HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::victoria::Victoria;
-use tests::wait::wait_for;
+use tests::wait::{wait_for, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -228,7 +228,10 @@ fn a_collector_that_fails_is_logged_once_and_counted_and_measuring_goes_on_to_th
                     collector.on("POST /v1/metrics", Reply::ok(""));
                     let recovered = |status: &Value| status["delivery"][1]["error"].is_null();
                     running.await_status("recovery", PATIENCE, recovered).unwrap();
-                    assert_eq!(running.log().matches("delivery works again").count(), 1, "{name}: {}", running.log());
+                    let works_again = || running.log().matches("delivery works again").count();
+                    // The log is written beside the work.
+                    wait_until("a word of recovery", PATIENCE, || works_again() > 0).unwrap();
+                    assert_eq!(works_again(), 1, "{name}: {}", running.log());
                 }
             });
         }
