@@ -54,6 +54,7 @@ pub struct Skewguard<'net> {
     net: &'net Net,
     dir: TempDir,
     environment: Vec<(OsString, OsString)>,
+    program: Option<Vec<OsString>>,
     preparation: Option<String>,
     firmware: String,
 }
@@ -117,6 +118,7 @@ impl<'net> Skewguard<'net> {
             net,
             dir: private_dir()?,
             environment: Vec::new(),
+            program: None,
             preparation: None,
             firmware: NO_FIRMWARE.to_owned(),
         };
@@ -140,6 +142,13 @@ impl<'net> Skewguard<'net> {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Another program than the one of all tests, as a command: it may begin with what emulates a processor.
+    #[must_use]
+    pub fn made_of(mut self, command: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.program = Some(command.into_iter().map(Into::into).collect());
         self
     }
 
@@ -252,7 +261,8 @@ impl<'net> Skewguard<'net> {
     }
 
     fn command(&self, arguments: &[&str], preparation: Option<&str>) -> Result<Command> {
-        let binary = env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?;
+        let tested = env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?;
+        let program = self.program.clone().unwrap_or_else(|| vec![tested]);
         // Only the program itself gets the environment, not the tools that put it into the namespace.
         let script = format!("{}\n{}\nexec \"$@\"", self.firmware, preparation.unwrap_or_default());
         let mut command = self.net.command(Side::Agent, "sh")?;
@@ -260,7 +270,7 @@ impl<'net> Skewguard<'net> {
         // The home of whoever runs the lab is no part of it.
         command.arg("HOME=/");
         command.args(self.environment.iter().map(|(name, value)| assignment(name, value)));
-        command.arg(binary).args(arguments).arg("--config").arg(self.config());
+        command.args(program).args(arguments).arg("--config").arg(self.config());
         Ok(command)
     }
 }

@@ -12,7 +12,7 @@
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set, on
 //!   a [`kernel`] of any release.
-//! - [`container`]: Debian with its systemd, where [`packages`] are installed.
+//! - [`container`]: Debian with its systemd, where [`packages`] are installed; [`elf`]: what a program says of itself.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -27,6 +27,7 @@ pub mod botocore;
 pub mod chrony;
 pub mod container;
 pub mod dialogue;
+pub mod elf;
 pub mod hostile;
 pub mod http;
 pub mod kernel;
