@@ -1,16 +1,18 @@
 //! The socket on which the running agent says what it knows: whoever connects gets one snapshot as JSON.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -120,7 +122,9 @@ fn has_listener(path: &Path) -> io::Result<bool> {
 /// Lets everybody connect to the socket that was just made at `path`: to that very one, whatever somebody who may write to
 /// its folder has put into its place meanwhile.
 fn open_to_all(path: &Path) -> io::Result<()> {
-    let socket = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+    // `OpenOptions` takes O_PATH away where the C library counts it among the modes of access, as musl does.
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let socket = File::from(fcntl::open(path, flags, Mode::empty())?);
     let found = socket.metadata()?;
     if !found.file_type().is_socket() || found.uid() != geteuid().as_raw() {
         return Err(io::Error::other("the socket is not there any more"));
