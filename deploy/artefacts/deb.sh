@@ -13,6 +13,7 @@ pack_debs() {
         say "Packing the Debian package for $arch"
         stage=$(stage_of "$arch")
         debian_changelog | gzip -9n >"$stage/changelog.Debian.gz"
+        gzip -9n <"$third_party" >"$stage/THIRD-PARTY-LICENSES.gz"
         CARGO_TARGET_DIR=$work/stage "$tools/bin/cargo-deb" --quiet --locked --no-build --no-strip --package skewguard \
             --target "$(triple_of "$arch")" --manifest-path agent/Cargo.toml --maintainer "$maintainer" \
             --deb-version "$version-$debian_revision" --output "$artefacts/" >/dev/null

@@ -11,10 +11,18 @@ make_stages() {
     local arch stage
     for arch in "${!programs[@]}"; do
         stage=$(stage_of "$arch")
-        mkdir -p "$stage"
+        mkdir -p "$stage"/{systemd/examples,config/examples,licences,rpm}
         install -m 755 "${programs[$arch]}" "$stage/skewguard"
         cp -r "$manual/man" "$manual/completions" "$stage"
         gzip -9n "$stage"/man/*
         gzip -9n <CHANGELOG.md >"$stage/changelog.gz"
+        cp deploy/systemd/*.service "$stage/systemd"
+        cp deploy/systemd/examples/*.conf "$stage/systemd/examples"
+        cp config/skewguard.{yaml,schema.json} "$stage/config"
+        cp config/examples/*.yaml "$stage/config/examples"
+        cp LICENSE-APACHE LICENSE-MIT "$third_party" "$stage/licences"
+        cp deploy/packages/rpm/80-skewguard.preset "$stage/rpm"
+        # Some packers take the date of a file that is older than the commit as it is.
+        find "$stage" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
     done
 }

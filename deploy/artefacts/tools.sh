@@ -3,7 +3,7 @@
 # differently. They are built once, into target/tools. Read by deploy/release.
 
 # Programs of crates.io, each NAME@VERSION.
-crates=(cargo-deb@3.8.0 cargo-auditable@0.7.7)
+crates=(cargo-deb@3.8.0 cargo-generate-rpm@0.21.1 cargo-auditable@0.7.7)
 
 # install_crates: what they share is compiled once, and it is not speed that counts in them.
 install_crates() {

@@ -58,10 +58,12 @@ pub enum Release {
     Bookworm,
     /// Debian 13 with systemd 257 and glibc 2.41.
     Trixie,
+    /// The same with the tools of a release, rpm among them.
+    Workshop,
 }
 
 impl Release {
-    /// All of them, oldest first.
+    /// Those that packages of Debian are installed on, oldest first.
     pub const ALL: [Self; 3] = [Self::Bullseye, Self::Bookworm, Self::Trixie];
 
     /// The name of its root.
@@ -70,6 +72,7 @@ impl Release {
             Self::Bullseye => "bullseye",
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
+            Self::Workshop => "workshop",
         }
     }
 
@@ -78,7 +81,7 @@ impl Release {
         match self {
             Self::Bullseye => "2.31",
             Self::Bookworm => "2.36",
-            Self::Trixie => "2.41",
+            Self::Trixie | Self::Workshop => "2.41",
         }
     }
 }
@@ -123,6 +126,15 @@ impl Root {
         let mut command = self.command()?;
         command.args(["chroot", "/run/lab/root"]);
         answer(command, script)
+    }
+
+    /// Runs a script of the shell beside it, where it is mounted as /run/lab/root, with the machine's own programs: as where
+    /// an image is built.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run_beside(&self, script: &str) -> Result<Answer> {
+        answer(self.command()?, script)
     }
 
     /// Where a file of it is for this process.
@@ -350,7 +362,13 @@ fn child_of(process: u32) -> Result<u32> {
 
 /// Appends a script to a command, in an environment as `su -` makes it.
 fn answer(mut command: Command, script: &str) -> Result<Answer> {
-    command.args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]);
+    command.args([
+        "env",
+        "-i",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME=/root",
+        "LC_ALL=C.UTF-8",
+    ]);
     command.args(["timeout", COMMAND_DEADLINE, "sh", "-c", script]);
     let output =
         command.stdin(process::Stdio::null()).output().with_context(|| format!("failed to start {command:?}"))?;

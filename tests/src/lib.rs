@@ -12,7 +12,8 @@
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set, on
 //!   a [`kernel`] of any release.
-//! - [`container`]: Debian with its systemd, where [`packages`] are installed; [`elf`]: what a program says of itself.
+//! - [`container`]: Debian with its systemd, where [`packages`], [`rpms`] and a [`tarball`] are installed; [`host`]: one in
+//!   the lab's AWS, and what is asked of it. [`elf`]: what a program says of itself.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -28,6 +29,7 @@ pub mod chrony;
 pub mod container;
 pub mod dialogue;
 pub mod elf;
+pub mod host;
 pub mod hostile;
 pub mod http;
 pub mod kernel;
@@ -41,7 +43,9 @@ pub mod ntpsec;
 pub mod packages;
 pub mod process;
 pub mod receiver;
+pub mod rpms;
 pub mod s3;
+pub mod tarball;
 pub mod targets;
 pub mod tls;
 pub mod victoria;

@@ -5,100 +5,28 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use serde_json::Value;
 use tests::agent::Answer;
-use tests::chrony::Chrony;
-use tests::container::{Container, Release, Root};
-use tests::http::HttpServer;
-use tests::metadata;
-use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::container::{Release, Root};
+use tests::host::{Host, PATIENCE, STATE, UNIT, lines, small_offset};
 use tests::packages::{FOLDER, Packages, releases, told_offset};
-use tests::wait::wait_for;
 
-const UNIT: &str = "skewguard.service";
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The greatest exposure of `systemd-analyze security`, of 10.
-const MOST_EXPOSURE: f64 = 2.0;
-/// The journal's names for a unit that was started, and for one that was stopped (systemd.journal-catalog).
-const STARTED: &str = "39f53479d3a045ac8e11786248231fbf";
-const STOPPED: &str = "9d1aaa27d60140bd96365438aad20286";
-const STATE: &str = "/var/lib/private/skewguard";
-
-// A host
-
-/// A booted release in the lab's AWS, whose clock is right but for so many seconds.
-struct Host {
-    container: Container,
-    chrony: Chrony,
-    _imds: HttpServer,
-    _net: Net,
+/// The Debian package on a host.
+trait Dpkg {
+    /// Boots with the packages in it, none of which is installed.
+    fn with(packages: &Packages, release: Release, offset: f64) -> Self;
+    fn install(&self) -> Answer;
+    fn upgrade(&self) -> Answer;
+    fn remove(&self);
+    fn purge(&self);
+    fn dpkg(&self, arguments: &str) -> Answer;
 }
 
-impl Host {
-    /// With the packages in it, none of which is installed.
-    fn boot(packages: &Packages, release: Release, offset: f64) -> Self {
-        let host = Self::boot_root(Root::new(release).unwrap(), offset);
+impl Dpkg for Host {
+    fn with(packages: &Packages, release: Release, offset: f64) -> Self {
+        let host = boot(Root::new(release).unwrap(), offset);
         packages.put_into(host.root()).unwrap();
         host
-    }
-
-    fn boot_root(root: Root, offset: f64) -> Self {
-        let net = Net::new().unwrap();
-        let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-        chrony.set_offset(offset).unwrap();
-        let imds = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
-        let container = Container::boot_root(&net, root).unwrap();
-        Self { container, chrony, _imds: imds, _net: net }
-    }
-
-    fn root(&self) -> &Root {
-        self.container.root()
-    }
-
-    fn status(&self) -> Value {
-        let synchronized = wait_for("a synchronized clock", PATIENCE, || {
-            let status = self.container.run("skewguard status --format json").unwrap().json().ok()?;
-            (status["clock"]["state"] == "synchronized").then_some(status)
-        });
-        synchronized.map_err(|error| format!("{error}: {}", self.journal())).unwrap()
-    }
-
-    fn journal(&self) -> String {
-        self.container.told("journalctl --unit skewguard --no-pager --output=cat").unwrap()
-    }
-
-    fn property(&self, name: &str) -> String {
-        self.container.property(UNIT, name).unwrap()
-    }
-
-    /// How often systemd has logged such a message of the service.
-    fn messages(&self, id: &str) -> usize {
-        let find = format!("journalctl --sync; journalctl --quiet --output=cat UNIT={UNIT} MESSAGE_ID={id}");
-        self.container.told(&find).unwrap().lines().count()
-    }
-
-    /// Whether it runs, whether it is enabled, and how often it was started.
-    fn seen(&self) -> (String, String, usize) {
-        let enabled = self.container.run(&format!("systemctl is-enabled {UNIT} 2>/dev/null")).unwrap().stdout;
-        (self.property("ActiveState"), enabled.trim().to_owned(), self.messages(STARTED))
-    }
-
-    fn expect(&self, step: &str, active: &str, enabled: &str, starts: usize) {
-        let expected = (active.to_owned(), enabled.to_owned(), starts);
-        assert_eq!(self.seen(), expected, "{step}: {}", self.journal());
-    }
-
-    /// The paths that were not there before.
-    fn left_since(&self, before: &BTreeSet<String>) -> Vec<String> {
-        self.root().paths().unwrap().difference(before).cloned().collect()
-    }
-
-    /// Runs a script that must succeed.
-    fn run(&self, script: &str) -> String {
-        self.container.told(script).unwrap()
     }
 
     fn install(&self) -> Answer {
@@ -122,29 +50,8 @@ impl Host {
     }
 }
 
-/// What the package's own scripts said.
-fn lines(answer: &Answer) -> Vec<&str> {
-    let all = answer.stdout.lines().chain(answer.stderr.lines());
-    all.filter_map(|line| line.strip_prefix("skewguard: ")).collect()
-}
-
-/// An offset that is no finding, in either direction.
-fn small_offset() -> f64 {
-    let size = 0.05 + 0.9 * fastrand::f64();
-    if fastrand::bool() { size } else { -size }
-}
-
-/// The service is a user of its own, and no more exposed than it should be.
-fn assert_confined(host: &Host) {
-    let report = host.run(&format!("systemd-analyze security --no-pager {UNIT}"));
-    let figure = report.lines().find_map(|line| {
-        let (_, figure) = line.split_once("Overall exposure level for ")?.1.split_once(": ")?;
-        figure.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    assert!(figure.unwrap() <= MOST_EXPOSURE, "{report}");
-    let user: u32 = host.run(&format!("stat --format=%u /proc/{}", host.property("MainPID"))).parse().unwrap();
-    // The range of DynamicUser=.
-    assert!((61_184..=65_519).contains(&user), "{user}");
+fn boot(root: Root, offset: f64) -> Host {
+    Host::boot(root, offset).unwrap()
 }
 
 // The states that an administrator may put the service into, each from the installation to the purge
@@ -153,7 +60,7 @@ fn assert_confined(host: &Host) {
 fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(&packages, release, small_offset());
+        let host = Host::with(&packages, release, small_offset());
         // What user data may have written before the package comes.
         let own = [
             ("/etc/skewguard/skewguard.yaml", "alerts: { boot_grace: 7s }\n"),
@@ -173,22 +80,24 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
         host.expect("installed", "active", "enabled", 1);
         let seen = host.status()["clock"]["offset_seconds"].as_f64().unwrap();
         assert!((seen - served).abs() < 0.005, "{seen} {served}");
-        assert_confined(&host);
+        host.assert_confined();
         assert_eq!(host.property("TasksMax"), "40");
         assert_eq!(host.run("skewguard config show | grep boot_grace").trim(), "boot_grace: 7s");
+
+        host.run(&format!("systemctl reload {UNIT}"));
 
         let invocation = host.property("InvocationID");
         let upgraded = host.upgrade();
         assert_eq!(lines(&upgraded).len(), 1, "{upgraded:?}");
         host.expect("upgraded", "active", "enabled", 2);
         assert_ne!(host.property("InvocationID"), invocation);
-        assert_eq!((host.messages(STOPPED), host.property("NRestarts").as_str()), (1, "0"));
+        assert_eq!((host.stops(), host.property("NRestarts").as_str()), (1, "0"));
         assert_eq!(host.property("MemoryMax"), (80 << 20).to_string(), "the new default is not in force");
         assert_eq!(host.property("TasksMax"), "40");
         assert_eq!(host.run("dpkg --verify skewguard"), "");
 
         host.remove();
-        assert_eq!((host.property("ActiveState").as_str(), host.messages(STOPPED)), ("inactive", 2));
+        assert_eq!((host.property("ActiveState").as_str(), host.stops()), ("inactive", 2));
         let programs = host.run("for program in /proc/[0-9]*/exe; do readlink $program || true; done");
         assert!(programs.contains("/systemd") && !programs.contains("skewguard"), "{programs}");
         assert_ne!(host.run(&format!("find {STATE} -type f")), "", "the state is gone");
@@ -207,7 +116,7 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
 fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(&packages, release, 0.0);
+        let host = Host::with(&packages, release, 0.0);
         host.run("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d");
         let before = host.root().paths().unwrap();
         let installed = host.install();
@@ -225,7 +134,7 @@ fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
 fn a_service_that_was_disabled_stays_so() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(&packages, release, 0.0);
+        let host = Host::with(&packages, release, 0.0);
         let before = host.root().paths().unwrap();
         host.install();
         // One that was disabled and goes on running is still to run the new version.
@@ -249,7 +158,7 @@ fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
     let packages = Packages::new().unwrap();
     // The helper of Debian 11 does not ask for presets.
     for release in releases().unwrap().into_iter().filter(|release| *release != Release::Bullseye) {
-        let host = Host::boot(&packages, release, 0.0);
+        let host = Host::with(&packages, release, 0.0);
         host.root().write("/etc/systemd/system-preset/10-own.preset", &format!("disable {UNIT}\n")).unwrap();
         let before = host.root().paths().unwrap();
         host.install();
@@ -265,7 +174,7 @@ fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
 fn a_masked_service_is_left_masked() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(&packages, release, 0.0);
+        let host = Host::with(&packages, release, 0.0);
         host.run(&format!("systemctl mask {UNIT}"));
         let before = host.root().paths().unwrap();
         let installed = host.install();
@@ -293,7 +202,7 @@ fn a_masked_service_is_left_masked() {
 fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_is() {
     let packages = Packages::new().unwrap();
     for release in releases().unwrap() {
-        let host = Host::boot(&packages, release, 0.0);
+        let host = Host::with(&packages, release, 0.0);
         let before = host.root().paths().unwrap();
         host.install();
         host.run(&format!("systemctl stop {UNIT}"));
@@ -348,7 +257,7 @@ fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_h
                 let clone = Root::new(release).unwrap();
                 packages.put_into(&clone).unwrap();
                 dpkg(&clone, &format!("--install {FOLDER}/present.deb"));
-                let host = Host::boot_root(clone, 0.0);
+                let host = boot(clone, 0.0);
                 host.container.await_state(UNIT, "active", PATIENCE).unwrap();
                 host.status();
                 host.expect("booted", "active", "enabled", 1);
@@ -369,7 +278,7 @@ fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_h
 #[test]
 fn the_installation_tells_the_first_finding() {
     let packages = Packages::new().unwrap();
-    let host = Host::boot(&packages, Release::Bookworm, 400.0);
+    let host = Host::with(&packages, Release::Bookworm, 400.0);
     // As the README says it, and whatever asks gets no answer.
     let installed = host.container.run(&format!("apt-get install {FOLDER}/present.deb")).unwrap().succeeded().unwrap();
     let said = lines(&installed);
@@ -381,7 +290,7 @@ fn the_installation_tells_the_first_finding() {
 #[test]
 fn a_wrong_configuration_is_told_and_does_not_keep_the_package_from_being_installed() {
     let packages = Packages::new().unwrap();
-    let host = Host::boot(&packages, Release::Trixie, 0.0);
+    let host = Host::with(&packages, Release::Trixie, 0.0);
     host.root().write("/etc/skewguard/skewguard.yaml", "sources:\n  - nmae: a\n").unwrap();
     let installed = host.install();
     for part in ["the configuration is wrong", "skewguard.yaml:2:5", "the service does not start"] {

@@ -107,6 +107,12 @@ pub(super) struct Status {
     /// How the answer is written
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+    /// One line: the worst finding, or how the clock and the credentials are
+    #[arg(long, conflicts_with = "format")]
+    pub(super) brief: bool,
+    /// How long an agent that was just started may take to know that, such as 5s; an hour at most
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
+    pub(super) wait: Duration,
 }
 
 #[derive(Subcommand)]

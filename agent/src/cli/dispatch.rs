@@ -54,7 +54,7 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
                 Some(socket) => socket.clone(),
                 None => read(&arguments.config)?.socket,
             };
-            block_on(status::status(&socket, arguments.format))?
+            block_on(status::status(&socket, &arguments))?
         }
         Command::Alert(Alert::Test(arguments)) => {
             block_on(alert::test(read(&arguments.config)?, arguments.channel.as_deref()))?

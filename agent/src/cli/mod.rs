@@ -2,6 +2,7 @@
 
 mod alert;
 pub mod args;
+mod brief;
 mod check;
 mod config;
 mod demo;

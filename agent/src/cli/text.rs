@@ -129,11 +129,11 @@ fn push_all(lines: &mut Vec<String>, label: &str, items: impl Iterator<Item = St
     }
 }
 
-fn seconds(seconds: f64) -> String {
+pub(super) fn seconds(seconds: f64) -> String {
     humane(Span::from_seconds(seconds))
 }
 
-fn offset(seconds: f64) -> String {
+pub(super) fn offset(seconds: f64) -> String {
     humane_offset(Offset::new(Span::from_seconds(seconds)))
 }
 
