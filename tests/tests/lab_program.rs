@@ -403,6 +403,7 @@ fn an_agent_that_reaches_nothing_lives_and_says_that_it_does_not_know() {
         assert!(!kinds.clone().any(|kind| kind.starts_with("clock-skew")), "{:?}", kinds.collect::<Vec<_>>());
     }
     assert_eq!(skewguard.answer(&["status"]).unwrap().code, Some(3));
+    assert_eq!(skewguard.answer(&["status", "--alive"]).unwrap().code, Some(0), "a probe would end it");
     stop(&mut running, Duration::from_secs(5));
     assert!(!running.log().contains("clock-skew"), "{}", running.log());
 }

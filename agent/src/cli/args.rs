@@ -104,6 +104,9 @@ pub(super) struct Status {
     /// The agent's socket [default: `socket` of the configuration]
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+    /// Exit with 0 whenever the agent answers, whatever it says: for probes that end what fails them
+    #[arg(long)]
+    pub(super) alive: bool,
     /// How the answer is written
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

@@ -23,7 +23,7 @@ pub(super) async fn status(socket: &Path, arguments: &Status) -> anyhow::Result<
             } else {
                 text::print(&snapshot, arguments.format)?;
             }
-            Ok(snapshot.status.exit_code())
+            Ok(if arguments.alive { 0 } else { snapshot.status.exit_code() })
         }
         Err(error) => {
             text::complain(&error.to_string());
