@@ -35,6 +35,7 @@ prepare_lab() {
     done
     unpack_victoria
     install_moto
+    install_helm
     install_s3
     unpack_missing_libraries
     check_lab

@@ -26,6 +26,8 @@ use crate::net::{Net, Side};
 use crate::process::{Server, assignment, lab_dir, output, private_dir, tool, unpacked_libraries};
 use crate::wait::wait_for;
 
+/// Where a root is in its namespace of mounts.
+pub(crate) const ROOT: &str = "/run/lab/root";
 const SETUP_DEADLINE: Duration = Duration::from_secs(20);
 const BOOT_DEADLINE: Duration = Duration::from_secs(60);
 /// In seconds; dpkg on a busy machine is slow.
@@ -100,7 +102,19 @@ impl Root {
     /// # Errors
     /// When `tests/run` has made no such root, or this user may not mount.
     pub fn new(release: Release) -> Result<Self> {
-        let base = lab_dir()?.join("roots").join(release.name());
+        Self::on(release.name())
+    }
+
+    /// One of the workshop, which has the tools of a release.
+    ///
+    /// # Errors
+    /// As [`Root::new`].
+    pub fn workshop() -> Result<Self> {
+        Self::on("workshop")
+    }
+
+    fn on(name: &str) -> Result<Self> {
+        let base = lab_dir()?.join("roots").join(name);
         let base = base
             .canonicalize()
             .with_context(|| format!("{} is missing: start the lab with tests/run", base.display()))?;
@@ -124,7 +138,7 @@ impl Root {
     /// When it cannot be started.
     pub fn run(&self, script: &str) -> Result<Answer> {
         let mut command = self.command()?;
-        command.args(["chroot", "/run/lab/root"]);
+        command.args(["chroot", ROOT]);
         answer(command, script)
     }
 
@@ -175,6 +189,13 @@ impl Root {
         Ok(())
     }
 
+    /// A command in its namespaces and in a network, with the machine's own files but for /run.
+    pub(crate) fn enter(&self, net: &Net, side: Side) -> Result<Command> {
+        let mut command = net.command(side, "nsenter")?;
+        command.args(self.entrance().into_iter().skip(1));
+        Ok(command)
+    }
+
     /// A command in its namespaces, with the machine's own files but for /run.
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(tool("setpriv")?);
@@ -220,8 +241,7 @@ impl Container {
     pub fn boot_root(net: &Net, root: Root) -> Result<Self> {
         let (dir, manager, group) = (private_dir()?, Manager::new()?, Group::new());
         let nspawn = tool("systemd-nspawn")?;
-        let mut command = net.command(Side::Agent, "nsenter")?;
-        command.args(root.entrance().into_iter().skip(1));
+        let mut command = root.enter(net, Side::Agent)?;
         command.args(["sh", "-ec", ENTER_GROUP, "sh", &group.name, "env"]);
         command.arg(assignment("NOTIFY_SOCKET", manager.path()));
         if let Some(libraries) = unpacked_libraries(&nspawn) {
@@ -354,14 +374,14 @@ fn await_boot(nspawn: &mut Server, manager: &Manager, started: Instant) -> Resul
 }
 
 /// The only child of a process.
-fn child_of(process: u32) -> Result<u32> {
+pub(crate) fn child_of(process: u32) -> Result<u32> {
     let path = format!("/proc/{process}/task/{process}/children");
     let children = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
     children.trim().parse().with_context(|| format!("{path} has no child, or several: {children:?}"))
 }
 
 /// Appends a script to a command, in an environment as `su -` makes it.
-fn answer(mut command: Command, script: &str) -> Result<Answer> {
+pub(crate) fn answer(mut command: Command, script: &str) -> Result<Answer> {
     command.args([
         "env",
         "-i",

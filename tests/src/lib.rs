@@ -25,6 +25,7 @@
 pub mod agent;
 pub mod alertmanager;
 pub mod botocore;
+pub mod chart;
 pub mod chrony;
 pub mod container;
 pub mod dialogue;
@@ -41,6 +42,7 @@ pub mod net;
 pub mod ntp;
 pub mod ntpsec;
 pub mod packages;
+pub mod podman;
 pub mod process;
 pub mod receiver;
 pub mod rpms;

@@ -30,7 +30,9 @@ pub fn lab_dir() -> Result<PathBuf> {
 pub fn tool(name: &str) -> Result<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(lab) = lab_dir() {
-        folders.extend(["root/usr/sbin", "root/usr/bin", "root/sbin", "root/bin", "venv/bin"].map(|dir| lab.join(dir)));
+        folders.extend(
+            ["root/usr/sbin", "root/usr/bin", "root/sbin", "root/bin", "venv/bin", "bin"].map(|dir| lab.join(dir)),
+        );
     }
     if let Some(path) = env::var_os("PATH") {
         folders.extend(env::split_paths(&path));

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::schema::schema;
 use crate::assess::alerts::{ROWS, Row};
 use crate::assess::level::Level;
@@ -110,4 +112,20 @@ fn the_readme_documents_each_alert_as_its_row_has_it() {
 #[test]
 fn the_committed_schema_is_the_one_of_the_code() {
     assert_documented("config/skewguard.schema.json", None, &schema());
+}
+
+/// What is of the chart alone stays as it is; the agent's definitions are all that it has.
+#[test]
+fn the_chart_embeds_the_documented_schema() {
+    let file = "deploy/kubernetes/skewguard/values.schema.json";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let mut values: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let mut config: Value = serde_json::from_str(&schema()).unwrap();
+    let config = config.as_object_mut().unwrap();
+    let mut definitions = config.remove("$defs").unwrap();
+    // The chart says which draft it is written in, so that older ones of helm understand it.
+    config.retain(|key, _| !["$schema", "title"].contains(&key.as_str()));
+    assert_eq!(definitions.as_object_mut().unwrap().insert("Config".to_owned(), config.clone().into()), None);
+    values["$defs"] = definitions;
+    assert_documented(file, None, &format!("{values:#}\n"));
 }
