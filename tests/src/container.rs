@@ -77,15 +77,6 @@ impl Release {
             Self::Workshop => "workshop",
         }
     }
-
-    /// The release of its C library.
-    pub fn libc(self) -> &'static str {
-        match self {
-            Self::Bullseye => "2.31",
-            Self::Bookworm => "2.36",
-            Self::Trixie | Self::Workshop => "2.41",
-        }
-    }
 }
 
 /// A root file system that may be written to, gone once it is dropped.
@@ -102,19 +93,7 @@ impl Root {
     /// # Errors
     /// When `tests/run` has made no such root, or this user may not mount.
     pub fn new(release: Release) -> Result<Self> {
-        Self::on(release.name())
-    }
-
-    /// One of the workshop, which has the tools of a release.
-    ///
-    /// # Errors
-    /// As [`Root::new`].
-    pub fn workshop() -> Result<Self> {
-        Self::on("workshop")
-    }
-
-    fn on(name: &str) -> Result<Self> {
-        let base = lab_dir()?.join("roots").join(name);
+        let base = lab_dir()?.join("roots").join(release.name());
         let base = base
             .canonicalize()
             .with_context(|| format!("{} is missing: start the lab with tests/run", base.display()))?;

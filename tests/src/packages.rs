@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::container::{Release, Root};
+use crate::container::Root;
 use crate::process::{lab_dir, output, private_dir};
 
 /// Where [`Packages::put_into`] puts them: `present.deb` and `next.deb`.
@@ -70,41 +70,6 @@ pub fn built() -> Result<PathBuf> {
     }
     ensure!(found.len() == 1, "there is not one package: {found:?}");
     found.pop().with_context(missing)
-}
-
-/// The least release of the C library that the package depends on, if it depends on any.
-///
-/// # Errors
-/// When there is no package.
-pub fn least_libc() -> Result<Option<String>> {
-    let depends = output(Command::new("dpkg-deb").arg("--field").arg(built()?).arg("Depends"))?;
-    let least = depends.split_once("libc6 (>= ").and_then(|(_, rest)| rest.split_once(')'));
-    Ok(least.map(|(least, _)| least.to_owned()))
-}
-
-/// Whether the program runs on a release, as its package says.
-///
-/// # Errors
-/// When there is no package.
-pub fn runs_on(release: Release) -> Result<bool> {
-    let Some(least) = least_libc()? else { return Ok(true) };
-    let compare = Command::new("dpkg").args(["--compare-versions", release.libc(), "ge", &least]).status()?;
-    Ok(compare.success())
-}
-
-/// The releases that it runs on. Debian 12 and 13 are always among them.
-///
-/// # Errors
-/// When there is no package, or it has become one for newer releases.
-pub fn releases() -> Result<Vec<Release>> {
-    let mut releases = Vec::new();
-    for release in Release::ALL {
-        if runs_on(release)? {
-            releases.push(release);
-        }
-    }
-    ensure!(releases.ends_with(&[Release::Bookworm, Release::Trixie]), "it runs on {releases:?} alone");
-    Ok(releases)
 }
 
 /// The offset in the line that an installation ends with, in seconds: positive where the clock is slow.

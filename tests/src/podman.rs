@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::agent::Answer;
-use crate::container::{ROOT, Root, answer, child_of};
+use crate::container::{ROOT, Release, Root, answer, child_of};
 use crate::http;
 use crate::net::{Net, Side};
 use crate::process::{Server, private_dir};
@@ -64,7 +64,7 @@ impl<'net> Podman<'net> {
     /// # Errors
     /// When `tests/run` has made no workshop, or the registry does not answer.
     pub fn new(net: &'net Net) -> Result<Self> {
-        let (root, dir) = (Root::workshop()?, private_dir()?);
+        let (root, dir) = (Root::new(Release::Workshop)?, private_dir()?);
         for (file, text) in FILES {
             root.write(file, text)?;
         }

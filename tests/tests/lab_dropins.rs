@@ -9,7 +9,7 @@ use tests::container::{Release, Root};
 use tests::host::{Host, PATIENCE, STATE, UNIT};
 use tests::http::{HttpServer, Reply};
 use tests::net::{IMDS, Side};
-use tests::packages::{FOLDER, Packages, releases};
+use tests::packages::{FOLDER, Packages};
 use tests::wait::wait_for;
 
 const EXAMPLES: &str = "/usr/share/doc/skewguard/examples/systemd";
@@ -49,7 +49,7 @@ fn profile(host: &Host) -> Option<String> {
 
 #[test]
 fn a_user_of_its_own_keeps_the_state_and_with_the_homes_shown_their_folders_are_watched() {
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = install(release, 0.0);
         host.status();
         let mark = host.run(&format!("cat {STATE}/host"));
@@ -79,7 +79,7 @@ fn a_user_of_its_own_keeps_the_state_and_with_the_homes_shown_their_folders_are_
 #[test]
 fn a_secret_that_only_root_can_read_is_handed_to_the_service() {
     // From 247 on, which Debian 11 has.
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = install(release, 400.0);
         let receiver = HttpServer::start(host.net(), Side::Aws, SocketAddr::new(IMDS, 8099)).unwrap();
         receiver.on("POST /hook", Reply::ok(""));

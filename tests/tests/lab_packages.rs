@@ -9,7 +9,7 @@ use std::fs;
 use tests::agent::Answer;
 use tests::container::{Release, Root};
 use tests::host::{Host, PATIENCE, STATE, UNIT, lines, small_offset};
-use tests::packages::{FOLDER, Packages, releases, told_offset};
+use tests::packages::{FOLDER, Packages, told_offset};
 
 /// The Debian package on a host.
 trait Dpkg {
@@ -59,7 +59,7 @@ fn boot(root: Root, offset: f64) -> Host {
 #[test]
 fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
     let packages = Packages::new().unwrap();
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = Host::with(&packages, release, small_offset());
         // What user data may have written before the package comes.
         let own = [
@@ -115,7 +115,7 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_nothing() {
 #[test]
 fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
     let packages = Packages::new().unwrap();
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = Host::with(&packages, release, 0.0);
         host.run("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d");
         let before = host.root().paths().unwrap();
@@ -133,7 +133,7 @@ fn a_host_whose_policy_starts_nothing_has_it_enabled_and_not_running() {
 #[test]
 fn a_service_that_was_disabled_stays_so() {
     let packages = Packages::new().unwrap();
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = Host::with(&packages, release, 0.0);
         let before = host.root().paths().unwrap();
         host.install();
@@ -157,7 +157,7 @@ fn a_service_that_was_disabled_stays_so() {
 fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
     let packages = Packages::new().unwrap();
     // The helper of Debian 11 does not ask for presets.
-    for release in releases().unwrap().into_iter().filter(|release| *release != Release::Bullseye) {
+    for release in Release::ALL.into_iter().filter(|release| *release != Release::Bullseye) {
         let host = Host::with(&packages, release, 0.0);
         host.root().write("/etc/systemd/system-preset/10-own.preset", &format!("disable {UNIT}\n")).unwrap();
         let before = host.root().paths().unwrap();
@@ -173,7 +173,7 @@ fn a_preset_that_disables_it_is_heeded_from_the_first_installation_on() {
 #[test]
 fn a_masked_service_is_left_masked() {
     let packages = Packages::new().unwrap();
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = Host::with(&packages, release, 0.0);
         host.run(&format!("systemctl mask {UNIT}"));
         let before = host.root().paths().unwrap();
@@ -201,7 +201,7 @@ fn a_masked_service_is_left_masked() {
 #[test]
 fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_is() {
     let packages = Packages::new().unwrap();
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let host = Host::with(&packages, release, 0.0);
         let before = host.root().paths().unwrap();
         host.install();
@@ -228,7 +228,7 @@ fn a_service_that_was_stopped_is_not_started_by_an_upgrade_and_one_that_failed_i
 #[test]
 fn an_image_that_is_built_in_a_chroot_has_no_state_and_each_of_its_clones_is_a_host_of_its_own() {
     let packages = Packages::new().unwrap();
-    for release in releases().unwrap() {
+    for release in Release::ALL {
         let image = Root::new(release).unwrap();
         packages.put_into(&image).unwrap();
         let dpkg = |image: &Root, arguments: &str| {

@@ -33,7 +33,8 @@ struct Programs {
 impl Programs {
     fn unpacked() -> Self {
         let programs = Self { dir: private_dir().unwrap() };
-        let packages: Vec<_> = fs::read_dir(lab_dir().unwrap().join("dist")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let packages: Vec<_> =
+            fs::read_dir(lab_dir().unwrap().join("dist")).unwrap().map(|entry| entry.unwrap().path()).collect();
         for (arch, debian) in ARCHITECTURES {
             let is_its = |path: &&PathBuf| {
                 path.file_name().is_some_and(|name| {
@@ -41,7 +42,8 @@ impl Programs {
                     name.starts_with("skewguard_") && name.ends_with(&format!("_{debian}.deb"))
                 })
             };
-            let package = packages.iter().find(is_its).unwrap_or_else(|| panic!("no package for {debian}: {packages:?}"));
+            let package =
+                packages.iter().find(is_its).unwrap_or_else(|| panic!("no package for {debian}: {packages:?}"));
             output(Command::new("dpkg-deb").arg("--extract").arg(package).arg(programs.dir.path().join(arch))).unwrap();
         }
         programs
@@ -82,14 +84,20 @@ fn they_tell_of_what_they_are_made_as_it_stands_in_the_lock_file() {
     let programs = Programs::unpacked();
     for (arch, _) in ARCHITECTURES {
         let told = programs.read(arch).dependencies().unwrap();
-        let packages: BTreeMap<_, _> = told["packages"].as_array().unwrap().iter().map(|package| {
-            (package["name"].as_str().unwrap(), package["version"].as_str().unwrap())
-        }).collect();
+        let packages: BTreeMap<_, _> = told["packages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|package| (package["name"].as_str().unwrap(), package["version"].as_str().unwrap()))
+            .collect();
         for name in ["skewguard", "ring", "rustls", "tokio"] {
             assert!(packages.contains_key(name), "{arch}: {packages:?}");
         }
         for (name, version) in packages {
-            assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")), "{arch}: {name} {version}");
+            assert!(
+                lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")),
+                "{arch}: {name} {version}"
+            );
         }
     }
 }
@@ -119,8 +127,7 @@ fn each_measures_what_the_server_tells_also_on_an_emulated_processor() {
     // Far from zero, and from the time of AWS's limits.
     let ahead = 1.0 + fastrand::f64() * 20.0;
     let _time = NtpServer::start(&net, Side::Aws, SocketAddr::new(TIME_SYNC, ntp::PORT), ahead_by(ahead)).unwrap();
-    let metadata =
-        metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
+    let metadata = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
     for (arch, _) in ARCHITECTURES {
         let asked = metadata.count("PUT /latest/api/token");
         let agent = Skewguard::new(&net, "").unwrap().made_of(programs.command(arch));

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tests::agent::Answer;
 use tests::container::{Release, Root};
-use tests::packages::{FOLDER, Packages, built, least_libc, runs_on};
+use tests::packages::{FOLDER, Packages, built};
 use tests::process::{lab_dir, output, private_dir};
 
 /// The project's folder.
@@ -15,23 +15,6 @@ fn project() -> PathBuf {
 }
 
 // What is refused
-
-#[test]
-fn a_release_whose_c_library_is_too_old_refuses_the_package_and_says_so() {
-    let packages = Packages::new().unwrap();
-    for release in Release::ALL.into_iter().filter(|release| !runs_on(*release).unwrap()) {
-        let root = Root::new(release).unwrap();
-        packages.put_into(&root).unwrap();
-        let before = root.paths().unwrap();
-        let answer = root.run(&format!("dpkg --install {FOLDER}/present.deb")).unwrap();
-        assert_eq!(answer.code, Some(1), "{answer:?}");
-        let reason = format!("skewguard depends on libc6 (>= {})", least_libc().unwrap().unwrap());
-        assert!(answer.stderr.contains(&reason), "{answer:?}");
-        root.run("dpkg --purge skewguard").and_then(Answer::succeeded).unwrap();
-        assert_eq!(root.paths().unwrap().difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
-        println!("{} refuses it: {reason}", release.name());
-    }
-}
 
 #[test]
 fn a_systemd_that_does_not_understand_the_unit_refuses_the_package() {
@@ -71,6 +54,13 @@ fn the_package_has_what_an_administrator_looks_for_and_nothing_in_etc() {
         assert!(listed.contains(&path), "{path}: {listed:#?}");
     }
     assert!(listed.iter().all(|path| path.starts_with("usr/")), "{listed:#?}");
+}
+
+/// A program that needed one would be refused by the older releases, or break there.
+#[test]
+fn the_package_needs_no_library() {
+    let depends = output(Command::new("dpkg-deb").arg("--field").arg(built().unwrap()).arg("Depends")).unwrap();
+    assert_eq!(depends.trim(), "systemd (>= 235)");
 }
 
 #[test]

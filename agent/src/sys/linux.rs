@@ -79,7 +79,10 @@ pub struct StepWatch {
 
 impl StepWatch {
     /// Begins to watch, on the runtime that calls it; `None` where the kernel or a sandbox has no timer that tells it.
-    #[cfg_attr(target_env = "musl", expect(deprecated, reason = "the crate warns of a width that only 32 bits will have"))]
+    #[cfg_attr(
+        target_env = "musl",
+        expect(deprecated, reason = "the crate warns of a width that only 32 bits will have")
+    )]
     pub fn start() -> Option<Self> {
         // The end of time never comes, so that the timer has nothing to tell but that the clock was set.
         Self::until(TimeSpec::new(libc::time_t::MAX, 0)).ok()
