@@ -100,8 +100,8 @@ build_programs() {
             options+=(-Zbuild-std=std,panic_abort)
         fi
         export RUSTC=$compiler PATH=$tools/zig/bin:$tools/bin:$PATH
-        export CARGO_ZIGBUILD_ZIG_PATH=$tools/zig/ziglang/zig CARGO_ZIGBUILD_CACHE_DIR=$tools/zig-cache/zigbuild
-        export ZIG_GLOBAL_CACHE_DIR=$tools/zig-cache ZIG_LOCAL_CACHE_DIR=$tools/zig-cache
+        export CARGO_ZIGBUILD_ZIG_PATH=$tools/zig/ziglang/zig CARGO_ZIGBUILD_CACHE_DIR=$built/zig/wrappers
+        export ZIG_GLOBAL_CACHE_DIR=$built/zig ZIG_LOCAL_CACHE_DIR=$built/zig
         forget_paths "$compiler"
         cargo auditable zigbuild --quiet --locked --release --package skewguard --target-dir "$built" "${options[@]}" >&2
     ) || die "failed to build the programs"
@@ -112,10 +112,16 @@ build_programs() {
 
 # forget_paths COMPILER: lets what is compiled say nothing of where that was, so that it is the same everywhere.
 forget_paths() {
-    local flags=(-Clink-self-contained=no -Ctarget-feature=+crt-static -Clink-arg=-pie) pair c_flags='' arch
+    local flags=(-Clink-self-contained=no -Ctarget-feature=+crt-static -Clink-arg=-pie) pair pairs c_flags='' arch folder
+    pairs=("$("$1" --print sysroot)=/rustc" "$HOME=/home" "$here=/skewguard" "$target=/skewguard/target")
+    [[ -z ${source_folder:-} ]] || pairs+=("$source_folder=/rustc/source" "$(realpath "$source_folder")=/rustc/source")
+    # A folder for each registry, with a name that is another one where a mirror stands in for crates.io.
+    cargo fetch --quiet --locked --target "$(triple_of "${architectures[0]}")" >&2
+    for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+        pairs+=("$folder=/cargo")
+    done
     # The last that fits counts.
-    for pair in "$("$1" --print sysroot)=/rustc" ${source_folder:+"$(realpath "$source_folder")=/rustc/lib/rustlib/src/rust"} \
-        "$HOME=/home" "$here=/skewguard" "$target=/skewguard/target" "${CARGO_HOME:-$HOME/.cargo}=/cargo"; do
+    for pair in "${pairs[@]}"; do
         flags+=("--remap-path-prefix=$pair")
         c_flags+=" -ffile-prefix-map=$pair"
     done

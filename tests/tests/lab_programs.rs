@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,6 +26,7 @@ use tests::process::{lab_dir, output, private_dir};
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
 /// A measurement on a busy machine, and the more so in an emulated processor, in seconds.
 const NEAR: f64 = 0.05;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The programs, by architecture, out of the packages.
 struct Programs {
@@ -142,4 +145,15 @@ fn each_measures_what_the_server_tells_also_on_an_emulated_processor() {
         assert!(metadata.count("PUT /latest/api/token") > asked, "{arch}");
         assert_ne!(told["credentials"], Value::Null, "{arch}: {told}");
     }
+}
+
+#[test]
+fn everybody_may_ask_it_on_its_socket() {
+    let programs = Programs::unpacked();
+    let net = Net::new().unwrap();
+    let agent = Skewguard::new(&net, "").unwrap().made_of(programs.command(ARCH));
+    let mut running = agent.run().unwrap();
+    running.await_status("a status", PATIENCE, Value::is_object).unwrap();
+    let mode = fs::metadata(agent.dir().join("skewguard.sock")).unwrap().mode() & 0o777;
+    assert_eq!(mode, 0o666, "{}", running.log());
 }
