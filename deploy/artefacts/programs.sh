@@ -88,8 +88,10 @@ install_zig() {
 
 # build_programs COMPILER ARCH...: side by side, because the last step of each is one long thread.
 build_programs() {
-    local compiler=$1 arch options=() built=$target/programs
+    local compiler=$1 arch options=() built=$target/programs date=$SOURCE_DATE_EPOCH
     shift
+    # The date of the source is in the program. A trial is not to be compiled anew for a commit to something else.
+    [[ $is_trial == no ]] || date=$(git log -1 --format=%ct -- agent Cargo.toml Cargo.lock)
     for arch; do
         options+=(--target "$(triple_of "$arch")")
     done
@@ -103,7 +105,7 @@ build_programs() {
         export CARGO_ZIGBUILD_ZIG_PATH=$tools/zig/ziglang/zig CARGO_ZIGBUILD_CACHE_DIR=$built/zig/wrappers
         export ZIG_GLOBAL_CACHE_DIR=$built/zig ZIG_LOCAL_CACHE_DIR=$built/zig
         forget_paths "$compiler"
-        cargo auditable zigbuild --quiet --locked --release --package skewguard --target-dir "$built" "${options[@]}" >&2
+        SOURCE_DATE_EPOCH=$date cargo auditable zigbuild --quiet --locked --release --package skewguard --target-dir "$built" "${options[@]}" >&2
     ) || die "failed to build the programs"
     for arch; do
         programs[$arch]=$built/$(triple_of "$arch")/release/skewguard
