@@ -2,7 +2,6 @@
 //! the one for the other architecture measures as this one does.
 
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
-#![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -24,8 +23,8 @@ use tests::process::{lab_dir, output, private_dir};
 
 /// All that a release is made for.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
-/// A measurement on a busy machine, and the more so in an emulated processor, in seconds.
-const NEAR: f64 = 0.05;
+/// A measurement in an emulated processor on a busy machine, in seconds.
+const NEAR: f64 = 0.25;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The programs, by architecture, out of the packages.
@@ -45,8 +44,7 @@ impl Programs {
                     name.starts_with("skewguard_") && name.ends_with(&format!("_{debian}.deb"))
                 })
             };
-            let package =
-                packages.iter().find(is_its).unwrap_or_else(|| panic!("no package for {debian}: {packages:?}"));
+            let package = packages.iter().find(is_its).expect("a release has a package for each architecture");
             output(Command::new("dpkg-deb").arg("--extract").arg(package).arg(programs.dir.path().join(arch))).unwrap();
         }
         programs
@@ -139,8 +137,7 @@ fn each_measures_what_the_server_tells_also_on_an_emulated_processor() {
         let clock = &told["clock"];
         let number = |name: &str| clock[name].as_f64().unwrap_or_else(|| panic!("{arch}: no {name}: {answer:?}"));
         println!("{arch}: {} ± {}, and {ahead} is true", number("offset_seconds"), number("error_bound_seconds"));
-        // The clock of the host is behind the server's.
-        let error = (number("offset_seconds") + ahead).abs();
+        let error = (number("offset_seconds") - ahead).abs();
         assert!(error < NEAR && error <= number("error_bound_seconds"), "{arch}: {error}: {answer:?}");
         assert!(metadata.count("PUT /latest/api/token") > asked, "{arch}");
         assert_ne!(told["credentials"], Value::Null, "{arch}: {told}");
