@@ -28,8 +28,8 @@ make_programs() {
     ((${#ready[@]} + ${#source_built[@]})) || die "the compiler has a library for no program: rustup target add $(triple_of "$(uname -m)")"
     install_zig
     say "Building the programs: ${ready[*]} ${source_built[*]}"
-    ((!${#ready[@]})) || build_programs "$(command -v rustc)" "${ready[@]}"
-    ((!${#source_built[@]})) || build_programs "$source_compiler" "${source_built[@]}"
+    ((!${#ready[@]})) || build_programs "$(command -v rustc)" '' "${ready[@]}"
+    ((!${#source_built[@]})) || build_programs "$source_compiler" std,panic_abort "${source_built[@]}"
 }
 
 take_given() {
@@ -86,10 +86,11 @@ install_zig() {
 
 # -- Building
 
-# build_programs COMPILER ARCH...: side by side, because the last step of each is one long thread.
+# build_programs COMPILER LIBRARIES ARCH...: with these libraries of Rust's built from source, if any is named. Side by side,
+# because the last step of each is one long thread.
 build_programs() {
-    local compiler=$1 arch options=() built=$target/programs date=$SOURCE_DATE_EPOCH
-    shift
+    local compiler=$1 libraries=$2 arch options=() built=$target/programs date=$SOURCE_DATE_EPOCH
+    shift 2
     # The date of the source is in the program. A trial is not to be compiled anew for a commit to something else.
     [[ $is_trial == no ]] || date=$(git log -1 --format=%ct -- agent Cargo.toml Cargo.lock)
     for arch; do
@@ -97,15 +98,16 @@ build_programs() {
     done
     (
         # A stable compiler builds its library only where it is told to take itself for an unstable one.
-        if [[ ${source_compiler:-} == "$compiler" ]]; then
+        if [[ -n $libraries ]]; then
             export RUSTC_BOOTSTRAP=1
-            options+=(-Zbuild-std=std,panic_abort)
+            options+=("-Zbuild-std=$libraries")
         fi
         export RUSTC=$compiler PATH=$tools/zig/bin:$tools/bin:$PATH
         export CARGO_ZIGBUILD_ZIG_PATH=$tools/zig/ziglang/zig CARGO_ZIGBUILD_CACHE_DIR=$built/zig/wrappers
         export ZIG_GLOBAL_CACHE_DIR=$built/zig ZIG_LOCAL_CACHE_DIR=$built/zig
         forget_paths "$compiler"
-        SOURCE_DATE_EPOCH=$date cargo auditable zigbuild --quiet --locked --release --package skewguard --target-dir "$built" "${options[@]}" >&2
+        SOURCE_DATE_EPOCH=$date cargo auditable zigbuild --quiet --locked --release --package skewguard \
+            --target-dir "$built" "${options[@]}" >&2
     ) || die "failed to build the programs"
     for arch; do
         programs[$arch]=$built/$(triple_of "$arch")/release/skewguard
