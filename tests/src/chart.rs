@@ -81,7 +81,7 @@ pub fn one<'a>(objects: &'a [Value], kind: &str) -> Result<&'a Value> {
 /// # Errors
 /// When there is not one DaemonSet.
 pub fn pod(objects: &[Value]) -> Result<&Value> {
-    Ok(&one(objects, "DaemonSet")?["spec"]["template"])
+    Ok(at(one(objects, "DaemonSet")?, "/spec/template"))
 }
 
 /// The agent's configuration in it.
@@ -89,7 +89,7 @@ pub fn pod(objects: &[Value]) -> Result<&Value> {
 /// # Errors
 /// When there is none.
 pub fn configuration(objects: &[Value]) -> Result<String> {
-    let text = one(objects, "ConfigMap")?["data"]["skewguard.yaml"].as_str();
+    let text = at(one(objects, "ConfigMap")?, "/data/skewguard.yaml").as_str();
     text.map(ToOwned::to_owned).context("the ConfigMap has no skewguard.yaml")
 }
 
@@ -107,6 +107,12 @@ pub fn faults(objects: &[Value], versions: &[&str]) -> Result<Vec<String>> {
     fs::write(&file, serde_json::to_vec(&cases.collect::<Vec<_>>())?)?;
     let said = output(python()?.args(["-c", VALIDATE]).arg(file))?;
     Ok(said.lines().map(ToOwned::to_owned).collect())
+}
+
+/// What stands at a place (RFC 6901), null where there is nothing.
+fn at<'a>(value: &'a Value, place: &str) -> &'a Value {
+    static NOTHING: Value = Value::Null;
+    value.pointer(place).unwrap_or(&NOTHING)
 }
 
 fn python() -> Result<Command> {
@@ -140,9 +146,9 @@ impl PodSecurity {
         for key in ["hostNetwork", "hostPID", "hostIPC"] {
             self.baseline_if(spec[key] == true, key);
         }
-        self.baseline_if(has_items(&spec["securityContext"]["sysctls"]), "sysctls");
+        self.baseline_if(has_items(at(spec, "/securityContext/sysctls")), "sysctls");
         self.baseline_if(spec["securityContext"].get("seLinuxOptions").is_some(), "seLinuxOptions");
-        self.baseline_if(spec["securityContext"]["windowsOptions"]["hostProcess"] == true, "hostProcess");
+        self.baseline_if(*at(spec, "/securityContext/windowsOptions/hostProcess") == true, "hostProcess");
         for volume in spec["volumes"].as_array().into_iter().flatten() {
             let kinds: Vec<_> = volume.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
             self.baseline_if(kinds.contains(&"hostPath"), "hostPath");
@@ -169,11 +175,11 @@ impl PodSecurity {
         for port in container["ports"].as_array().into_iter().flatten() {
             self.baseline_if(port.get("hostPort").is_some_and(|port| port != 0), "hostPort");
         }
-        let added = own["capabilities"]["add"].as_array().cloned().unwrap_or_default();
+        let added = at(own, "/capabilities/add").as_array().cloned().unwrap_or_default();
         self.baseline_if(!added.is_empty(), "capabilities.add");
-        let dropped = own["capabilities"]["drop"].as_array().cloned().unwrap_or_default();
+        let dropped = at(own, "/capabilities/drop").as_array().cloned().unwrap_or_default();
         self.restricted_if(!dropped.iter().any(|one| one == "ALL"), "capabilities.drop");
-        let seccomp = either("seccompProfile")["type"].clone();
+        let seccomp = at(&either("seccompProfile"), "/type").clone();
         self.baseline_if(seccomp == "Unconfined", "seccompProfile");
         self.restricted_if(!["RuntimeDefault", "Localhost"].iter().any(|kind| seccomp == *kind), "seccompProfile");
         self.restricted_if(own["allowPrivilegeEscalation"] != false, "allowPrivilegeEscalation");

@@ -132,7 +132,7 @@ impl<'net> Podman<'net> {
         let ask = format!("podman exec {container} /skewguard status --format json");
         let reached = wait_for(&format!("a clock that is {state}"), deadline, || {
             let status = self.run(&ask).ok()?.json().ok()?;
-            (status["clock"]["state"] == state).then_some(status)
+            status.pointer("/clock/state").is_some_and(|is| is == state).then_some(status)
         });
         reached
             .with_context(|| self.run(&format!("podman logs {container}")).map(|said| said.stderr).unwrap_or_default())

@@ -8,16 +8,21 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tests::chart;
 use tests::net::{Net, Side};
-use tests::process::{lab_dir, output};
+use tests::process::{lab_dir, output, private_dir};
 
 const FILES: [&str; 2] = ["daemon.json", "fargate-sidecar.json"];
-/// botocore refuses what its model does not know before moto is asked. Prints what moto has kept.
+/// botocore refuses what its model does not know before moto is asked. Prints for each what moto has kept, or why not.
 const REGISTER: &str = "import boto3, json, sys
+from botocore.exceptions import ParamValidationError
 from moto import mock_aws
+def register(ecs, path):
+    try:
+        return ecs.register_task_definition(**json.load(open(path)))['taskDefinition']
+    except ParamValidationError as error:
+        return str(error)
 with mock_aws():
     ecs = boto3.client('ecs', region_name='eu-central-1')
-    kept = ecs.register_task_definition(**json.load(open(sys.argv[1])))['taskDefinition']
-    print(json.dumps(kept, default=str))";
+    print(json.dumps([register(ecs, path) for path in sys.argv[1:]], default=str))";
 
 fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/ecs").join(file)
@@ -33,33 +38,27 @@ fn agent(definition: &Value) -> Value {
     containers.iter().find(|container| container["name"] == "skewguard").unwrap().clone()
 }
 
-/// Registers one where no service of AWS can be reached.
-fn register(net: &Net, file: &Path) -> anyhow::Result<Value> {
-    let mut python = net.command(Side::Aws, lab_dir()?.join("venv/bin/python"))?;
-    python.args(["-c", REGISTER]).arg(file);
-    Ok(serde_json::from_str(&output(&mut python)?)?)
-}
-
 #[test]
 fn each_is_what_the_service_takes() {
-    let net = Net::new().unwrap();
-    for file in FILES {
-        let kept = register(&net, &path(file)).unwrap();
-        assert_eq!(
-            kept["containerDefinitions"].as_array().unwrap().len(),
-            definition(file)["containerDefinitions"].as_array().unwrap().len()
-        );
-        assert_eq!(
-            (&kept["family"], &kept["networkMode"]),
-            (&definition(file)["family"], &definition(file)["networkMode"])
-        );
-    }
     // The judge is no rubber stamp.
-    let dir = tests::process::private_dir().unwrap();
+    let dir = private_dir().unwrap();
     let wrong = dir.path().join("wrong.json");
     let text = fs::read_to_string(path(FILES[0])).unwrap().replace("readonlyRootFilesystem", "readOnlyRootFilesystem");
     fs::write(&wrong, text).unwrap();
-    let refused = register(&net, &wrong).unwrap_err().to_string();
+    // Where no service of AWS can be reached.
+    let net = Net::new().unwrap();
+    let mut python = net.command(Side::Aws, lab_dir().unwrap().join("venv/bin/python")).unwrap();
+    python.args(["-c", REGISTER]).args(FILES.map(path)).arg(&wrong);
+    let answers: Vec<Value> = serde_json::from_str(&output(&mut python).unwrap()).unwrap();
+    for (file, kept) in FILES.iter().zip(&answers) {
+        let given = definition(file);
+        let count = |definition: &Value| definition["containerDefinitions"].as_array().map(Vec::len);
+        assert_eq!(
+            (count(kept), &kept["family"], &kept["networkMode"]),
+            (count(&given), &given["family"], &given["networkMode"])
+        );
+    }
+    let refused = answers[FILES.len()].as_str().unwrap();
     assert!(refused.contains("Unknown parameter in containerDefinitions[0]: \"readOnlyRootFilesystem\""), "{refused}");
 }
 
