@@ -17,7 +17,7 @@ workshop=(
     # Images and signatures.
     buildah skopeo podman crun catatonit netavark docker-registry cosign minisign
     # Where what was built runs.
-    qemu-user-static cloud-init systemd systemd-sysv dbus iproute2
+    qemu-user-static cloud-init curl ansible-core ansible-lint python3-apt systemd systemd-sysv dbus iproute2
     ca-certificates
 )
 

@@ -14,6 +14,7 @@
 //!   a [`kernel`] of any release.
 //! - [`container`]: Debian with its systemd, where [`packages`], [`rpms`] and a [`tarball`] are installed; [`host`]: one in
 //!   the lab's AWS, and what is asked of it. [`elf`]: what a program says of itself.
+//! - [`fleet`]: what `deploy` has for fleets, and a server with a release.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -30,6 +31,7 @@ pub mod chrony;
 pub mod container;
 pub mod dialogue;
 pub mod elf;
+pub mod fleet;
 pub mod host;
 pub mod hostile;
 pub mod http;

@@ -28,7 +28,7 @@ pub const BUCKET: &str = "lab";
 /// A running server.
 pub struct S3 {
     server: Server,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl S3 {
@@ -63,7 +63,7 @@ impl S3 {
         command.arg(lab_dir()?.join("s3s/bin/lab-s3")).arg(address.to_string()).arg(&root);
         command.arg(window.as_secs().to_string());
         let server = Server::start(&mut command, &dir.path().join("log"))?;
-        let mut s3 = Self { server, _dir: dir };
+        let mut s3 = Self { server, dir };
         s3.await_answer(net, address)?;
         Ok(s3)
     }
@@ -76,6 +76,16 @@ impl S3 {
         })?;
         self.server.still_runs()?;
         answered.with_context(|| self.server.log())
+    }
+
+    /// Puts an object into its bucket, as by somebody else.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, key: &str, content: &[u8]) -> Result<()> {
+        let path = self.dir.path().join("root").join(BUCKET).join(key);
+        fs::create_dir_all(path.parent().context("an object has a bucket")?)?;
+        Ok(fs::write(path, content)?)
     }
 
     /// What it has written so far.

@@ -1,0 +1,283 @@
+#!/bin/sh
+# Installs skewguard on this host, checks it or removes it, and says what it finds with its exit code. Any number of runs
+# lead to the same. The other files here have this one in them as it is: deploy/aws/embed puts it there.
+#
+#   host.sh place       installs the newest, or upgrades to it
+#   host.sh install     the same, and then checks
+#   host.sh upgrade     the same where it is installed already, and nothing where it is not
+#   host.sh bake        for an image: installed and enabled, but neither running nor with a state
+#   host.sh check       measures once; the exit code is that of `skewguard check`: 0 ok, 1 warning, 2 critical, 3 unknown
+#   host.sh doctor      what is wrong with this host, and what mends it
+#   host.sh remove      leaves the state, and what was configured
+#   host.sh purge       leaves nothing
+#
+# Without any of these it comes from a repository that the host has already:
+#   SKEWGUARD_REPOSITORY     a repository with apt/ and rpm/ in it, and
+#   SKEWGUARD_KEY            its skewguard-archive-keyring.asc, in base64
+#   SKEWGUARD_RELEASE        or the folder of a release, or one package of it: https://…, s3://… or /…, and
+#   SKEWGUARD_SUM            the SHA-256 of the folder's SHA256SUMS, or of that package
+# What it says in /etc/skewguard:
+#   SKEWGUARD_CONFIGURATION  skewguard.yaml, in base64
+#   SKEWGUARD_PARAMETER      the SecureString of Parameter Store with the secrets, which becomes the file environment
+set -eu
+umask 022
+export DEBIAN_FRONTEND=noninteractive
+# Where a tarball puts it.
+PATH=$PATH:/usr/local/bin
+
+config=/etc/skewguard/skewguard.yaml
+environment=/etc/skewguard/environment
+apt_source=/etc/apt/sources.list.d/skewguard.sources
+apt_key=/usr/share/keyrings/skewguard-archive-keyring.asc
+yum_source=/etc/yum.repos.d/skewguard.repo
+yum_key=/etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard
+
+main() {
+    case $1 in
+        place) install_it ;;
+        install) install_it; check ;;
+        upgrade) if installed; then install_it; check; else say 'not installed, so that nothing was upgraded'; fi ;;
+        bake) install_it; leave_no_state ;;
+        check) check ;;
+        doctor) skewguard doctor ;;
+        remove) remove ;;
+        purge) purge ;;
+        *) say "unknown: $1" && exit 64 ;;
+    esac
+}
+
+say() { echo "skewguard: $*" >&2; }
+die() { say "$*" && exit 1; }
+has() { command -v "$1" >/dev/null; }
+installed() { has skewguard; }
+# Where an image is built in a chroot, no service manager runs.
+booted() { [ -d /run/systemd/system ]; }
+
+install_it() {
+    was_installed=no
+    ! installed || was_installed=yes
+    configure
+    if [ -n "${SKEWGUARD_RELEASE:-}" ]; then from_release; else from_repository; fi
+    # A first start has read it, and what an upgrade restarts reads it as well.
+    if [ "$was_installed" = yes ] && [ -e "$work/configured" ] && booted; then systemctl try-restart skewguard; fi
+}
+
+check() {
+    code=0
+    skewguard check || code=$?
+    if booted && ! systemctl --quiet is-active skewguard; then
+        say 'the service does not run: journalctl --unit skewguard'
+        [ "$code" != 0 ] || code=3
+    fi
+    return "$code"
+}
+
+leave_no_state() {
+    ! booted || systemctl stop skewguard
+    rm -rf /var/lib/private/skewguard /var/lib/skewguard
+}
+
+# What is configured
+
+configure() {
+    if [ -n "${SKEWGUARD_CONFIGURATION:-}" ]; then
+        printf %s "$SKEWGUARD_CONFIGURATION" | base64 -d | put "$config" 644
+    fi
+    if [ -n "${SKEWGUARD_PARAMETER:-}" ]; then
+        has aws || die "the secrets of $SKEWGUARD_PARAMETER are read with the AWS CLI, which is missing"
+        aws ssm get-parameter --with-decryption --name "$SKEWGUARD_PARAMETER" --query Parameter.Value --output text |
+            put "$environment" 600
+    fi
+}
+
+# put FILE MODE: writes standard input to it, and notes whether that has changed it.
+put() {
+    mkdir -p "${1%/*}"
+    (umask 077 && cat >"$1.new")
+    if [ ! -s "$1.new" ]; then rm "$1.new" && die "there is nothing to write to $1"; fi
+    chmod "$2" "$1.new"
+    if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1" && touch "$work/configured"; fi
+}
+
+# From a repository
+
+from_repository() {
+    if has apt-get; then
+        wanted=skewguard
+        if [ -n "${SKEWGUARD_REPOSITORY:-}" ]; then
+            # A package has the keys from the first installation on, and brings the next ones.
+            wanted='skewguard skewguard-archive-keyring'
+            dpkg-query --search "$apt_key" >/dev/null 2>&1 || key | put "$apt_key" 644
+            printf 'Types: deb\nURIs: %s/apt\nSuites: stable\nComponents: main\nSigned-By: %s\n' \
+                "$SKEWGUARD_REPOSITORY" "$apt_key" | put "$apt_source" 644
+        fi
+        apt_get update
+        # shellcheck disable=SC2086 # these are words
+        apt_get install $wanted
+    elif has dnf || has yum; then
+        if [ -n "${SKEWGUARD_REPOSITORY:-}" ]; then
+            key | put "$yum_key" 644
+            printf '[skewguard]\nname=skewguard\nbaseurl=%s/rpm\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://%s\n' \
+                "$SKEWGUARD_REPOSITORY" "$yum_key" | put "$yum_source" 644
+        fi
+        as_dnf install skewguard
+        as_dnf upgrade skewguard
+    else
+        die 'this host has neither apt-get nor dnf: name a release instead of a repository'
+    fi
+}
+
+key() { printf %s "${SKEWGUARD_KEY:-}" | base64 -d; }
+# dnf, or the yum that was before it.
+as_dnf() {
+    if has dnf; then dnf --assumeyes "$@"; else yum --assumeyes "$@"; fi
+}
+# Others may be at work: first of all the host's own upgrades, at its first boot.
+apt_get() { apt-get --quiet --yes -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"; }
+
+# From a release
+
+from_release() {
+    architecture=$(uname -m)
+    if has apt-get; then
+        wanted="skewguard_*_$(dpkg --print-architecture).deb"
+    elif has dnf || has yum; then
+        wanted="skewguard-[0-9]*.$architecture.rpm"
+    else
+        wanted="skewguard-[0-9]*-linux-$architecture.tar.gz"
+    fi
+    case ${SKEWGUARD_RELEASE%%\?*} in
+        *.deb | *.rpm | *.tar.gz)
+            file=${SKEWGUARD_RELEASE%%\?*} && file=${file##*/}
+            fetch "$SKEWGUARD_RELEASE" "$work/$file"
+            verify "$file"
+            ;;
+        *)
+            fetch "$SKEWGUARD_RELEASE/SHA256SUMS" "$work/SHA256SUMS"
+            verify SHA256SUMS
+            file=$(listed "$wanted" <"$work/SHA256SUMS")
+            [ -n "$file" ] || die "the release has no $wanted"
+            fetch "$SKEWGUARD_RELEASE/$file" "$work/$file"
+            SKEWGUARD_SUM=$(while read -r sum name; do [ "$name" != "$file" ] || echo "$sum"; done <"$work/SHA256SUMS")
+            verify "$file"
+            ;;
+    esac
+    install_file "$work/$file"
+}
+
+# The last name in a list of sums that is as wanted.
+listed() {
+    found=''
+    while read -r _ name; do
+        # shellcheck disable=SC2254 # it is a pattern
+        case $name in $1) found=$name ;; esac
+    done
+    echo "$found"
+}
+
+# What lies on this host already was verified by whoever put it here.
+verify() {
+    [ -n "${SKEWGUARD_SUM:-}" ] || case $SKEWGUARD_RELEASE in /*) return 0 ;; esac
+    (cd "$work" && echo "${SKEWGUARD_SUM:-missing}  $1" | sha256sum --check --quiet) || die "$1 has not the sum that was given"
+}
+
+install_file() {
+    case $1 in
+        # Whoever downloads for apt is not root.
+        *.deb) chmod 755 "$work" && apt_get install "$1" ;;
+        *.rpm)
+            name=$(rpm --query --package "$1")
+            ! rpm --query --quiet "$name" || return 0
+            # It needs nothing that a host lacks, and a host without a way out reaches no repository.
+            as_dnf --disablerepo='*' install "$1"
+            ;;
+        *)
+            mkdir "$work/tarball"
+            tar -xzf "$1" -C "$work/tarball" --strip-components=1
+            sh "$work/tarball/install.sh"
+            ;;
+    esac
+}
+
+# fetch URL FILE
+fetch() {
+    case $1 in
+        /*) cp "$1" "$2" ;;
+        s3://*) fetch_object "${1#s3://}" "$2" ;;
+        *) download "$1" "$2" ;;
+    esac
+}
+
+# The URL may be a pre-signed one, which nobody should read in the list of processes.
+download() {
+    if has curl; then
+        printf 'url = "%s"\n' "$1" | curl --config - --fail --silent --show-error --location --retry 5 --output "$2"
+    else
+        printf %s "$1" | python3 -c 'import shutil, sys, urllib.request
+with urllib.request.urlopen(sys.stdin.read(), timeout=60) as answer, open(sys.argv[1], "wb") as file:
+    shutil.copyfileobj(answer, file)' "$2"
+    fi
+}
+
+# fetch_object BUCKET/KEY FILE: by the role of the instance, with the AWS CLI or else with a curl that signs (7.75 or newer).
+fetch_object() {
+    if has aws; then
+        aws s3 cp --only-show-errors "s3://$1" "$2"
+        return
+    fi
+    has curl || die 'objects of S3 are read with the AWS CLI or curl, and both are missing: use a pre-signed URL'
+    (umask 077 && imds_token >"$work/token")
+    region=$(imds meta-data/placement/region)
+    endpoint=${AWS_ENDPOINT_URL_S3:-https://s3.$region.$(imds meta-data/services/domain)}
+    document=$(imds "meta-data/iam/security-credentials/$(imds meta-data/iam/security-credentials/)")
+    rm "$work/token"
+    printf 'url = "%s"\nuser = "%s:%s"\nheader = "x-amz-security-token: %s"\naws-sigv4 = "aws:amz:%s:s3"\n' \
+        "$endpoint/$1" "$(field AccessKeyId)" "$(field SecretAccessKey)" "$(field Token)" "$region" |
+        curl --config - --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --fail --silent --show-error --retry 5 --output "$2"
+}
+
+# A header with the token of a session.
+imds_token() {
+    printf 'X-aws-ec2-metadata-token: '
+    ask_imds api/token --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 60'
+}
+
+imds() { ask_imds "$1" --header "@$work/token"; }
+
+# ask_imds PATH OPTION...: no proxy reaches it.
+ask_imds() {
+    path=$1 && shift
+    curl --noproxy '*' --fail --silent --show-error --retry 5 "$@" "http://169.254.169.254/latest/$path"
+}
+
+field() { printf %s "$document" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
+
+# What is removed
+
+remove() {
+    if has dpkg-query && dpkg-query --show skewguard >/dev/null 2>&1; then
+        apt_get remove skewguard
+    elif has rpm && rpm --query --quiet skewguard; then
+        as_dnf remove skewguard
+    elif installed; then
+        uninstaller=/usr/local/share/skewguard/uninstall.sh
+        [ -e "$uninstaller" ] || die "neither a package nor a tarball has brought $(command -v skewguard)"
+        sh "$uninstaller" --keep-state
+    fi
+}
+
+purge() {
+    remove
+    if has apt-get; then
+        for package in skewguard skewguard-archive-keyring; do
+            ! dpkg-query --show "$package" >/dev/null 2>&1 || apt_get purge "$package"
+        done
+    fi
+    rm -rf /var/lib/private/skewguard /var/lib/skewguard
+    rm -f "$config" "$environment" "$apt_source" "$apt_key" "$yum_source" "$yum_key"
+    [ ! -d /etc/skewguard ] || rmdir --ignore-fail-on-non-empty /etc/skewguard
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+main "${1:-$SKEWGUARD_ACTION}"
