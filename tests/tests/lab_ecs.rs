@@ -1,6 +1,6 @@
 //! The task definitions of `deploy/ecs`, judged by botocore's model of the service and registered in moto's.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
