@@ -106,7 +106,10 @@ build_programs() {
         export CARGO_ZIGBUILD_ZIG_PATH=$tools/zig/ziglang/zig CARGO_ZIGBUILD_CACHE_DIR=$built/zig/wrappers
         export ZIG_GLOBAL_CACHE_DIR=$built/zig ZIG_LOCAL_CACHE_DIR=$built/zig
         forget_paths "$compiler"
-        SOURCE_DATE_EPOCH=$date cargo auditable zigbuild --quiet --locked --release --package skewguard \
+        # `cargo auditable` would do this with its own path, which cargo makes a part of the names of all symbols.
+        export RUSTC_WORKSPACE_WRAPPER=cargo-auditable
+        export CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}'
+        SOURCE_DATE_EPOCH=$date cargo zigbuild --quiet --locked --release --package skewguard \
             --target-dir "$built" "${options[@]}" >&2
     ) || die "failed to build the programs"
     for arch; do
