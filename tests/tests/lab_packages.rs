@@ -1,7 +1,7 @@
 //! The Debian package as `deploy/release` makes it, installed, upgraded, removed and purged where systemd runs, in the
 //! lab's network.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::collections::BTreeSet;
 use std::fs;
