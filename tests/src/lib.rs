@@ -15,6 +15,7 @@
 //! - [`container`]: Debian with its systemd, where [`packages`], [`rpms`] and a [`tarball`] are installed; [`host`]: one in
 //!   the lab's AWS, and what is asked of it. [`elf`]: what a program says of itself.
 //! - [`fleet`]: what `deploy` has for fleets, and a server with a release.
+//! - [`repositories`]: what `deploy/sign` makes of these packages, and a server of it.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -47,6 +48,7 @@ pub mod packages;
 pub mod podman;
 pub mod process;
 pub mod receiver;
+pub mod repositories;
 pub mod rpms;
 pub mod s3;
 pub mod tarball;
