@@ -1,5 +1,8 @@
-//! What `deploy` has for fleets, as it is shipped, and a server with a release from which a host takes it.
+//! What `deploy` has for fleets, as it is shipped, a server with a release, and a host that takes it from there.
 
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,9 +12,11 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::agent::Answer;
-use crate::container::{Release, Root};
+use crate::chrony::Chrony;
+use crate::container::{Container, Release, Root};
 use crate::http::{HttpServer, Reply};
-use crate::net::{Net, Side};
+use crate::metadata;
+use crate::net::{IMDS, Net, Side, TIME_SYNC};
 use crate::process::{command, lab_dir, output};
 
 /// The address of the server with the release.
@@ -191,7 +196,7 @@ mkdir -p /usr/share/licenses /usr/share/zsh/site-functions";
 pub fn host(packages: Packages, has_cloud_init: bool) -> Result<Root> {
     let root = Root::new(Release::Workshop)?;
     // What a workshop has and a host has not.
-    root.run("systemctl --quiet disable docker-registry netavark-dhcp-proxy.socket; rm -f /etc/apt/sources.list")
+    root.run("systemctl --quiet disable docker-registry netavark-dhcp-proxy.socket; rm -f /etc/apt/sources.list /var/lib/man-db/auto-update")
         .and_then(Answer::succeeded)?;
     let lacking = match packages {
         Packages::Apt => "rm /usr/bin/gpg".to_owned(),
@@ -219,3 +224,72 @@ ssh_genkeytypes: []
 const WITHOUT_APT: &str = "cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts_user]
 ";
+
+/// A booted host in the lab's AWS, beside a server with the release.
+pub struct Member {
+    /// Where its systemd runs.
+    pub container: Container,
+    before: BTreeSet<String>,
+    /// Amazon Time Sync.
+    pub chrony: Chrony,
+    /// Where the release is.
+    pub mirror: Mirror,
+    _imds: HttpServer,
+    _net: Net,
+}
+
+impl Member {
+    /// Boots one, whose clock is 0.2 s slow.
+    ///
+    /// # Panics
+    /// When the lab is not there; the others when the host does not do as it is told.
+    pub fn boot(packages: Packages) -> Self {
+        let net = Net::new().unwrap();
+        let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+        chrony.set_offset(0.2).unwrap();
+        let mirror = Mirror::start(&net).unwrap();
+        let imds = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
+        let container = Container::boot_root(&net, host(packages, false).unwrap()).unwrap();
+        let before = container.root().paths().unwrap();
+        Self { container, before, chrony, mirror, _imds: imds, _net: net }
+    }
+
+    /// Runs a script that must succeed.
+    pub fn run(&self, script: &str) -> Answer {
+        self.container.run(script).and_then(Answer::succeeded).unwrap()
+    }
+
+    /// The process of the service, which must run.
+    pub fn process(&self) -> String {
+        assert_eq!(self.container.property("skewguard", "ActiveState").unwrap(), "active");
+        self.container.property("skewguard", "MainPID").unwrap()
+    }
+
+    /// What is there now and was not before, but for what a package manager keeps of every package.
+    pub fn left(&self) -> Vec<String> {
+        let kept = [
+            "/var/lib/apt/",
+            "/var/lib/dnf",
+            "/var/lib/rpm",
+            "/usr/lib/sysimage/rpm",
+            "/var/lib/systemd/",
+            "/usr/share/man/",
+        ];
+        let paths = self.container.root().paths().unwrap();
+        paths.difference(&self.before).filter(|path| !kept.iter().any(|kept| path.starts_with(kept))).cloned().collect()
+    }
+
+    /// Fails unless nothing is left, and the service is gone.
+    pub fn assert_gone(&self) {
+        assert_eq!(self.left(), Vec::<String>::new());
+        assert_eq!(self.container.property("skewguard", "ActiveState").unwrap(), "inactive");
+    }
+}
+
+/// The sum of the release's list of sums.
+///
+/// # Errors
+/// When there is no release.
+pub fn sums() -> Result<String> {
+    sum(&dist()?.join("SHA256SUMS"))
+}

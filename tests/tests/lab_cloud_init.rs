@@ -98,7 +98,8 @@ fn assert_runs(container: &Container, receiver: &Receiver<'_>, what: &str) {
 fn apt_installs_from_a_signed_repository_at_the_first_boot() {
     let aws = Aws::new(0.2);
     let receiver = aws.collector();
-    let values = [("REPOSITORY", &*aws.mirror.repository()), ("KEY", &key().unwrap()), ("CONFIGURATION", &configured())];
+    let values =
+        [("REPOSITORY", &*aws.mirror.repository()), ("KEY", &key().unwrap()), ("CONFIGURATION", &configured())];
     let container = aws.launch(Packages::Apt, &filled("aws/user-data/apt.yaml", &values).unwrap());
     assert_reports(&container, &receiver, "apt, repository");
     // The next keys come as a package.
@@ -109,7 +110,8 @@ fn apt_installs_from_a_signed_repository_at_the_first_boot() {
 fn dnf_installs_from_a_signed_repository_at_the_first_boot() {
     let aws = Aws::new(-0.2);
     let receiver = aws.collector();
-    let values = [("REPOSITORY", &*aws.mirror.repository()), ("KEY", &key().unwrap()), ("CONFIGURATION", &configured())];
+    let values =
+        [("REPOSITORY", &*aws.mirror.repository()), ("KEY", &key().unwrap()), ("CONFIGURATION", &configured())];
     let container = aws.launch(Packages::Dnf, &filled("aws/user-data/dnf.yaml", &values).unwrap());
     assert_reports(&container, &receiver, "dnf, repository");
     container.told("rpm --verify skewguard").unwrap();
@@ -132,7 +134,8 @@ fn a_node_of_eks_joins_by_nodeadm_and_has_the_agent() {
     let aws = Aws::new(-0.3);
     let receiver = aws.collector();
     let sum = sum(&dist().unwrap().join("SHA256SUMS")).unwrap();
-    let values = [("RELEASE", &*aws.mirror.release()), ("SUM", &sum), ("CONFIGURATION", &configured()), ("CLUSTER", "lab")];
+    let values =
+        [("RELEASE", &*aws.mirror.release()), ("SUM", &sum), ("CONFIGURATION", &configured()), ("CLUSTER", "lab")];
     let user_data = filled("aws/eks/user-data.mime", &values).unwrap();
     let container = aws.launch(Packages::Dnf, &user_data);
     // Its part is nothing to cloud-init, which says so, and has nothing else to say.
@@ -152,8 +155,10 @@ fn a_node_of_eks_joins_by_nodeadm_and_has_the_agent() {
 fn an_air_gapped_host_installs_from_s3_by_its_role_and_fails_by_its_clock() {
     // Past the level of a warning; S3 would still take the signature.
     let aws = Aws::new(100.0);
-    let document = metadata::valid_document().replace("\"AccessKeyId\":\"lab\",\"SecretAccessKey\":\"lab\"",
-        &format!("\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"", s3::ACCESS_KEY, s3::SECRET_KEY));
+    let document = metadata::valid_document().replace(
+        "\"AccessKeyId\":\"lab\",\"SecretAccessKey\":\"lab\"",
+        &format!("\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"", s3::ACCESS_KEY, s3::SECRET_KEY),
+    );
     aws.imds.on(&format!("GET /latest/meta-data/iam/security-credentials/{}", metadata::ROLE), Reply::ok(document));
     let address = SocketAddr::new(SECOND_TIME_SERVER, 9000);
     aws.net.add_address(SECOND_TIME_SERVER).unwrap();
@@ -161,7 +166,8 @@ fn an_air_gapped_host_installs_from_s3_by_its_role_and_fails_by_its_clock() {
     for file in fs::read_dir(dist().unwrap()).unwrap() {
         let path = file.unwrap().path();
         if path.is_file() {
-            s3.put(&format!("skewguard/{}", path.file_name().unwrap().to_str().unwrap()), &fs::read(&path).unwrap()).unwrap();
+            s3.put(&format!("skewguard/{}", path.file_name().unwrap().to_str().unwrap()), &fs::read(&path).unwrap())
+                .unwrap();
         }
     }
     let sum = sum(&dist().unwrap().join("SHA256SUMS")).unwrap();
