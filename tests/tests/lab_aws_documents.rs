@@ -1,8 +1,6 @@
 //! What is shipped for CloudFormation, and what AWS is told in documents and policies: judged by moto, cfn-lint and the
 //! models of the services. What a stack hands to its instances is run.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,13 @@
 //! The user data that is shipped, fetched by the real cloud-init from the metadata service at its first boot, in the lab's
 //! network: it installs the agent, which reports to a collector.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "clippy takes what tests share for production code"
+)]
 
 use std::fs;
 use std::net::SocketAddr;
