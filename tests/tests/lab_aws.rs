@@ -1,7 +1,12 @@
 //! What is shipped for Systems Manager, Distributor and Image Builder: its commands as they are, run on booted hosts in the
 //! lab's AWS, twice, and then what removes all of it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "clippy takes what tests share for production code"
+)]
 
 use std::fs;
 

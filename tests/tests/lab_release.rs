@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::agent::Answer;
 use tests::container::{Release, Root};
 use tests::packages::{FOLDER, Packages, built};
 use tests::process::{lab_dir, output, private_dir};
