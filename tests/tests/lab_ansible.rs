@@ -97,8 +97,9 @@ fn the_role_installs_configures_checks_and_removes_and_a_second_run_changes_noth
     assert!(changed > 0 && failed == 0, "{removed:?}");
     let (again, changed, failed) = play(&container, &json!({"skewguard_state": "absent"}));
     assert_eq!((changed, failed), (0, 0), "{again:?}");
-    let kept =
-        ["/var/lib/apt/", "/var/lib/systemd/", "/usr/share/man/", "/root/.ansible", "/usr/lib/python3/", "/mnt/"];
+    // Its facts about packages are asked of rpm as well, which is there too.
+    let others = ["/var/lib/rpm/", "/root/.ansible", "/usr/lib/python3/", "/mnt/"];
+    let kept = [&["/var/lib/apt/", "/var/lib/systemd/", "/usr/share/man/"], &others[..]].concat();
     let left = container.root().paths().unwrap();
     let left: Vec<_> =
         left.difference(&before).filter(|path| !kept.iter().any(|kept| path.starts_with(kept))).collect();

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tests::agent::Answer;
 use tests::fleet::{self, Member, Packages, base64, dist, key, python, shipped, sum, sums, yaml};
 use tests::http::Reply;
+use tests::packages::built;
 use tests::process::private_dir;
 
 /// A configuration that differs from the default.
@@ -158,8 +159,8 @@ fn what_is_not_what_was_meant_is_not_installed() {
     let unsummed = act(&[("Release", &release)]);
     assert_eq!(unsummed.code, Some(1), "{unsummed:?}");
     // A package that was exchanged beside a list that was not.
-    let name = fs::read_dir(dist().unwrap()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let name = name.into_iter().find(|name| name.ends_with("_amd64.deb") || name.ends_with("_arm64.deb")).unwrap();
+    let package = built().unwrap();
+    let name = package.file_name().unwrap().to_str().unwrap();
     let route = format!("GET /release/{name}");
     host.mirror.server().on(&route, Reply::ok("another"));
     let exchanged = act(&[("Release", &release), ("Sum", &sums().unwrap())]);
