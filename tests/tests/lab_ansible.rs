@@ -30,6 +30,9 @@ fn put_into(root: &Root) {
     copy(root, &path("ansible"), FOLDER);
 }
 
+/// What a service manager and a template would read as something else.
+const SECRET: &str = r#"hu"sh \$HOME `'%n"#;
+
 /// How many tasks have changed something, and how many have failed, of a run on this host itself.
 fn play(container: &Container, variables: &Value) -> (Answer, u64, u64) {
     container.root().write("/mnt/variables.json", &variables.to_string()).unwrap();
@@ -63,7 +66,7 @@ fn the_role_installs_configures_checks_and_removes_and_a_second_run_changes_noth
             "skewguard_repository": mirror.repository(),
             "skewguard_keyring": "/mnt/keyring.asc",
             "skewguard_configuration": {"credentials": {"imds": {"poll": "10m"}}},
-            "skewguard_environment": {"OPS_HOOK_SECRET": "hush"},
+            "skewguard_environment": {"OPS_HOOK_SECRET": SECRET},
         });
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all
@@ -73,8 +76,11 @@ fn the_role_installs_configures_checks_and_removes_and_a_second_run_changes_noth
     let (first, changed, failed) = play(&container, &wanted(&json!({})));
     assert!(changed > 0 && failed == 0, "{first:?}");
     assert_eq!(container.property("skewguard", "ActiveState").unwrap(), "active");
-    assert!(!first.stdout.contains("hush"), "a secret is told");
+    assert!(!first.stdout.contains("`'%n"), "a secret is told");
     assert_eq!(container.told("stat --format=%a /etc/skewguard/environment").unwrap(), "600");
+    let environment = "tr '\\0' '\\n' </proc/$(systemctl show --property=MainPID --value skewguard)/environ";
+    let environment = container.told(environment).unwrap();
+    assert!(environment.lines().any(|line| line == format!("OPS_HOOK_SECRET={SECRET}")), "{environment}");
     let running = process();
     let (again, changed, failed) = play(&container, &wanted(&json!({})));
     assert_eq!((changed, failed), (0, 0), "{again:?}");
