@@ -31,6 +31,8 @@ apt_source=/etc/apt/sources.list.d/skewguard.sources
 apt_key=/usr/share/keyrings/skewguard-archive-keyring.asc
 yum_source=/etc/yum.repos.d/skewguard.repo
 yum_key=/etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard
+# What was configured and is not yet read; a run that fails leaves it to the next one.
+unread=/run/skewguard.unread
 
 main() {
     case $1 in
@@ -59,7 +61,8 @@ install_it() {
     configure
     if [ -n "${SKEWGUARD_RELEASE:-}" ]; then from_release; else from_repository; fi
     # A first start has read it, and what an upgrade restarts reads it as well.
-    if [ "$was_installed" = yes ] && [ -e "$work/configured" ] && booted; then systemctl try-restart skewguard; fi
+    if [ "$was_installed" = yes ] && [ -e "$unread" ] && booted; then systemctl try-restart skewguard; fi
+    rm -f "$unread"
 }
 
 check() {
@@ -81,22 +84,25 @@ leave_no_state() {
 
 configure() {
     if [ -n "${SKEWGUARD_CONFIGURATION:-}" ]; then
-        printf %s "$SKEWGUARD_CONFIGURATION" | base64 -d | put "$config" 644
+        printf %s "$SKEWGUARD_CONFIGURATION" | base64 -d | put "$config" 644 "$unread"
     fi
     if [ -n "${SKEWGUARD_PARAMETER:-}" ]; then
         has aws || die "the secrets of $SKEWGUARD_PARAMETER are read with the AWS CLI, which is missing"
         aws ssm get-parameter --with-decryption --name "$SKEWGUARD_PARAMETER" --query Parameter.Value --output text |
-            put "$environment" 600
+            put "$environment" 600 "$unread"
     fi
 }
 
-# put FILE MODE: writes standard input to it, and notes whether that has changed it.
+# put FILE MODE [NOTE]: writes standard input to it, and makes the note if that changes it.
 put() {
     mkdir -p "${1%/*}"
     (umask 077 && cat >"$1.new")
     if [ ! -s "$1.new" ]; then rm "$1.new" && die "there is nothing to write to $1"; fi
     chmod "$2" "$1.new"
-    if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1" && touch "$work/configured"; fi
+    if cmp -s "$1.new" "$1"; then rm "$1.new" && return; fi
+    # Before it changes: who comes later must know.
+    [ -z "${3:-}" ] || touch "$3"
+    mv "$1.new" "$1"
 }
 
 # From a repository
@@ -120,6 +126,8 @@ from_repository() {
             printf '[skewguard]\nname=skewguard\nbaseurl=%s/rpm\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://%s\n' \
                 "$SKEWGUARD_REPOSITORY" "$yum_key" | put "$yum_source" 644
         fi
+        # It would take what it has heard within two days for what there is.
+        as_dnf clean expire-cache
         as_dnf install skewguard
         as_dnf upgrade skewguard
     else
@@ -219,13 +227,16 @@ with urllib.request.urlopen(sys.stdin.read(), timeout=60) as answer, open(sys.ar
     fi
 }
 
-# fetch_object BUCKET/KEY FILE: by the role of the instance, with the AWS CLI or else with a curl that signs (7.75 or newer).
+# fetch_object BUCKET/KEY FILE: by the role of the instance, with the AWS CLI or else with a curl that signs (7.87 or newer).
 fetch_object() {
     if has aws; then
         aws s3 cp --only-show-errors "s3://$1" "$2"
         return
     fi
     has curl || die 'objects of S3 are read with the AWS CLI or curl, and both are missing: use a pre-signed URL'
+    version=$(curl --version | sed -n '1s/^curl \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+    [ $((${version% *} * 1000 + ${version#* })) -ge 7087 ] ||
+        die 'a curl older than 7.87 does not sign what S3 wants: install the AWS CLI, or use a pre-signed URL'
     (umask 077 && imds_token >"$work/token")
     region=$(imds meta-data/placement/region)
     endpoint=${AWS_ENDPOINT_URL_S3:-https://s3.$region.$(imds meta-data/services/domain)}
@@ -259,7 +270,9 @@ remove() {
         apt_get remove skewguard
     elif has rpm && rpm --query --quiet skewguard; then
         as_dnf remove skewguard
-    elif installed; then
+    fi
+    # A tarball may have been there before the package.
+    if installed; then
         uninstaller=/usr/local/share/skewguard/uninstall.sh
         [ -e "$uninstaller" ] || die "neither a package nor a tarball has brought $(command -v skewguard)"
         sh "$uninstaller" --keep-state

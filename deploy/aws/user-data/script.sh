@@ -6,30 +6,9 @@ SKEWGUARD_REPOSITORY='@REPOSITORY@' SKEWGUARD_KEY='@KEY@'
 SKEWGUARD_RELEASE='@RELEASE@' SKEWGUARD_SUM='@SUM@'
 SKEWGUARD_CONFIGURATION='@CONFIGURATION@' SKEWGUARD_PARAMETER='@PARAMETER@'
 # -- host.sh
-# Installs skewguard on this host, checks it or removes it, and says what it finds with its exit code. Any number of runs
-# lead to the same. The other files here have this one in them as it is: deploy/aws/embed puts it there.
-#
-#   host.sh place       installs the newest, or upgrades to it
-#   host.sh install     the same, and then checks
-#   host.sh upgrade     the same where it is installed already, and nothing where it is not
-#   host.sh bake        for an image: installed and enabled, but neither running nor with a state
-#   host.sh check       measures once; the exit code is that of `skewguard check`: 0 ok, 1 warning, 2 critical, 3 unknown
-#   host.sh doctor      what is wrong with this host, and what mends it
-#   host.sh remove      leaves the state, and what was configured
-#   host.sh purge       leaves nothing
-#
-# Without any of these it comes from a repository that the host has already:
-#   SKEWGUARD_REPOSITORY     a repository with apt/ and rpm/ in it, and
-#   SKEWGUARD_KEY            its skewguard-archive-keyring.asc, in base64
-#   SKEWGUARD_RELEASE        or the folder of a release, or one package of it: https://…, s3://… or /…, and
-#   SKEWGUARD_SUM            the SHA-256 of the folder's SHA256SUMS, or of that package
-# What it says in /etc/skewguard:
-#   SKEWGUARD_CONFIGURATION  skewguard.yaml, in base64
-#   SKEWGUARD_PARAMETER      the SecureString of Parameter Store with the secrets, which becomes the file environment
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive
-# Where a tarball puts it.
 PATH=$PATH:/usr/local/bin
 
 config=/etc/skewguard/skewguard.yaml
@@ -38,6 +17,7 @@ apt_source=/etc/apt/sources.list.d/skewguard.sources
 apt_key=/usr/share/keyrings/skewguard-archive-keyring.asc
 yum_source=/etc/yum.repos.d/skewguard.repo
 yum_key=/etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard
+unread=/run/skewguard.unread
 
 main() {
     case $1 in
@@ -57,7 +37,6 @@ say() { echo "skewguard: $*" >&2; }
 die() { say "$*" && exit 1; }
 has() { command -v "$1" >/dev/null; }
 installed() { has skewguard; }
-# Where an image is built in a chroot, no service manager runs.
 booted() { [ -d /run/systemd/system ]; }
 
 install_it() {
@@ -65,8 +44,8 @@ install_it() {
     ! installed || was_installed=yes
     configure
     if [ -n "${SKEWGUARD_RELEASE:-}" ]; then from_release; else from_repository; fi
-    # A first start has read it, and what an upgrade restarts reads it as well.
-    if [ "$was_installed" = yes ] && [ -e "$work/configured" ] && booted; then systemctl try-restart skewguard; fi
+    if [ "$was_installed" = yes ] && [ -e "$unread" ] && booted; then systemctl try-restart skewguard; fi
+    rm -f "$unread"
 }
 
 check() {
@@ -84,42 +63,39 @@ leave_no_state() {
     rm -rf /var/lib/private/skewguard /var/lib/skewguard
 }
 
-# What is configured
 
 configure() {
     if [ -n "${SKEWGUARD_CONFIGURATION:-}" ]; then
-        printf %s "$SKEWGUARD_CONFIGURATION" | base64 -d | put "$config" 644
+        printf %s "$SKEWGUARD_CONFIGURATION" | base64 -d | put "$config" 644 "$unread"
     fi
     if [ -n "${SKEWGUARD_PARAMETER:-}" ]; then
         has aws || die "the secrets of $SKEWGUARD_PARAMETER are read with the AWS CLI, which is missing"
         aws ssm get-parameter --with-decryption --name "$SKEWGUARD_PARAMETER" --query Parameter.Value --output text |
-            put "$environment" 600
+            put "$environment" 600 "$unread"
     fi
 }
 
-# put FILE MODE: writes standard input to it, and notes whether that has changed it.
 put() {
     mkdir -p "${1%/*}"
     (umask 077 && cat >"$1.new")
     if [ ! -s "$1.new" ]; then rm "$1.new" && die "there is nothing to write to $1"; fi
     chmod "$2" "$1.new"
-    if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1" && touch "$work/configured"; fi
+    if cmp -s "$1.new" "$1"; then rm "$1.new" && return; fi
+    [ -z "${3:-}" ] || touch "$3"
+    mv "$1.new" "$1"
 }
 
-# From a repository
 
 from_repository() {
     if has apt-get; then
         wanted=skewguard
         if [ -n "${SKEWGUARD_REPOSITORY:-}" ]; then
-            # A package has the keys from the first installation on, and brings the next ones.
             wanted='skewguard skewguard-archive-keyring'
             dpkg-query --search "$apt_key" >/dev/null 2>&1 || key | put "$apt_key" 644
             printf 'Types: deb\nURIs: %s/apt\nSuites: stable\nComponents: main\nSigned-By: %s\n' \
                 "$SKEWGUARD_REPOSITORY" "$apt_key" | put "$apt_source" 644
         fi
         apt_get update
-        # shellcheck disable=SC2086 # these are words
         apt_get install $wanted
     elif has dnf || has yum; then
         if [ -n "${SKEWGUARD_REPOSITORY:-}" ]; then
@@ -127,6 +103,7 @@ from_repository() {
             printf '[skewguard]\nname=skewguard\nbaseurl=%s/rpm\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://%s\n' \
                 "$SKEWGUARD_REPOSITORY" "$yum_key" | put "$yum_source" 644
         fi
+        as_dnf clean expire-cache
         as_dnf install skewguard
         as_dnf upgrade skewguard
     else
@@ -135,14 +112,11 @@ from_repository() {
 }
 
 key() { printf %s "${SKEWGUARD_KEY:-}" | base64 -d; }
-# dnf, or the yum that was before it.
 as_dnf() {
     if has dnf; then dnf --assumeyes "$@"; else yum --assumeyes "$@"; fi
 }
-# Others may be at work: first of all the host's own upgrades, at its first boot.
 apt_get() { apt-get --quiet --yes -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"; }
 
-# From a release
 
 from_release() {
     architecture=$(uname -m)
@@ -172,17 +146,14 @@ from_release() {
     install_file "$work/$file"
 }
 
-# The last name in a list of sums that is as wanted.
 listed() {
     found=''
     while read -r _ name; do
-        # shellcheck disable=SC2254 # it is a pattern
         case $name in $1) found=$name ;; esac
     done
     echo "$found"
 }
 
-# What lies on this host already was verified by whoever put it here.
 verify() {
     [ -n "${SKEWGUARD_SUM:-}" ] || case $SKEWGUARD_RELEASE in /*) return 0 ;; esac
     (cd "$work" && echo "${SKEWGUARD_SUM:-missing}  $1" | sha256sum --check --quiet) || die "$1 has not the sum that was given"
@@ -190,12 +161,10 @@ verify() {
 
 install_file() {
     case $1 in
-        # Whoever downloads for apt is not root.
         *.deb) chmod 755 "$work" && apt_get install "$1" ;;
         *.rpm)
             name=$(rpm --query --package "$1")
             ! rpm --query --quiet "$name" || return 0
-            # It needs nothing that a host lacks, and a host without a way out reaches no repository.
             as_dnf --disablerepo='*' install "$1"
             ;;
         *)
@@ -206,7 +175,6 @@ install_file() {
     esac
 }
 
-# fetch URL FILE
 fetch() {
     case $1 in
         /*) cp "$1" "$2" ;;
@@ -215,7 +183,6 @@ fetch() {
     esac
 }
 
-# The URL may be a pre-signed one, which nobody should read in the list of processes.
 download() {
     if has curl; then
         printf 'url = "%s"\n' "$1" | curl --config - --fail --silent --show-error --location --retry 5 --output "$2"
@@ -226,13 +193,15 @@ with urllib.request.urlopen(sys.stdin.read(), timeout=60) as answer, open(sys.ar
     fi
 }
 
-# fetch_object BUCKET/KEY FILE: by the role of the instance, with the AWS CLI or else with a curl that signs (7.75 or newer).
 fetch_object() {
     if has aws; then
         aws s3 cp --only-show-errors "s3://$1" "$2"
         return
     fi
     has curl || die 'objects of S3 are read with the AWS CLI or curl, and both are missing: use a pre-signed URL'
+    version=$(curl --version | sed -n '1s/^curl \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+    [ $((${version% *} * 1000 + ${version#* })) -ge 7087 ] ||
+        die 'a curl older than 7.87 does not sign what S3 wants: install the AWS CLI, or use a pre-signed URL'
     (umask 077 && imds_token >"$work/token")
     region=$(imds meta-data/placement/region)
     endpoint=${AWS_ENDPOINT_URL_S3:-https://s3.$region.$(imds meta-data/services/domain)}
@@ -243,7 +212,6 @@ fetch_object() {
         curl --config - --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --fail --silent --show-error --retry 5 --output "$2"
 }
 
-# A header with the token of a session.
 imds_token() {
     printf 'X-aws-ec2-metadata-token: '
     ask_imds api/token --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 60'
@@ -251,7 +219,6 @@ imds_token() {
 
 imds() { ask_imds "$1" --header "@$work/token"; }
 
-# ask_imds PATH OPTION...: no proxy reaches it.
 ask_imds() {
     path=$1 && shift
     curl --noproxy '*' --fail --silent --show-error --retry 5 "$@" "http://169.254.169.254/latest/$path"
@@ -259,14 +226,14 @@ ask_imds() {
 
 field() { printf %s "$document" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
 
-# What is removed
 
 remove() {
     if has dpkg-query && dpkg-query --show skewguard >/dev/null 2>&1; then
         apt_get remove skewguard
     elif has rpm && rpm --query --quiet skewguard; then
         as_dnf remove skewguard
-    elif installed; then
+    fi
+    if installed; then
         uninstaller=/usr/local/share/skewguard/uninstall.sh
         [ -e "$uninstaller" ] || die "neither a package nor a tarball has brought $(command -v skewguard)"
         sh "$uninstaller" --keep-state
