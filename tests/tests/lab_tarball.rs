@@ -188,6 +188,21 @@ fn who_is_not_root_and_a_host_that_has_the_package_are_refused_and_nothing_is_ch
     assert_eq!(left_since(&host, &before), [""; 0]);
 }
 
+#[test]
+fn a_package_says_that_a_tarball_goes_before_it_and_how_that_is_ended() {
+    let root = root(Release::Trixie);
+    Packages::new().unwrap().put_into(&root).unwrap();
+    let host = Host::boot(root, small_offset()).unwrap();
+    host.install();
+    let both = host.answer(&format!("dpkg --install {}/present.deb", packages::FOLDER));
+    assert!(both.stderr.contains("a tarball is installed as well"), "{both:?}");
+    assert!(host.property("FragmentPath").starts_with("/usr/local/"));
+    let remedy = both.stderr.lines().find(|line| line.trim().starts_with(UNINSTALL)).unwrap();
+    host.answer(remedy);
+    assert_eq!(host.property("FragmentPath"), "/usr/lib/systemd/system/skewguard.service");
+    assert_eq!(host.property("ActiveState"), "active");
+}
+
 /// What says that systemd is of this version, and is the real one for all else.
 fn pretend(root: &Root, version: u32) {
     let path = "/usr/local/sbin/systemctl";
