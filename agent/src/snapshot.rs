@@ -133,6 +133,8 @@ pub struct Kernel {
 pub struct Source {
     /// What people call it.
     pub name: String,
+    /// What kind of source it is: its key in the configuration, such as `ntp`.
+    pub kind: String,
     /// The address that was asked last, or the configured one.
     pub address: String,
     /// The configured server; unlike the address it never changes.
@@ -145,7 +147,7 @@ pub struct Source {
     pub delay_seconds: Option<f64>,
     /// How far it can be wrong.
     pub root_distance_seconds: Option<f64>,
-    /// Hops from its primary reference.
+    /// Hops from its primary reference, where it has told any.
     pub stratum: Option<u8>,
     /// Who timed the exchange.
     pub timestamps: Option<String>,

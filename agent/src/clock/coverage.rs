@@ -61,7 +61,7 @@ impl Coverage {
 
 impl Host {
     fn new(oscillator: f64, poll: f64, seed: u64) -> Self {
-        let witness = Traits { trusted: true, leap_smear: true };
+        let witness = Traits { trusted: true, leap_smear: true, group: None };
         Self {
             random: fastrand::Rng::with_seed(seed),
             oscillator,

@@ -1,7 +1,7 @@
 //! Whom to believe: one decision from what every source has to say, or the reason why nobody is believed.
 
 use super::estimate::{Estimate, contradicts, is_worthless};
-use super::intersection::{Agreement, Candidate, intersect};
+use super::intersection::{Agreement, Candidate, intersect, witnesses};
 use super::source::Word;
 
 /// All that the decision rests on.
@@ -10,7 +10,7 @@ pub(super) struct Hearing<'a> {
     pub(super) words: &'a [Word],
     /// What is held so far.
     pub(super) held: Option<Estimate>,
-    /// How many sources have a vote on what contradicts what is held.
+    /// How many witnesses have a vote on what contradicts what is held.
     pub(super) electorate: usize,
     /// Whether sources that were not asked yet are waited for.
     pub(super) awaits_first_round: bool,
@@ -22,7 +22,7 @@ pub(super) struct Hearing<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Belief {
     pub(super) agreement: Agreement,
-    /// Whether two sources that agree or more, or a trusted one, vouch for it.
+    /// Whether two witnesses that agree or more, or a trusted source, vouch for it.
     pub(super) is_vouched: bool,
 }
 
@@ -69,11 +69,11 @@ pub(super) fn decide(hearing: &Hearing<'_>) -> Result<Belief, Veto> {
     let supporters = || heard.iter().filter(|candidate| candidate.agrees_with(&agreement));
     let is_backed_by_trust = supporters().any(|candidate| candidate.trusted);
     let overturns = held.is_some_and(|held| contradicts(&held, agreement.anchor, agreement.bound));
-    if overturns && !is_backed_by_trust && supporters().count() <= electorate / 2 {
+    if overturns && !is_backed_by_trust && witnesses(supporters()) <= electorate / 2 {
         return Err(Veto::Overturns);
     }
     // An agreement that says nothing is vouched for by nobody.
-    let is_vouched = !is_worthless(agreement.bound) && (is_backed_by_trust || supporters().count() > 1);
+    let is_vouched = !is_worthless(agreement.bound) && (is_backed_by_trust || witnesses(supporters()) > 1);
     Ok(Belief { agreement, is_vouched })
 }
 
@@ -110,7 +110,8 @@ mod tests {
     use crate::time::{Anchor, ErrorBound, Span};
 
     fn candidate(anchor: f64, trusted: bool) -> Candidate {
-        Candidate { anchor: Anchor::from_seconds(anchor), bound: ErrorBound::new(Span::from_seconds(0.001)), trusted }
+        let bound = ErrorBound::new(Span::from_seconds(0.001));
+        Candidate { anchor: Anchor::from_seconds(anchor), bound, trusted, group: None }
     }
 
     fn accepted(anchor: f64) -> Word {

@@ -7,7 +7,8 @@ use super::decision::{Belief, Hearing, Veto, decide};
 use super::drift::{self, Drift, History};
 use super::estimate::{ClockState, Estimate, contradicts, is_worthless};
 use super::filter::Offered;
-use super::intersection::Agreement;
+use super::intersection::{Agreement, count};
+use super::leap::is_leap_night;
 use super::sample::{FREQUENCY_TOLERANCE, Failure, Sample};
 use super::source::{Source, Traits, Verdict, Word};
 use super::steering::{self, Steering};
@@ -15,8 +16,6 @@ use crate::time::{Anchor, BootTime, ErrorBound, Offset, Reading, Span};
 
 /// Without a first answer for this long, the state is not `starting` any more.
 const STARTING: Span = Span::from_nanos(15 * 1_000_000_000);
-/// How long after the last announcement of a leap second smeared and unsmeared sources may still disagree.
-const LEAP: Span = Span::from_nanos(36 * 3_600 * 1_000_000_000);
 /// How long the first estimate waits for sources that have not been asked yet.
 const FIRST_ROUND: Span = Span::from_nanos(10 * 1_000_000_000);
 /// How long a jump that one source tells waits for the others to be asked as well.
@@ -25,6 +24,8 @@ const SECOND_OPINION: Span = Span::from_nanos(20 * 1_000_000_000);
 const ASLEEP_RESOLUTION: Span = Span::from_nanos(1_000_000_000);
 /// By how much that clock may be wrong, in seconds a second.
 const ASLEEP_FREQUENCY: f64 = 100e-6 + FREQUENCY_TOLERANCE;
+/// What is measured no better than this has no part in the trend: it would be taken for one where there is none.
+const COARSE: Span = Span::from_nanos(50_000_000);
 /// By how much a smeared source may differ from an unsmeared one.
 const SMEAR: Span = Span::from_nanos(500_000_000);
 
@@ -44,7 +45,6 @@ pub struct Estimator {
     state: ClockState,
     steering: Steering,
     history: History,
-    leap_until: Option<BootTime>,
     /// When true time was last found to have moved against the boot clock, by whichever source.
     jump: Option<BootTime>,
 }
@@ -56,7 +56,6 @@ pub struct Memory {
     is_vouched: bool,
     steering: Option<steering::Memory>,
     history: drift::Memory,
-    leap_until: Option<BootTime>,
 }
 
 /// An estimate, and when it was made.
@@ -81,7 +80,6 @@ impl Estimator {
             state: ClockState::Starting,
             steering: Steering::default(),
             history: History::default(),
-            leap_until: None,
             jump: None,
         }
     }
@@ -93,7 +91,6 @@ impl Estimator {
             is_vouched: self.is_vouched,
             steering: self.steering.memory(),
             history: self.history.memory(),
-            leap_until: self.leap_until,
         }
     }
 
@@ -106,7 +103,6 @@ impl Estimator {
             self.is_vouched = memory.is_vouched;
         }
         self.history = History::resumed(&memory.history, now);
-        self.leap_until = memory.leap_until.map(|until| until.min(now.plus(LEAP)));
     }
 
     /// Holds the source with this index for one that contradicts the majority, until it agrees with one.
@@ -122,7 +118,10 @@ impl Estimator {
         let mut keep = |index: usize| before.get_mut(index).and_then(Option::take);
         self.sources = sources
             .into_iter()
-            .map(|(witness, kept)| kept.and_then(&mut keep).unwrap_or_else(|| Source::new(witness)))
+            .map(|(witness, kept)| match kept.and_then(&mut keep) {
+                Some(source) => source.now_as(witness),
+                None => Source::new(witness),
+            })
             .collect();
         self.round = now;
         if self.state == ClockState::Synchronized
@@ -145,9 +144,6 @@ impl Estimator {
             root_dispersion: sample.root_dispersion.plus(self.steering.doubt(sample.at)),
             ..sample
         };
-        if sample.leap_announced {
-            self.leap_until = Some(now.plus(LEAP));
-        }
         // One that comes back to what is held brings no news.
         let is_news =
             self.held(now).is_some_and(|held| contradicts(&held, sample.anchor, sample.error_bound(now, 0.0)));
@@ -296,7 +292,7 @@ impl Estimator {
         let decision = decide(&Hearing {
             words: &words,
             held,
-            electorate: self.sources.iter().filter(|source| source.has_a_vote(now)).count(),
+            electorate: count(self.sources.iter().filter(|source| source.has_a_vote(now)).map(|one| one.witness.group)),
             awaits_first_round: now.since(self.round) < FIRST_ROUND,
             awaits_second_opinion: self.jump.is_some_and(|jump| now.since(jump) < SECOND_OPINION),
         });
@@ -315,6 +311,7 @@ impl Estimator {
             .iter()
             .filter(|source| source.verdict() == Verdict::Truechimer)
             .filter_map(|source| source.filter.best(now, &aging))
+            .filter(|claim| claim.sample.root_distance() <= COARSE)
             .min_by_key(|claim| (claim.anchor.since(agreement.anchor).abs(), claim.sample.root_distance()));
         if let Some(claim) = measured {
             self.history.push(claim.sample.at, claim.sample.anchor);
@@ -327,7 +324,10 @@ impl Estimator {
     fn leap_grace(&self, now: BootTime) -> Span {
         let smeared = self.sources.iter().filter(|source| source.witness.leap_smear).count();
         let mixed = smeared > 0 && smeared < self.sources.len();
-        if mixed && self.leap_until.is_some_and(|until| now < until) { SMEAR } else { Span::ZERO }
+        // Whoever tells the time, right or half a second off, knows the day.
+        let told = || self.sources.iter().find_map(|source| Some(source.latest()?.anchor));
+        let anchor = self.agreed.map(|agreed| agreed.anchor).or_else(told);
+        if mixed && anchor.is_some_and(|anchor| is_leap_night(anchor.at(now))) { SMEAR } else { Span::ZERO }
     }
 }
 
@@ -353,10 +353,11 @@ const fn excludes(held: &Estimate, agreement: &Agreement) -> bool {
 mod tests {
     use super::*;
     use crate::clock::filter::tests::sample;
+    use crate::clock::intersection::Group;
     use crate::clock::true_clock::TrueClock;
     use crate::time::SystemTime;
 
-    const HONEST: Traits = Traits { trusted: false, leap_smear: true };
+    const HONEST: Traits = Traits { trusted: false, leap_smear: true, group: None };
 
     fn at(seconds: f64) -> BootTime {
         BootTime::from_seconds(seconds)
@@ -471,7 +472,7 @@ mod tests {
             }
             estimator
         };
-        let trusted = Traits { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, ..HONEST };
         assert!(!told(&[HONEST], &[1e9]).is_vouched(), "however often it answers");
         assert!(!told(&[HONEST; 2], &[1e9]).is_vouched(), "nor if the other was not asked");
         assert!(!told(&[HONEST; 2], &[1e9, 1e9 + 30.0]).is_vouched(), "nor if the other contradicts it");
@@ -524,7 +525,7 @@ mod tests {
 
     #[test]
     fn after_a_jump_a_trusted_source_is_not_outvoted_by_what_the_others_said_before() {
-        let trusted = Traits { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, ..HONEST };
         let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
         for source in [0, 1, 2] {
             estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -546,7 +547,7 @@ mod tests {
 
     #[test]
     fn after_a_jump_of_one_the_others_are_asked_before_it_is_believed() {
-        let trusted = Traits { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, ..HONEST };
         let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
         for source in [0, 1, 2] {
             estimator.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -641,7 +642,7 @@ mod tests {
 
     #[test]
     fn a_trusted_source_that_was_outvoted_does_not_win_because_the_others_are_yet_to_confirm_a_jump() {
-        let trusted = Traits { trusted: true, leap_smear: true };
+        let trusted = Traits { trusted: true, ..HONEST };
         let mut estimator = Estimator::new([trusted, HONEST, HONEST], at(0.0));
         for (source, said) in [(1, 1e9), (2, 1e9), (0, 1e9 - 30.0)] {
             estimator.answered(source, sample(1.0, said, 0.001), at(1.0));
@@ -660,7 +661,7 @@ mod tests {
 
     #[test]
     fn one_bad_answer_of_a_trusted_source_after_a_restart_proves_nothing() {
-        let witnesses = [Traits { trusted: true, leap_smear: true }, HONEST];
+        let witnesses = [Traits { trusted: true, ..HONEST }, HONEST];
         let mut before = Estimator::new(witnesses, at(0.0));
         for source in [0, 1] {
             before.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
@@ -744,13 +745,50 @@ mod tests {
     }
 
     #[test]
-    fn smeared_and_unsmeared_agree_while_a_leap_second_is_announced() {
-        let plain = Traits { trusted: false, leap_smear: false };
-        let mut estimator = Estimator::new([HONEST, plain], at(0.0));
-        let announced = |anchor| Sample { leap_announced: true, ..sample(1.0, anchor, 0.001) };
-        estimator.answered(0, announced(1e9), at(1.0));
-        estimator.answered(1, announced(1e9 + 0.4), at(1.0));
-        assert_eq!(estimator.state(at(1.0)), ClockState::Synchronized);
+    fn smeared_and_unsmeared_agree_in_the_night_of_a_leap_second_whoever_announces_it() {
+        let plain = Traits { leap_smear: false, ..HONEST };
+        let state = |date: &str, apart: f64| {
+            let anchor = chrono::DateTime::parse_from_rfc3339(date).unwrap().timestamp() as f64;
+            let mut estimator = Estimator::new([HONEST, plain], at(0.0));
+            estimator.answered(0, sample(1.0, anchor, 0.001), at(1.0));
+            estimator.answered(1, sample(1.0, anchor + apart, 0.001), at(1.0));
+            estimator.state(at(1.0))
+        };
+        for night in ["2026-12-31T12:00:00Z", "2027-01-01T11:59:00Z", "2027-06-30T23:59:59Z", "2027-07-01T00:00:00Z"] {
+            assert_eq!(state(night, 0.49), ClockState::Synchronized, "{night}");
+            assert_eq!(state(night, 1.2), ClockState::Disagreement, "{night}");
+        }
+        for day in ["2026-11-30T23:59:59Z", "2026-12-30T23:00:00Z", "2027-01-02T01:00:00Z", "2027-04-01T00:00:00Z"] {
+            assert_eq!(state(day, 0.49), ClockState::Disagreement, "{day}");
+        }
+    }
+
+    #[test]
+    fn two_sources_of_one_witness_never_outvote_two_others_and_vouch_for_nothing_by_themselves() {
+        let nitro = Traits { group: Some(Group(0)), ..HONEST };
+        let mut estimator = Estimator::new([nitro, nitro, nitro, HONEST, HONEST], at(0.0));
+        for (source, said) in [(0, 1e9 + 37.0), (1, 1e9 + 37.0), (2, 1e9 + 37.0), (3, 1e9), (4, 1e9)] {
+            estimator.answered(source, sample(1.0, said, 0.001), at(1.0));
+        }
+        assert_eq!((estimator.state(at(1.0)), anchor(&estimator, 1.0).seconds()), (ClockState::Synchronized, 1e9));
+        let mut alone = Estimator::new([nitro, nitro], at(0.0));
+        for source in [0, 1] {
+            alone.answered(source, sample(1.0, 1e9, 0.001), at(1.0));
+        }
+        assert!(!alone.is_vouched(), "one witness is one, however often it is asked");
+        alone.reload([(HONEST, Some(0)), (HONEST, Some(1))], at(2.0));
+        alone.answered(0, sample(3.0, 1e9, 0.001), at(3.0));
+        assert!(alone.is_vouched(), "they were told to be two");
+    }
+
+    #[test]
+    fn what_is_as_coarse_as_a_second_makes_no_trend() {
+        let mut estimator = Estimator::new([HONEST], at(0.0));
+        for poll in 0..40 {
+            let now = f64::from(poll) * 300.0;
+            estimator.answered(0, sample(now, 1e9 + f64::from(poll) * 0.01, 2.0), at(now));
+        }
+        assert_eq!((estimator.state(at(12_000.0)), estimator.drift()), (ClockState::Synchronized, None));
     }
 
     #[test]

@@ -166,8 +166,7 @@ pub(crate) mod tests {
             root_delay: Span::ZERO,
             root_dispersion: Span::ZERO,
             precision: Span::ZERO,
-            stratum: 1,
-            leap_announced: false,
+            stratum: Some(1),
             timestamps: Timestamps::Kernel,
         }
     }

@@ -1,5 +1,7 @@
 //! Where the intervals of several sources overlap: who tells the truth, and what it is (Marzullo; RFC 5905 §11.2.1).
 
+use std::collections::BTreeSet;
+
 use crate::time::{Anchor, ErrorBound, Span};
 
 /// What one source claims: the truth lies within `bound` of `anchor`.
@@ -11,7 +13,14 @@ pub struct Candidate {
     pub bound: ErrorBound,
     /// Whether it decides where there is no majority.
     pub trusted: bool,
+    /// The witness that it is a part of, if several sources are the same one.
+    pub group: Option<Group>,
 }
+
+/// Sources that are one witness have the same number: what is wrong with it is wrong with all of them, so that together they
+/// count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group(pub usize);
 
 /// What the candidates say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +55,28 @@ impl Candidate {
     }
 }
 
-/// The interval that holds the truth if a strict majority of the candidates tells it.
+/// How many witnesses these are: each group is one.
+pub fn witnesses<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> usize {
+    count(candidates.map(|candidate| candidate.group))
+}
+
+/// How many witnesses belong to these groups, each that has none by itself.
+pub fn count(groups: impl Iterator<Item = Option<Group>>) -> usize {
+    let mut seen = BTreeSet::new();
+    groups.filter(|group| group.is_none_or(|group| seen.insert(group))).count()
+}
+
+/// The interval that holds the truth if a strict majority of the witnesses tells it.
+///
+/// For a group speaks the most exact of it. Where its members contradict one another, nobody knows which of them is right:
+/// then each may agree with other witnesses, but none of them tells the truth by itself.
 ///
 /// It spans every point on which a strict majority agrees, so that no coalition of a minority with a part of the honest
 /// can push the truth out of it. A trusted survivor narrows it to its own interval. Without a majority the trusted
 /// candidates decide among themselves; where they do not agree either, or there are none, there is no agreement.
 pub fn intersect(candidates: &[Candidate]) -> Option<Agreement> {
-    let (low, high) =
-        majority(candidates.iter()).or_else(|| majority(candidates.iter().filter(|candidate| candidate.trusted)))?;
+    let trusted = || candidates.iter().copied().filter(|candidate| candidate.trusted).collect::<Vec<_>>();
+    let (low, high) = majority(candidates).or_else(|| majority(&trusted()))?;
     let survivors = || candidates.iter().filter(move |one| one.low() <= high && low <= one.high());
     let (low, high) = survivors().filter(|one| one.trusted).fold((low, high), |(low, high), one| {
         let (narrow_low, narrow_high) = (low.max(one.low()), high.min(one.high()));
@@ -71,29 +94,34 @@ pub fn intersect(candidates: &[Candidate]) -> Option<Agreement> {
     })
 }
 
-/// From the first to the last point that lies in a strict majority of the intervals.
-fn majority<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Option<(i64, i64)> {
-    // At the same point, intervals begin (0) before others end (1): they touch.
-    let mut edges: Vec<(i64, u8)> = candidates.flat_map(|one| [(one.low(), 0), (one.high(), 1)]).collect();
-    edges.sort_unstable();
-    let needed = edges.len() / 2 / 2 + 1;
-    let mut covering = 0;
-    let mut low = None;
-    let mut high = None;
-    for (point, edge) in edges {
-        if edge == 0 {
-            covering += 1;
-            if covering == needed && low.is_none() {
-                low = Some(point);
-            }
-        } else {
-            if covering == needed {
-                high = Some(point);
-            }
-            covering -= 1;
-        }
-    }
+/// From the first to the last point that a strict majority of the witnesses tells.
+fn majority(candidates: &[Candidate]) -> Option<(i64, i64)> {
+    let needed = witnesses(candidates.iter()) / 2 + 1;
+    let voices: Vec<Voice<'_>> = candidates.iter().filter_map(|one| voice(one, candidates)).collect();
+    let is_told = |point: i64| {
+        let telling = || voices.iter().filter(move |voice| (voice.of.low()..=voice.of.high()).contains(&point));
+        let count = witnesses(telling().map(|voice| voice.of));
+        count >= needed && (count > 1 || telling().any(|voice| !voice.is_contradicted))
+    };
+    // What is told begins and ends where an interval does.
+    let low = voices.iter().map(|voice| voice.of.low()).filter(|point| is_told(*point)).min();
+    let high = voices.iter().map(|voice| voice.of.high()).filter(|point| is_told(*point)).max();
     low.zip(high)
+}
+
+/// A candidate that speaks.
+struct Voice<'a> {
+    of: &'a Candidate,
+    /// Whether another of its group says something else.
+    is_contradicted: bool,
+}
+
+/// `one` as a voice, unless a better one of its group speaks for it.
+fn voice<'a>(one: &'a Candidate, candidates: &[Candidate]) -> Option<Voice<'a>> {
+    let own = || candidates.iter().filter(|other| other.group == one.group && one.group.is_some());
+    let is_contradicted = own().any(|other| own().any(|another| !other.overlaps(another)));
+    let best = own().min_by_key(|other| (other.bound, !other.trusted, other.anchor));
+    (is_contradicted || best.is_none_or(|best| best == one)).then_some(Voice { of: one, is_contradicted })
 }
 
 #[cfg(test)]
@@ -103,7 +131,34 @@ mod tests {
     use super::*;
 
     fn candidate(anchor: i64, bound: i64, trusted: bool) -> Candidate {
-        Candidate { anchor: Anchor::from_nanos(anchor), bound: ErrorBound::new(Span::from_nanos(bound)), trusted }
+        let bound = ErrorBound::new(Span::from_nanos(bound));
+        Candidate { anchor: Anchor::from_nanos(anchor), bound, trusted, group: None }
+    }
+
+    fn member(group: usize, candidate: Candidate) -> Candidate {
+        Candidate { group: Some(Group(group)), ..candidate }
+    }
+
+    #[test]
+    fn however_many_sources_one_witness_has_it_has_one_vote() {
+        let lie = |bound| member(0, candidate(1_000_000, bound, false));
+        let truth = candidate(0, 10, false);
+        let agreement = intersect(&[lie(10), lie(20), lie(5), truth, candidate(5, 10, false)]).unwrap();
+        assert!(agreement.high.nanos() <= 15, "{agreement:?}");
+        assert_eq!(intersect(&[lie(10), lie(20), lie(5), truth]), None, "one against one");
+        // The most exact of them speaks.
+        let agreement = intersect(&[lie(10), lie(20), lie(5)]).unwrap();
+        assert_eq!((agreement.anchor.nanos(), agreement.bound.span().nanos()), (1_000_000, 5));
+    }
+
+    #[test]
+    fn a_witness_that_contradicts_itself_is_believed_where_another_agrees_with_a_part_of_it_and_not_by_itself() {
+        let (exact, other) = (member(0, candidate(37_000, 1, true)), member(0, candidate(0, 50, true)));
+        assert_eq!(intersect(&[exact, other]), None);
+        let coarse = candidate(300, 1_000, false);
+        let agreement = intersect(&[exact, other, coarse]).unwrap();
+        assert_eq!((agreement.low.nanos(), agreement.high.nanos()), (-50, 50));
+        assert!(!exact.agrees_with(&agreement));
     }
 
     #[test]
@@ -154,8 +209,24 @@ mod tests {
         }
 
         #[test]
+        fn the_truth_is_inside_whenever_a_majority_of_the_witnesses_tells_it(
+            honest in prop::collection::vec(prop::collection::vec(honest(), 1..4), 1..6),
+            liars in prop::collection::vec(prop::collection::vec(prop_oneof![liar(), honest()], 1..6), 0..5),
+        ) {
+            let liars = liars.get(..liars.len().min(honest.len() - 1)).unwrap();
+            let groups = honest.iter().chain(liars).enumerate();
+            let all: Vec<_> = groups.flat_map(|(group, of)| of.iter().map(move |one| member(group, *one))).collect();
+            let agreement = intersect(&all).unwrap();
+            prop_assert!(agreement.low.nanos() <= 0 && 0 <= agreement.high.nanos());
+            for one in honest.iter().flatten() {
+                prop_assert!(one.agrees_with(&agreement));
+            }
+        }
+
+        #[test]
         fn the_order_of_the_sources_changes_nothing(
-            mut all in prop::collection::vec(prop_oneof![honest(), liar()], 0..16),
+            mut all in prop::collection::vec((prop_oneof![honest(), liar()], prop::option::of(0_usize..4)).prop_map(
+                |(one, group)| Candidate { group: group.map(Group), ..one }), 0..16),
             seed in any::<u64>(),
         ) {
             let before = intersect(&all);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike};
 
-use crate::time::{NANOS_PER_SECOND, Span, SystemTime};
+use crate::time::{NANOS_PER_SECOND, Span, SystemTime, TrueTime};
 
 const DAY: i64 = 86_400 * NANOS_PER_SECOND;
 const SECOND: Span = Span::from_nanos(NANOS_PER_SECOND);
@@ -19,6 +19,16 @@ pub fn is_leap_second(before: SystemTime, after: SystemTime, by: Span) -> bool {
     let midnight = SystemTime::from_nanos(after.plus(SECOND).nanos().div_euclid(DAY).saturating_mul(DAY));
     // An inserted second begins at midnight and goes back to the second before; a deleted one is the last of the day.
     distance <= NOISE && before <= midnight && midnight.since(after) <= SECOND && begins_half_a_year(midnight)
+}
+
+/// Whether one who smears a leap second and one who does not may differ at this time: a day before the end of June or
+/// December to a day after it. Who smears announces none, and a clock of hardware cannot; so this goes by the date alone.
+pub fn is_leap_night(time: TrueTime) -> bool {
+    let nanos = time.nanos();
+    [nanos, nanos.saturating_add(DAY)].into_iter().any(|near| {
+        let midnight = near.div_euclid(DAY).saturating_mul(DAY);
+        begins_half_a_year(SystemTime::from_nanos(midnight))
+    })
 }
 
 /// Whether this midnight begins a January or a July.

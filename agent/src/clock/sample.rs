@@ -20,10 +20,8 @@ pub struct Sample {
     pub root_dispersion: Span,
     /// The reading error of both clocks together.
     pub precision: Span,
-    /// The server's distance from its primary reference in hops, 1 to 15.
-    pub stratum: u8,
-    /// Whether the server announces a leap second for the end of the day.
-    pub leap_announced: bool,
+    /// The server's distance from its primary reference in hops, 1 to 15; `None` where it tells none.
+    pub stratum: Option<u8>,
     /// By whose clock readings the exchange was timed.
     pub timestamps: Timestamps,
 }

@@ -2,7 +2,7 @@
 
 use super::aging::Aging;
 use super::filter::Filter;
-use super::intersection::Candidate;
+use super::intersection::{Candidate, Group};
 use super::sample::{Failure, Sample};
 use crate::time::{BootTime, ErrorBound, Span};
 
@@ -63,6 +63,8 @@ pub struct Traits {
     pub trusted: bool,
     /// Whether it smears leap seconds.
     pub leap_smear: bool,
+    /// The witness that it is a part of, if other sources are the same one.
+    pub group: Option<Group>,
 }
 
 /// What a source has to say when it is decided whom to believe.
@@ -129,6 +131,11 @@ impl Source {
             verdict: Verdict::WarmingUp,
             condemned: false,
         }
+    }
+
+    /// The same source, of which something else is told.
+    pub(super) fn now_as(self, witness: Traits) -> Self {
+        Self { witness, ..self }
     }
 
     /// What is held of it.
@@ -200,7 +207,8 @@ impl Source {
             return Word::Outdated { is_asked: self.last_poll >= jump && self.failures > 0 };
         };
         let bound = ErrorBound::new(best.bound.plus(grace));
-        let candidate = Candidate { anchor: best.anchor, bound, trusted: self.witness.trusted };
+        let Traits { trusted, group, .. } = self.witness;
+        let candidate = Candidate { anchor: best.anchor, bound, trusted, group };
         if self.condemned { Word::Condemned(candidate) } else { Word::Accepted(candidate) }
     }
 

@@ -79,6 +79,7 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
                 kind: Server::Address(*address).into(),
                 trusted: name == "time-sync",
                 leap_smear: true,
+                group: None,
                 poll: SECOND,
             })
             .collect(),

@@ -18,6 +18,7 @@ use crate::assess::{credential_findings, source_findings};
 use crate::clock::estimate::ClockState;
 use crate::clock::estimator::Estimator;
 use crate::clock::filter::Offered;
+use crate::clock::intersection::Group;
 use crate::clock::leap;
 use crate::clock::source::Traits;
 use crate::clock::true_clock::Stamp;
@@ -109,7 +110,7 @@ impl Engine {
     /// Begins without knowing anything.
     pub fn new(config: Arc<Config>, now: Reading) -> Self {
         Self {
-            estimator: Estimator::new(config.sources.iter().map(witness), now.boot),
+            estimator: Estimator::new(traits(&config.sources), now.boot),
             sources: (0..config.sources.len()).map(SourceLog::new).collect(),
             credentials: Credentials::new(&config),
             sdks: Judged::new(&config),
@@ -375,7 +376,10 @@ fn answer_on_what_is_gone(kind: Kind, subject: &str, credentials: &Credentials, 
     Ruling::of(kind, subject, rules, answer).answer
 }
 
-/// What the estimate is told of a source in advance.
-pub(super) const fn witness(source: &Source) -> Traits {
-    Traits { trusted: source.trusted, leap_smear: source.leap_smear }
+/// What the estimate is told of the sources in advance.
+pub(super) fn traits(sources: &[Source]) -> impl Iterator<Item = Traits> {
+    sources.iter().map(|source| {
+        let group = source.group.as_ref().and_then(|_| sources.iter().position(|other| other.group == source.group));
+        Traits { trusted: source.trusted, leap_smear: source.leap_smear, group: group.map(Group) }
+    })
 }

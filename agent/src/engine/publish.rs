@@ -95,13 +95,14 @@ impl Engine {
                 let sample = source.latest();
                 Source {
                     name: configured.name.clone(),
+                    kind: configured.kind.key().to_owned(),
                     address: log.address.map_or_else(|| configured.kind.to_string(), |address| address.to_string()),
                     server: configured.kind.to_string(),
                     verdict: source.verdict().name().to_owned(),
                     offset_seconds: self.estimator.claimed(source, reading).map(Offset::seconds),
                     delay_seconds: sample.map(|sample| sample.delay.seconds()),
                     root_distance_seconds: sample.map(|sample| sample.root_distance().seconds()),
-                    stratum: sample.map(|sample| sample.stratum),
+                    stratum: sample.and_then(|sample| sample.stratum),
                     timestamps: sample.map(|sample| sample.timestamps.name().to_owned()),
                     reachability: source.reachability(),
                     refusal: log.refusal.as_ref().map(ToString::to_string),

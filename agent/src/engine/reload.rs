@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::machine::{Engine, SourceLog, witness};
+use super::machine::{Engine, SourceLog, traits};
 use crate::config::checked::Config;
 use crate::sources::source::Source;
 use crate::time::Reading;
@@ -24,8 +24,7 @@ impl Engine {
             .iter()
             .map(|source| before.sources.iter().position(|earlier| is_same(earlier, source)))
             .collect();
-        let witnesses = self.config.sources.iter().map(witness).zip(kept.iter().copied());
-        self.estimator.reload(witnesses, now.boot);
+        self.estimator.reload(traits(&self.config.sources).zip(kept.iter().copied()), now.boot);
 
         let mut logs: Vec<Option<SourceLog>> = std::mem::take(&mut self.sources).into_iter().map(Some).collect();
         for kept in kept {

@@ -65,8 +65,7 @@ impl Scene {
             root_delay: Span::from_seconds(1e-3),
             root_dispersion: Span::from_seconds(1e-3),
             precision: Span::from_nanos(1_000),
-            stratum: 1,
-            leap_announced: false,
+            stratum: Some(1),
             timestamps: Timestamps::Kernel,
         };
         self.handle(Event::Source(Polled { source: 0, address: None, result: Ok(sample) }));

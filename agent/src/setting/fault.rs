@@ -81,13 +81,24 @@ impl fmt::Display for Bounds {
     }
 }
 
+/// Refuses what is no name of a source, a group and the like.
+///
+/// # Errors
+/// What is allowed.
+pub(crate) fn plain_name(name: &str) -> Result<(), &'static str> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if is_plain && (1..=64).contains(&name.len()) {
+        return Ok(());
+    }
+    Err("a name is 1 to 64 letters, digits, dots, underscores or hyphens")
+}
+
 /// Checks that each name is one, and that none is taken twice.
 pub(crate) fn unique<'a>(at: &Path, names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
     let names: Vec<&str> = names.collect();
     for (index, name) in names.iter().enumerate() {
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        let complaint = if !plain || !(1..=64).contains(&name.len()) {
-            "a name is 1 to 64 letters, digits, dots, underscores or hyphens".to_owned()
+        let complaint = if let Err(complaint) = plain_name(name) {
+            complaint.to_owned()
         } else if let Some(first) = names.iter().take(index).position(|other| other.eq_ignore_ascii_case(name)) {
             format!("{name} is the name of {at}[{first}] already: choose another")
         } else {

@@ -60,6 +60,12 @@ pub trait SourceKind: fmt::Display + Send + Sync {
         false
     }
 
+    /// The witness that it is a part of where nobody says: sources of one are wrong together, so that they have one vote.
+    /// `None` where it is a witness by itself.
+    fn group(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What two of this kind have in common that are the same witness, as far as can be told without asking them.
     fn identity(&self) -> String {
         self.to_string()
@@ -83,6 +89,9 @@ pub trait SourceKind: fmt::Display + Send + Sync {
         Self: Sized;
 }
 
+/// The card of an EC2 instance that tells the time: over NTP, and as a clock of its network interface.
+pub const NITRO: &str = "nitro";
+
 /// What the documents say of a kind of source.
 #[derive(Clone, Copy)]
 pub struct Words {
@@ -94,6 +103,8 @@ pub struct Words {
     pub trusted: &'static str,
     /// The default of `leap_smear`.
     pub leap_smear: &'static str,
+    /// The default of `group`.
+    pub group: &'static str,
     /// What `poll` may be, and its default.
     pub poll: &'static str,
     /// A source of it with every key below its own, commented, for `config/skewguard.yaml`.

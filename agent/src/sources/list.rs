@@ -46,6 +46,13 @@ macro_rules! kinds {
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schemars(description = $crate::sources::list::leap_smear(&words()))]
             pub leap_smear: Option<bool>,
+            /// The witness that it is a part of.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schemars(
+                description = $crate::sources::list::group(&words()),
+                regex(pattern = r"^[A-Za-z0-9._-]{1,64}$")
+            )]
+            pub group: Option<String>,
             /// How often it is asked.
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schemars(description = $crate::sources::list::poll(&words()))]
@@ -54,11 +61,12 @@ macro_rules! kinds {
 
         impl WrittenSource {
             /// The keys that every source has, whatever its kind.
-            pub const COMMON: [&'static str; 4] = ["name", "trusted", "leap_smear", "poll"];
+            pub const COMMON: [&'static str; 5] = ["name", "trusted", "leap_smear", "group", "poll"];
 
             /// A source that is called so, and nothing else.
             pub fn named(name: String) -> Self {
-                Self { name, $($key: $crate::sources::list::Given::default(),)+ trusted: None, leap_smear: None, poll: None }
+                $(let $key = $crate::sources::list::Given::default();)+
+                Self { name, $($key,)+ trusted: None, leap_smear: None, group: None, poll: None }
             }
 
             /// The one kind that is written, once it is checked.
@@ -251,6 +259,14 @@ pub(super) fn trusted(kinds: &[(&str, Words)]) -> String {
 /// What the schema says of `leap_smear`.
 pub(super) fn leap_smear(kinds: &[(&str, Words)]) -> String {
     format!("Whether it smears leap seconds. Default: {}.", of_each(kinds, |words| words.leap_smear))
+}
+
+/// What the schema says of `group`.
+pub(super) fn group(kinds: &[(&str, Words)]) -> String {
+    let default = of_each(kinds, |words| words.group);
+    format!(
+        "The witness that it is a part of: sources of one group are wrong together, and have one vote. Default: {default}."
+    )
 }
 
 /// What the schema says of `poll`.

@@ -78,7 +78,7 @@ mod tests {
 
     fn source(server: Server) -> Source {
         let poll = Duration::from_secs(1);
-        Source { name: "s".into(), kind: server.into(), trusted: false, leap_smear: false, poll }
+        Source { name: "s".into(), kind: server.into(), trusted: false, leap_smear: false, group: None, poll }
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{AnyKind, WrittenSource};
-use crate::setting::fault::{Fault, unique};
+use crate::setting::fault::{Fault, plain_name, unique};
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
 
@@ -21,6 +21,8 @@ pub struct Source {
     pub trusted: bool,
     /// Whether it smears leap seconds.
     pub leap_smear: bool,
+    /// The witness that it is a part of, if several sources are the same one.
+    pub group: Option<String>,
     /// How often it is asked.
     pub poll: Duration,
 }
@@ -31,6 +33,7 @@ impl Source {
         let own = WrittenSource {
             trusted: Some(self.trusted),
             leap_smear: Some(self.leap_smear),
+            group: self.group.clone(),
             poll: Some(Period(self.poll)),
             ..WrittenSource::named(self.name.clone())
         };
@@ -79,8 +82,12 @@ fn source(given: &WrittenSource, at: &Path, is_ec2: bool) -> Result<Source, Faul
     let kind = given.kind(at)?;
     let poll = given.poll.map_or(kind.cadence().usual, |Period(poll)| poll);
     kind.check_poll(poll).map_err(|message| Fault::at(at.key("poll"), message))?;
+    if let Some(group) = &given.group {
+        plain_name(group).map_err(|message| Fault::at(at.key("group"), message.to_owned()))?;
+    }
     Ok(Source {
         name: given.name.clone(),
+        group: given.group.clone().or_else(|| kind.group().map(str::to_owned)),
         trusted: given.trusted.unwrap_or_else(|| kind.is_trusted(is_ec2)),
         leap_smear: given.leap_smear.unwrap_or_else(|| kind.smears_leaps()),
         kind,

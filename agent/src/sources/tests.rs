@@ -41,7 +41,12 @@ impl Documented {
         let mut sources: Vec<Value> = serde_yaml::from_str(&yaml).unwrap_or_else(|error| panic!("{error} in\n{yaml}"));
         assert_eq!(sources.len(), 1, "{yaml}");
         let mut source = sources.remove(0);
-        for (key, value) in [("trusted", true.into()), ("leap_smear", true.into()), ("poll", Value::from("100s"))] {
+        for (key, value) in [
+            ("trusted", true.into()),
+            ("leap_smear", true.into()),
+            ("group", Value::from("own")),
+            ("poll", Value::from("100s")),
+        ] {
             source[key] = value;
         }
         source
@@ -118,13 +123,14 @@ fn a_source_with_every_key_is_shown_as_it_is_loaded() {
 fn what_is_not_written_is_as_the_kind_has_it() {
     for kind in documented() {
         let mut written = kind.source();
-        for key in ["trusted", "leap_smear", "poll"] {
+        for key in ["trusted", "leap_smear", "group", "poll"] {
             written.as_mapping_mut().unwrap().remove(key);
         }
         let config = loads(&yaml(&[written]));
         let [source] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
         let own: &dyn SourceKind = &*source.kind;
         assert_eq!((source.trusted, source.leap_smear), (own.is_trusted(true), own.smears_leaps()), "{}", kind.key);
+        assert_eq!(source.group.as_deref(), own.group(), "{}", kind.key);
         let cadence = own.cadence();
         assert_eq!(source.poll, cadence.usual, "{}", kind.key);
         assert!(cadence.shortest <= cadence.usual && cadence.usual <= SLOWEST, "{}", kind.key);
@@ -250,6 +256,7 @@ mod several {
                     value,
                     trusted: "false",
                     leap_smear: "false",
+                    group: "none",
                     poll: "1s to 1024s. Default: 16s",
                     reference,
                 }

@@ -31,7 +31,7 @@ impl ImdsDuration {
 /// A metric: a row for each, which is all that there is to say of it.
 struct Metric<T> {
     name: &'static str,
-    /// In UCUM, as OpenTelemetry has it.
+    /// In UCUM, as OpenTelemetry has it. `1` is for ratios alone: Prometheus ends their names with `_ratio`.
     unit: &'static str,
     about: &'static str,
     /// Its values, each with its attributes; what is not there is not exported.
@@ -68,7 +68,7 @@ const GAUGES: &[Metric<f64>] = &[
     },
     Metric {
         name: "clock.state",
-        unit: "1",
+        unit: "{state}",
         about: "1 for the state that the clock is in, else 0",
         points: |s| {
             let state = |state: ClockState| {
@@ -79,7 +79,7 @@ const GAUGES: &[Metric<f64>] = &[
     },
     Metric {
         name: "clock.kernel.synchronized",
-        unit: "1",
+        unit: "{state}",
         about: "1 where a time daemon says that the clock is synchronized",
         points: |s| plain(s.clock.kernel.map(|kernel| flag(kernel.synchronized))),
     },
@@ -96,44 +96,44 @@ const GAUGES: &[Metric<f64>] = &[
         points: |s| plain(s.clock.kernel.map(|kernel| kernel.frequency_ppm * 1e-6)),
     },
     Metric {
-        name: "ntp.source.offset",
+        name: "clock.source.offset",
         unit: "s",
         about: "True minus system time, as this source has it",
         points: |s| of_sources(s, |source| source.offset_seconds),
     },
     Metric {
-        name: "ntp.source.delay",
+        name: "clock.source.delay",
         unit: "s",
         about: "Round trip to this source",
         points: |s| of_sources(s, |source| source.delay_seconds),
     },
     Metric {
-        name: "ntp.source.root_distance",
+        name: "clock.source.root_distance",
         unit: "s",
         about: "How far this source can be wrong",
         points: |s| of_sources(s, |source| source.root_distance_seconds),
     },
     Metric {
-        name: "ntp.source.stratum",
-        unit: "1",
-        about: "Hops from the primary reference",
+        name: "clock.source.stratum",
+        unit: "{hop}",
+        about: "Hops from the primary reference; absent where there are none",
         points: |s| of_sources(s, |source| source.stratum.map(f64::from)),
     },
     Metric {
-        name: "ntp.source.reachability",
+        name: "clock.source.reachability",
         unit: "1",
         about: "Answered share of the last eight polls",
         points: |s| of_sources(s, |source| source.reachability),
     },
     Metric {
-        name: "ntp.source.verdict",
-        unit: "1",
+        name: "clock.source.verdict",
+        unit: "{verdict}",
         about: "1 for the verdict on this source, else 0",
         points: |s| {
             let points = s.sources.iter().flat_map(|source| {
                 Verdict::ALL.into_iter().map(|verdict| {
                     let mut attributes = source_attributes(source);
-                    attributes.push(KeyValue::new("ntp.verdict", verdict.name()));
+                    attributes.push(KeyValue::new("clock.source.verdict", verdict.name()));
                     (flag(source.verdict == verdict.name()), attributes)
                 })
             });
@@ -193,7 +193,7 @@ const GAUGES: &[Metric<f64>] = &[
     },
     Metric {
         name: "skewguard.alert.active",
-        unit: "1",
+        unit: "{alert}",
         about: "1 for every alert that fires",
         points: |s| {
             let firing = s.alerts.iter().filter(|alert| alert.state == "firing");
@@ -234,7 +234,7 @@ const COUNTERS: &[Metric<u64>] = &[
         },
     },
     Metric {
-        name: "ntp.queries",
+        name: "clock.source.queries",
         unit: "{query}",
         about: "Queries by their outcome",
         points: |s| {
@@ -321,7 +321,11 @@ fn of_sources(snapshot: &Snapshot, value: fn(&Source) -> Option<f64>) -> Vec<Poi
 }
 
 fn source_attributes(source: &Source) -> Vec<KeyValue> {
-    vec![KeyValue::new("ntp.source", source.name.clone()), KeyValue::new("server.address", source.server.clone())]
+    vec![
+        KeyValue::new("clock.source", source.name.clone()),
+        KeyValue::new("clock.source.kind", source.kind.clone()),
+        KeyValue::new("server.address", source.server.clone()),
+    ]
 }
 
 fn of_limits(snapshot: &Snapshot, value: fn(&Limit) -> Option<f64>) -> Vec<Point<f64>> {

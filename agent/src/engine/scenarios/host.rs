@@ -276,8 +276,7 @@ impl Host {
             root_delay: Span::from_seconds(1e-3),
             root_dispersion: Span::from_seconds(1e-3),
             precision: Span::from_nanos(1_000),
-            stratum: 2,
-            leap_announced: false,
+            stratum: Some(2),
             timestamps: Timestamps::Kernel,
         };
         Polled { source, address: None, result: if lost { Err(Refusal::TIMEOUT) } else { Ok(sample) } }

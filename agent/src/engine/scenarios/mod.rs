@@ -75,6 +75,7 @@ fn config(configured: &[usize], sources: usize, port: u16) -> Config {
             kind: Server::Address(([169, 254, 169, 123], port + u16::try_from(*index).unwrap()).into()).into(),
             trusted: *index == 0 && sources < 3,
             leap_smear: true,
+            group: None,
             poll: Duration::from_secs(16),
         })
         .collect();

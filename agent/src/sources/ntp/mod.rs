@@ -15,7 +15,7 @@ pub use server::{Server, ServerError};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::kind::{SourceKind, Words};
+use super::kind::{NITRO, SourceKind, Words};
 use super::pace::{Cadence, SLOWEST};
 use super::witness::Witness;
 use crate::setting::fault::Fault;
@@ -71,6 +71,10 @@ impl SourceKind for Server {
         self.is_amazon()
     }
 
+    fn group(&self) -> Option<&'static str> {
+        self.is_time_sync().then_some(NITRO)
+    }
+
     fn identity(&self) -> String {
         match self {
             Self::Address(_) if self.is_time_sync() => "Amazon Time Sync".to_owned(),
@@ -100,6 +104,7 @@ impl SourceKind for Server {
             value: "The NTP server: host, host:port, an IPv4 or IPv6 address, or `[IPv6]:port`. Default port: 123.",
             trusted: "true for Amazon Time Sync on EC2, else false",
             leap_smear: "true for Amazon's servers, else false",
+            group: "nitro for Amazon Time Sync, else none",
             poll: "1s to 1024s for a link-local address, 16s to 1024s for all others. Default: 16s for a\nlink-local \
                    address, else 64s",
             reference: r"

@@ -93,8 +93,7 @@ fn sample(reply: &sntpc::NtpResult, exchanged: &Exchanged) -> Result<Sample, Ref
         root_delay: short(reply.root_delay),
         root_dispersion: short(reply.root_dispersion),
         precision,
-        stratum: reply.stratum,
-        leap_announced: matches!(reply.leap_indicator, 1 | 2),
+        stratum: Some(reply.stratum),
         timestamps: exchanged.timestamps,
     })
 }

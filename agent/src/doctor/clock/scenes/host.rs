@@ -88,6 +88,7 @@ pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bo
 /// Amazon Time Sync, which answered.
 pub(in crate::doctor::clock) fn source() -> Source {
     Source {
+        kind: "ntp".to_owned(),
         name: "amazon-time-sync".into(),
         address: "169.254.169.123:123".into(),
         server: "169.254.169.123".into(),
