@@ -8,6 +8,7 @@
 //! - **assess**: [`assess`] says which limit breaks, and when.
 //! - **report**: [`alert`] gives findings a life, [`engine`] puts all of this together and publishes a [`snapshot`];
 //!   [`notify`] and [`telemetry`] put it into words, [`delivery`] sends them, and [`status`] answers who asks.
+//! - [`web`] has what every client of HTTP needs.
 //! - [`host`] says which host this is; [`resolver`] finds addresses and [`stderr`] writes where nobody may read, both without
 //!   keeping anybody waiting.
 //! - [`state`] lets what is known outlive the process, [`runtime`] runs it and [`vitals`] watches over it, [`cli`] starts
@@ -44,6 +45,7 @@ pub mod sys;
 pub mod telemetry;
 pub mod time;
 pub mod vitals;
+pub mod web;
 
 #[cfg(test)]
 mod schedules;

@@ -491,10 +491,11 @@ fn an_s3_server_refuses_what_is_signed_by_the_wrong_clock_and_takes_what_the_age
         kind: Server::Address(SocketAddr::new(TIME_SYNC, 123)).into(),
         trusted: true,
         leap_smear: true,
+        group: None,
         poll: Duration::from_secs(1),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let polled = net.within(Side::Agent, || runtime.block_on(poller::once(0, source))).unwrap();
+    let polled = net.within(Side::Agent, || runtime.block_on(poller::once(0, source, &Arc::default()))).unwrap();
     let clock = TrueClock::default();
     clock.set(polled.result.unwrap().anchor, true);
     assert!(clock.now().verified && clock.now().time.since(TrueTime::from_nanos(0)).seconds() > now() + TWO_DAYS - 1.0);

@@ -53,9 +53,8 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         let is_read = credential_reads > 0 && (is_readable(&look(&engine)) || credential_reads >= CREDENTIAL_READS);
         let mut tasks = JoinSet::new();
         for (index, source) in config.sources.iter().cloned().enumerate() {
-            tasks.spawn(
-                async move { anyhow::Ok((Asked::Source(index), Event::from(poller::once(index, source).await))) },
-            );
+            let asked = async move { Event::from(poller::once(index, source, &Arc::default()).await) };
+            tasks.spawn(async move { anyhow::Ok((Asked::Source(index), asked.await)) });
         }
         if !is_read {
             credential_reads += 1;

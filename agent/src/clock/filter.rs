@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::aging::{Aging, WORST_FREQUENCY};
-use super::sample::{FREQUENCY_TOLERANCE, Sample};
+use super::sample::{FREQUENCY_TOLERANCE, Sample, Timestamps};
 use crate::time::{Anchor, BootTime, Span};
 
 /// How many answers are kept.
@@ -44,6 +44,20 @@ pub struct Claim {
     pub anchor: Anchor,
     /// How far that can be wrong.
     pub bound: Span,
+}
+
+impl Claim {
+    /// What this claim and all of `others` say together: whole seconds that were told at different moments narrow one another.
+    fn within(self, others: impl Iterator<Item = Self>) -> Self {
+        let ends = |claim: &Self| (claim.anchor.minus(claim.bound), claim.anchor.plus(claim.bound));
+        let (low, high) = others.fold(ends(&self), |(low, high), other| {
+            let (other_low, other_high) = ends(&other);
+            (low.max(other_low), high.min(other_high))
+        });
+        let bound = high.since(low).half();
+        // They contradict one another, and the best one is as good as any.
+        if bound < Span::ZERO { self } else { Self { anchor: low.plus(bound), bound, ..self } }
+    }
 }
 
 /// What became of an answer.
@@ -92,8 +106,10 @@ impl Filter {
         let is_current = |index: usize, kept: &Kept| {
             self.samples.iter().skip(index + 1).all(|later| kept.explains(later, aging, Span::ZERO))
         };
-        let current = self.samples.iter().enumerate().filter(|(index, kept)| is_current(*index, kept));
-        current.map(|(_, kept)| kept.claim(now, aging)).min_by_key(|claim| claim.bound)
+        let current = || self.samples.iter().enumerate().filter(|(index, kept)| is_current(*index, kept));
+        let claims = || current().map(|(_, kept)| kept.claim(now, aging));
+        let best = claims().min_by_key(|claim| claim.bound)?;
+        Some(if best.sample.timestamps == Timestamps::HttpDate { best.within(claims()) } else { best })
     }
 
     /// The answer that came last.
@@ -153,7 +169,6 @@ impl Kept {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::clock::sample::Timestamps;
 
     const PHI: Aging = Aging::within(FREQUENCY_TOLERANCE);
 

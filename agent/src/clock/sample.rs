@@ -35,6 +35,9 @@ pub enum Timestamps {
     UserSpaceMissing,
     /// This process, both: the kernel's contradict the clock that this process sees (a faked clock, or a step).
     UserSpaceContradicted,
+    /// This process, both, and the server has told a whole second: all of the interval may be true, and no part of it is
+    /// more so than another.
+    HttpDate,
 }
 
 /// Why a poll gave no sample, as far as the estimate cares.
@@ -55,6 +58,7 @@ impl Timestamps {
             Self::Kernel => "kernel",
             Self::UserSpaceMissing => "user-space (no kernel stamps)",
             Self::UserSpaceContradicted => "user-space (kernel stamps contradict the clock of this process)",
+            Self::HttpDate => "HTTP Date",
         }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Url, redirect, retry};
+use reqwest::Url;
 
-use super::proxy::{Proxies, Scheme};
-use super::tls::{self, TlsError};
 use crate::clock::true_clock::TrueClock;
-use crate::resolver::Names;
 use crate::setting::tls::Tls;
 use crate::setting::url::WebUrl;
+use crate::web::client;
+use crate::web::proxy::{Proxies, Scheme};
+use crate::web::tls::{self, TlsError};
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -83,16 +83,8 @@ impl Clients {
         };
         // Whoever exports often would never judge the certificate again, however wrong the time was by which it was judged.
         let idle = usize::from(needs.tls.is_none());
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("skewguard/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Names)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(idle)
-            .pool_idle_timeout(IDLE)
-            .http1_only();
+        let builder =
+            client::builder(tls).connect_timeout(CONNECT).pool_max_idle_per_host(idle).pool_idle_timeout(IDLE);
         let builder = if needs.is_proxied { builder } else { builder.no_proxy() };
         let http = builder.build()?;
         self.made.insert(needs, http.clone());
@@ -120,7 +112,7 @@ pub(crate) mod tests {
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     use super::*;
-    use crate::delivery::tls::tests::{DAY, authority, server_named, set_slow_by};
+    use crate::web::tls::tests::{DAY, authority, server_named, set_slow_by};
 
     /// A client for servers on loopback.
     pub(crate) fn plain() -> Client {

@@ -8,7 +8,6 @@ mod lane;
 mod mutex;
 mod pace;
 pub mod policy;
-pub mod proxy;
 pub mod queue;
 pub mod request;
 mod room;
@@ -17,7 +16,6 @@ mod shared;
 pub mod spool;
 pub mod store;
 mod ticket;
-pub mod tls;
 
 #[cfg(test)]
 mod fleet;

@@ -1,21 +1,20 @@
 //! One attempt to deliver one item.
 
-use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::NaiveDateTime;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::client::Client;
 use super::item::{Class, Item};
 use super::policy::{Again, of_status};
-use super::tls;
 use crate::setting::masker::Masker;
 use crate::setting::secret::SecretRef;
 use crate::setting::url::WebUrl;
 use crate::time::{Span, TrueTime};
+use crate::web::date;
+use crate::web::words::in_words;
 
 /// More of an answer is not read.
 const LONGEST_ANSWER: usize = 4 * 1024;
@@ -131,16 +130,9 @@ fn wish(headers: &HeaderMap, now: impl FnOnce() -> TrueTime) -> Option<Duration>
         // More seconds than there can be are very many.
         return Some(Duration::from_secs(after.parse().unwrap_or(u64::MAX)));
     }
-    let until = date(after)?;
-    let now = text(DATE).and_then(date).unwrap_or_else(now);
+    let until = date::parse(after)?;
+    let now = text(DATE).and_then(date::parse).unwrap_or_else(now);
     Some(until.since(now).max(Span::ZERO).to_duration())
-}
-
-/// A date as HTTP has it, in the form of today or in one of the two that have to be understood (RFC 9110 §5.6.7).
-fn date(text: &str) -> Option<TrueTime> {
-    const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
-    let date = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
-    Some(TrueTime::from_nanos(date.and_utc().timestamp_nanos_opt()?))
 }
 
 /// What comes of an attempt, without the secrets that it has read.
@@ -182,46 +174,6 @@ pub fn add_secrets(
         headers.insert(header, value);
     }
     Ok(())
-}
-
-/// Never the URL: it may hold a token.
-fn in_words(error: &reqwest::Error) -> String {
-    if error.is_builder() {
-        return "the URL is none (it is not shown)".to_owned();
-    }
-    if let Some(tls) = tls_error(error) {
-        return format!("TLS failed: {}", tls::in_words(tls));
-    }
-    let what = if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the exchange broke off"
-    };
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    match cause.downcast_ref::<io::Error>() {
-        Some(io) => format!("{what}: {io}"),
-        None => what.to_owned(),
-    }
-}
-
-/// What TLS says, however deep it is wrapped: an `io::Error` passes over what it wraps when it is asked for its source.
-fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref() {
-            return Some(tls);
-        }
-        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 #[cfg(test)]
@@ -294,12 +246,5 @@ mod tests {
                 wish(&headers, || TrueTime::from_nanos(now));
             }
         }
-    }
-
-    #[test]
-    fn what_tls_says_is_found_under_any_number_of_io_errors() {
-        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError));
-        assert_eq!(tls_error(&wrapped), Some(&rustls::Error::DecryptError));
-        assert_eq!(tls_error(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
     }
 }

@@ -58,8 +58,8 @@ impl Measuring {
         let mut tasks = Vec::new();
         for (&id, source) in source_ids.iter().zip(config.sources.iter().cloned()) {
             let name = format!("source {}", source.name);
-            let (mailbox, burst) = (mailbox.clone(), burst.subscribe());
-            tasks.push(Task::spawn(name, |pulse| poller::run(id, source, mailbox, burst, pulse)));
+            let (mailbox, burst, clock) = (mailbox.clone(), burst.subscribe(), Arc::clone(clock));
+            tasks.push(Task::spawn(name, |pulse| poller::run(id, source, mailbox, burst, clock, pulse)));
         }
         if let (Some(client), Some(Imds { poll, .. })) = (imds, config.credentials.imds.clone()) {
             let (mailbox, clock, wake) = (mailbox.clone(), Arc::clone(clock), awaken());

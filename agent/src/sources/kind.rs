@@ -1,6 +1,7 @@
 //! What all kinds of sources have in common.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::pace::{Cadence, SLOWEST};
 use super::witness::Witness;
+use crate::clock::true_clock::TrueClock;
 use crate::setting::fault::{Bounds, Fault};
 use crate::setting::locate::Path;
 
@@ -76,8 +78,8 @@ pub trait SourceKind: fmt::Display + Send + Sync {
         format!("{self} is the same as {first}: it is one witness, however often it is named, so remove one")
     }
 
-    /// Who is asked.
-    fn witness(&self) -> Box<dyn Witness>;
+    /// Who is asked. Whoever needs TLS judges it by `clock`.
+    fn witness(&self, clock: &Arc<TrueClock>) -> Box<dyn Witness>;
 
     /// What mends it where the last poll was refused in these words, on a host that is an EC2 instance or not. A refusal
     /// has no more than its words once it stands in a snapshot.
@@ -91,6 +93,8 @@ pub trait SourceKind: fmt::Display + Send + Sync {
 
 /// The card of an EC2 instance that tells the time: over NTP, and as a clock of its network interface.
 pub const NITRO: &str = "nitro";
+/// The endpoints of AWS, each of which answers with its own time.
+pub const AWS_API: &str = "aws-api";
 
 /// What the documents say of a kind of source.
 #[derive(Clone, Copy)]

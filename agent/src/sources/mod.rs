@@ -4,6 +4,7 @@
 //! The list below is the only one: the keys of a source, its schema, what `config show` writes, what messages name and
 //! what the documentation lists are made of it.
 
+pub mod http_date;
 pub mod kind;
 pub mod ntp;
 pub mod pace;
@@ -18,4 +19,5 @@ mod tests;
 
 list::kinds! {
     ntp: Server,
+    http_date: Endpoint,
 }

@@ -9,22 +9,39 @@ use crate::clock::sample::Failure;
 pub const SLOWEST: Duration = Duration::from_secs(1_024);
 /// The first answers come close together, so that the filter has something to choose from.
 const WARM_UP_POLLS: u32 = 3;
-const WARM_UP: Duration = Duration::from_secs(2);
 
 /// How often a source may be asked, and is where nobody says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cadence {
     /// The shortest time between two polls that may be configured.
     pub shortest: Duration,
     /// The usual one.
     pub usual: Duration,
+    /// The time between the first polls.
+    pub warm_up: Duration,
+    /// The least time between two polls, however urgent the second is.
+    pub floor: Duration,
+    /// By which share of the time the next poll may be late, so that a fleet that was started together does not ask together.
+    pub jitter: f64,
 }
 
 impl Cadence {
     /// That of a source on this host or on its link, which asking harms nobody.
-    pub const NEAR: Self = Self { shortest: Duration::from_secs(1), usual: Duration::from_secs(16) };
+    pub const NEAR: Self = Self {
+        shortest: Duration::from_secs(1),
+        usual: Duration::from_secs(16),
+        warm_up: Duration::from_secs(2),
+        floor: Duration::ZERO,
+        jitter: 0.1,
+    };
     /// That of any other. It is never asked more often than the shortest, whatever the occasion.
-    pub const FAR: Self = Self { shortest: Duration::from_secs(16), usual: Duration::from_secs(64) };
+    pub const FAR: Self = Self {
+        shortest: Duration::from_secs(16),
+        usual: Duration::from_secs(64),
+        warm_up: Duration::from_secs(16),
+        floor: Duration::from_secs(16),
+        jitter: 0.1,
+    };
 }
 
 /// The pace of one source.
@@ -33,15 +50,15 @@ pub struct Pace {
     interval: Duration,
     warm_up: Duration,
     floor: Duration,
+    jitter: f64,
     polls: u32,
 }
 
 impl Pace {
-    /// Asks every `interval`; `remote` is a source of somebody else's, which is not near.
-    pub fn new(interval: Duration, remote: bool) -> Self {
-        let (warm_up, floor) =
-            if remote { (Cadence::FAR.shortest, Cadence::FAR.shortest) } else { (WARM_UP, Duration::ZERO) };
-        Self { interval, warm_up: warm_up.min(interval), floor, polls: 0 }
+    /// Asks every `interval`, and otherwise as a source of this cadence is asked.
+    pub fn new(interval: Duration, cadence: &Cadence) -> Self {
+        let Cadence { warm_up, floor, jitter, .. } = *cadence;
+        Self { interval, warm_up: warm_up.min(interval), floor, jitter, polls: 0 }
     }
 
     /// The least time between two polls, however urgent the second is.
@@ -69,8 +86,7 @@ impl Pace {
             Ok(_) | Err(_) => {}
         }
         let interval = if self.polls < WARM_UP_POLLS { self.warm_up } else { self.interval };
-        // A fleet that was started together must not ask together, nor anybody too often.
-        Some(interval.mul_f64(1.0 + fastrand::f64() / 10.0))
+        Some(interval.mul_f64(1.0 + fastrand::f64() * self.jitter))
     }
 }
 
@@ -87,7 +103,7 @@ mod tests {
 
     #[test]
     fn rate_doubles_the_interval_up_to_the_slowest_and_deny_ends_it() {
-        let mut pace = Pace::new(Duration::from_secs(16), true);
+        let mut pace = Pace::new(Duration::from_secs(16), &Cadence::FAR);
         let rate = kiss(KissOfDeathCode::Rate);
         let mut next = || pace.polled(&rate).unwrap().as_secs_f64();
         assert!((32.0..35.3).contains(&next()));
@@ -100,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_first_answers_come_close_together() {
-        let mut pace = Pace::new(Duration::from_secs(64), false);
+        let mut pace = Pace::new(Duration::from_secs(64), &Cadence::NEAR);
         let seconds: Vec<_> = (0..4).map(|_| pace.polled(&Ok(())).unwrap().as_secs()).collect();
         assert!(seconds[0] <= 2 && seconds[1] <= 2 && seconds[2] >= 60 && seconds[3] >= 60, "{seconds:?}");
     }

@@ -1,6 +1,7 @@
 //! The task that asks one source, for as long as the agent runs.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use super::refusal::Refusal;
 use super::source::Source;
 use super::witness::{Answer, Witness};
 use crate::clock::sample::Sample;
+use crate::clock::true_clock::TrueClock;
 use crate::vitals::Pulse;
 
 /// How one poll ended.
@@ -24,16 +26,17 @@ pub struct Polled {
 }
 
 /// Asks `source` at its pace, and at once whenever `burst` says so, until the mailbox closes or it denies its service.
-/// Where somebody else may answer some day, it is asked on.
+/// Where somebody else may answer some day, it is asked on. Whoever needs TLS judges it by `clock`.
 pub async fn run<E: From<Polled>>(
     index: usize,
     source: Source,
     mailbox: mpsc::Sender<E>,
     mut burst: broadcast::Receiver<()>,
+    clock: Arc<TrueClock>,
     pulse: Pulse,
 ) {
-    let mut pace = Pace::new(source.poll, !source.kind.is_near());
-    let mut witness = source.kind.witness();
+    let mut pace = Pace::new(source.poll, &source.kind.cadence());
+    let mut witness = source.kind.witness(&clock);
     loop {
         pulse.expect(witness.patience());
         let polled = poll(index, witness.as_mut()).await;
@@ -55,8 +58,8 @@ pub async fn run<E: From<Polled>>(
 }
 
 /// Asks `source` once.
-pub async fn once(index: usize, source: Source) -> Polled {
-    poll(index, source.kind.witness().as_mut()).await
+pub async fn once(index: usize, source: Source, clock: &Arc<TrueClock>) -> Polled {
+    poll(index, source.kind.witness(clock).as_mut()).await
 }
 
 async fn poll(source: usize, witness: &mut dyn Witness) -> Polled {
@@ -84,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_asked_once_is_told_under_its_number() {
         let good = server::start(Default::default()).await.unwrap();
-        let polled = once(7, source(Server::Address(good))).await;
+        let polled = once(7, source(Server::Address(good)), &Arc::default()).await;
         assert_eq!((polled.source, polled.address), (7, Some(good)));
         assert!(polled.result.is_ok());
     }
@@ -95,7 +98,7 @@ mod tests {
         let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
         let (_burst, woken) = broadcast::channel(1);
         let source = source(Server::Name { host: "127.0.0.1".into(), port: denier.port() });
-        let mut poller = tokio::spawn(run(0, source, mailbox, woken, Pulse::default()));
+        let mut poller = tokio::spawn(run(0, source, mailbox, woken, Arc::default(), Pulse::default()));
         assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome, "kiss-deny");
         assert!(
             timeout(Duration::from_millis(100), &mut poller).await.is_err(),
@@ -110,7 +113,8 @@ mod tests {
         let (address, asked) = denying().await;
         let (mailbox, mut inbox) = mpsc::channel::<Polled>(8);
         let (_burst, woken) = broadcast::channel(1);
-        let poller = tokio::spawn(run(0, source(Server::Address(address)), mailbox, woken, Pulse::default()));
+        let poller =
+            tokio::spawn(run(0, source(Server::Address(address)), mailbox, woken, Arc::default(), Pulse::default()));
         poller.await.unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         assert_eq!(inbox.recv().await.unwrap().result.unwrap_err().outcome, "kiss-deny");

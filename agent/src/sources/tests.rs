@@ -1,6 +1,7 @@
 //! What holds for every kind: that all it may say is documented, shown and refused in order.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_yaml::{Mapping, Value};
 
@@ -134,7 +135,7 @@ fn what_is_not_written_is_as_the_kind_has_it() {
         let cadence = own.cadence();
         assert_eq!(source.poll, cadence.usual, "{}", kind.key);
         assert!(cadence.shortest <= cadence.usual && cadence.usual <= SLOWEST, "{}", kind.key);
-        assert!(!own.witness().patience().is_zero(), "{}", kind.key);
+        assert!(!own.witness(&Arc::default()).patience().is_zero(), "{}", kind.key);
         assert!(!own.remedy("what nobody says", true).is_empty(), "{}", kind.key);
     }
 }
@@ -209,8 +210,10 @@ mod several {
 
     pub(super) mod fixed {
         use std::fmt;
+        use std::sync::Arc;
         use std::time::Duration;
 
+        use crate::clock::true_clock::TrueClock;
         use crate::setting::fault::Fault;
         use crate::setting::locate::Path;
         use crate::setting::period::Period;
@@ -241,7 +244,7 @@ mod several {
                 true
             }
 
-            fn witness(&self) -> Box<dyn Witness> {
+            fn witness(&self, _: &Arc<TrueClock>) -> Box<dyn Witness> {
                 unreachable!("nobody asks it")
             }
 

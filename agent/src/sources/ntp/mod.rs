@@ -13,11 +13,13 @@ pub mod timestamp;
 pub use server::{Server, ServerError};
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::kind::{NITRO, SourceKind, Words};
 use super::pace::{Cadence, SLOWEST};
 use super::witness::Witness;
+use crate::clock::true_clock::TrueClock;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
@@ -90,7 +92,7 @@ impl SourceKind for Server {
         )
     }
 
-    fn witness(&self) -> Box<dyn Witness> {
+    fn witness(&self, _clock: &Arc<TrueClock>) -> Box<dyn Witness> {
         Box::new(addresses::Addresses::new(self.clone()))
     }
 

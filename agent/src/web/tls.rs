@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -15,6 +16,7 @@ use rustls::{
     WantsVerifier,
 };
 
+use super::bootstrap::Bootstrap;
 use crate::clock::local;
 use crate::clock::true_clock::{Stamp, TrueClock};
 use crate::setting::tls::Tls;
@@ -163,6 +165,20 @@ impl Setup {
         // A resumed session rests on a certificate that was judged earlier, perhaps by another time.
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+
+    /// The configuration for asking somebody for the time, and what tells whether the answer may be believed.
+    ///
+    /// # Errors
+    /// The system has no roots.
+    pub fn bootstrap(&mut self) -> Result<(ClientConfig, Arc<Bootstrap>), TlsError> {
+        let usual = WebPkiServerVerifier::builder_with_provider(self.system_roots()?, Arc::clone(&self.provider));
+        let usual = usual.build().map_err(|error| Error::General(error.to_string()))?;
+        let verifier = Arc::new(Bootstrap::new(usual, Arc::clone(&self.judge.clock)));
+        let own: Arc<dyn ServerCertVerifier> = Arc::<Bootstrap>::clone(&verifier);
+        let mut config = self.builder()?.dangerous().with_custom_certificate_verifier(own).with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Ok((config, verifier))
     }
 
     fn builder(&self) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
@@ -364,7 +380,7 @@ fn nanos(time: UnixTime) -> i64 {
 }
 
 #[cfg(test)]
-pub(in crate::delivery) mod tests {
+pub(crate) mod tests {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
     use rustls::{ClientConnection, InvalidMessage, ServerConfig, ServerConnection};
@@ -373,9 +389,9 @@ pub(in crate::delivery) mod tests {
     use super::*;
     use crate::time::{Anchor, SystemTime};
 
-    pub(in crate::delivery) const DAY: i64 = 86_400;
+    pub(crate) const DAY: i64 = 86_400;
 
-    pub(in crate::delivery) type Authority = CertifiedIssuer<'static, KeyPair>;
+    pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
     /// Validity in seconds from now, by the system clock.
     fn params(names: &[&str], from: i64, to: i64) -> CertificateParams {
@@ -389,7 +405,7 @@ pub(in crate::delivery) mod tests {
         params
     }
 
-    pub(in crate::delivery) fn authority(name: &str) -> Authority {
+    pub(crate) fn authority(name: &str) -> Authority {
         let mut params = params(&[], -1_000 * DAY, 1_000 * DAY);
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -400,12 +416,7 @@ pub(in crate::delivery) mod tests {
         server_named("collector.test", authority, from, to)
     }
 
-    pub(in crate::delivery) fn server_named(
-        name: &str,
-        authority: &Authority,
-        from: i64,
-        to: i64,
-    ) -> Arc<ServerConfig> {
+    pub(crate) fn server_named(name: &str, authority: &Authority, from: i64, to: i64) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let certificate = params(&[name], from, to).signed_by(&key, authority).unwrap();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
@@ -449,7 +460,7 @@ pub(in crate::delivery) mod tests {
         Arc::new(clock)
     }
 
-    pub(in crate::delivery) fn set_slow_by(clock: &TrueClock, seconds: i64, is_vouched: bool) {
+    pub(crate) fn set_slow_by(clock: &TrueClock, seconds: i64, is_vouched: bool) {
         let anchor = local::read().system_minus_boot().nanos() + seconds * NANOS_PER_SECOND;
         clock.set(Anchor::from_nanos(anchor), is_vouched);
     }
