@@ -9,6 +9,8 @@ check_lab() {
     check_program chronyd chrony --version
     check_program chronyc chrony --version
     check_program ntpd ntpsec --version
+    check_program nginx nginx -v
+    check_program lighttpd lighttpd -v
     check_program prometheus-alertmanager prometheus-alertmanager --version
     check_program victoria-metrics victoria-metrics -version
     check_program systemd-nspawn systemd-container --version

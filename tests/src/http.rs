@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, Utc};
 
 use crate::net::{Net, Side};
 
@@ -98,6 +99,11 @@ impl Reply {
         self.drip = pause;
         self
     }
+}
+
+/// What time it is, as servers tell it.
+pub fn http_date() -> String {
+    DateTime::<Utc>::from(std::time::SystemTime::now()).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;

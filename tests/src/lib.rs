@@ -58,6 +58,7 @@ pub mod victoria;
 pub mod vm;
 pub mod wait;
 pub mod watch;
+pub mod web;
 pub mod wire;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::http::{Reply, Request, read_request, write_reply};
+use crate::http::{Reply, Request, http_date, read_request, write_reply};
 use crate::net::{Net, Side};
 
 const SHUTDOWN_POLL: Duration = Duration::from_millis(10);
@@ -198,7 +198,7 @@ fn converse(mut stream: TcpStream, config: Arc<ServerConfig>, connect: bool, sta
 fn take(tls: &mut StreamOwned<ServerConnection, TcpStream>, state: &State) -> io::Result<()> {
     let request = read_request(&mut *tls)?;
     state.taken.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    write_reply(tls, &Reply::ok(""))
+    write_reply(tls, &Reply::ok("").header("Date", &http_date()))
 }
 
 /// Reads a request byte by byte, so that nothing of what follows is lost.

@@ -19,7 +19,8 @@ const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronize
 const FIND_WHO_STEPPED: &str = "find who set the clock: `journalctl --since -10min` names time daemons and `date`; after a \
     resume from snapshot or hibernation a time daemon may step it once";
 const REACH_A_SOURCE: &str = "let this host reach its sources: `chronyc ntpdata` or `skewguard check` shows which answer; \
-    169.254.169.123 needs no security group, other servers need UDP 123 outbound";
+    169.254.169.123 needs no security group, other servers need UDP 123 outbound; where that is blocked, \
+    `- { name: aws, http_date: aws }` below `sources` asks AWS over TCP 443";
 
 /// What is known of the clock.
 pub struct ClockFacts<'a> {

@@ -19,6 +19,8 @@ pub struct SourceFacts<'a> {
     pub offset: Option<Offset>,
     /// Why its last poll failed.
     pub refusal: Option<String>,
+    /// What mends that.
+    pub remedy: &'a dyn Fn(&str) -> String,
 }
 
 /// What each rule says of one source.
@@ -60,7 +62,7 @@ pub(super) fn unreachable(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
     found(
         rule,
         format!("{name} ({server}) gives no time: {why}. There is one witness less for true time"),
-        "let UDP 123 to it through (security group, network ACL, host firewall), or take it out of `sources`",
+        &(facts.remedy)(why),
     )
 }
 
@@ -78,7 +80,7 @@ mod tests {
         let rules = parse("{}", std::path::Path::new("sources.yaml"), &|_| None).unwrap().alerts.rules;
         let said = |verdict| {
             let (server, offset, refusal) = ("10.0.0.1".to_owned(), None, None);
-            let facts = SourceFacts { name: "a", server, verdict, offset, refusal };
+            let facts = SourceFacts { name: "a", server, verdict, offset, refusal, remedy: &str::to_owned };
             let said = judge(&facts, &rules).into_iter().map(|ruling| match ruling.answer {
                 Answer::Found(_) => "found",
                 Answer::Absent => "absent",

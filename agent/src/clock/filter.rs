@@ -187,6 +187,25 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn whole_seconds_that_were_told_at_different_moments_narrow_one_another_and_one_that_contradicts_does_not() {
+        let mut filter = Filter::default();
+        let told = |at: f64, anchor: f64| Sample { timestamps: Timestamps::HttpDate, ..sample(at, anchor, 2.0) };
+        // The truth is 1,000 s; each tells an interval of two seconds that holds it somewhere.
+        for (at, off) in [(0.0, 0.7), (300.0, -0.8), (600.0, 0.1)] {
+            assert_eq!(filter.offer(told(at, 1_000.0 + off), false), Offered::Taken);
+        }
+        let best = filter.best(BootTime::from_seconds(600.0), &PHI).unwrap();
+        let (low, high) = (best.anchor.minus(best.bound).seconds(), best.anchor.plus(best.bound).seconds());
+        assert!((low - 999.7).abs() < 0.02 && (high - 1_000.2).abs() < 0.02, "{low} {high}");
+        // Those of a time server are points, of which the best one speaks.
+        let mut points = Filter::default();
+        for (at, off) in [(0.0, 0.7), (300.0, -0.8)] {
+            points.offer(sample(at, 1_000.0 + off, 2.0), false);
+        }
+        assert!(points.best(BootTime::from_seconds(300.0), &PHI).unwrap().bound.seconds() >= 1.0);
+    }
+
+    #[test]
     fn the_shortest_round_trip_wins_until_it_is_too_old() {
         let mut filter = Filter::default();
         for (at, delay) in [(0.0, 0.010), (16.0, 0.001), (32.0, 0.020)] {

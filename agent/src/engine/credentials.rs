@@ -116,6 +116,11 @@ impl Credentials {
         self.remembered.insert(subject, before);
     }
 
+    /// Whether this host is an EC2 instance, as far as is known.
+    pub(super) fn may_be_ec2(&self) -> bool {
+        self.is_ec2 != Some(false)
+    }
+
     /// Takes what the firmware says: whether this is an EC2 instance.
     pub(super) const fn stand_on(&mut self, is_ec2: Option<bool>) {
         self.is_ec2 = is_ec2;
@@ -127,7 +132,7 @@ impl Credentials {
         let is_role = |one: &&Known| matches!(one.provider().renewal(), Renewal::Platform | Renewal::Kubelet);
         known.provider() != Provider::Imds
             || !known.was_never_had()
-            || (self.is_ec2 != Some(false) && !self.known.iter().filter(is_role).any(Known::is_held))
+            || (self.may_be_ec2() && !self.known.iter().filter(is_role).any(Known::is_held))
     }
 
     /// Whether `subject`, of which nothing is known, is gone: its provider was heard and did not speak of it, or nobody asks

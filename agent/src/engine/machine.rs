@@ -276,6 +276,7 @@ impl Engine {
                 verdict: source.verdict(),
                 offset: self.estimator.claimed(source, now.reading),
                 refusal: log.refusal.as_ref().map(Refusal::to_string),
+                remedy: &|refusal| configured.kind.remedy(refusal, self.credentials.may_be_ec2()),
             };
             rulings.extend(source_findings::judge(&facts, &self.config.alerts.rules));
         }

@@ -206,7 +206,7 @@ mod tests {
     fn the_region_of_the_process_is_asked_or_else_the_global_service() {
         let asked = |region: Option<&str>| {
             let env = |name: &str| region.filter(|_| name == "AWS_DEFAULT_REGION").map(str::to_owned);
-            Endpoint::Aws.url(&env).to_string()
+            Endpoint::Aws.url(&env)
         };
         assert_eq!(asked(Some("eu-central-1")), "https://sts.eu-central-1.amazonaws.com/");
         assert_eq!(asked(Some("cn-north-1")), "https://sts.cn-north-1.amazonaws.com.cn/");

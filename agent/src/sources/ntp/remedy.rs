@@ -6,6 +6,9 @@ use super::refusal::Refusal;
 use super::server::Server;
 use crate::clock::sample::Failure;
 
+/// What needs no UDP.
+const BY_HTTP: &str = "or ask AWS's own clock over TCP 443 there: `- { name: aws, http_date: aws }`";
+
 /// What mends it where `server` was refused in these words, on a host that is an EC2 instance or not.
 pub(super) fn remedy(server: &Server, refusal: &str, is_ec2: bool) -> String {
     let refusal = Refusal::ALL.into_iter().find(|one| one.to_string() == refusal);
@@ -14,7 +17,7 @@ pub(super) fn remedy(server: &Server, refusal: &str, is_ec2: bool) -> String {
             format!("`getent hosts {server}` asks the resolver of this host; 169.254.169.123 needs none")
         }
         Some(Refusal::Timeout | Refusal::Network) if server.is_time_sync() && !is_ec2 => {
-            "169.254.169.123 exists on EC2 alone: name servers that this host reaches under `sources`".to_owned()
+            format!("169.254.169.123 exists on EC2 alone: name servers that this host reaches under `sources`, {BY_HTTP}")
         }
         Some(Refusal::Timeout | Refusal::Network) if server.is_time_sync() => {
             "no security group stands in its way: look for a firewall on this host, `sudo nft list ruleset` or `sudo \
@@ -27,9 +30,10 @@ pub(super) fn remedy(server: &Server, refusal: &str, is_ec2: bool) -> String {
                 .to_owned()
         }
         Some(Refusal::Timeout) | None => {
-            "let UDP 123 out to it and its replies in (security group, network ACL, host firewall), or take it out of \
-             `sources`"
-                .to_owned()
+            format!(
+                "let UDP 123 out to it and its replies in (security group, network ACL, host firewall), or take it out of \
+                 `sources`, {BY_HTTP}"
+            )
         }
         Some(Refusal::Kiss(KissOfDeathCode::Rate)) => "it is asked too often: raise `poll` of this source".to_owned(),
         Some(Refusal::Kiss(KissOfDeathCode::Deny | KissOfDeathCode::Rstr)) => {
