@@ -104,8 +104,20 @@ pub struct Clock {
     pub drift_ppm: Option<f64>,
     /// Steps seen since the start of the agent.
     pub steps: Steps,
+    /// What the hypervisor did to the clocks of this machine; absent where it does not tell.
+    #[serde(default)]
+    pub disruptions: Option<Disruptions>,
     /// What the kernel says of its clock; absent where it may not be asked.
     pub kernel: Option<Kernel>,
+}
+
+/// Disruptions by the hypervisor: a migration to another host, or a restoration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Disruptions {
+    /// How often since the start of the agent.
+    pub seen: u64,
+    /// Within which time the next one is announced; absent where none is.
+    pub expected_within_seconds: Option<f64>,
 }
 
 /// Steps of the system clock.

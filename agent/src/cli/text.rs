@@ -147,6 +147,9 @@ fn clock(snapshot: &Snapshot) -> String {
         let direction = if ppm > 0.0 { "losing" } else { "gaining" };
         let _ = write!(text, ", {direction} {:.3} ppm", ppm.abs());
     }
+    if let Some(within) = clock.disruptions.and_then(|disruptions| disruptions.expected_within_seconds) {
+        let _ = write!(text, ", a migration of this machine is announced for the next {}", seconds(within));
+    }
     if let Some(kernel) = &clock.kernel {
         let _ = write!(text, ", kernel says {}", if kernel.synchronized { "synchronized" } else { "unsynchronized" });
     }

@@ -190,6 +190,17 @@ impl Estimator {
         }
     }
 
+    /// Takes note that the clocks of this machine were disrupted, as where it was moved to another host: of what was measured
+    /// before nothing says anything any more, but for who contradicted the majority.
+    pub fn disrupted(&mut self, now: BootTime) {
+        self.agreed = None;
+        self.is_vouched = false;
+        self.state = ClockState::Starting;
+        (self.started, self.round, self.jump) = (now, now, None);
+        self.history.reset();
+        self.sources.iter_mut().for_each(Source::forget);
+    }
+
     /// What is known at `now`.
     pub fn state(&self, now: BootTime) -> ClockState {
         match (self.state, self.estimate(now)) {

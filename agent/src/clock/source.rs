@@ -138,6 +138,11 @@ impl Source {
         Self { witness, ..self }
     }
 
+    /// Begins anew, but for what a majority has thought of it.
+    pub(super) fn forget(&mut self) {
+        *self = Self { condemned: self.condemned, ..Self::new(self.witness) };
+    }
+
     /// What is held of it.
     pub const fn verdict(&self) -> Verdict {
         self.verdict

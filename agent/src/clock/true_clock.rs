@@ -78,6 +78,13 @@ impl TrueClock {
         }
     }
 
+    /// Follows the system clock again: of true time nothing is known any more.
+    pub fn forget(&self) {
+        for held in [&self.estimate, &self.vouched] {
+            held.is_set.store(false, Ordering::Release);
+        }
+    }
+
     /// Lets the time of TLS be no earlier than this, which it was known to be in an earlier process.
     pub fn not_before(&self, time: TrueTime) {
         self.floor.fetch_max(time.nanos(), Ordering::Relaxed);

@@ -18,6 +18,7 @@ use super::{default, raw};
 use crate::assess::limit::Limit;
 use crate::aws::sdk::Sdk;
 use crate::credentials::{Credentials, WrittenCredentials};
+use crate::host::vmclock;
 use crate::setting::locate::Path;
 use crate::sources::source::check as sources;
 
@@ -31,6 +32,7 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Re
     let channels = channels(raw.channels.as_deref().unwrap_or_default(), credentials.imds.is_some())?;
     Ok(Config {
         sources: sources(raw.sources.as_deref(), is_ec2)?,
+        vmclock: vmclock(raw.vmclock.as_deref())?,
         credentials,
         sdks: sdks(raw.sdks.as_ref())?,
         sdks_auto: !matches!(raw.sdks, Some(raw::Sdks::Names(_))),
@@ -73,6 +75,18 @@ fn sdks(given: Option<&raw::Sdks>) -> Result<Vec<Sdk>, Fault> {
         }
     }
     Ok(names.clone())
+}
+
+fn vmclock(given: Option<&str>) -> Result<vmclock::Choice, Fault> {
+    match given {
+        None | Some("auto") => Ok(vmclock::Choice::Auto),
+        Some("off") => Ok(vmclock::Choice::Off),
+        Some(path) if path.starts_with('/') && !path.contains('\0') => Ok(vmclock::Choice::Path(path.into())),
+        Some(_) => Err(Fault::at(
+            Path::root("vmclock"),
+            format!("write auto, off, or the absolute path of a device, such as {}", vmclock::DEVICE),
+        )),
+    }
 }
 
 fn socket(given: Option<&str>) -> Result<PathBuf, Fault> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::assess::rule::Rules;
 use crate::aws::sdk::Sdk;
+use crate::host::vmclock;
 use crate::notify::channel::Channel;
 use crate::sources::source::Source;
 
@@ -16,6 +17,8 @@ use crate::sources::source::Source;
 pub struct Config {
     /// The witnesses of true time, 1 to 32, names unique.
     pub sources: Vec<Source>,
+    /// The device by which the hypervisor tells disruptions.
+    pub vmclock: vmclock::Choice,
     /// Who is asked for what expires.
     pub credentials: Credentials,
     /// The SDKs whose refresh margin is judged.

@@ -15,8 +15,8 @@ const WIDTH: usize = 120;
 const TAB: &str = "    ";
 
 /// The sections in which no secret is ever written.
-const PUBLIC_SECTIONS: [&str; 8] =
-    ["sources", "credentials", "sdks", "limits", "alerts", "state_dir", "queue", "socket"];
+const PUBLIC_SECTIONS: [&str; 9] =
+    ["sources", "vmclock", "credentials", "sdks", "limits", "alerts", "state_dir", "queue", "socket"];
 
 /// The keys whose value is no secret wherever they stand.
 const PUBLIC_KEYS: [&str; 2] = ["name", "enabled"];

@@ -30,6 +30,11 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     pub sources: Option<Vec<WrittenSource>>,
+    /// The device by which a hypervisor says that it has moved or restored this machine: auto (/dev/vmclock0, where it may
+    /// be read), an absolute path, or off. Default: auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(auto|off|/.*)$"))]
+    pub vmclock: Option<String>,
     /// The credentials whose expiry is watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<WrittenCredentials>,

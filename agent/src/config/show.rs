@@ -7,6 +7,7 @@ use super::raw_alerts::Section;
 use super::size::Size;
 use super::{default, raw, raw_alerts};
 use crate::assess::rule::Rule;
+use crate::host::vmclock::Choice;
 use crate::notify::channel::Channel;
 use crate::notify::targets::WrittenChannel;
 use crate::setting::headers::Headers;
@@ -34,6 +35,11 @@ fn raw(config: &Config) -> raw::Config {
     let own = config.limits.iter().filter(|limit| !built_in.contains(limit));
     raw::Config {
         sources: Some(config.sources.iter().map(Source::written).collect()),
+        vmclock: Some(match &config.vmclock {
+            Choice::Auto => "auto".to_owned(),
+            Choice::Off => "off".to_owned(),
+            Choice::Path(path) => shown(path),
+        }),
         credentials: Some(config.credentials.written()),
         sdks: Some(if config.sdks_auto { raw::Sdks::Auto } else { raw::Sdks::Names(config.sdks.clone()) }),
         limits: Some(own.map(|own| raw::Limit { name: own.name.clone(), window: Period(own.window) }).collect()),

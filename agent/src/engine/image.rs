@@ -11,6 +11,7 @@ use crate::assess::finding::Kind;
 use crate::clock::estimator::Memory;
 use crate::config::checked::Config;
 use crate::credentials::imds::host::HostIdentity;
+use crate::host::vmclock::Page;
 use crate::sources::source::Source;
 use crate::time::{BootTime, Reading, Span, TrueTime};
 
@@ -26,6 +27,9 @@ pub struct Image {
     last_step: Option<(BootTime, Span)>,
     asleep: Option<(BootTime, Span)>,
     estimate: Memory,
+    /// What the hypervisor said last of the machine.
+    #[serde(default)]
+    machine: Option<Page>,
     /// The last time for which a quorum or a trusted source vouched; it holds over boots.
     #[serde(default)]
     vouched: Option<TrueTime>,
@@ -108,6 +112,7 @@ impl Engine {
             last_step: self.last_step,
             asleep: self.asleep,
             estimate: self.estimator.memory(),
+            machine: self.machine,
             vouched: self.last_vouched(),
             condemned: sources
                 .filter(|(source, _)| source.is_condemned())
@@ -142,6 +147,7 @@ impl Engine {
         engine.last = image.last;
         engine.last_step = image.last_step.map(|(at, by)| (at.min(now.boot), by));
         engine.asleep = image.asleep;
+        engine.machine = image.machine;
         engine.estimator.resume(&image.estimate, now.boot);
         for (name, server) in &image.condemned {
             let is_it = |source: &Source| *name == source.name && *server == source.kind.to_string();

@@ -25,6 +25,7 @@ use crate::clock::true_clock::Stamp;
 use crate::config::checked::Config;
 use crate::credentials::imds::host::HostIdentity;
 use crate::host::identity::Speaker;
+use crate::host::vmclock::Page;
 use crate::snapshot::{Delivery, Steps};
 use crate::sources::poller::Polled;
 use crate::sources::refusal::Refusal;
@@ -49,6 +50,10 @@ pub struct Engine {
     pub(super) sdks: Judged,
     pub(super) kernel: Option<KernelClock>,
     pub(super) steps: Steps,
+    /// What the hypervisor said last of the machine.
+    pub(super) machine: Option<Page>,
+    /// How often it has disrupted its clocks since this process began.
+    pub(super) disruptions: u64,
     pub(super) alerts: Machine,
     pub(super) delivery: BTreeMap<String, Delivery>,
     /// When an item arrived last, by destination.
@@ -70,8 +75,8 @@ pub struct Engine {
     pub(super) asleep: Option<(BootTime, Span)>,
     /// The number of the next source that is new.
     pub(super) next_source: usize,
-    last_burst: Option<BootTime>,
-    wants_burst: bool,
+    pub(super) last_burst: Option<BootTime>,
+    pub(super) wants_burst: bool,
     /// Whether all may be asked a second time at once.
     may_confirm: bool,
 }
@@ -116,6 +121,8 @@ impl Engine {
             sdks: Judged::new(&config),
             kernel: None,
             steps: Steps::default(),
+            machine: None,
+            disruptions: 0,
             alerts: Machine::new(config.alerts.repeat),
             delivery: BTreeMap::new(),
             arrivals: BTreeMap::new(),

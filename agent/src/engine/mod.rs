@@ -2,6 +2,7 @@
 //! thousands of hours pass through it in a test.
 
 mod credentials;
+mod disruption;
 mod event;
 mod image;
 mod judged;

@@ -8,7 +8,8 @@ use crate::assess::finding::{Kind, Severity};
 use crate::assess::limit::Skew;
 use crate::clock::drift::Drift;
 use crate::clock::estimate::ClockState;
-use crate::snapshot::{Alert, Clock, Delivery, Finding, Kernel, Limit, Snapshot, Source, Status, Time};
+use crate::host::vmclock::Expected;
+use crate::snapshot::{Alert, Clock, Delivery, Disruptions, Finding, Kernel, Limit, Snapshot, Source, Status, Time};
 use crate::time::{Offset, Reading, Span, rfc3339};
 
 impl Engine {
@@ -80,6 +81,10 @@ impl Engine {
             error_bound_seconds: now.skew.map(|skew| skew.bound.seconds()),
             drift_ppm: drift.map(|drift| drift.rate * 1e6),
             steps: self.steps,
+            disruptions: self.machine.map(|machine| Disruptions {
+                seen: self.disruptions,
+                expected_within_seconds: machine.expected.map(Expected::seconds),
+            }),
             kernel: self.kernel.map(|kernel| Kernel {
                 synchronized: kernel.synchronized,
                 max_error_seconds: kernel.max_error.seconds(),

@@ -4,3 +4,4 @@ pub mod firmware;
 pub mod identity;
 pub mod mark;
 pub(crate) mod small_file;
+pub mod vmclock;

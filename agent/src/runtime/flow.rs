@@ -21,6 +21,7 @@ use crate::credentials::Provider;
 use crate::credentials::round;
 use crate::engine::{Engine, Event};
 use crate::host::identity;
+use crate::host::vmclock::Watch;
 use crate::notify::message::message;
 use crate::snapshot::Snapshot;
 use crate::state::Untold;
@@ -46,6 +47,7 @@ pub(super) struct Flow {
     pub(super) status: Status,
     pub(super) recorder: Recorder,
     pub(super) state_dir: Option<StateDir>,
+    pub(super) vmclock: Watch,
     pub(super) ticks: u32,
     pub(super) last_ailment: Option<Ailment>,
 }
@@ -82,7 +84,20 @@ impl Flow {
         self.take(Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() }).await;
     }
 
+    /// Before each event, so that nothing is judged by a clock that was another one's.
+    fn ask_hypervisor(&mut self) {
+        let now = local::read();
+        let Some(page) = self.vmclock.read(now.boot) else { return };
+        if self.engine.runs_on(page, now) {
+            tracing::warn!(
+                "the hypervisor has disrupted the clocks of this machine: all sources and credentials are asked again"
+            );
+            self.measuring.wake();
+        }
+    }
+
     async fn take(&mut self, event: Event) {
+        self.ask_hypervisor();
         if let Event::Credential(round::Polled { provider: Provider::Imds, round }) = &event {
             for request in &round.requests {
                 self.reporters.record_request(&request.outcome, request.duration);
@@ -90,8 +105,9 @@ impl Flow {
         }
         let now = read(&mut self.engine);
         let reaction = self.engine.handle(event, now);
-        if let Some(anchor) = self.engine.anchor() {
-            self.clock.set(anchor, self.engine.is_vouched());
+        match self.engine.anchor() {
+            Some(anchor) => self.clock.set(anchor, self.engine.is_vouched()),
+            None => self.clock.forget(),
         }
         let snapshot = Arc::new(self.engine.snapshot(now));
         let before = self.published.swap(Arc::clone(&snapshot));
@@ -148,6 +164,9 @@ impl Flow {
         gone.iter().for_each(|destination| self.engine.forget_destination(destination));
         if config.state_dir != self.state_dir {
             tracing::warn!("state_dir has changed: the old one stays in use until the agent is started anew");
+        }
+        if config.vmclock != *self.vmclock.choice() {
+            self.vmclock = Watch::new(config.vmclock.clone());
         }
         self.engine.reload(Arc::clone(&config), local::read());
         self.measuring = Measuring::start(&config, &self.engine.source_ids(), prepared, &self.clock, &self.mailbox);
@@ -259,11 +278,12 @@ mod tests {
         let measuring = Measuring::start(config, &engine.source_ids(), prepared, &clock, &mailbox);
         let status = Status::open(&config.socket, &published, false).unwrap();
         let (recorder, _) = Recorder::open(None);
-        let state_dir = config.state_dir.clone();
+        let (state_dir, vmclock) = (config.state_dir.clone(), Watch::new(config.vmclock.clone()));
         let (ticks, last_ailment) = (0, None);
         #[rustfmt::skip]
         let flow = Flow {
-            mailbox, inbox, engine, published, clock, reporters, measuring, status, recorder, state_dir, ticks, last_ailment,
+            mailbox, inbox, engine, published, clock, reporters, measuring, status, recorder, state_dir, vmclock, ticks,
+            last_ailment,
         };
         flow
     }

@@ -29,6 +29,7 @@ use crate::delivery::spool::Spool;
 use crate::delivery::store::Store;
 use crate::engine::{Engine, Event};
 use crate::host::mark::Mark;
+use crate::host::vmclock::Watch;
 use crate::host::{firmware, identity};
 use crate::state::State;
 use crate::stderr::Stderr;
@@ -122,6 +123,7 @@ pub async fn run(
         status,
         recorder,
         state_dir: config.state_dir.clone(),
+        vmclock: Watch::new(config.vmclock.clone()),
         ticks: 0,
         last_ailment: None,
     };

@@ -78,6 +78,12 @@ const GAUGES: &[Metric<f64>] = &[
         },
     },
     Metric {
+        name: "clock.disruption.expected_within",
+        unit: "s",
+        about: "Within which time the hypervisor has announced a migration of this machine",
+        points: |s| plain(s.clock.disruptions.and_then(|disruptions| disruptions.expected_within_seconds)),
+    },
+    Metric {
         name: "clock.kernel.synchronized",
         unit: "{state}",
         about: "1 where a time daemon says that the clock is synchronized",
@@ -232,6 +238,12 @@ const COUNTERS: &[Metric<u64>] = &[
             let direction = |name: &'static str| vec![KeyValue::new("clock.direction", name)];
             vec![(s.clock.steps.forward, direction("forward")), (s.clock.steps.backward, direction("backward"))]
         },
+    },
+    Metric {
+        name: "clock.disruptions",
+        unit: "{disruption}",
+        about: "Migrations and restorations of this machine, where the hypervisor tells of them",
+        points: |s| s.clock.disruptions.iter().map(|disruptions| (disruptions.seen, Vec::new())).collect(),
     },
     Metric {
         name: "clock.source.queries",

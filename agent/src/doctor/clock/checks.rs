@@ -82,6 +82,7 @@ pub fn check(facts: &Facts, snapshot: &Snapshot, agent: Option<&Snapshot>, confi
         discipline::check_kernel(facts, &keeper, kernel, is_wrong),
         check_rtc(facts),
         phc::check(&facts.offered, facts.followed.as_ref()),
+        phc::check_migration(&facts.offered),
     ]
 }
 

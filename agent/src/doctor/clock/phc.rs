@@ -1,13 +1,16 @@
 //! The clocks that hardware or the hypervisor offers: the PTP hardware clock of the network card, and VMClock.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::reference::Configured;
 use super::tree;
 use crate::doctor::report::{Area, Check};
+use crate::host::vmclock::{DEVICE, Page, PageError};
 use crate::time::{Span, humane};
 
 const NAME: &str = "clock-phc";
+const MIGRATION: &str = "clock-migration";
 
 /// A PTP hardware clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +28,8 @@ pub struct HardwareClock {
 pub struct Offered {
     /// PTP hardware clocks.
     pub clocks: Vec<HardwareClock>,
-    /// Whether the hypervisor offers VMClock.
-    pub has_vmclock: bool,
+    /// What VMClock says, or why it does not; `None` where the hypervisor offers none.
+    pub vmclock: Option<Result<Page, String>>,
 }
 
 /// Looks below `root`.
@@ -42,7 +45,42 @@ pub fn look(root: &Path) -> Offered {
             device: Path::new("/dev").join(clock),
         }
     });
-    Offered { clocks: clocks.collect(), has_vmclock: tree::under(root, "/dev/vmclock0").exists() }
+    Offered { clocks: clocks.collect(), vmclock: look_at_vmclock(&tree::under(root, DEVICE)) }
+}
+
+fn look_at_vmclock(device: &Path) -> Option<Result<Page, String>> {
+    match Page::read(device) {
+        Err(PageError::Unreadable(error)) if error.kind() == ErrorKind::NotFound => None,
+        read => Some(read.map_err(|error| error.to_string())),
+    }
+}
+
+/// Whether the hypervisor has announced that it will disrupt the clocks of this machine.
+pub(super) fn check_migration(offered: &Offered) -> Check {
+    match &offered.vmclock {
+        None => Check::skipped(
+            Area::Clock,
+            MIGRATION,
+            "the hypervisor tells of no migration (there is no VMClock): one is noticed when a source is asked the next time",
+        ),
+        Some(Err(why)) => {
+            Check::skipped(Area::Clock, MIGRATION, format!("{DEVICE} tells of migrations, and cannot be read: {why}"))
+        }
+        Some(Ok(Page { expected: None, .. })) => {
+            Check::ok(Area::Clock, MIGRATION, "no migration of this machine is announced")
+        }
+        Some(Ok(Page { expected: Some(expected), .. })) => Check::warning(
+            Area::Clock,
+            MIGRATION,
+            format!(
+                "a migration of this machine is announced for the next {}",
+                humane(Span::from_seconds(expected.seconds()))
+            ),
+            "its clocks may jump then, and requests are refused until the time daemon has mended them",
+            "have a time daemon that asks Amazon Time Sync often (`minpoll 4 maxpoll 4` in chrony), or stop and start the instance at a \
+             better time",
+        ),
+    }
 }
 
 /// Never more than advice: the clock can be right without it.
@@ -68,7 +106,7 @@ pub(super) fn check(offered: &Offered, followed: Option<&Configured>) -> Check {
 }
 
 fn vmclock(offered: &Offered) -> Option<String> {
-    offered.has_vmclock.then(|| "/dev/vmclock0: the hypervisor offers VMClock".to_owned())
+    offered.vmclock.as_ref().map(|_| format!("{DEVICE}: the hypervisor offers VMClock"))
 }
 
 #[cfg(test)]
@@ -94,6 +132,25 @@ mod tests {
         let clock = Reference { is_clock: true, ..Reference::server("PHC /dev/ptp0") };
         let used = check(&offered, Some(&Configured { references: vec![clock], ..Configured::default() }));
         assert!(used.summary.starts_with("the time daemon follows"), "{used:?}");
+    }
+
+    #[test]
+    fn an_announced_migration_is_told_and_a_device_that_is_none_is_not_believed() {
+        let judged = |page: &[u8]| {
+            let root = plant(&[("/dev/vmclock0", "")]);
+            std::fs::write(root.path().join("dev/vmclock0"), page).unwrap();
+            check_migration(&look(root.path()))
+        };
+        let mut page = [0; 112];
+        page[..4].copy_from_slice(b"VCLK");
+        assert_eq!(judged(&page).verdict, Verdict::Ok);
+        page[0x18] = 1 << 2;
+        let announced = judged(&page);
+        assert_eq!(announced.verdict, Verdict::Warning);
+        assert!(announced.summary.contains("announced for the next 1.0 h"), "{announced:?}");
+        page[0] = 0;
+        assert_eq!(judged(&page).verdict, Verdict::Skipped);
+        assert_eq!(check_migration(&look(plant(&[]).path())).verdict, Verdict::Skipped);
     }
 
     #[test]

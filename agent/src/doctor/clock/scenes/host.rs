@@ -59,6 +59,7 @@ pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bo
             offset_seconds: Some(offset),
             error_bound_seconds: Some(0.001),
             drift_ppm: None,
+            disruptions: None,
             steps: Steps::default(),
             kernel: Some(Kernel {
                 synchronized: is_kernel_synchronized,
