@@ -234,7 +234,8 @@ pub struct Member {
     pub chrony: Chrony,
     /// Where the release is.
     pub mirror: Mirror,
-    _imds: HttpServer,
+    /// The metadata service.
+    pub imds: HttpServer,
     _net: Net,
 }
 
@@ -251,7 +252,7 @@ impl Member {
         let imds = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
         let container = Container::boot_root(&net, host(packages, false).unwrap()).unwrap();
         let before = container.root().paths().unwrap();
-        Self { container, before, chrony, mirror, _imds: imds, _net: net }
+        Self { container, before, chrony, mirror, imds, _net: net }
     }
 
     /// Runs a script that must succeed.

@@ -9,6 +9,7 @@
 )]
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 use tests::agent::Answer;
@@ -63,8 +64,11 @@ impl Document {
     }
 }
 
-/// The AWS CLI, as far as a host calls it for a secret.
+/// The AWS CLI, as far as a host calls it for a secret. As version 1 does, it finds no region by itself.
 const CLI: &str = "#!/bin/sh
+[ \"$*\" != 'configure get region' ] || exit 1
+[ -n \"${AWS_DEFAULT_REGION:-}\" ] || { echo 'You must specify a region' >&2; exit 253; }
+echo \"$AWS_DEFAULT_REGION\" >>/mnt/regions
 [ \"$*\" = 'ssm get-parameter --with-decryption --name /skewguard/environment --query Parameter.Value --output text' ] || exit 64
 echo 'OPS_HOOK_SECRET=hush'
 ";
@@ -107,6 +111,19 @@ fn the_command_document_installs_checks_explains_and_removes() {
             .contains("OPS_HOOK_SECRET=hush")
     );
     assert!(!format!("{secret:?}").contains("hush"));
+    let again = |environment: &str| {
+        host.container.root().write("/mnt/host.sh", &shipped("aws/host.sh").unwrap()).unwrap();
+        let place = "SKEWGUARD_PARAMETER=/skewguard/environment sh /mnt/host.sh place";
+        host.container.run(&format!("{environment} {place}")).unwrap()
+    };
+    again("AWS_REGION=eu-west-1").succeeded().unwrap();
+    again("AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-2").succeeded().unwrap();
+    assert_eq!(host.run("cat /mnt/regions").stdout, "eu-central-1\neu-west-1\neu-west-2\n");
+    // Where nobody answers, it is soon over, and the CLI says what is missing.
+    host.imds.on("PUT /latest/api/token", Reply::ok("late").delayed(Duration::from_secs(60)));
+    let nowhere = again("timeout 30 env");
+    assert!(nowhere.code != Some(0) && nowhere.stderr.contains("You must specify a region"), "{nowhere:?}");
+    host.imds.on("PUT /latest/api/token", Reply::ok("token").header("x-aws-ec2-metadata-token-ttl-seconds", "21600"));
     host.run("rm /usr/bin/aws");
 
     // A finding is the exit code, and the second step says what it is.

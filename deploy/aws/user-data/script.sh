@@ -70,6 +70,7 @@ configure() {
     fi
     if [ -n "${SKEWGUARD_PARAMETER:-}" ]; then
         has aws || die "the secrets of $SKEWGUARD_PARAMETER are read with the AWS CLI, which is missing"
+        choose_region
         aws ssm get-parameter --with-decryption --name "$SKEWGUARD_PARAMETER" --query Parameter.Value --output text |
             put "$environment" 600 "$unread"
     fi
@@ -195,6 +196,7 @@ with urllib.request.urlopen(sys.stdin.read(), timeout=60) as answer, open(sys.ar
 
 fetch_object() {
     if has aws; then
+        choose_region
         aws s3 cp --only-show-errors "s3://$1" "$2"
         return
     fi
@@ -202,26 +204,32 @@ fetch_object() {
     version=$(curl --version | sed -n '1s/^curl \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
     [ $((${version% *} * 1000 + ${version#* })) -ge 7087 ] ||
         die 'a curl older than 7.87 does not sign what S3 wants: install the AWS CLI, or use a pre-signed URL'
-    (umask 077 && imds_token >"$work/token")
     region=$(imds meta-data/placement/region)
     endpoint=${AWS_ENDPOINT_URL_S3:-https://s3.$region.$(imds meta-data/services/domain)}
     document=$(imds "meta-data/iam/security-credentials/$(imds meta-data/iam/security-credentials/)")
-    rm "$work/token"
     printf 'url = "%s"\nuser = "%s:%s"\nheader = "x-amz-security-token: %s"\naws-sigv4 = "aws:amz:%s:s3"\n' \
         "$endpoint/$1" "$(field AccessKeyId)" "$(field SecretAccessKey)" "$(field Token)" "$region" |
         curl --config - --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --fail --silent --show-error --retry 5 --output "$2"
 }
 
-imds_token() {
-    printf 'X-aws-ec2-metadata-token: '
-    ask_imds api/token --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 60'
+choose_region() {
+    [ -z "${AWS_DEFAULT_REGION:-}" ] || return 0
+    AWS_DEFAULT_REGION=${AWS_REGION:-$(aws configure get region || imds meta-data/placement/region)} || AWS_DEFAULT_REGION=
+    if [ -n "$AWS_DEFAULT_REGION" ]; then export AWS_DEFAULT_REGION; else unset AWS_DEFAULT_REGION; fi
 }
 
-imds() { ask_imds "$1" --header "@$work/token"; }
+imds() {
+    if [ ! -e "$work/token" ]; then
+        token=$(ask_imds api/token --request PUT --header 'X-aws-ec2-metadata-token-ttl-seconds: 300') || return
+        (umask 077 && printf 'X-aws-ec2-metadata-token: %s\n' "$token" >"$work/token")
+    fi
+    ask_imds "$1" --header "@$work/token"
+}
 
 ask_imds() {
     path=$1 && shift
-    curl --noproxy '*' --fail --silent --show-error --retry 5 "$@" "http://169.254.169.254/latest/$path"
+    curl --noproxy '*' --fail --silent --show-error --connect-timeout 2 --max-time 5 --retry 3 --retry-max-time 10 \
+        "$@" "http://169.254.169.254/latest/$path"
 }
 
 field() { printf %s "$document" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
