@@ -12,16 +12,16 @@ make_repositories() {
     mapfile -t debs < <(packages deb "$from")
     mapfile -t rpms < <(packages rpm "$from")
     make_client_files "$into"
-    make_keyring "$into/skewguard-archive-keyring.asc"
+    make_keyrings "$into"
     if ((${#debs[@]})); then
         say "Making the apt repository of ${#debs[@]} packages"
-        make_apt_repository "$into/apt" "${debs[@]}" "$keyring"
+        make_apt_repository "$into/apt" "${debs[@]}" "$keyring_deb"
     else
         lacks "the apt repository" "there is no Debian package for it"
     fi
     if ((${#rpms[@]})); then
         say "Making the yum repository of ${#rpms[@]} packages"
-        make_yum_repository "$into/rpm" "${rpms[@]}"
+        make_yum_repository "$into/rpm" "${rpms[@]}" "$keyring_rpm"
     else
         lacks "the yum repository" "there is no rpm package for it"
     fi
@@ -29,7 +29,7 @@ make_repositories() {
 
 # packages TYPE FROM: those of former releases stay, so that a host can go back to one.
 packages() {
-    find "$2" ${former:+"$former"} -maxdepth 1 -name "*.$1" ! -name 'skewguard-archive-keyring_*' | LC_ALL=C sort
+    find "$2" ${former:+"$former"} -maxdepth 1 -name "*.$1" ! -name 'skewguard-archive-keyring[-_]*' | LC_ALL=C sort
 }
 
 # -- What a host needs
@@ -50,8 +50,8 @@ baseurl=$repository_url/rpm
 enabled=1
 gpgcheck=1
 repo_gpgcheck=1
-gpgkey=$repository_url/RPM-GPG-KEY-skewguard
-       $repository_url/RPM-GPG-KEY-skewguard-next
+gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard
+       file:///etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard-next
 END
     # apt takes several keys of one file; rpm wants a file for each.
     export_keys "$archive_key" "$next_archive_key" >"$1/skewguard-archive-keyring.asc"
@@ -60,44 +60,6 @@ END
 }
 
 export_keys() { in_gpg --armor --export "$@"; }
-
-# make_keyring KEYS: the package that brings the present key and the next to every host, long before the next one signs.
-# Sets `keyring` to its path.
-make_keyring() {
-    local name=skewguard-archive-keyring tree=$work/keyring release date
-    # Each rotation has a new key, and by its date a newer package.
-    date=$(in_gpg --list-keys --with-colons "$archive_key" "$next_archive_key" | grep ^pub: | cut -d: -f6 | sort -n | tail -n 1)
-    release=$(date --utc --date "@$date" +%Y.%m.%d.%H%M%S)
-    say "Packing $name $release"
-    install -D -m 644 "$1" "$tree/usr/share/keyrings/$name.asc"
-    install -D -m 644 "$here/deploy/packages/deb/copyright" "$tree/usr/share/doc/$name/copyright"
-    {
-        printf '%s (%s) stable; urgency=medium\n\n  * Keys that the repository is signed with:\n' "$name" "$release"
-        printf '    now %s,\n    next %s.\n\n' "$archive_key" "$next_archive_key"
-        printf ' -- %s  %s\n' "$maintainer" "$(LC_ALL=C date --utc --rfc-email --date "@$date")"
-    } | gzip -9n >"$tree/usr/share/doc/$name/changelog.gz"
-    chmod 644 "$tree/usr/share/doc/$name/changelog.gz"
-    mkdir "$tree/DEBIAN"
-    cat >"$tree/DEBIAN/control" <<END
-Package: $name
-Version: $release
-Architecture: all
-Multi-Arch: foreign
-Maintainer: $maintainer
-Section: misc
-Priority: optional
-Homepage: https://github.com/skewguard/skewguard
-Description: keys of the skewguard repository
- The repository of skewguard is signed with one of the keys in this package. The
- other one takes over some day; a host that has this package then goes on
- without a change.
-END
-    (cd "$tree" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
-    chmod -R u=rwX,go=rX "$tree"
-    keyring=$work/${name}_${release}_all.deb
-    SOURCE_DATE_EPOCH=$date dpkg-deb --root-owner-group -Zxz --build "$tree" "$keyring" >/dev/null
-    rm -rf "$tree"
-}
 
 # -- apt
 

@@ -66,7 +66,7 @@ check_keys() {
         [[ -e $keys/$file ]] || die "$keys has no $file: see deploy/keys --help"
     done
     for tool in gpg:gnupg minisign:minisign cosign:cosign apt-ftparchive:apt-utils dpkg-deb:dpkg createrepo_c:createrepo-c \
-        rpmsign:rpm; do
+        rpmbuild:rpm rpmsign:rpm; do
         command -v "${tool%:*}" >/dev/null || die "${tool%:*} is missing, with which is signed: install the package ${tool#*:}"
     done
 }

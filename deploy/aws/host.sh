@@ -31,6 +31,7 @@ apt_source=/etc/apt/sources.list.d/skewguard.sources
 apt_key=/usr/share/keyrings/skewguard-archive-keyring.asc
 yum_source=/etc/yum.repos.d/skewguard.repo
 yum_key=/etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard
+yum_next_key=$yum_key-next
 # What was configured and is not yet read; a run that fails leaves it to the next one.
 unread=/run/skewguard.unread
 
@@ -109,28 +110,30 @@ put() {
 # From a repository
 
 from_repository() {
+    wanted=skewguard
+    # This one has the keys from the first installation on, and brings the next ones.
+    [ -z "${SKEWGUARD_REPOSITORY:-}" ] || wanted='skewguard skewguard-archive-keyring'
+    # shellcheck disable=SC2086 # these are words
     if has apt-get; then
-        wanted=skewguard
         if [ -n "${SKEWGUARD_REPOSITORY:-}" ]; then
-            # A package has the keys from the first installation on, and brings the next ones.
-            wanted='skewguard skewguard-archive-keyring'
             dpkg-query --search "$apt_key" >/dev/null 2>&1 || key | put "$apt_key" 644
             printf 'Types: deb\nURIs: %s/apt\nSuites: stable\nComponents: main\nSigned-By: %s\n' \
                 "$SKEWGUARD_REPOSITORY" "$apt_key" | put "$apt_source" 644
         fi
         apt_get update
-        # shellcheck disable=SC2086 # these are words
         apt_get install $wanted
     elif has dnf || has yum; then
         if [ -n "${SKEWGUARD_REPOSITORY:-}" ]; then
-            key | put "$yum_key" 644
-            printf '[skewguard]\nname=skewguard\nbaseurl=%s/rpm\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://%s\n' \
-                "$SKEWGUARD_REPOSITORY" "$yum_key" | put "$yum_source" 644
+            for file in "$yum_key" "$yum_next_key"; do
+                rpm --query --file "$file" >/dev/null 2>&1 || key | put "$file" 644
+            done
+            printf '[skewguard]\nname=skewguard\nbaseurl=%s/rpm\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://%s\n       file://%s\n' \
+                "$SKEWGUARD_REPOSITORY" "$yum_key" "$yum_next_key" | put "$yum_source" 644
         fi
         # It would take what it has heard within two days for what there is.
         as_dnf clean expire-cache
-        as_dnf install skewguard
-        as_dnf upgrade skewguard
+        as_dnf install $wanted
+        as_dnf upgrade $wanted
     else
         die 'this host has neither apt-get nor dnf: name a release instead of a repository'
     fi
@@ -295,9 +298,25 @@ purge() {
             ! dpkg-query --show "$package" >/dev/null 2>&1 || apt_get purge "$package"
         done
     fi
-    rm -rf /var/lib/private/skewguard /var/lib/skewguard
-    rm -f "$config" "$environment" "$apt_source" "$apt_key" "$yum_source" "$yum_key"
+    if has rpm; then
+        forget_keys
+        ! rpm --query --quiet skewguard-archive-keyring || as_dnf remove skewguard-archive-keyring
+    fi
+    rm -rf /var/lib/private/skewguard /var/lib/skewguard /var/cache/dnf/skewguard-*
+    rm -f "$config" "$environment" "$apt_source" "$apt_key" "$yum_source" "$yum_key" "$yum_next_key"
     [ ! -d /etc/skewguard ] || rmdir --ignore-fail-on-non-empty /etc/skewguard
+}
+
+# What was imported stays in the database of rpm, and would be trusted for ever. Another database tells its names.
+forget_keys() {
+    for file in "$yum_key" "$yum_next_key"; do
+        [ ! -e "$file" ] || rpmkeys --dbpath "$work/keys" --import "$file"
+    done
+    for name in $(rpm --dbpath "$work/keys" --query gpg-pubkey 2>/dev/null); do
+        case $name in
+            gpg-pubkey-*-*) ! rpm --query --quiet "$name" || rpm --erase --allmatches "$name" ;;
+        esac
+    done
 }
 
 work=$(mktemp -d)

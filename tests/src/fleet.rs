@@ -187,7 +187,7 @@ What a host provides.
 END
 rpmbuild --quiet -bb --define '_rpmdir /tmp/host' --define '_build_name_fmt host.rpm' host.spec
 rpm --install --nodeps host.rpm
-mkdir -p /usr/share/licenses /usr/share/zsh/site-functions";
+mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d /usr/share/licenses /usr/share/zsh/site-functions";
 
 /// A host before its first boot, with cloud-init as an image of EC2 has it, or without.
 ///

@@ -113,6 +113,42 @@ fn the_role_installs_configures_checks_and_removes_and_a_second_run_changes_noth
 }
 
 #[test]
+fn the_role_does_the_same_with_dnf_and_forgets_the_keys_of_the_repository() {
+    let net = Net::new().unwrap();
+    let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    chrony.set_offset(-0.2).unwrap();
+    let mirror = Mirror::start(&net).unwrap();
+    let _imds = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
+    let root = host(Packages::Dnf, false).unwrap();
+    put_into(&root);
+    // By this Ansible knows which manager of packages it has to do with.
+    root.run("rm /etc/os-release /etc/debian_version").and_then(Answer::succeeded).unwrap();
+    root.write("/etc/os-release", "NAME=\"Amazon Linux\"\nVERSION=2023\nID=amzn\nID_LIKE=fedora\nVERSION_ID=2023\n")
+        .unwrap();
+    root.write("/etc/system-release", "Amazon Linux release 2023 (Amazon Linux)\n").unwrap();
+    root.copy_in(&dist().unwrap().join("repositories/skewguard-archive-keyring.asc"), "/mnt/keyring.asc").unwrap();
+    let container = Container::boot_root(&net, root).unwrap();
+    let wanted = json!({"skewguard_repository": mirror.repository(), "skewguard_keyring": "/mnt/keyring.asc"});
+    let (first, changed, failed) = play(&container, &wanted);
+    assert!(changed > 0 && failed == 0, "{first:?}");
+    assert_eq!(container.property("skewguard", "ActiveState").unwrap(), "active");
+    container.told("rpm --verify skewguard skewguard-archive-keyring").unwrap();
+    let (again, changed, failed) = play(&container, &wanted);
+    assert_eq!((changed, failed), (0, 0), "{again:?}");
+    let imported = || container.run("rpm --query gpg-pubkey").unwrap().code;
+    assert_eq!(imported(), Some(0));
+    let absent = json!({"skewguard_state": "absent"});
+    let (removed, changed, failed) = play(&container, &absent);
+    assert!(changed > 0 && failed == 0, "{removed:?}");
+    assert_eq!(imported(), Some(1));
+    let left = container.told("ls /etc/pki/rpm-gpg /etc/yum.repos.d").unwrap();
+    assert!(!left.contains("skewguard."), "{left}");
+    assert!(!left.contains("KEY-skewguard"), "{left}");
+    let (again, changed, failed) = play(&container, &absent);
+    assert_eq!((changed, failed), (0, 0), "{again:?}");
+}
+
+#[test]
 fn ansible_and_its_lint_have_nothing_to_say_of_the_role_and_know_what_is_wrong() {
     let root = Root::new(Release::Workshop).unwrap();
     put_into(&root);

@@ -144,6 +144,43 @@ fn the_command_document_installs_checks_explains_and_removes() {
 }
 
 #[test]
+fn the_commands_take_a_repository_with_dnf_and_a_purge_forgets_its_keys_and_no_others() {
+    let host = Member::boot(Packages::Dnf);
+    let document = Document::new();
+    let (repository, key) = (host.mirror.repository(), key().unwrap());
+    let act = |action: &str| document.run(&host, &[("Action", action), ("Repository", &repository), ("Key", &key)]);
+    let imported = || host.container.run("rpm --query gpg-pubkey").unwrap().stdout;
+    host.run(STRANGER);
+    let strange = imported();
+    assert_eq!(strange.lines().count(), 1, "{strange}");
+
+    let [installed, _] = act("install");
+    assert_eq!(installed.code, Some(0), "{installed:?}");
+    host.run("rpm --verify skewguard skewguard-archive-keyring");
+    let process = host.process();
+    let [again, _] = act("install");
+    assert_eq!((again.code, host.process()), (Some(0), process), "{again:?}");
+    // What the package has brought is not overwritten by what the first installation knew.
+    host.run("rpm --verify skewguard-archive-keyring");
+    host.run("rpmkeys --import /etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard-next");
+    assert_eq!(imported().lines().count(), 3, "{}", imported());
+    for _ in 0..2 {
+        let [purged, _] = act("purge");
+        assert_eq!(purged.code, Some(0), "{purged:?}");
+        assert_eq!(imported(), strange);
+        host.assert_gone();
+    }
+}
+
+/// Lets rpm trust the key of somebody else.
+const STRANGER: &str = "export GNUPGHOME=$(mktemp -d)
+gpg --quiet --batch --passphrase '' --quick-generate-key 'somebody <somebody@example.com>' rsa2048 sign never
+gpg --quiet --armor --export >/mnt/stranger.asc
+gpgconf --kill all
+rpmkeys --import /mnt/stranger.asc
+rm -r \"$GNUPGHOME\"";
+
+#[test]
 fn the_commands_take_a_release_with_dnf_and_without_any_manager_of_packages() {
     let document = Document::new();
     for packages in [Packages::Dnf, Packages::None] {

@@ -16,8 +16,8 @@ use tests::http::HttpServer;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::packages::{FOLDER, Packages, built};
-use tests::process::{output, private_dir};
-use tests::repositories::{Mirror, Rotations, URL, copy, damage, keys, workshop};
+use tests::process::output;
+use tests::repositories::{Mirror, Rotations, URL, damage, keys, workshop};
 
 const UNIT: &str = "skewguard.service";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -192,8 +192,39 @@ rpmbuild --quiet -bb --define '_rpmdir /srv' --define '_build_name_fmt distribut
 rpm --install distribution.rpm
 mkdir -p /etc/yum.repos.d";
 
+/// What a host has of the repository before it knows a package of it.
+const FILES: [(&str, &str); 3] = [
+    ("RPM-GPG-KEY-skewguard", "/etc/pki/rpm-gpg"),
+    ("RPM-GPG-KEY-skewguard-next", "/etc/pki/rpm-gpg"),
+    ("skewguard.repo", "/etc/yum.repos.d"),
+];
+
+/// A booted host with dnf that knows no repository but that of the lab.
+fn with_dnf(net: &Net) -> Container {
+    let root = Root::new(Release::Workshop).unwrap();
+    root.write("/etc/cloud/cloud-init.disabled", "").unwrap();
+    root.run("systemctl --quiet disable docker-registry netavark-dhcp-proxy.socket")
+        .and_then(Answer::succeeded)
+        .unwrap();
+    let container = Container::boot_root(net, root).unwrap();
+    container.told(DISTRIBUTION).unwrap();
+    for (name, folder) in FILES {
+        let fetch = format!("curl --fail --silent --show-error --output {folder}/{name} {URL}/{name}");
+        container.told(&format!("mkdir -p {folder} && {fetch}")).unwrap();
+    }
+    container
+}
+
 fn dnf(container: &Container, arguments: &str) -> Answer {
     container.run(&format!("dnf --assumeyes --refresh --setopt=reposdir=/etc/yum.repos.d {arguments}")).unwrap()
+}
+
+/// That dnf takes nothing from what is handed out, and why.
+fn expect_dnf_refuses(container: &Container, why: &str) {
+    let refused = dnf(container, "install skewguard");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!((refused.stdout.clone() + &refused.stderr).contains(why), "{refused:?}");
+    assert_ne!(container.run("rpm --query skewguard").unwrap().code, Some(0));
 }
 
 #[test]
@@ -201,46 +232,19 @@ fn dnf_installs_from_the_repository_and_refuses_what_was_tampered_with() {
     let aws = Aws::new();
     let mirror = &aws.mirror;
     let good = mirror.make("good", &keys().unwrap(), &[]).unwrap();
-    // As after a rotation, but for the key that would be next.
-    let swapped = private_dir().unwrap();
-    let swapped = swapped.path().join("keys");
-    copy(&keys().unwrap(), &swapped).unwrap();
-    fs::copy(swapped.join("next/archive.asc"), swapped.join("archive.asc")).unwrap();
-    fs::copy(good.join("RPM-GPG-KEY-skewguard"), swapped.join("archive-next.pub.asc")).unwrap();
-    mirror.make("second", &swapped, &[]).unwrap();
     mirror.serve("good").unwrap();
-    let root = Root::new(Release::Workshop).unwrap();
-    root.write("/etc/cloud/cloud-init.disabled", "").unwrap();
-    root.run("systemctl --quiet disable docker-registry netavark-dhcp-proxy.socket")
-        .and_then(Answer::succeeded)
-        .unwrap();
-    let container = Container::boot_root(&aws.net, root).unwrap();
-    container.told(DISTRIBUTION).unwrap();
-    let add = "python3 -c 'import urllib.request, sys; urllib.request.urlretrieve(*sys.argv[1:])'";
-    container.told(&format!("{add} {URL}/skewguard.repo /etc/yum.repos.d/skewguard.repo")).unwrap();
+    let container = with_dnf(&aws.net);
 
     // Metadata that nobody signed so.
     damage(&mirror.serve_copy("good", "metadata").unwrap().join("rpm/repodata/repomd.xml")).unwrap();
-    let refused = dnf(&container, "install skewguard");
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("GPG signature verification error"), "{refused:?}");
+    expect_dnf_refuses(&container, "GPG signature verification error");
 
     // A package without a signature, in a repository that is properly signed.
     let unsigned = mirror.serve_copy("good", "unsigned").unwrap();
     let mut strip = workshop().unwrap();
     strip.args(["bash", "-ec", STRIP, "bash"]).arg(&unsigned).arg(keys().unwrap());
     output(&mut strip).unwrap();
-    let refused = dnf(&container, "install skewguard");
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!((refused.stdout.clone() + &refused.stderr).contains("is not signed"), "{refused:?}");
-
-    // Keys that the host has never heard of.
-    let stranger = mirror.serve_copy("good", "stranger").unwrap();
-    for name in ["RPM-GPG-KEY-skewguard", "RPM-GPG-KEY-skewguard-next"] {
-        fs::remove_file(stranger.join(name)).unwrap();
-    }
-    assert_eq!(dnf(&container, "install skewguard").code, Some(1));
-    assert_ne!(container.run("rpm --query skewguard").unwrap().code, Some(0), "one of these has installed it");
+    expect_dnf_refuses(&container, "is not signed");
 
     mirror.serve("good").unwrap();
     dnf(&container, "install skewguard").succeeded().unwrap();
@@ -256,11 +260,49 @@ fn dnf_installs_from_the_repository_and_refuses_what_was_tampered_with() {
         .unwrap();
     let told = signature.rsplit(' ').next().unwrap();
     assert!(id.ends_with(told), "{signature} is not of {id}");
-
-    // The next key takes over: it is in the same file of the host.
-    mirror.serve("second").unwrap();
-    dnf(&container, "reinstall skewguard").succeeded().unwrap();
     dnf(&container, "remove skewguard").succeeded().unwrap();
+}
+
+#[test]
+fn dnf_goes_on_without_a_hand_when_a_new_key_takes_over() {
+    let (aws, rotations) = (Aws::new(), Rotations::new().unwrap());
+    let mirror = &aws.mirror;
+    for name in ["first", "second", "third"] {
+        mirror.make(name, &rotations.keys(name), &[]).unwrap();
+    }
+    mirror.serve("first").unwrap();
+    let container = with_dnf(&aws.net);
+    let keyring = || container.told("rpm --query --queryformat '%{VERSION}' skewguard-archive-keyring").unwrap();
+
+    // Nobody knows the key after the next yet.
+    mirror.serve("third").unwrap();
+    expect_dnf_refuses(&container, "GPG signature verification error");
+    mirror.serve("first").unwrap();
+    dnf(&container, "install skewguard skewguard-archive-keyring").succeeded().unwrap();
+    container.await_state(UNIT, "active", PATIENCE).unwrap();
+    let first = keyring();
+    mirror.serve("third").unwrap();
+    // dnf passes over a repository that it cannot trust.
+    let refused = dnf(&container, "upgrade");
+    assert!((refused.stdout.clone() + &refused.stderr).contains("GPG signature verification error"), "{refused:?}");
+    assert_eq!(keyring(), first);
+
+    // The next key signs, and brings the one after it.
+    mirror.serve("second").unwrap();
+    dnf(&container, "upgrade").succeeded().unwrap();
+    let second = keyring();
+    assert!(second > first, "{second}");
+    container.told("rpm --verify skewguard-archive-keyring").unwrap();
+    mirror.serve("third").unwrap();
+    dnf(&container, "reinstall skewguard").succeeded().unwrap();
+    let signed_by = |file: &str| {
+        let show = format!("gpg --show-keys --with-colons {file} | sed -n 's/^fpr:*\\([^:]*\\):$/\\1/p'");
+        container.told(&show).unwrap().to_lowercase()
+    };
+    let signature = container.told("rpm --query --queryformat '%{RSAHEADER:pgpsig}' skewguard").unwrap();
+    let next = signed_by("/etc/pki/rpm-gpg/RPM-GPG-KEY-skewguard-next");
+    assert!(next.ends_with(signature.rsplit(' ').next().unwrap()), "{signature} is not of {next}");
+    println!("dnf: keys of {first}, {second} and a third release");
 }
 
 /// Takes the signatures off the packages in the repository `$1`, and signs the metadata anew with the keys `$2`.
