@@ -99,6 +99,22 @@ fn the_role_installs_configures_checks_and_removes_and_a_second_run_changes_noth
     let journal = container.told("journalctl --sync; journalctl --unit skewguard --output=cat").unwrap();
     assert!(journal.contains("Reloaded skewguard.service"), "{journal}");
 
+    // What the administrator has stopped stays so, whatever changes, and the gate still judges the host.
+    container.told("systemctl --quiet disable --now skewguard").unwrap();
+    let state = || {
+        ["ActiveState", "UnitFileState"].map(|property| container.property("skewguard", property).unwrap()).join(" ")
+    };
+    let (found, _, failed) = play(&container, &wanted(&json!({"skewguard_environment": {"OPS_HOOK_SECRET": "other"}})));
+    assert!(failed == 1 && found.stdout.contains("critical clock-skew"), "{found:?}");
+    assert_eq!(state(), "inactive disabled");
+    chrony.set_offset(0.2).unwrap();
+    play(&container, &wanted(&json!({})));
+    let (again, changed, failed) = play(&container, &wanted(&json!({})));
+    assert_eq!((changed, failed, &*state()), (0, 0, "inactive disabled"), "{again:?}");
+    let (wanted_running, changed, failed) = play(&container, &wanted(&json!({"skewguard_service": "running"})));
+    assert!(changed > 0 && failed == 0, "{wanted_running:?}");
+    assert_eq!(state(), "active enabled");
+
     let (removed, changed, failed) = play(&container, &json!({"skewguard_state": "absent"}));
     assert!(changed > 0 && failed == 0, "{removed:?}");
     let (again, changed, failed) = play(&container, &json!({"skewguard_state": "absent"}));
