@@ -58,14 +58,22 @@ impl Rpms {
         Ok(Self { present, next, _dir: dir })
     }
 
+    /// Puts both where they can be installed.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn put_into(&self, root: &Root) -> Result<()> {
+        root.copy_in(&self.present, &format!("{FOLDER}/present.rpm"))?;
+        root.copy_in(&self.next, &format!("{FOLDER}/next.rpm"))
+    }
+
     /// A root with rpm and with both packages in it, none of which is installed, that boots with nothing of a workshop.
     ///
     /// # Errors
     /// When `tests/run` has made no workshop.
     pub fn root(&self) -> Result<Root> {
         let root = Root::new(Release::Workshop)?;
-        root.copy_in(&self.present, &format!("{FOLDER}/present.rpm"))?;
-        root.copy_in(&self.next, &format!("{FOLDER}/next.rpm"))?;
+        self.put_into(&root)?;
         root.write("/etc/cloud/cloud-init.disabled", "")?;
         // Folders that the package `filesystem` has where rpm is at home.
         root.run("mkdir -p /usr/share/licenses /usr/share/zsh/site-functions").and_then(Answer::succeeded)?;

@@ -12,11 +12,14 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tests::agent::Answer;
 use tests::fleet::{self, Member, Packages, base64, dist, key, python, shipped, sum, sums, yaml};
 use tests::http::Reply;
-use tests::packages::built;
+use tests::packages::{self, built};
 use tests::process::private_dir;
+use tests::rpms::Rpms;
+use tests::tarball;
 
 /// A configuration that differs from the default.
 const CONFIGURATION: &str = "credentials: { imds: { poll: 10m } }\n";
@@ -247,8 +250,8 @@ fn no_parameter_of_the_document_can_end_the_word_that_it_stands_in() {
 
 // Distributor
 
-#[test]
-fn the_package_of_distributor_installs_and_uninstalls_whatever_the_host_has() {
+/// The package of Distributor for this architecture, unpacked.
+fn unpacked() -> TempDir {
     let folder = dist().unwrap().join("ssm-distributor");
     let manifest: Value = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
     for (name, file) in manifest["files"].as_object().unwrap() {
@@ -258,13 +261,26 @@ fn the_package_of_distributor_installs_and_uninstalls_whatever_the_host_has() {
     let unpacked = private_dir().unwrap();
     let unpack = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])";
     python(unpack, &[&folder.join(name), unpacked.path()]).unwrap();
-    for packages in [Packages::Apt, Packages::Dnf, Packages::None] {
+    unpacked
+}
+
+/// Puts it where the agent of Systems Manager would.
+fn hand_over(host: &Member, unpacked: &TempDir) {
+    for file in fs::read_dir(unpacked.path()).unwrap() {
+        let file = file.unwrap();
+        let inside = format!("/mnt/package/{}", file.file_name().to_str().unwrap());
+        host.container.root().copy_in(&file.path(), &inside).unwrap();
+    }
+}
+
+const MANAGERS: [Packages; 3] = [Packages::Apt, Packages::Dnf, Packages::None];
+
+#[test]
+fn the_package_of_distributor_installs_and_uninstalls_whatever_the_host_has() {
+    let unpacked = unpacked();
+    for packages in MANAGERS {
         let host = Member::boot(packages);
-        for file in fs::read_dir(unpacked.path()).unwrap() {
-            let file = file.unwrap();
-            let inside = format!("/mnt/package/{}", file.file_name().to_str().unwrap());
-            host.container.root().copy_in(&file.path(), &inside).unwrap();
-        }
+        hand_over(&host, &unpacked);
         let installed = host.run("sh /mnt/package/install.sh");
         assert!(installed.stdout.contains("OK  the clock is right"), "{installed:?}");
         let process = host.process();
@@ -286,6 +302,60 @@ fn the_package_of_distributor_installs_and_uninstalls_whatever_the_host_has() {
                 host.left().into_iter().filter(|path| !kept.iter().any(|kept| path.starts_with(kept))).collect();
             assert_eq!(left, Vec::<String>::new(), "{packages:?}");
         }
+    }
+}
+
+/// Puts the next version, whose unit allows 80 MiB, in the place of the present one.
+fn offer_next(host: &Member, packages: Packages) {
+    let root = host.container.root();
+    let replace = match packages {
+        Packages::Apt => {
+            packages::Packages::new().unwrap().put_into(root).unwrap();
+            "for old in skewguard_*.deb; do mv /mnt/next.deb \"$old\"; done"
+        }
+        Packages::Dnf => {
+            Rpms::new().unwrap().put_into(root).unwrap();
+            "for old in *.rpm; do mv /mnt/next.rpm \"$old\"; done"
+        }
+        Packages::None => {
+            tarball::put_into(root).unwrap();
+            "for old in *.tar.gz; do tar --create --gzip --file \"$old\" --directory /srv next; done"
+        }
+    };
+    host.run(&format!("cd /mnt/package && {replace} && sha256sum -- *.deb *.rpm *.tar.gz >SHA256SUMS"));
+}
+
+#[test]
+fn an_update_in_place_is_one_and_leaves_the_service_as_the_administrator_has() {
+    let unpacked = unpacked();
+    for packages in MANAGERS {
+        let host = Member::boot(packages);
+        hand_over(&host, &unpacked);
+        let before = host.left();
+        let nothing = host.run("sh /mnt/package/update.sh");
+        assert!(nothing.stdout.contains("not installed, so that nothing was updated"), "{nothing:?}");
+        assert_eq!(host.left(), before, "{packages:?}");
+
+        host.run("sh /mnt/package/install.sh");
+        let process = host.process();
+        let limit = || host.container.property("skewguard", "MemoryMax").unwrap();
+        assert_eq!(limit(), (64 << 20).to_string());
+        offer_next(&host, packages);
+        let updated = host.run("sh /mnt/package/update.sh");
+        assert!(updated.stdout.contains("OK  the clock is right"), "{packages:?}: {updated:?}");
+        assert_eq!(limit(), (80 << 20).to_string(), "{packages:?}: {updated:?}");
+        assert_ne!(host.process(), process, "{packages:?}: the former version runs on");
+
+        // One that was stopped and disabled is updated, and does not run.
+        host.run("sh /mnt/package/uninstall.sh");
+        hand_over(&host, &unpacked);
+        host.run("sh /mnt/package/install.sh && systemctl --quiet disable --now skewguard");
+        offer_next(&host, packages);
+        let updated = host.run("sh /mnt/package/update.sh");
+        assert!(updated.stdout.contains("this host has a finding (exit code 3)"), "{packages:?}: {updated:?}");
+        assert_eq!(limit(), (80 << 20).to_string(), "{packages:?}: {updated:?}");
+        assert_eq!(host.container.property("skewguard", "ActiveState").unwrap(), "inactive", "{packages:?}");
+        assert_eq!(host.container.property("skewguard", "UnitFileState").unwrap(), "disabled", "{packages:?}");
     }
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Called by Distributor where it has unpacked the package, for a first installation and for an update. A finding is no
+# Called by Distributor where it has unpacked the package, for a first installation, and by update.sh. A finding is no
 # reason for it to fail: Distributor would take the agent away again, from the very host that needs it.
 set -eu
 cd "$(dirname "$0")"
