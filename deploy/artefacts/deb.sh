@@ -8,7 +8,7 @@ maintainer='The skewguard authors <skewguard@users.noreply.github.com>'
 pack_debs() {
     local arch stage
     # It judges how the package is laid out; a static program needs no library.
-    has dpkg-deb "the Debian packages" dpkg-dev || return 0
+    has dpkg-deb "the Debian packages" "the package dpkg-dev" || return 0
     for arch in "${!programs[@]}"; do
         say "Packing the Debian package for $arch"
         stage=$(stage_of "$arch")

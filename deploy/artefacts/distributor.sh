@@ -7,7 +7,7 @@ declare -A distributor_names=([x86_64]=x86_64 [aarch64]=arm64)
 
 pack_distributor() {
     local folder=$artefacts/ssm-distributor arch
-    has python3 "the package of Distributor" python3 || return 0
+    has python3 "the package of Distributor" "the package python3" || return 0
     mkdir "$folder"
     for arch in "${!programs[@]}"; do
         say "Packing the package of Distributor for $arch"

@@ -22,8 +22,7 @@ pack_image() {
     done
     ((${#manifests[@]})) || return 0
     write_layout "$layout" "$(IFS=,; echo "${manifests[*]}")"
-    tar --create --directory "$layout" --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-        --mtime="@$SOURCE_DATE_EPOCH" --file "$artefacts/skewguard-$version-image.tar" blobs index.json oci-layout
+    pack_folder "$layout" blobs index.json oci-layout >"$artefacts/skewguard-$version-image.tar"
 }
 
 # is_static PROGRAM: whether it names no loader, for which programs have a header of type 3.
@@ -71,14 +70,10 @@ image_layer() {
     install -m 755 "${programs[$1]}" "$root/skewguard"
     # In an order that no language changes; each ends with a newline.
     (export LC_ALL=C && cat "$image_authorities"/*.crt) >"$root/etc/ssl/certs/ca-certificates.crt"
-    layer_tar --create --file "$2" --directory "$root" --owner=0 --group=0 \
+    pack --format=ustar --create --file "$2" --directory "$root" --owner=0 --group=0 \
         --exclude=run/skewguard --exclude=var/lib/skewguard etc run skewguard var
     # They are the agent's own where nothing is mounted.
-    layer_tar --append --file "$2" --directory "$root" --owner="$image_user" --group="$image_user" "${own[@]}"
-}
-
-layer_tar() {
-    tar --sort=name --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" --format=ustar "$@"
+    pack --format=ustar --append --file "$2" --directory "$root" --owner="$image_user" --group="$image_user" "${own[@]}"
 }
 
 # descriptor LAYOUT FILE TYPE [MORE]: moves a file to where its digest is its name, and says so.

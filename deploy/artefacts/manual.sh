@@ -13,6 +13,5 @@ make_manual() {
 pack_manual() {
     local name=skewguard-$version-manual
     say "Packing $name.tar.gz"
-    tar --create --directory "$manual" --transform "s,^\.,$name," --sort=name --owner=0 --group=0 --numeric-owner \
-        --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" . | gzip -9n >"$artefacts/$name.tar.gz"
+    pack_folder "$manual" --transform "s,^\.,$name," . | gzip -9n >"$artefacts/$name.tar.gz"
 }

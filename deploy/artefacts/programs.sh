@@ -73,7 +73,7 @@ release_of() { "$1" -vV | sed -n 's/^release: //p'; }
 install_zig() {
     local wanted=$here/deploy/artefacts/requirements.txt folder=$tools/zig venv=$work/venv
     cmp -s "$wanted" "$folder/requirements.txt" && return
-    command -v python3 >/dev/null || die "python3 is missing: install the package python3-venv"
+    need python3:python3-venv
     say "Installing zig into target/tools"
     python3 -m venv "$venv" >&2 || die "failed to make a virtual environment of Python: install the package python3-venv"
     rm -rf "$folder"

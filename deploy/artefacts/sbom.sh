@@ -6,7 +6,7 @@
 # make_sboms: for every artefact in which there is a program.
 make_sboms() {
     local file archs
-    has python3 "what each artefact is made of (CycloneDX)" python3 || return 0
+    has python3 "what each artefact is made of (CycloneDX)" "the package python3" || return 0
     has_crate_list || { lacks "what each artefact is made of (CycloneDX)" "the program was not built with cargo auditable"; return 0; }
     say "Writing what each artefact is made of"
     for file in "$artefacts"/*; do

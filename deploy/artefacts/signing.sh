@@ -61,14 +61,11 @@ gnupg=''
 
 # check_keys: before what takes long.
 check_keys() {
-    local file tool
+    local file
     for file in archive.asc archive-next.pub.asc {minisign,cosign}.{key,pub}; do
         [[ -e $keys/$file ]] || die "$keys has no $file: see deploy/keys --help"
     done
-    for tool in gpg:gnupg minisign:minisign cosign:cosign apt-ftparchive:apt-utils dpkg-deb:dpkg createrepo_c:createrepo-c \
-        rpmbuild:rpm rpmsign:rpm; do
-        command -v "${tool%:*}" >/dev/null || die "${tool%:*} is missing, with which is signed: install the package ${tool#*:}"
-    done
+    need gpg:gnupg minisign cosign apt-ftparchive:apt-utils dpkg-deb:dpkg createrepo_c:createrepo-c rpmbuild:rpm rpmsign:rpm
 }
 
 # open_keys: unlocks the archive's key, in a folder of its own, until close_keys.

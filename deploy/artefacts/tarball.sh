@@ -13,7 +13,6 @@ pack_tarballs() {
         cp CHANGELOG.md deploy/tarball/README deploy/tarball/install.sh deploy/tarball/uninstall.sh "$folder"
         chmod 755 "$folder"/*.sh
         printf '%s\n' "$version" >"$folder/VERSION"
-        tar --create --directory "$work" --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-            --mtime="@$SOURCE_DATE_EPOCH" "$name" | gzip -9n >"$artefacts/$name.tar.gz"
+        pack_folder "$work" "$name" | gzip -9n >"$artefacts/$name.tar.gz"
     done
 }

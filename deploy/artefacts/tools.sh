@@ -22,8 +22,3 @@ install_crates() {
 is_crate_installed() {
     [[ -x $tools/bin/${1%@*} ]] && grep -q "^\"${1%@*} ${1#*@} " "$tools/.crates.toml"
 }
-
-# has TOOL ARTEFACT PACKAGE: whether a program is there; without it the artefact is not built, and that is told.
-has() {
-    command -v "$1" >/dev/null || { lacks "$2" "$1 is missing: install the package $3"; return 1; }
-}
