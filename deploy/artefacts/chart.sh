@@ -4,7 +4,7 @@
 # helm judges and packs it, and writes the time into the archive; so that is packed again.
 pack_chart() {
     local packed=$work/chart
-    has helm "the chart" "it as https://helm.sh/docs/intro/install says" || return 0
+    has helm "the chart" "it with deploy/artefacts/helm, or as https://helm.sh/docs/intro/install says" || return 0
     say "Packing the chart"
     mkdir -p "$packed"
     helm lint --quiet --strict deploy/kubernetes/skewguard >&2

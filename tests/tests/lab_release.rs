@@ -99,3 +99,28 @@ fn a_release_of_another_version_than_was_meant_is_refused_and_leaves_what_was_th
     assert!(String::from_utf8_lossy(&refused.stderr).contains("and 99.0.0 was asked for"), "{refused:?}");
     assert!(folder.path().join("former").exists());
 }
+
+#[test]
+fn a_release_that_is_to_be_complete_names_what_could_not_be_built_and_leaves_what_was_there() {
+    let folder = private_dir().unwrap();
+    let into = folder.path().join("dist");
+    fs::create_dir(&into).unwrap();
+    fs::write(into.join("former"), "").unwrap();
+    // Where the workshop has it as well.
+    let program = folder.path().join("skewguard");
+    fs::copy(std::env::var_os("SKEWGUARD_BIN").unwrap(), &program).unwrap();
+    let mut release = Command::new(project().join("tests/workshop"));
+    // Without the folder in which the lab has helm.
+    let without = "PATH=$(echo \"$PATH\" | tr : '\\n' | grep -v '/lab/bin$' | paste -sd:) && ! command -v helm && \
+                   exec deploy/release --trial --complete --binary \"$1\" --into \"$2\"";
+    release.args(["sh", "-c", without, "sh"]).arg(program).arg(&into).current_dir(project());
+    let refused = release.output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for missing in ["NOT built: the chart: helm is missing", "NOT built: everything for ", "what --complete asks for"] {
+        assert!(said.contains(missing), "{said}");
+    }
+    // A signature is not what is meant.
+    assert!(!said.contains("signatures"), "{said}");
+    assert!(into.join("former").exists());
+}

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
@@ -77,6 +78,35 @@ fn nothing_is_permitted_but_to_draft_a_release() {
     }
 }
 
+/// The project's own programs that a text calls.
+fn called(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|at: char| !(at.is_ascii_alphanumeric() || "/._-".contains(at)));
+    words.filter(|word| word.starts_with("deploy/")).collect()
+}
+
+#[test]
+fn what_is_called_is_there_and_what_it_downloads_has_a_version_and_a_sum() {
+    let workflow = release();
+    let all: String = jobs(&workflow).into_iter().map(|(_, job)| commands(job)).collect();
+    let called = called(&all);
+    assert_eq!(called, BTreeSet::from(["deploy/artefacts/helm", "deploy/release", "deploy/sign"]));
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for name in called {
+        let mode = fs::metadata(project.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{name}");
+    }
+    for name in ["helm.txt", "requirements.txt"] {
+        let text = fs::read_to_string(project.join("deploy/artefacts").join(name)).unwrap();
+        let pins: Vec<_> = text.lines().filter(|line| !line.starts_with(['#', ' '])).collect();
+        assert!(!pins.is_empty() && pins.iter().all(|pin| pin.contains("==") && pin.ends_with('\\')), "{name}: {text}");
+        let sums = text.lines().filter_map(|line| line.trim().strip_prefix("--hash=sha256:"));
+        let sums: Vec<_> = sums.map(|sum| sum.trim_end_matches([' ', '\\'])).collect();
+        assert!(sums.len() >= pins.len() && sums.iter().all(|sum| sum.len() == 64), "{name}: {text}");
+    }
+    // Nothing else is fetched by hand.
+    assert!(!all.contains("curl ") && !all.contains("wget "));
+}
+
 #[test]
 fn what_is_compiled_never_meets_a_key() {
     let workflow = release();
@@ -104,7 +134,9 @@ fn a_release_is_what_deploy_makes_of_the_tag_and_what_was_built_twice_alike() {
     assert_eq!(workflow["on"]["push"]["tags"][0], "v*");
     let job = |name: &str| &workflow["jobs"][name];
     for name in ["build", "reproduce"] {
-        assert!(commands(job(name)).contains("deploy/release \"${GITHUB_REF_NAME#v}\"\n"), "{name}");
+        let commands = commands(job(name));
+        assert!(commands.contains("deploy/release --complete \"${GITHUB_REF_NAME#v}\"\n"), "{name}");
+        assert!(commands.contains("deploy/artefacts/helm "), "{name} builds no chart");
     }
     assert!(commands(job("reproduce")).contains("diff dist/SHA256SUMS ../../dist/SHA256SUMS\n"));
     let needs: Vec<_> = job("sign")["needs"].as_sequence().unwrap().iter().map(|need| need.as_str().unwrap()).collect();
