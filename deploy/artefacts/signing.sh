@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The checksums and all that is signed. Read by deploy/release and by deploy/sign.
+# The checksums and all that is signed. Read by deploy/release, deploy/sign and
+# deploy/push.
 #
 # SHA256SUMS names everything that the same commit gives again, with keys or without. What only the owner of the keys can
 # make is not in it, because it vouches for itself: the repositories, the signatures and the public keys.
@@ -19,6 +20,15 @@ write_sums() {
 # list_summed FOLDER: what its checksums are of.
 list_summed() {
     find "$1" -type f ! -path "$1/repositories/*" ! -path "$1/keys/*" ! -name 'SHA256SUMS*' -printf '%P\n' | LC_ALL=C sort
+}
+
+# check_dist FOLDER: that it is what was built, whole and without additions. Sets `version`.
+check_dist() {
+    [[ -e $1/SHA256SUMS ]] || die "$1 has no SHA256SUMS: deploy/release makes it"
+    (cd "$1" && sha256sum --check --strict --quiet SHA256SUMS) || die "what is in $1 is not what was built"
+    [[ $(list_summed "$1") == "$(sed 's/^[0-9a-f]*  //' "$1/SHA256SUMS")" ]] || die "$1 has other files than its SHA256SUMS says"
+    version=$(sed -n 's/^[0-9a-f]*  skewguard-\([0-9][^-]*\)-manual.tar.gz$/\1/p' "$1/SHA256SUMS")
+    [[ -n $version ]] || die "$1/SHA256SUMS does not say which version it is"
 }
 
 # sign_release FROM INTO: the repositories of the packages in the one folder, and the signatures of its checksums, into

@@ -17,6 +17,8 @@ use serde_json::Value;
 use tests::agent::Answer;
 use tests::container::{Release, Root};
 use tests::elf::Program;
+use tests::net::Net;
+use tests::podman::Podman;
 use tests::process::{lab_dir, output, private_dir};
 use tests::repositories::{copy, damage, keys, workshop};
 
@@ -123,6 +125,41 @@ fn each_command_of_the_page_accepts_the_release_and_refuses_a_damaged_one() {
             assert!(!answer.stderr.contains("not found"), "{name}: {answer:?}");
         }
     }
+}
+
+// In a registry
+
+#[test]
+fn what_is_pushed_of_a_release_is_pulled_and_its_signatures_are_verified() {
+    let net = Net::new().unwrap();
+    let podman = Podman::new(&net).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    copy(&dist(), &podman.root().path("/mnt/dist")).unwrap();
+    copy(&keys().unwrap(), &podman.root().path("/mnt/keys")).unwrap();
+    copy(&project().join("deploy"), &podman.root().path("/mnt/deploy")).unwrap();
+    copy(&lab_dir().unwrap().join("bin/helm"), &podman.root().path("/usr/bin/helm")).unwrap();
+    let into = format!("{}/somebody", podman.registry());
+    let push = format!("/mnt/deploy/push --plain-http --keys /mnt/keys --into {into} /mnt/dist");
+    // Twice, as where what came after it has failed.
+    let pushed = [podman.told(&push).unwrap(), podman.told(&push).unwrap()];
+    let names: Vec<_> = pushed[0].lines().collect();
+    assert_eq!(names, pushed[1].lines().collect::<Vec<_>>());
+    let [image, chart] = names.as_slice() else { panic!("{names:?}") };
+    let tagged = [format!("{into}/skewguard:{version}"), format!("{into}/charts/skewguard:{version}")];
+    for (name, tag) in [image, chart].into_iter().zip(&tagged) {
+        let digest = podman.told(&format!("skopeo inspect --raw docker://{tag} | sha256sum | cut -d' ' -f1")).unwrap();
+        assert_eq!(*name, format!("{}@sha256:{digest}", tag.rsplit_once(':').unwrap().0));
+        let verify = format!(
+            "cosign verify --key /mnt/keys/cosign.pub --private-infrastructure --allow-insecure-registry {tag}"
+        );
+        let verified = podman.told(&verify).unwrap();
+        assert!(verified.contains(&digest), "{verified}");
+    }
+    podman.told(&format!("podman pull --quiet {}", tagged[0])).unwrap();
+    // What is no release is not pushed.
+    damage(&podman.root().path(&format!("/mnt/dist/skewguard-chart-{version}.tgz"))).unwrap();
+    let refused = podman.run(&push).unwrap();
+    assert!(refused.code == Some(1) && refused.stderr.contains("is not what was built"), "{refused:?}");
 }
 
 // What is in it

@@ -66,15 +66,16 @@ fn every_action_is_a_commit_and_says_which_version_that_is() {
 }
 
 #[test]
-fn nothing_is_permitted_but_to_draft_a_release() {
+fn nothing_is_permitted_but_to_draft_a_release_and_to_push_what_it_has() {
     let workflow = release();
     assert!(workflow["permissions"].as_mapping().unwrap().is_empty());
     for (name, job) in jobs(&workflow) {
         let permissions = job["permissions"].as_mapping().unwrap();
         let granted: Vec<_> =
             permissions.iter().map(|(scope, access)| (scope.as_str().unwrap(), access.as_str().unwrap())).collect();
-        let access = if name == "sign" { "write" } else { "read" };
-        assert_eq!(granted, [("contents", access)], "{name}");
+        let wanted: &[_] =
+            if name == "sign" { &[("contents", "write"), ("packages", "write")] } else { &[("contents", "read")] };
+        assert_eq!(granted, wanted, "{name}");
     }
 }
 
@@ -89,7 +90,7 @@ fn what_is_called_is_there_and_what_it_downloads_has_a_version_and_a_sum() {
     let workflow = release();
     let all: String = jobs(&workflow).into_iter().map(|(_, job)| commands(job)).collect();
     let called = called(&all);
-    assert_eq!(called, BTreeSet::from(["deploy/artefacts/helm", "deploy/release", "deploy/sign"]));
+    assert_eq!(called, BTreeSet::from(["deploy/artefacts/helm", "deploy/push", "deploy/release", "deploy/sign"]));
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for name in called {
         let mode = fs::metadata(project.join(name)).unwrap().permissions().mode();
