@@ -7,7 +7,7 @@ use super::facts::{Facts, now};
 use super::program::Program;
 use super::reference::Configured;
 use super::users::Users;
-use super::{chrony_conf, chronyd, daemon, discipline, offset, phc, time_conf, tree};
+use super::{chrony_conf, chronyd, claims, clockbound, daemon, discipline, offset, phc, time_conf, tree};
 use crate::config::checked::Config;
 
 use crate::doctor::report::{Area, Check, Verdict};
@@ -61,6 +61,7 @@ fn look(root: &Path) -> (Facts, Vec<Place>) {
         is_rtc_local: is_rtc_local(root),
         zone: zone(root),
         offered: phc::look(root),
+        clockbound: clockbound::read(root),
         is_debian: is_debian(root),
         seen,
     };
@@ -80,6 +81,7 @@ pub fn check(facts: &Facts, snapshot: &Snapshot, agent: Option<&Snapshot>, confi
         discipline::check(facts, &keeper, kernel),
         discipline::check_daemons(facts),
         discipline::check_kernel(facts, &keeper, kernel, is_wrong),
+        claims::check(facts, snapshot),
         check_rtc(facts),
         phc::check(&facts.offered, facts.followed.as_ref()),
         phc::check_migration(&facts.offered),

@@ -1,5 +1,6 @@
 //! What a host shows of its clock.
 
+use super::clockbound::ClockBound;
 use super::daemon::Seen;
 use super::phc;
 use super::reference::Configured;
@@ -27,6 +28,8 @@ pub struct Facts {
     pub zone: Option<String>,
     /// Clocks of the hardware and of the hypervisor.
     pub offered: phc::Offered,
+    /// What ClockBound says, or why it does not; `None` where there is none.
+    pub clockbound: Option<Result<ClockBound, String>>,
     /// Whether units and files are called as in Debian.
     pub is_debian: bool,
 }

@@ -4,6 +4,8 @@
 pub mod checks;
 pub mod chrony_conf;
 pub mod chronyd;
+mod claims;
+pub mod clockbound;
 pub mod daemon;
 pub mod discipline;
 pub mod facts;

@@ -103,7 +103,7 @@ pub(super) fn check_zone(facts: &Facts, snapshot: &Snapshot) -> Check {
 }
 
 /// The offset, and how much of it counts: with a quorum the most that it can be, without one the least.
-fn skew(snapshot: &Snapshot) -> Option<(Skew, Span)> {
+pub(super) fn skew(snapshot: &Snapshot) -> Option<(Skew, Span)> {
     let clock = &snapshot.clock;
     let skew = Skew {
         offset: Offset::new(Span::from_seconds(clock.offset_seconds?)),
