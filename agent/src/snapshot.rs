@@ -44,6 +44,17 @@ impl Status {
             Self::Unknown => "unknown",
         }
     }
+
+    /// What the worst finding makes of a host, and whether true time is known there. What is certainly bad outweighs what is
+    /// not known, and that outweighs what is merely worth a look.
+    pub const fn of(worst: Option<Severity>, is_time_known: bool) -> Self {
+        match worst {
+            Some(Severity::Critical) => Self::Critical,
+            _ if !is_time_known => Self::Unknown,
+            Some(Severity::Warning) => Self::Warning,
+            None => Self::Ok,
+        }
+    }
 }
 
 /// What the agent knows at one moment.
@@ -67,6 +78,9 @@ pub struct Snapshot {
     pub limits: Vec<Limit>,
     /// What expires.
     pub credentials: Vec<Credential>,
+    /// The providers of credentials that are asked, and were not heard since the start of the agent.
+    #[serde(default)]
+    pub awaited: Vec<String>,
     /// What is wrong now.
     pub findings: Vec<Finding>,
     /// Findings with a life; empty in `check`.
@@ -100,6 +114,12 @@ pub struct Clock {
     pub offset_seconds: Option<f64>,
     /// Half the width of the interval that holds the true offset.
     pub error_bound_seconds: Option<f64>,
+    /// Whether the offset rests on more than a single answer of a single source.
+    #[serde(default)]
+    pub confirmed: bool,
+    /// Whether two sources that agree or more, or a trusted one, vouch for it.
+    #[serde(default)]
+    pub vouched: bool,
     /// The trend of the offset in millionths; absent without one.
     pub drift_ppm: Option<f64>,
     /// Steps seen since the start of the agent.
@@ -109,6 +129,13 @@ pub struct Clock {
     pub disruptions: Option<Disruptions>,
     /// What the kernel says of its clock; absent where it may not be asked.
     pub kernel: Option<Kernel>,
+}
+
+impl Clock {
+    /// Whether its state tells that its offset is known.
+    pub fn is_known(&self) -> bool {
+        matches!(self.state.as_str(), "synchronized" | "holdover")
+    }
 }
 
 /// Disruptions by the hypervisor: a migration to another host, or a restoration.
@@ -199,6 +226,10 @@ pub struct Credential {
     /// `valid`, `expiring`, `rotation-overdue`, `expired`, `expired-extended` (past its end, and handed out all the same),
     /// `unverified` (true time is not known), `no-role`, `unavailable`, or `absent` (never there, and not missed).
     pub state: String,
+    /// Whether its end is anybody's concern: not where it is renewed at its use, had expired long before it was first seen, or
+    /// is missed by nobody.
+    #[serde(default = "is_judged")]
+    pub judged: bool,
     /// `Success`, another code of the provider, or why it could not be read.
     pub code: String,
     /// By whose clock it expires: `server`, or `local` where this host wrote down the end, whose skew it contains then.
@@ -218,6 +249,10 @@ pub struct Credential {
     pub age_seconds: Option<f64>,
     /// What is left when each SDK refreshes, by SDK.
     pub refresh_margins_seconds: BTreeMap<String, f64>,
+}
+
+const fn is_judged() -> bool {
+    true
 }
 
 /// Something that is wrong.

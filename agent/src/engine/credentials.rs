@@ -41,6 +41,11 @@ impl Credentials {
         self.known.iter()
     }
 
+    /// The providers that are asked, and were not heard yet.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = Provider> {
+        self.asked.difference(&self.heard).copied()
+    }
+
     pub(super) const fn imds_requests(&self) -> &BTreeMap<String, u64> {
         &self.imds_requests
     }

@@ -4,7 +4,7 @@ use super::known::{Holding, Known};
 use super::machine::{Engine, Now};
 use crate::alert::machine::State;
 use crate::assess::answer::{Answer, Ruling};
-use crate::assess::finding::{Kind, Severity};
+use crate::assess::finding::Kind;
 use crate::assess::limit::Skew;
 use crate::clock::drift::Drift;
 use crate::clock::estimate::ClockState;
@@ -58,6 +58,7 @@ impl Engine {
                     known.publish(&assessed, self.credentials.is_missed(known))
                 })
                 .collect(),
+            awaited: self.credentials.awaited().map(|provider| provider.name().to_owned()).collect(),
             findings,
             alerts: Vec::new(),
             imds_requests: self.credentials.imds_requests().clone(),
@@ -79,6 +80,8 @@ impl Engine {
             state: now.state.name().to_owned(),
             offset_seconds: now.skew.map(|skew| skew.offset.seconds()),
             error_bound_seconds: now.skew.map(|skew| skew.bound.seconds()),
+            confirmed: now.skew.is_some() && self.estimator.is_confirmed(),
+            vouched: now.skew.is_some() && self.estimator.is_vouched(),
             drift_ppm: drift.map(|drift| drift.rate * 1e6),
             steps: self.steps,
             disruptions: self.machine.map(|machine| Disruptions {
@@ -159,14 +162,7 @@ fn publish_finding(Ruling { kind, subject, answer }: Ruling) -> Option<Finding> 
     Some(Finding { alert: kind, severity: finding.raised?, subject, summary: finding.summary, remedy: finding.remedy })
 }
 
-/// What is certainly bad outweighs what is not known, and that outweighs what is merely worth a look.
 fn status(state: ClockState, findings: &[Finding]) -> Status {
     let worst = findings.iter().map(|finding| finding.severity).max();
-    let knows = state == ClockState::Synchronized || state == ClockState::Holdover;
-    match worst {
-        Some(Severity::Critical) => Status::Critical,
-        _ if !knows => Status::Unknown,
-        Some(Severity::Warning) => Status::Warning,
-        None => Status::Ok,
-    }
+    Status::of(worst, state == ClockState::Synchronized || state == ClockState::Holdover)
 }

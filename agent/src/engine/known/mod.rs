@@ -252,6 +252,7 @@ impl Known {
             identity: self.identity().to_owned(),
             subject: self.subject(),
             state: self.state(assessed, is_missed).to_owned(),
+            judged: is_missed && !assessed.is_abandoned && self.provider.renewal() != Renewal::OnUse,
             code,
             basis: expiration.map(|time| time.basis().name().to_owned()),
             expiration: expiration.map(text),

@@ -58,6 +58,8 @@ pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bo
             state: "synchronized".into(),
             offset_seconds: Some(offset),
             error_bound_seconds: Some(0.001),
+            confirmed: true,
+            vouched: true,
             drift_ppm: None,
             disruptions: None,
             steps: Steps::default(),
@@ -78,6 +80,7 @@ pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bo
             })
             .into(),
         credentials: Vec::new(),
+        awaited: Vec::new(),
         findings: Vec::new(),
         alerts: Vec::new(),
         imds_requests: BTreeMap::new(),
