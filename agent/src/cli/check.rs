@@ -1,7 +1,6 @@
 //! `check`: measures once.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +18,10 @@ use crate::credentials::lease::Unavailable;
 use crate::credentials::poller as poller_of_all;
 use crate::credentials::round::{Polled, Round};
 use crate::engine::{Engine, Event};
-use crate::host::firmware;
+use crate::runtime::observer::Observer;
 use crate::snapshot::{Snapshot, Status};
 use crate::sources::poller;
 use crate::sources::refusal::Refusal;
-use crate::sys;
 
 /// What is not well is measured this often before it is reported, because one bad answer proves nothing.
 const CONFIRMATIONS: u32 = 3;
@@ -42,15 +40,13 @@ pub(super) async fn check(config: Config, arguments: &Check) -> anyhow::Result<u
 /// Asks each source `samples` times at least, and again while not all is well, within `timeout`.
 pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration) -> anyhow::Result<Engine> {
     let deadline = Instant::now() + timeout;
-    let mut engine = Engine::new(Arc::clone(&config), local::read());
-    engine.stand_on(firmware::is_ec2(Path::new("/")));
-    hand_over(&mut engine, Event::Tick { kernel: sys::kernel_clock().ok(), asleep: local::asleep() });
+    let mut observer = Observer::new(Arc::clone(&config));
     let mut credential_reads = 0;
-    let look = |engine: &Engine| engine.snapshot_of_one_look(local::read());
     for round in 1..=CONFIRMATIONS.max(samples) {
         let mut open: BTreeSet<Asked> = (0..config.sources.len()).map(Asked::Source).collect();
         // Two failures in a row are a finding, and a third would only take time.
-        let is_read = credential_reads > 0 && (is_readable(&look(&engine)) || credential_reads >= CREDENTIAL_READS);
+        let is_read =
+            credential_reads > 0 && (is_readable(&observer.snapshot()) || credential_reads >= CREDENTIAL_READS);
         let mut tasks = JoinSet::new();
         for (index, source) in config.sources.iter().cloned().enumerate() {
             let asked = async move { Event::from(poller::once(index, source, &Arc::default()).await) };
@@ -73,20 +69,20 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         while let Ok(Some(ended)) = timeout_at(deadline, tasks.join_next()).await {
             let (asked, event) = ended??;
             open.remove(&asked);
-            hand_over(&mut engine, event);
+            observer.take(event);
         }
         if Instant::now() >= deadline {
-            give_up(&mut engine, &open);
+            give_up(&mut observer, &open);
             break;
         }
-        if round >= samples && is_settled(&look(&engine)) {
+        if round >= samples && is_settled(&observer.snapshot()) {
             break;
         }
         if config.sources.iter().any(|source| !source.kind.is_near()) {
             tokio::time::sleep_until(deadline.min(Instant::now() + REMOTE_PAUSE)).await;
         }
     }
-    Ok(engine)
+    Ok(observer.into_engine())
 }
 
 /// Somebody who was asked.
@@ -107,7 +103,7 @@ fn is_readable(snapshot: &Snapshot) -> bool {
 }
 
 /// Whoever has not answered by the end of the time is as good as silent, and silent for good.
-fn give_up(engine: &mut Engine, open: &BTreeSet<Asked>) {
+fn give_up(observer: &mut Observer, open: &BTreeSet<Asked>) {
     for asked in open {
         for _ in 0..CONFIRMATIONS {
             let event = match *asked {
@@ -119,18 +115,9 @@ fn give_up(engine: &mut Engine, open: &BTreeSet<Asked>) {
                     Event::from(Polled { provider, round })
                 }
             };
-            hand_over(engine, event);
+            observer.take(event);
         }
     }
-}
-
-/// Hands over what happened, with both clocks and what the kernel makes of them.
-fn hand_over(engine: &mut Engine, event: Event) {
-    let now = local::read();
-    if let Some(steered) = local::steered() {
-        engine.steered(steered, now.boot);
-    }
-    engine.handle(event, now);
 }
 
 impl Format {

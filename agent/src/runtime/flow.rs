@@ -12,7 +12,7 @@ use super::measuring::{self, Measuring};
 use super::recorder::Recorder;
 use super::reporters::Reporters;
 use super::socket::Status;
-use super::{DISK, Options, Reload};
+use super::{DISK, Options, Reload, TICK};
 use crate::alert::machine::Transition;
 use crate::clock::local;
 use crate::clock::true_clock::TrueClock;
@@ -29,8 +29,6 @@ use crate::sys;
 use crate::time::{Reading, Span, SystemTime};
 use crate::vitals::Ailment;
 
-/// The clocks are compared this often, which is how late a step can be noticed.
-const TICK: Duration = Duration::from_secs(1);
 /// In ticks, how often the state is written although nothing has happened, the name of the host read, and what has waited for
 /// too long is given up.
 const KEEP_HOUSE: u32 = 60;

@@ -4,6 +4,7 @@ mod error;
 mod flow;
 mod folder;
 mod measuring;
+pub mod observer;
 mod recorder;
 mod reporters;
 mod socket;
@@ -36,6 +37,8 @@ use crate::stderr::Stderr;
 
 /// More events than this wait only if the host is so loaded that measuring has to wait as well.
 const MAILBOX: usize = 256;
+/// The clocks are compared this often, which is how late a step can be noticed.
+const TICK: Duration = Duration::from_secs(1);
 /// How long the end of the agent waits for what is still queued.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the agent waits for its disk before it goes on.
