@@ -20,6 +20,7 @@ Without --config, /etc/skewguard/skewguard.yaml is read where it exists; else th
 right for EC2. The answer goes to standard output, the log to standard error (RUST_LOG=debug shows more).
 
 Exit codes of check, status and doctor: 0 ok, 1 warning, 2 critical, 3 unknown.
+Of check --format npd: 0 ok or warning, 1 critical, 2 unknown.
 Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 75 a part of the running agent has ended \
 or hangs, so that it must be started anew, 78 wrong configuration.";
 
@@ -69,8 +70,11 @@ pub(super) struct Check {
     #[command(flatten)]
     pub(super) config: ConfigFile,
     /// How the answer is written
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(short, long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(super) format: CheckFormat,
+    /// What is judged
+    #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t = Subject::All)]
+    pub(super) subject: Subject,
     /// How often each source is asked at least
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(super) samples: u32,
@@ -158,6 +162,28 @@ pub(super) enum Format {
     Text,
     /// For programs; stable
     Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// For people
+    Text,
+    /// For programs; stable
+    Json,
+    /// For node-problem-detector: one line of 80 bytes at most, and exit code 0 ok or warning, 1 critical, 2 unknown. The
+    /// running agent is asked first, and it takes 4s at most
+    Npd,
+}
+
+/// What of a host is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Subject {
+    /// The clock and who tells the time
+    Clock,
+    /// What expires
+    Credentials,
+    /// Both
+    All,
 }
 
 /// A look takes seconds; whoever waits for longer than an hour has mistaken the unit.

@@ -2,24 +2,34 @@
 
 use std::cmp::Reverse;
 
+use super::args::Subject;
 use super::text::{offset, seconds};
 use crate::snapshot::{Alert, Clock, Credential, Finding, Snapshot};
 
-/// The worst finding, or how the clock and the credentials are where there is none. What shows over time alone is told
-/// once it fires: a host that has just booted may be without a disciplined clock for a while.
-pub(super) fn line(snapshot: &Snapshot) -> String {
+/// The worst finding on `subject`, or how that is where there is none.
+pub(super) fn line(snapshot: &Snapshot, subject: Subject) -> String {
+    let told = told(snapshot, subject);
+    match (told.split_first(), subject) {
+        (Some((worst, others)), _) => finding(worst, others.len()),
+        (None, Subject::Clock) => clock(&snapshot.clock),
+        (None, Subject::Credentials) => credentials(&snapshot.credentials),
+        (None, Subject::All) => format!("{}, {}", clock(&snapshot.clock), credentials(&snapshot.credentials)),
+    }
+}
+
+/// The findings on `subject`, the worst first. What shows over time alone is told once it fires: a host that has just booted
+/// may be without a disciplined clock for a while.
+pub(super) fn told(snapshot: &Snapshot, subject: Subject) -> Vec<&Finding> {
     let fires = |finding: &Finding| {
         let is_it = |alert: &Alert| alert.alert == finding.alert && alert.subject == finding.subject;
         snapshot.alerts.iter().any(|alert| is_it(alert) && alert.state == "firing")
     };
-    let mut told: Vec<_> =
-        snapshot.findings.iter().filter(|finding| finding.alert.shows_at_once() || fires(finding)).collect();
+    let is_told =
+        |finding: &&Finding| subject.includes(finding.alert) && (finding.alert.shows_at_once() || fires(finding));
+    let mut told: Vec<_> = snapshot.findings.iter().filter(is_told).collect();
     // Stable: among those that are as bad, the first one is the cause of the others.
     told.sort_by_key(|finding| Reverse(finding.severity));
-    match told.split_first() {
-        Some((worst, others)) => finding(worst, others.len()),
-        None => format!("{}, {}", clock(&snapshot.clock), credentials(&snapshot.credentials)),
-    }
+    told
 }
 
 /// Whether the agent has looked at what [`line`] tells: before that, silence says nothing.
@@ -55,12 +65,12 @@ fn credentials(credentials: &[Credential]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn snapshot(change: impl FnOnce(&mut Value)) -> Snapshot {
+    pub(in crate::cli) fn snapshot(change: impl FnOnce(&mut Value)) -> Snapshot {
         let mut value = json!({
             "status": "ok", "time": { "system": "", "true": "", "verified": true },
             "clock": {
@@ -82,17 +92,21 @@ mod tests {
         })
     }
 
-    fn found(alert: &str, severity: &str) -> Value {
+    pub(in crate::cli) fn found(alert: &str, severity: &str) -> Value {
         json!({ "alert": alert, "severity": severity, "subject": "", "summary": "it is wrong", "remedy": "mend it" })
+    }
+
+    fn told_of(snapshot: &Snapshot) -> String {
+        line(snapshot, Subject::All)
     }
 
     #[test]
     fn a_host_without_a_finding_tells_how_its_clock_and_its_credentials_are() {
-        assert_eq!(line(&snapshot(|_| {})), "clock 300.0 µs slow ± 1.0 ms, credentials ok");
+        assert_eq!(told_of(&snapshot(|_| {})), "clock 300.0 µs slow ± 1.0 ms, credentials ok");
         let none = snapshot(|value| value["credentials"] = json!([credential("no-role"), credential("absent")]));
-        assert_eq!(line(&none), "clock 300.0 µs slow ± 1.0 ms, no credentials found");
+        assert_eq!(told_of(&none), "clock 300.0 µs slow ± 1.0 ms, no credentials found");
         let bad = snapshot(|value| value["credentials"] = json!([credential("valid"), credential("expired")]));
-        assert_eq!(line(&bad), "clock 300.0 µs slow ± 1.0 ms, credentials expired");
+        assert_eq!(told_of(&bad), "clock 300.0 µs slow ± 1.0 ms, credentials expired");
     }
 
     #[test]
@@ -104,8 +118,8 @@ mod tests {
                 value["credentials"] = json!([]);
             })
         };
-        assert_eq!(line(&blind("starting")), "clock not known yet, no credentials found");
-        assert_eq!(line(&blind("unknown")), "clock not known (unknown), no credentials found");
+        assert_eq!(told_of(&blind("starting")), "clock not known yet, no credentials found");
+        assert_eq!(told_of(&blind("unknown")), "clock not known (unknown), no credentials found");
         assert!(!is_known(&blind("starting")) && !is_known(&blind("unknown")) && is_known(&snapshot(|_| {})));
     }
 
@@ -113,7 +127,7 @@ mod tests {
     fn the_worst_finding_is_told_and_what_shows_over_time_only_once_it_fires() {
         let findings = [found("credential-unavailable", "warning"), found("clock-skew", "critical")];
         let both = snapshot(|value| value["findings"] = json!(findings));
-        assert_eq!(line(&both), "critical clock-skew: it is wrong (and 1 more)");
+        assert_eq!(told_of(&both), "critical clock-skew: it is wrong (and 1 more)");
         let undisciplined = |state: &str| {
             snapshot(|value| {
                 value["findings"] = json!([found("clock-undisciplined", "warning")]);
@@ -122,7 +136,17 @@ mod tests {
                 }]);
             })
         };
-        assert_eq!(line(&undisciplined("firing")), "warning clock-undisciplined: it is wrong");
-        assert_eq!(line(&undisciplined("pending")), "clock 300.0 µs slow ± 1.0 ms, credentials ok");
+        assert_eq!(told_of(&undisciplined("firing")), "warning clock-undisciplined: it is wrong");
+        assert_eq!(told_of(&undisciplined("pending")), "clock 300.0 µs slow ± 1.0 ms, credentials ok");
+    }
+
+    #[test]
+    fn a_line_on_one_subject_says_nothing_of_the_other() {
+        let findings = [found("credential-unavailable", "warning"), found("source-falseticker", "critical")];
+        let both = snapshot(|value| value["findings"] = json!(findings));
+        assert_eq!(line(&both, Subject::Clock), "critical source-falseticker: it is wrong");
+        assert_eq!(line(&both, Subject::Credentials), "warning credential-unavailable: it is wrong");
+        assert_eq!(line(&snapshot(|_| {}), Subject::Clock), "clock 300.0 µs slow ± 1.0 ms");
+        assert_eq!(line(&snapshot(|_| {}), Subject::Credentials), "credentials ok");
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::args::{Check, Format};
+use super::args::{Check, CheckFormat, Format};
 use super::input::env;
-use super::text;
+use super::{npd, text};
 use crate::clock::local;
 use crate::config::checked::Config;
 use crate::credentials::Provider;
@@ -31,9 +31,15 @@ const REMOTE_PAUSE: Duration = Duration::from_secs(2);
 const CREDENTIAL_READS: u32 = 2;
 
 pub(super) async fn check(config: Config, arguments: &Check) -> anyhow::Result<u8> {
-    let engine = measure(Arc::new(config), arguments.samples, arguments.timeout).await?;
-    let snapshot = engine.snapshot_of_one_look(local::read());
-    text::print(&snapshot, arguments.format)?;
+    let config = Arc::new(arguments.subject.narrow_config(config));
+    let format = match arguments.format {
+        CheckFormat::Text => Format::Text,
+        CheckFormat::Json => Format::Json,
+        CheckFormat::Npd => return npd::check(config, arguments).await,
+    };
+    let engine = measure(config, arguments.samples, arguments.timeout).await?;
+    let snapshot = arguments.subject.narrow(engine.snapshot_of_one_look(local::read()));
+    text::print(&snapshot, format)?;
     Ok(snapshot.status.exit_code())
 }
 

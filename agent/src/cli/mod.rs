@@ -12,6 +12,8 @@ mod exit;
 mod input;
 mod log;
 mod manager;
+mod npd;
 mod run;
 mod status;
+mod subject;
 mod text;

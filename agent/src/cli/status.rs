@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::args::Status;
+use super::args::{Status, Subject};
 use super::{brief, text};
 use crate::snapshot::Snapshot;
 use crate::status::{AskError, ask};
@@ -19,7 +19,7 @@ pub(super) async fn status(socket: &Path, arguments: &Status) -> anyhow::Result<
     match ask_until_known(socket, Instant::now() + arguments.wait).await {
         Ok(snapshot) => {
             if arguments.brief {
-                text::answer(&format!("{}\n", brief::line(&snapshot)))?;
+                text::answer(&format!("{}\n", brief::line(&snapshot, Subject::All)))?;
             } else {
                 text::print(&snapshot, arguments.format)?;
             }
