@@ -237,6 +237,15 @@ impl<'net> Skewguard<'net> {
         Ok(Running { skewguard: self, server: Server::start(&mut self.command(&["run"], preparation)?, &log)? })
     }
 
+    /// A subcommand that takes its time, until the result is dropped. What it writes, on either stream, is in its log.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn begin(&self, arguments: &[&str]) -> Result<Running<'_>> {
+        let log = self.dir.path().join("begun.log");
+        Ok(Running { skewguard: self, server: Server::start(&mut self.command(arguments, None)?, &log)? })
+    }
+
     /// `run`, for so long that its state directory has the mark of this host: what is planted in one that has none would
     /// be taken for another's.
     ///

@@ -20,7 +20,7 @@ Without --config, /etc/skewguard/skewguard.yaml is read where it exists; else th
 right for EC2. The answer goes to standard output, the log to standard error (RUST_LOG=debug shows more).
 
 Exit codes of check, status and doctor: 0 ok, 1 warning, 2 critical, 3 unknown.
-Of check --format npd: 0 ok or warning, 1 critical, 2 unknown.
+Of wait: 0 good, 1 measured and not good, 3 not known. Of check --format npd: 0 ok or warning, 1 critical, 2 unknown.
 Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 75 a part of the running agent has ended \
 or hangs, so that it must be started anew, 78 wrong configuration.";
 
@@ -36,6 +36,16 @@ pub(super) enum Command {
     /// What is not well is measured up to three times before it is reported. What exists only over time (the forecast,
     /// an undisciplined or unverified clock) is left to `run`.
     Check(Check),
+    /// Wait until the clock is right, or the credentials are good
+    ///
+    /// Good is a clock that sources of time agree on and that is off by less than --within, error bound included; and
+    /// credentials that every provider hands out, with more than --remaining of their life left in truth, whatever the
+    /// system clock says. The running agent is asked every second; where none answers, this process measures itself. The
+    /// limit is one of time that passes: it does not move when somebody sets the clock, and goes on while the host sleeps.
+    /// Each change is told on standard error, and what is true at the end on standard output.
+    ///
+    /// Exit codes: 0 all is good, 1 it was measured and is not good, 3 it is not known. SIGTERM and SIGINT end it with 1.
+    Wait(Wait),
     /// Find out why requests to AWS fail on this host, and what mends it
     ///
     /// Looks at the clock and who keeps it, the sources of time, the instance metadata service, the credentials that each
@@ -81,6 +91,33 @@ pub(super) struct Check {
     /// How long it may take, such as 5s or 500ms; an hour at most
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     pub(super) timeout: Duration,
+}
+
+#[derive(Args)]
+pub(super) struct Wait {
+    #[command(flatten)]
+    pub(super) config: ConfigFile,
+    /// What is waited for
+    #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t = Subject::Clock)]
+    pub(super) subject: Subject,
+    /// How long to wait, an hour at most; 0 for ever
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = limit)]
+    pub(super) timeout: Duration,
+    /// By how much the clock may be off, error bound included
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = patience)]
+    pub(super) within: Duration,
+    /// How much of the life of a credential must be left at least; a year at most
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = life)]
+    pub(super) remaining: Duration,
+    /// Take it for good that nobody hands out a credential
+    #[arg(long)]
+    pub(super) allow_no_role: bool,
+    /// Write nothing; the exit code tells
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// How the answer is written
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(Args)]
@@ -189,10 +226,26 @@ pub(super) enum Subject {
 /// A look takes seconds; whoever waits for longer than an hour has mistaken the unit.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
+/// The life of a certificate.
+const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
+
 fn patience(text: &str) -> Result<Duration, String> {
+    at_most(LONGEST, text)
+}
+
+fn life(text: &str) -> Result<Duration, String> {
+    at_most(LONGEST_LIFE, text)
+}
+
+/// No unit is needed for no limit.
+fn limit(text: &str) -> Result<Duration, String> {
+    if text.trim() == "0" { Ok(Duration::ZERO) } else { patience(text) }
+}
+
+fn at_most(longest: Duration, text: &str) -> Result<Duration, String> {
     let Period(time) = text.parse().map_err(|error: PeriodError| error.to_string())?;
-    if time > LONGEST {
-        return Err(format!("{} is too long: allowed is 0s to {}", text.trim(), Period(LONGEST)));
+    if time > longest {
+        return Err(format!("{} is too long: allowed is 0s to {}", text.trim(), Period(longest)));
     }
     Ok(time)
 }

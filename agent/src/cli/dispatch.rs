@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::alert::UnknownChannel;
 use super::args::{Alert, Arguments, Command};
 use super::input::read;
-use super::{alert, check, config, demo, doctor, exit, run, status};
+use super::{alert, check, config, demo, doctor, exit, run, status, wait};
 use crate::aws::processes::scan::ProcessError;
 use crate::config::explain::ConfigError;
 use crate::runtime::RunError;
@@ -48,6 +48,7 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Run(file) => block_on(run::run(&file))?,
         Command::Check(arguments) => block_on(check::check(read(&arguments.config)?, &arguments))?,
+        Command::Wait(arguments) => block_on(wait::wait(read(&arguments.config)?, &arguments))?,
         Command::Doctor(arguments) => block_on(doctor::doctor(&arguments))?,
         Command::Status(arguments) => {
             let socket = match &arguments.socket {
