@@ -131,13 +131,13 @@ put() {
     cp "$2" "$root$3.new"
     chmod "$1" "$root$3.new"
     mv -f "$root$3.new" "$root$3"
-    case $3 in */skewguard | *.service) is_changed=yes ;; esac
+    case $3 in */skewguard | */"$unit") is_changed=yes ;; esac
 }
 
 put_all() {
     : >"$root$list.new"
     put 755 "$here/skewguard" /usr/local/bin/skewguard
-    put_unit
+    put_units
     for page in "$here"/man/*.gz; do
         put 644 "$page" "/usr/local/share/man/man1/${page##*/}"
     done
@@ -158,17 +158,24 @@ put_all() {
     put 755 "$here/uninstall.sh" "$share/uninstall.sh"
 }
 
-put_unit() {
+put_units() {
     if [ -z "$systemd" ]; then
         say "there is no systemd: have \`skewguard run\` started by what starts services here, as a user of its own"
         return
     fi
-    source=skewguard.service
     if is_old; then
-        source=skewguard-219.service
+        put_unit_as skewguard-219.service "$unit"
+    else
+        put_unit_as "$unit" "$unit"
+        # Whoever wants it enables it.
+        put_unit_as skewguard-wait.service skewguard-wait.service
     fi
-    sed 's,/usr/bin/skewguard,/usr/local/bin/skewguard,' "$here/systemd/$source" >"$root$share/unit"
-    put 644 "$root$share/unit" "$units/$unit"
+}
+
+# put_unit_as SOURCE NAME: with the path of this program.
+put_unit_as() {
+    sed 's,/usr/bin/skewguard,/usr/local/bin/skewguard,' "$here/systemd/$1" >"$root$share/unit"
+    put 644 "$root$share/unit" "$units/$2"
     rm "$root$share/unit"
 }
 

@@ -3,6 +3,8 @@
 set -eu
 
 unit=skewguard.service
+# install.sh does not enable it, but an administrator may have.
+wait=skewguard-wait.service
 share=/usr/local/share/skewguard
 
 usage() {
@@ -42,7 +44,7 @@ main() {
     if is_running_systemd; then
         systemctl daemon-reload
         # One that has failed would be told as failed for ever.
-        systemctl reset-failed "$unit" 2>/dev/null || true
+        systemctl reset-failed "$unit" "$wait" 2>/dev/null || true
     fi
     echo 'skewguard: removed'
 }
@@ -74,10 +76,11 @@ is_running_systemd() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
 stop() {
     inside systemctl --no-reload --quiet disable "$unit" >/dev/null 2>&1 || true
+    inside systemctl --no-reload --quiet disable "$wait" >/dev/null 2>&1 || true
     # One that is masked cannot be disabled: its mask stays, and nothing that points to nowhere.
-    rm -f "$root"/etc/systemd/system/*.wants/"$unit"
+    rm -f "$root"/etc/systemd/system/*.wants/"$unit" "$root"/etc/systemd/system/*.wants/"$wait"
     if is_running_systemd; then
-        systemctl stop "$unit" 2>/dev/null || true
+        systemctl stop "$unit" "$wait" 2>/dev/null || true
     fi
 }
 

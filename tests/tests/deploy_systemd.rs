@@ -1,4 +1,4 @@
-//! The systemd unit that the packages install, judged by systemd itself.
+//! The systemd units that the packages install, judged by systemd itself.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
@@ -42,11 +42,11 @@ fn exposure(unit: &Path) -> f64 {
 /// installed: in a copy, this test takes the program's place.
 fn complaints(unit: &str) -> String {
     let program = std::env::current_exe().unwrap();
-    let start = "ExecStart=/usr/bin/skewguard run\n";
+    let start = "ExecStart=/usr/bin/skewguard ";
     assert_eq!(unit.matches(start).count(), 1, "the unit starts something else");
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("skewguard.service");
-    fs::write(&copy, unit.replace(start, &format!("ExecStart={} run\n", program.display()))).unwrap();
+    fs::write(&copy, unit.replace(start, &format!("ExecStart={} ", program.display()))).unwrap();
     // The other units of this host are none of our business.
     let output = systemd_analyze(&["verify", "--man=no", "--recursive-errors=no"], &copy);
     let said = text(&output.stdout) + &text(&output.stderr);
@@ -96,6 +96,95 @@ fn nothing_waits_for_a_clock_that_is_right() {
         .lines()
         .filter(|line| ["After=", "Before=", "Requires=", "Wants="].iter().any(|key| line.starts_with(key)));
     assert_eq!(ordering.collect::<Vec<_>>(), ["After=network.target"]);
+}
+
+// The unit that waits
+
+/// What a unit of ours says, but for comments: section, key and value.
+fn settings(name: &str) -> Vec<(String, String, String)> {
+    let (mut section, mut settings) = (String::new(), Vec::new());
+    for line in fs::read_to_string(unit_named(name)).unwrap().lines() {
+        match line.split_once('=') {
+            _ if line.starts_with('#') => {}
+            Some((key, value)) => settings.push((section.clone(), key.to_owned(), value.to_owned())),
+            None if line.starts_with('[') => section = line.trim_matches(['[', ']']).to_owned(),
+            None => {}
+        }
+    }
+    settings
+}
+
+#[test]
+fn the_unit_that_waits_is_hardly_exposed_and_systemd_has_nothing_to_say_about_it() {
+    let unit = unit_named("skewguard-wait.service");
+    let exposure = exposure(&unit);
+    assert!(exposure <= MOST_EXPOSURE, "the exposure is {exposure}");
+    let text = fs::read_to_string(unit).unwrap();
+    assert_eq!(complaints(&text), "");
+    assert_ne!(complaints(&text.replace("RemainAfterExit=", "RemainAfterEnd=")), "");
+}
+
+#[test]
+fn the_unit_that_waits_is_confined_as_the_service_is_and_takes_away_none_of_its_folders() {
+    let (service, wait) = (settings("skewguard.service"), settings("skewguard-wait.service"));
+    // What belongs to a service that goes on, and to the folders that are its own.
+    let own = [
+        "Type",
+        "NotifyAccess",
+        "ExecStart",
+        "ExecReload",
+        "WatchdogSec",
+        "Restart",
+        "RestartSec",
+        "RestartPreventExitStatus",
+        "TimeoutStopSec",
+        "RuntimeDirectory",
+        "RuntimeDirectoryMode",
+        "StateDirectory",
+        "StateDirectoryMode",
+    ];
+    // It looks for no SDKs.
+    let stricter = ("Service".to_owned(), "ProtectProc".to_owned(), "invisible".to_owned());
+    for setting in service.iter().filter(|(section, key, _)| section == "Service" && !own.contains(&key.as_str())) {
+        assert!(wait.contains(setting) || setting.1 == stricter.1, "{setting:?}");
+    }
+    assert!(wait.contains(&stricter));
+    assert!(!wait.iter().any(|(_, key, _)| key.ends_with("Directory")), "{wait:?}");
+}
+
+#[test]
+fn what_needs_the_time_waits_for_the_unit_and_the_unit_for_nobody_who_needs_it() {
+    let wait = settings("skewguard-wait.service");
+    let unit: Vec<_> = wait
+        .iter()
+        .filter(|(section, ..)| section == "Unit")
+        .map(|(_, key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        unit[2..],
+        [("After", "network.target skewguard.service"), ("Wants", "time-sync.target"), ("Before", "time-sync.target")]
+    );
+    // It ends by itself, and says how, before systemd ends it.
+    let value = |key: &str| wait.iter().find(|(_, own, _)| own == key).map(|(.., value)| value.as_str());
+    assert_eq!(value("ExecStart"), Some("/usr/bin/skewguard wait --timeout 170s"));
+    assert_eq!(value("TimeoutStartSec"), Some("180s"));
+}
+
+#[test]
+fn no_package_enables_the_unit_that_waits() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for script in
+        ["packages/deb/postinst", "packages/rpm/post", "packages/rpm/80-skewguard.preset", "tarball/install.sh"]
+    {
+        let text = fs::read_to_string(folder.join(script)).unwrap();
+        let enables = text.lines().filter(|line| line.contains("enable") && line.contains("skewguard-wait")).count();
+        assert_eq!(enables, 0, "{script}");
+    }
+    // And who removes it leaves no link to it.
+    for script in ["packages/deb/postrm", "packages/rpm/preun", "tarball/uninstall.sh"] {
+        let text = fs::read_to_string(folder.join(script)).unwrap();
+        assert!(text.contains("/etc/systemd/system/*.wants/\"$wait\""), "{script}");
+    }
 }
 
 // The service managers that are too old for the unit

@@ -39,6 +39,7 @@ fn the_package_has_what_an_administrator_looks_for_and_nothing_in_etc() {
     for path in [
         "usr/bin/skewguard",
         "usr/lib/systemd/system/skewguard.service",
+        "usr/lib/systemd/system/skewguard-wait.service",
         "usr/share/man/man1/skewguard.1.gz",
         "usr/share/man/man1/skewguard-config-check.1.gz",
         "usr/share/bash-completion/completions/skewguard",

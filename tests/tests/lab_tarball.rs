@@ -276,6 +276,7 @@ fn it_has_what_an_administrator_looks_for() {
         "CHANGELOG.md",
         "systemd/skewguard.service",
         "systemd/skewguard-219.service",
+        "systemd/skewguard-wait.service",
         "systemd/examples/homes.conf",
         "man/skewguard.1.gz",
         "completions/_skewguard",
