@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tests::chart::{PodSecurity, chart, configuration, faults, folder, one, pod, render, render_chart};
+use tests::chart::{PodSecurity, chart, configuration, faults, folder, objects, one, pod, render, render_chart};
 use tests::process::{lab_dir, private_dir};
 
 /// The releases of Kubernetes that it is for: from Chart.yaml's on.
@@ -159,6 +159,17 @@ fn on_the_network_of_the_node_nothing_else_keeps_it_from_being_restricted() {
     let host = PodSecurity::of(pod(&render("").unwrap()).unwrap());
     assert_eq!(host, PodSecurity { baseline: vec!["hostNetwork".to_owned()], restricted: vec![] });
     assert_eq!(PodSecurity::of(pod(&render("network: pod").unwrap()).unwrap()), PodSecurity::default());
+}
+
+#[test]
+fn a_pod_that_waits_for_the_clock_is_restricted_and_right_for_each_release_of_kubernetes() {
+    let pods = objects(&fs::read_to_string(folder().join("init-container.yaml")).unwrap()).unwrap();
+    assert_eq!(pods.len(), 1);
+    assert_eq!(faults(&pods, &VERSIONS).unwrap(), [""; 0]);
+    assert_eq!(PodSecurity::of(&pods[0]), PodSecurity::default());
+    let mut misspelt = pods.clone();
+    misspelt[0]["spec"]["initContainer"] = misspelt[0]["spec"]["initContainers"].take();
+    assert!(!faults(&misspelt, &VERSIONS).unwrap().is_empty());
 }
 
 #[test]

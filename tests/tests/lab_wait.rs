@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "an expiration is set against the machine's own clock")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
 
+use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::ExitStatus;
 use std::thread;
@@ -12,6 +13,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::agent::{Answer, FakeClock, Running, Skewguard};
+use tests::chart;
 use tests::chrony::Chrony;
 use tests::http::{HttpServer, Reply};
 use tests::metadata;
@@ -345,4 +347,39 @@ fn a_plugin_that_looks_at_the_clock_is_not_concerned_by_credentials() {
     assert_plugin(&agent, &[], 1, "critical credential-expiring ");
     assert_plugin(&agent, &["--for", "credentials"], 1, "critical credential-expiring ");
     assert_plugin(&agent, &["--for", "clock"], 0, "clock ");
+}
+
+/// A file of `deploy/kubernetes`, as JSON.
+fn manifest(name: &str) -> Value {
+    let text = fs::read_to_string(chart::folder().join(name)).unwrap();
+    // JSON is YAML.
+    chart::objects(&text).unwrap().remove(0)
+}
+
+fn words(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_kubernetes_is_told_to_run_does_what_it_waits_for() {
+    let net = Net::new().unwrap();
+    let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
+    let init = &manifest("init-container.yaml")["spec"]["initContainers"][0];
+    let (answer, _) = timed(&agent, &words(&init["args"]));
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+
+    let (plugin, rule) = (manifest("node-problem-detector.json"), manifest("node-readiness-rule.yaml"));
+    let [condition] = &plugin["conditions"].as_array().unwrap()[..] else { panic!("{plugin}") };
+    let [run] = &plugin["rules"].as_array().unwrap()[..] else { panic!("{plugin}") };
+    let [wanted] = &rule["spec"]["conditions"].as_array().unwrap()[..] else { panic!("{rule}") };
+    assert_eq!((&run["condition"], &wanted["type"]), (&condition["type"], &condition["type"]));
+    // Exit code 0 is False, and that opens the gate.
+    assert_eq!(wanted["requiredStatus"], "False");
+    assert_eq!(plugin["pluginConfig"]["max_output_length"], 80);
+    for (offset, code) in [(0.0, 0), (400.0, 1)] {
+        chrony.set_offset(offset).unwrap();
+        let (answer, _) = timed(&agent, &words(&run["args"]));
+        assert_eq!(answer.code, Some(code), "{answer:?}");
+    }
 }
