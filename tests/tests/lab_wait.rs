@@ -15,9 +15,12 @@ use serde_json::Value;
 use tests::agent::{Answer, FakeClock, Running, Skewguard};
 use tests::chart;
 use tests::chrony::Chrony;
+use tests::container::{Release, Root};
+use tests::host::Host;
 use tests::http::{HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::packages::{FOLDER, Packages};
 use tests::wait::wait_until;
 
 const TIME_SYNC_ALONE: &str = "
@@ -381,5 +384,48 @@ fn what_kubernetes_is_told_to_run_does_what_it_waits_for() {
         chrony.set_offset(offset).unwrap();
         let (answer, _) = timed(&agent, &words(&run["args"]));
         assert_eq!(answer.code, Some(code), "{answer:?}");
+    }
+}
+
+// The unit
+
+/// Something that orders itself after the time, as `systemd.special` has it.
+const NEEDS_TIME: &str =
+    "[Unit]\nAfter=time-sync.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
+const WAIT: &str = "skewguard-wait.service";
+
+#[test]
+fn the_unit_holds_back_what_needs_the_time_and_goes_with_its_package() {
+    let packages = Packages::new().unwrap();
+    for release in Release::ALL {
+        let host = Host::boot(Root::new(release).unwrap(), 400.0).unwrap();
+        packages.put_into(host.root()).unwrap();
+        host.root().write("/etc/systemd/system/needs-time.service", NEEDS_TIME).unwrap();
+        let before = host.root().paths().unwrap();
+        host.run(&format!("dpkg --install {FOLDER}/present.deb"));
+        assert_eq!(host.run(&format!("systemctl is-enabled {WAIT} || true")).trim(), "disabled");
+        host.run(&format!("systemctl enable {WAIT}"));
+        let verified = host.run("systemd-analyze verify --man=no default.target 2>&1 || true");
+        let of_ours: Vec<_> =
+            verified.lines().filter(|line| line.contains("skewguard") || line.contains("cycle")).collect();
+        assert_eq!(of_ours, [""; 0], "{}", release.name());
+
+        host.run(&format!("systemctl start --no-block {WAIT} needs-time.service"));
+        let said = || host.run(&format!("journalctl --unit {WAIT} --no-pager --output=cat"));
+        wait_until("the first line", PATIENCE, || said().contains("waiting: the clock is 400 s slow"))
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", release.name(), said()));
+        let state = |unit| host.container.property(unit, "ActiveState").unwrap();
+        assert_eq!((state(WAIT).as_str(), state("needs-time.service").as_str()), ("activating", "inactive"));
+        host.chrony.set_offset(0.0).unwrap();
+        host.container.await_state("needs-time.service", "active", PATIENCE).unwrap();
+        assert_eq!(state(WAIT), "active");
+        assert!(said().contains("good after "), "{}", said());
+
+        // Its end takes nothing away from the service.
+        host.run(&format!("systemctl stop {WAIT}"));
+        assert_eq!(host.property("ActiveState"), "active");
+        host.status();
+        host.run("dpkg --purge skewguard");
+        assert_eq!(host.left_since(&before), [""; 0], "{}", release.name());
     }
 }
