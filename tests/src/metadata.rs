@@ -16,13 +16,19 @@ pub const INSTANCE_ID: &str = "i-0123456789abcdef0";
 
 /// Credentials that live for six hours from now on.
 pub fn valid_document() -> String {
+    document(6 * 3_600)
+}
+
+/// Credentials of six hours of which so many seconds are left.
+pub fn document(left: i64) -> String {
     let now = DateTime::<Utc>::from(SystemTime::now());
-    let at = |hours| (now + TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let at =
+        |hours| (now + TimeDelta::seconds(left) + TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true);
     format!(
         r#"{{"Code":"Success","LastUpdated":"{}","Type":"AWS-HMAC","AccessKeyId":"lab","SecretAccessKey":"lab",
 "Token":"lab","Expiration":"{}"}}"#,
-        at(0),
-        at(6)
+        at(-6),
+        at(0)
     )
 }
 

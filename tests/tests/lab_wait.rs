@@ -1,19 +1,16 @@
-//! `wait` and the plugin of node-problem-detector, against a real time server and beside a real agent.
+//! `wait`, against a real time server, beside a real agent, and as the unit that packages bring.
 
-#![expect(clippy::disallowed_methods, reason = "an expiration is set against the machine's own clock")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::disallowed_methods, reason = "how long a command takes is read from the machine's own clock")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
-use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::ExitStatus;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::agent::{Answer, FakeClock, Running, Skewguard};
-use tests::chart;
 use tests::chrony::Chrony;
 use tests::container::{Release, Root};
 use tests::host::Host;
@@ -226,20 +223,8 @@ fn an_agent_that_starts_or_ends_meanwhile_is_followed() {
 
 // What is waited for: the credentials
 
-/// A role that has so many seconds left.
-fn document(left: i64) -> String {
-    let now = DateTime::<Utc>::from(SystemTime::now());
-    let at = |seconds| (now + TimeDelta::seconds(seconds)).to_rfc3339_opts(SecondsFormat::Secs, true);
-    format!(
-        r#"{{"Code":"Success","LastUpdated":"{}","Type":"AWS-HMAC","AccessKeyId":"lab","SecretAccessKey":"lab",
-"Token":"lab","Expiration":"{}"}}"#,
-        at(left - 21_600),
-        at(left)
-    )
-}
-
 fn imds(net: &Net, left: i64) -> HttpServer {
-    metadata::start(net, Side::Aws, (IMDS, 80).into(), &document(left)).unwrap()
+    metadata::start(net, Side::Aws, (IMDS, 80).into(), &metadata::document(left)).unwrap()
 }
 
 #[test]
@@ -301,90 +286,6 @@ fn a_host_without_a_role_is_good_only_where_that_is_allowed() {
     assert!(answer.stdout.contains("hands out no role (--allow-no-role would take that)"), "{answer:?}");
     let (answer, _) = timed(&agent, &["wait", "--for", "credentials", "--timeout", "5s", "--allow-no-role"]);
     assert_eq!(answer.code, Some(0), "{answer:?}");
-}
-
-// node-problem-detector
-
-/// Its contract: an exit code of 0, 1 or 2, one line of 80 bytes at most, within 5 s; and what of it is wanted.
-fn assert_plugin(agent: &Skewguard<'_>, arguments: &[&str], code: i32, begin: &str) {
-    let (answer, took) = timed(agent, &[&["check", "--format", "npd"], arguments].concat());
-    assert_eq!(answer.code, Some(code), "{answer:?}");
-    assert!(took < seconds(4.5), "{took:?}");
-    assert!(answer.stdout.len() <= 80 && answer.stdout.lines().count() == 1, "{answer:?}");
-    assert!(answer.stdout.starts_with(begin), "{answer:?}");
-    assert_eq!(answer.stderr, "");
-}
-
-#[test]
-fn a_plugin_tells_a_node_that_is_well_from_one_that_is_not_and_one_that_is_not_known() {
-    let net = Net::new().unwrap();
-    let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
-    assert_plugin(&agent, &[], 2, "warning source-unreachable amazon-time-sync: ");
-    let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    assert_plugin(&agent, &["--for", "clock"], 0, "clock ");
-    chrony.set_offset(100.0).unwrap();
-    assert_plugin(&agent, &[], 0, "warning clock-skew: ");
-    chrony.set_offset(400.0).unwrap();
-    assert_plugin(&agent, &[], 1, "critical clock-skew: the system clock is 400 s slow");
-    assert_plugin(&agent, &["--for", "credentials"], 0, "no credentials found");
-
-    // The agent's word is taken, and one that hangs is not waited for.
-    let mut running = agent.run().unwrap();
-    running.await_status("the skew", PATIENCE, |status| status["status"] == "critical").unwrap();
-    chrony.set_offset(0.0).unwrap();
-    running.await_status("the repair", PATIENCE, |status| status["status"] == "ok").unwrap();
-    assert_plugin(&agent, &[], 0, "clock ");
-    drop(chrony);
-    assert_plugin(&agent, &[], 0, "clock ");
-    running.signal(Signal::SIGSTOP).unwrap();
-    assert_plugin(&agent, &[], 2, "warning source-unreachable amazon-time-sync: ");
-    running.signal(Signal::SIGCONT).unwrap();
-}
-
-#[test]
-fn a_plugin_that_looks_at_the_clock_is_not_concerned_by_credentials() {
-    let net = Net::new().unwrap();
-    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    let _imds = imds(&net, 120);
-    let agent = Skewguard::new(&net, WITH_IMDS).unwrap();
-    assert_plugin(&agent, &[], 1, "critical credential-expiring ");
-    assert_plugin(&agent, &["--for", "credentials"], 1, "critical credential-expiring ");
-    assert_plugin(&agent, &["--for", "clock"], 0, "clock ");
-}
-
-/// A file of `deploy/kubernetes`, as JSON.
-fn manifest(name: &str) -> Value {
-    let text = fs::read_to_string(chart::folder().join(name)).unwrap();
-    // JSON is YAML.
-    chart::objects(&text).unwrap().remove(0)
-}
-
-fn words(list: &Value) -> Vec<&str> {
-    list.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
-}
-
-#[test]
-fn what_kubernetes_is_told_to_run_does_what_it_waits_for() {
-    let net = Net::new().unwrap();
-    let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
-    let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
-    let init = &manifest("init-container.yaml")["spec"]["initContainers"][0];
-    let (answer, _) = timed(&agent, &words(&init["args"]));
-    assert_eq!(answer.code, Some(0), "{answer:?}");
-
-    let (plugin, rule) = (manifest("node-problem-detector.json"), manifest("node-readiness-rule.yaml"));
-    let [condition] = &plugin["conditions"].as_array().unwrap()[..] else { panic!("{plugin}") };
-    let [run] = &plugin["rules"].as_array().unwrap()[..] else { panic!("{plugin}") };
-    let [wanted] = &rule["spec"]["conditions"].as_array().unwrap()[..] else { panic!("{rule}") };
-    assert_eq!((&run["condition"], &wanted["type"]), (&condition["type"], &condition["type"]));
-    // Exit code 0 is False, and that opens the gate.
-    assert_eq!(wanted["requiredStatus"], "False");
-    assert_eq!(plugin["pluginConfig"]["max_output_length"], 80);
-    for (offset, code) in [(0.0, 0), (400.0, 1)] {
-        chrony.set_offset(offset).unwrap();
-        let (answer, _) = timed(&agent, &words(&run["args"]));
-        assert_eq!(answer.code, Some(code), "{answer:?}");
-    }
 }
 
 // The unit

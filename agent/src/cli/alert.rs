@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::check::measure;
+use super::measure::measure;
 use super::text;
 use crate::alert::machine::{Change, Transition};
 use crate::assess::finding::{Kind, Severity};

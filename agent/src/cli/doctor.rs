@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::args::Doctor;
-use super::check::measure;
 use super::input::{env, read, read_in};
+use super::measure::measure;
 use super::text::{self, Paint};
 use crate::config::checked::Config;
 use crate::config::load::load;

@@ -76,7 +76,7 @@ impl Informant {
         if self.said.is_some() {
             self.lookout = None;
         } else if self.lookout.is_none() {
-            self.lookout = Some(Lookout::start(Arc::clone(&self.config), &env)?);
+            self.lookout = Some(Lookout::start(&self.config, &env)?);
         }
         Ok(())
     }

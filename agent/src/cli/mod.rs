@@ -13,6 +13,7 @@ mod informant;
 mod input;
 mod log;
 mod manager;
+mod measure;
 mod npd;
 mod ready;
 mod run;

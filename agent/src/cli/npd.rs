@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::args::{Check, Subject};
-use super::check::measure;
+use super::measure::measure;
 use super::{brief, text};
 use crate::clock::local;
 use crate::config::checked::Config;

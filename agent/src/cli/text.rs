@@ -33,6 +33,12 @@ pub(super) fn print(snapshot: &Snapshot, format: Format) -> anyhow::Result<()> {
     Ok(answer(&text)?)
 }
 
+impl Format {
+    pub(super) fn is_json(self) -> bool {
+        self == Self::Json
+    }
+}
+
 /// Colours, where they are wanted.
 #[derive(Clone, Copy)]
 pub(super) struct Paint {

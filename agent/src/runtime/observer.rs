@@ -69,12 +69,12 @@ impl Lookout {
     ///
     /// # Errors
     /// Something cannot be set up.
-    pub fn start(config: Arc<Config>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartError> {
-        let prepared = Prepared::new(&config, env)?;
+    pub fn start(config: &Arc<Config>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+        let prepared = Prepared::new(config, env)?;
         let (mailbox, inbox) = mpsc::channel(MAILBOX);
         let clock = Arc::new(TrueClock::default());
-        let observer = Observer::new(Arc::clone(&config));
-        let measuring = Measuring::start(&config, &observer.engine.source_ids(), prepared, &clock, &mailbox);
+        let observer = Observer::new(Arc::clone(config));
+        let measuring = Measuring::start(config, &observer.engine.source_ids(), prepared, &clock, &mailbox);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self { observer, inbox, measuring, clock, tick })
