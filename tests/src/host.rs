@@ -20,6 +20,8 @@ use crate::wait::wait_for;
 
 /// The service.
 pub const UNIT: &str = "skewguard.service";
+/// The unit that holds back what needs the time, which no package enables.
+pub const WAIT: &str = "skewguard-wait.service";
 /// How long the service may take for what takes a moment.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Where it keeps its state.

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use tests::agent::Answer;
 use tests::container::{Release, Root};
-use tests::host::{Host, PATIENCE, STATE, UNIT, lines, small_offset};
+use tests::host::{Host, PATIENCE, STATE, UNIT, WAIT, lines, small_offset};
 use tests::packages::{self, told_offset};
 use tests::process::output;
 use tests::rpms::{FOLDER, Rpms, built};
@@ -107,6 +107,9 @@ fn an_installed_service_runs_is_restarted_once_and_leaves_its_state_alone() {
     assert_eq!(host.property("TasksMax"), "40");
     assert_eq!(host.run("rpm --query --queryformat '%{VERSION}' skewguard").split_once('.').unwrap().0, "99");
 
+    // No package enables it, and it goes all the same where somebody has.
+    assert_eq!(host.run(&format!("systemctl is-enabled {WAIT} || true")).trim(), "disabled");
+    host.run(&format!("systemctl enable --now {WAIT}"));
     let erased = host.erase();
     assert_eq!(lines(&erased).len(), 1, "{erased:?}");
     assert!(lines(&erased)[0].starts_with("the state is kept: rm -r "), "{erased:?}");

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tests::agent::Answer;
 use tests::container::{Release, Root};
-use tests::host::{Host, PATIENCE, STATE, UNIT, lines, small_offset};
+use tests::host::{Host, PATIENCE, STATE, UNIT, WAIT, lines, small_offset};
 use tests::packages::{self, Packages, told_offset};
 use tests::tarball::{FOLDER, built, listed, put_into};
 
@@ -96,6 +96,9 @@ fn it_is_installed_twice_with_one_start_upgraded_with_one_more_and_leaves_nothin
         assert_ne!(host.run(&format!("find {STATE} -type f")), "", "the state is gone");
         host.install();
         host.expect("installed after it was removed", "active", "enabled", 3);
+        // Nothing enables it, and it goes all the same where somebody has.
+        assert_eq!(host.run(&format!("systemctl is-enabled {WAIT} || true")).trim(), "disabled");
+        host.run(&format!("systemctl enable --now {WAIT}"));
         host.uninstall("");
         assert_eq!(
             (host.property("ActiveState").as_str(), host.property("LoadState").as_str()),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tests::agent::{Answer, FakeClock, Running, Skewguard};
 use tests::chrony::Chrony;
 use tests::container::{Release, Root};
-use tests::host::Host;
+use tests::host::{Host, WAIT};
 use tests::http::{HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
@@ -293,7 +293,6 @@ fn a_host_without_a_role_is_good_only_where_that_is_allowed() {
 /// Something that orders itself after the time, as `systemd.special` has it.
 const NEEDS_TIME: &str =
     "[Unit]\nAfter=time-sync.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
-const WAIT: &str = "skewguard-wait.service";
 
 #[test]
 fn the_unit_holds_back_what_needs_the_time_and_goes_with_its_package() {
