@@ -131,7 +131,7 @@ fn a_wrong_key_is_shown_in_its_line_with_a_caret_under_it() {
     assert_refused(
         "sources:\n  - name: a\n    ntp: 127.0.0.1\n    pol: 16s\n",
         "
-error: sources[0]: unknown key pol; did you mean poll? allowed here are name, ntp, trusted, leap_smear, group, poll
+error: sources[0]: unknown key pol; did you mean poll? allowed here are name, ntp, http_date, trusted, leap_smear, group, poll
  --> FILE:4:5
   |
 4 |     pol: 16s
