@@ -104,7 +104,7 @@ unpack_missing_libraries() {
 # Prints the libraries that programs of the lab need and that neither the machine nor the lab has.
 missing_libraries() {
     local name path programs=()
-    for name in chronyd chronyc ntpd victoria-metrics prometheus-alertmanager qemu-system-x86_64 systemd-nspawn; do
+    for name in chronyd chronyc ntpd nginx lighttpd victoria-metrics prometheus-alertmanager qemu-system-x86_64 systemd-nspawn; do
         path=$(unpacked_program "$name") && programs+=("$path")
     done
     # It fails for a program that needs no library at all, which is nothing wrong.
