@@ -6,6 +6,8 @@ use crate::time::{NANOS_PER_SECOND, Span, SystemTime, TrueTime};
 
 const DAY: i64 = 86_400 * NANOS_PER_SECOND;
 const SECOND: Span = Span::from_nanos(NANOS_PER_SECOND);
+/// TAI minus UTC since 2017. The IERS tells of another leap second half a year ahead (Bulletin C).
+pub const TAI_MINUS_UTC: Span = Span::from_nanos(37 * NANOS_PER_SECOND);
 /// How far two readings of two clocks may be from a whole second.
 const NOISE: Span = Span::from_nanos(10_000_000);
 
@@ -31,6 +33,21 @@ pub fn is_leap_night(time: TrueTime) -> bool {
     })
 }
 
+/// What is amiss with a clock that is off by so much, where that is what TAI and UTC differ by, or twice that: one was taken
+/// for the other. A second more or less may be how far the clock is wrong besides, or a leap second since.
+pub fn taken_for_utc(apart: Span) -> Option<&'static str> {
+    let seconds = apart.seconds();
+    let is_near = |difference: f64| (seconds - difference).abs() <= 1.0;
+    let difference = TAI_MINUS_UTC.seconds();
+    if is_near(difference) {
+        Some("this clock tells TAI")
+    } else if [-difference, 2.0 * difference, -2.0 * difference].into_iter().any(is_near) {
+        Some("whoever set or reads this clock takes TAI for UTC, or UTC for TAI")
+    } else {
+        None
+    }
+}
+
 /// Whether this midnight begins a January or a July.
 fn begins_half_a_year(midnight: SystemTime) -> bool {
     let date = DateTime::from_timestamp_nanos(midnight.nanos());
@@ -49,6 +66,20 @@ mod tests {
     fn is_leap(before: f64, after: f64, by: f64) -> bool {
         let at = |seconds| SystemTime::from_seconds(NEW_YEAR + seconds);
         is_leap_second(at(before), at(after), Span::from_seconds(by))
+    }
+
+    #[test]
+    fn a_clock_that_is_off_by_the_difference_to_tai_is_known_by_it() {
+        let told = |seconds| taken_for_utc(Span::from_seconds(seconds));
+        for tai in [37.0, 36.2, 38.0] {
+            assert_eq!(told(tai), Some("this clock tells TAI"), "{tai}");
+        }
+        for taken in [-37.0, 74.5, -73.1] {
+            assert!(told(taken).is_some_and(|words| words.contains("UTC for TAI")), "{taken}");
+        }
+        for other in [0.0, 35.9, 38.1, -35.0, 60.0, 400.0] {
+            assert_eq!(told(other), None, "{other}");
+        }
     }
 
     #[test]

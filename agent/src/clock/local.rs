@@ -1,5 +1,8 @@
 //! Reads the clocks of this host. Nothing else in the agent does.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 use crate::sys;
 use crate::time::{BootTime, Reading, Span};
 
@@ -65,6 +68,27 @@ pub fn awake() -> Span {
 /// Reads the boot clock alone.
 pub fn boot() -> BootTime {
     sys::boot_time().expect("CLOCK_BOOTTIME exists since Linux 2.6.39")
+}
+
+/// A reading of the clock of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceReading {
+    /// The boot clock right before.
+    pub before: BootTime,
+    /// Nanoseconds since 1970, on the device's own time scale.
+    pub nanos: i64,
+    /// The boot clock right after.
+    pub after: BootTime,
+}
+
+/// Reads the clock of an open device once, between two readings of the boot clock.
+///
+/// # Errors
+/// Those of [`sys::device_time`].
+pub fn device(device: BorrowedFd<'_>) -> io::Result<DeviceReading> {
+    let before = boot();
+    let nanos = sys::device_time(device)?;
+    Ok(DeviceReading { before, nanos, after: boot() })
 }
 
 #[cfg(test)]

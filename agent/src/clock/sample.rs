@@ -38,6 +38,8 @@ pub enum Timestamps {
     /// This process, both, and the server has told a whole second: all of the interval may be true, and no part of it is
     /// more so than another.
     HttpDate,
+    /// This process, right before and right after it read the clock of a device.
+    Device,
 }
 
 /// Why a poll gave no sample, as far as the estimate cares.
@@ -59,6 +61,7 @@ impl Timestamps {
             Self::UserSpaceMissing => "user-space (no kernel stamps)",
             Self::UserSpaceContradicted => "user-space (kernel stamps contradict the clock of this process)",
             Self::HttpDate => "HTTP Date",
+            Self::Device => "around a reading of the device",
         }
     }
 }

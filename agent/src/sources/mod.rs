@@ -8,6 +8,7 @@ pub mod http_date;
 pub mod kind;
 pub mod ntp;
 pub mod pace;
+pub mod phc;
 pub mod poller;
 pub mod refusal;
 pub mod source;
@@ -20,4 +21,5 @@ mod tests;
 list::kinds! {
     ntp: Server,
     http_date: Endpoint,
+    phc: Phc,
 }

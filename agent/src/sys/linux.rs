@@ -202,7 +202,7 @@ fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -> i
     Ok((message.bytes, stamp))
 }
 
-fn nanos(time: TimeSpec) -> i64 {
+pub(super) fn nanos(time: TimeSpec) -> i64 {
     time.tv_sec().saturating_mul(NANOS_PER_SECOND).saturating_add(time.tv_nsec())
 }
 

@@ -6,6 +6,8 @@ mod ethtool;
 mod linux;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
+mod phc;
 
 #[cfg(target_os = "linux")]
 pub use ethtool::interface_statistics;
@@ -16,3 +18,5 @@ pub use linux::{
 };
 #[cfg(target_os = "linux")]
 pub use memory::keep_memory_small;
+#[cfg(target_os = "linux")]
+pub use phc::device_time;

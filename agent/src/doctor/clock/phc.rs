@@ -1,6 +1,7 @@
 //! The clocks that hardware or the hypervisor offers: the PTP hardware clock of the network card, and VMClock.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::reference::Configured;
@@ -21,6 +22,8 @@ pub struct HardwareClock {
     pub name: String,
     /// How far it can be wrong by its own account, where it gives one.
     pub error_bound: Option<Span>,
+    /// Whether every user may read its device; `None` where there is no device to be seen.
+    pub is_open: Option<bool>,
 }
 
 /// What this host offers.
@@ -42,6 +45,7 @@ pub fn look(root: &Path) -> Offered {
             name: tree::line(&class.join(&clock).join("clock_name"))
                 .unwrap_or_else(|| "a clock without a name".to_owned()),
             error_bound: bound.and_then(|nanos| nanos.parse().ok()).map(Span::from_nanos),
+            is_open: tree::under(root, "/dev").join(&clock).metadata().ok().map(|device| device.mode() & 0o004 != 0),
             device: Path::new("/dev").join(clock),
         }
     });
@@ -99,8 +103,16 @@ pub(super) fn check(offered: &Offered, followed: Option<&Configured>) -> Check {
         ),
     };
     let clocks = offered.clocks.iter().map(|clock| {
-        let bound = clock.error_bound.map_or_else(String::new, |bound| format!(", error bound {}", humane(bound)));
-        format!("{}: {}{bound}", clock.device.display(), clock.name)
+        let bound = clock.error_bound.map_or_else(
+            || ", whose driver tells no error bound".to_owned(),
+            |bound| format!(", error bound {}", humane(bound)),
+        );
+        let access = match clock.is_open {
+            Some(true) => "",
+            Some(false) => "; a source `phc` could not read it, for which 70-skewguard.rules is among the examples",
+            None => "; its device is not to be seen here",
+        };
+        format!("{}: {}{bound}{access}", clock.device.display(), clock.name)
     });
     Check::ok(Area::Clock, NAME, summary).with_evidence(clocks.chain(vmclock(offered)))
 }
@@ -111,6 +123,9 @@ fn vmclock(offered: &Offered) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::doctor::clock::reference::Reference;
     use crate::doctor::clock::tree::plant;
@@ -121,8 +136,10 @@ mod tests {
         let root = plant(&[
             ("/sys/class/ptp/ptp0/clock_name", "ena-ptp-05\n"),
             ("/sys/class/ptp/ptp0/device/phc_error_bound", "14000\n"),
+            ("/dev/ptp0", ""),
             ("/dev/vmclock0", ""),
         ]);
+        fs::set_permissions(root.path().join("dev/ptp0"), fs::Permissions::from_mode(0o644)).unwrap();
         let offered = look(root.path());
         let unused = check(&offered, Some(&Configured::default()));
         assert_eq!(unused.verdict, Verdict::Ok);
@@ -138,7 +155,7 @@ mod tests {
     fn an_announced_migration_is_told_and_a_device_that_is_none_is_not_believed() {
         let judged = |page: &[u8]| {
             let root = plant(&[("/dev/vmclock0", "")]);
-            std::fs::write(root.path().join("dev/vmclock0"), page).unwrap();
+            fs::write(root.path().join("dev/vmclock0"), page).unwrap();
             check_migration(&look(root.path()))
         };
         let mut page = [0; 112];
@@ -151,6 +168,17 @@ mod tests {
         page[0] = 0;
         assert_eq!(judged(&page).verdict, Verdict::Skipped);
         assert_eq!(check_migration(&look(plant(&[]).path())).verdict, Verdict::Skipped);
+    }
+
+    #[test]
+    fn what_keeps_a_source_from_reading_it_is_told() {
+        let root = plant(&[("/sys/class/ptp/ptp0/clock_name", "ena-ptp-05\n"), ("/dev/ptp0", "")]);
+        let device = root.path().join("dev/ptp0");
+        fs::set_permissions(&device, fs::Permissions::from_mode(0o600)).unwrap();
+        let told = |root: &Path| check(&look(root), None).evidence[0].clone();
+        assert!(told(root.path()).contains("tells no error bound; a source `phc` could not read it"));
+        fs::remove_file(device).unwrap();
+        assert!(told(root.path()).ends_with("its device is not to be seen here"));
     }
 
     #[test]

@@ -116,9 +116,10 @@ fn short(wire: u32) -> Span {
 const fn user_space_noise(timestamps: Timestamps) -> Span {
     match timestamps {
         Timestamps::Kernel => Span::from_nanos(10_000),
-        Timestamps::UserSpaceMissing | Timestamps::UserSpaceContradicted | Timestamps::HttpDate => {
-            Span::from_nanos(100_000)
-        }
+        Timestamps::UserSpaceMissing
+        | Timestamps::UserSpaceContradicted
+        | Timestamps::HttpDate
+        | Timestamps::Device => Span::from_nanos(100_000),
     }
 }
 
