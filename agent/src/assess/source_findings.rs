@@ -4,8 +4,13 @@ use super::alerts::Ask;
 use super::answer::{self, Answer, Ruling};
 use super::finding::{Finding, Graded, Severity};
 use super::rule::{Rule, Rules};
+use crate::clock::leap;
 use crate::clock::source::Verdict;
-use crate::time::{Offset, humane_offset};
+use crate::time::{Offset, Span, humane_offset};
+
+/// What mends a clock on another time scale.
+pub const OF_TIMESCALE: &str =
+    "write the `timescale` of that clock, if it is a `phc`; else mend its server, which has to turn TAI into UTC";
 
 /// What is known of a source.
 pub struct SourceFacts<'a> {
@@ -17,6 +22,8 @@ pub struct SourceFacts<'a> {
     pub verdict: Verdict,
     /// What it says of the system clock.
     pub offset: Option<Offset>,
+    /// What all that agree say of it.
+    pub agreed: Option<Offset>,
     /// Why its last poll failed.
     pub refusal: Option<String>,
     /// What mends that.
@@ -44,10 +51,18 @@ pub(super) fn falseticker(facts: &SourceFacts<'_>, rule: &Rule) -> Answer {
     let claim = facts.offset.map_or_else(String::new, |offset| {
         format!(": by its time the system clock would be {}", humane_offset(offset))
     });
+    let apart =
+        facts.offset.zip(facts.agreed).map(|(own, agreed)| own.span().nanos().saturating_sub(agreed.span().nanos()));
+    let (scale, remedy) = match apart.and_then(|nanos| leap::taken_for_utc(Span::from_nanos(nanos))) {
+        Some(words) => (format!(", which is how far TAI and UTC differ: {words}"), OF_TIMESCALE),
+        None => (String::new(), "take it out of the time daemon's configuration, or mend its server"),
+    };
     found(
         rule,
-        format!("{name} ({server}) contradicts the majority{claim}. It is not used; who trusts it gets wrong time"),
-        "take it out of the time daemon's configuration, or mend its server",
+        format!(
+            "{name} ({server}) contradicts the majority{claim}{scale}. It is not used; who trusts it gets wrong time"
+        ),
+        remedy,
     )
 }
 
@@ -80,7 +95,8 @@ mod tests {
         let rules = parse("{}", std::path::Path::new("sources.yaml"), &|_| None).unwrap().alerts.rules;
         let said = |verdict| {
             let (server, offset, refusal) = ("10.0.0.1".to_owned(), None, None);
-            let facts = SourceFacts { name: "a", server, verdict, offset, refusal, remedy: &str::to_owned };
+            let facts =
+                SourceFacts { name: "a", server, verdict, offset, agreed: None, refusal, remedy: &str::to_owned };
             let said = judge(&facts, &rules).into_iter().map(|ruling| match ruling.answer {
                 Answer::Found(_) => "found",
                 Answer::Absent => "absent",
@@ -98,6 +114,25 @@ mod tests {
             (Verdict::WarmingUp, ["unknown", "unknown"]),
         ] {
             assert_eq!(said(verdict), expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_tells_tai_is_told_as_one() {
+        let rules = parse("{}", std::path::Path::new("sources.yaml"), &|_| None).unwrap().alerts.rules;
+        // The system clock itself is 400 s fast.
+        for (own, is_tai) in [(-363.0, true), (-400.0 - 39.0, false), (37.0, false)] {
+            let [offset, agreed] = [own, -400.0].map(|seconds| Some(Offset::new(Span::from_seconds(seconds))));
+            let (server, verdict) = ("/dev/ptp0".to_owned(), Verdict::Falseticker);
+            let facts =
+                SourceFacts { name: "a", server, verdict, offset, agreed, refusal: None, remedy: &str::to_owned };
+            let told = judge(&facts, &rules).into_iter().find_map(|ruling| match ruling.answer {
+                Answer::Found(finding) => Some((finding.summary, finding.remedy)),
+                Answer::Absent | Answer::Unknown => None,
+            });
+            let (summary, remedy) = told.unwrap();
+            assert_eq!(summary.contains("this clock tells TAI"), is_tai, "{own}: {summary}");
+            assert_eq!(remedy.contains("`timescale`"), is_tai, "{own}: {remedy}");
         }
     }
 }

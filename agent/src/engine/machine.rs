@@ -282,6 +282,7 @@ impl Engine {
                 server: configured.kind.to_string(),
                 verdict: source.verdict(),
                 offset: self.estimator.claimed(source, now.reading),
+                agreed: now.skew.map(|skew| skew.offset),
                 refusal: log.refusal.as_ref().map(Refusal::to_string),
                 remedy: &|refusal| configured.kind.remedy(refusal, self.credentials.may_be_ec2()),
             };

@@ -1,6 +1,8 @@
 //! The brain: it takes one event after the other and says what follows. It does no I/O and reads no clock, so that
 //! thousands of hours pass through it in a test.
 
+#[cfg(test)]
+mod card;
 mod credentials;
 mod disruption;
 mod event;

@@ -9,7 +9,9 @@ use super::keeper::Keeper;
 use super::link_local::{self, Dropped};
 use super::reference::{Configured, Leap, Reference};
 use super::{facts as clock, mend};
+use crate::assess::source_findings::OF_TIMESCALE;
 use crate::clock::estimate::ClockState;
+use crate::clock::leap;
 use crate::clock::source::Verdict;
 use crate::config::checked::Config;
 use crate::doctor::report::{Area, Check};
@@ -75,13 +77,20 @@ fn check_source(facts: &Facts, source: &Source, kind: &dyn SourceKind, snapshot:
     let is_alone = snapshot.sources.len() == 1;
     let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.name() == source.verdict);
     let check = match (verdict, &source.refusal) {
-        (Some(Verdict::Falseticker), _) => Check::warning(
-            Area::Sources,
-            &name,
-            format!("{who} contradicts the majority of the sources"),
-            "whoever follows it gets a wrong time; skewguard does not",
-            "take it out of the configuration of the time daemon, or mend its server",
-        ),
+        (Some(Verdict::Falseticker), _) => {
+            let effect = "whoever follows it gets a wrong time; skewguard does not";
+            let summary = format!("{who} contradicts the majority of the sources");
+            let apart = source.offset_seconds.zip(snapshot.clock.offset_seconds).map(|(own, agreed)| own - agreed);
+            match apart.and_then(|apart| leap::taken_for_utc(Span::from_seconds(apart))) {
+                Some(words) => {
+                    Check::warning(Area::Sources, &name, format!("{summary}: {words}"), effect, OF_TIMESCALE)
+                }
+                None => {
+                    let remedy = "take it out of the configuration of the time daemon, or mend its server";
+                    Check::warning(Area::Sources, &name, summary, effect, remedy)
+                }
+            }
+        }
         (Some(Verdict::Undecided), _) if snapshot.clock.state == ClockState::Disagreement.name() => Check::warning(
             Area::Sources,
             &name,
