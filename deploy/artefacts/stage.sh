@@ -11,13 +11,14 @@ make_stages() {
     local arch stage
     for arch in "${!programs[@]}"; do
         stage=$(stage_of "$arch")
-        mkdir -p "$stage"/{systemd/examples,config/examples,licences,rpm}
+        mkdir -p "$stage"/{systemd/examples,udev,config/examples,licences,rpm}
         install -m 755 "${programs[$arch]}" "$stage/skewguard"
         cp -r "$manual/man" "$manual/completions" "$stage"
         gzip -9n "$stage"/man/*
         gzip -9n <CHANGELOG.md >"$stage/changelog.gz"
         cp deploy/systemd/*.service "$stage/systemd"
         cp deploy/systemd/examples/*.conf "$stage/systemd/examples"
+        cp deploy/udev/*.rules "$stage/udev"
         cp config/skewguard.{yaml,schema.json} "$stage/config"
         cp config/examples/*.yaml "$stage/config/examples"
         cp LICENSE-APACHE LICENSE-MIT "$third_party" "$stage/licences"

@@ -9,7 +9,7 @@ pack_tarballs() {
         stage=$(stage_of "$arch")
         folder=$work/$name
         mkdir "$folder"
-        cp -r "$stage"/{skewguard,systemd,man,completions,config,licences} "$folder"
+        cp -r "$stage"/{skewguard,systemd,udev,man,completions,config,licences} "$folder"
         cp CHANGELOG.md deploy/tarball/README deploy/tarball/install.sh deploy/tarball/uninstall.sh "$folder"
         chmod 755 "$folder"/*.sh
         printf '%s\n' "$version" >"$folder/VERSION"

@@ -155,6 +155,9 @@ put_all() {
     for file in "$here"/systemd/examples/*.conf; do
         put 644 "$file" "$doc/examples/systemd/${file##*/}"
     done
+    for file in "$here"/udev/*.rules; do
+        put 644 "$file" "$doc/examples/udev/${file##*/}"
+    done
     put 755 "$here/uninstall.sh" "$share/uninstall.sh"
 }
 

@@ -90,6 +90,20 @@ fn the_discipline_of_the_clock_may_be_read_and_the_clock_not_set() {
 }
 
 #[test]
+fn with_the_drop_in_for_clocks_the_service_can_open_those_alone_and_is_hardly_more_exposed() {
+    let unit = fs::read_to_string(unit()).unwrap() + &fs::read_to_string(unit_named("examples/devices.conf")).unwrap();
+    assert_eq!(complaints(&unit), "");
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("skewguard.service");
+    fs::write(&whole, &unit).unwrap();
+    let exposure = exposure(&whole);
+    assert!(exposure <= MOST_EXPOSURE, "the exposure is {exposure}");
+    let devices: Vec<_> = unit.lines().filter_map(|line| line.strip_prefix("DeviceAllow=")).collect();
+    assert_eq!(devices, ["char-ptp r", "/dev/vmclock0 r"]);
+    assert_eq!(unit.lines().rfind(|line| line.starts_with("DevicePolicy=")), Some("DevicePolicy=closed"));
+}
+
+#[test]
 fn nothing_waits_for_a_clock_that_is_right() {
     let unit = fs::read_to_string(unit()).unwrap();
     let ordering = unit

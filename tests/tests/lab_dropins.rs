@@ -81,6 +81,23 @@ fn a_user_of_its_own_keeps_the_state_and_with_the_homes_shown_their_folders_are_
 }
 
 #[test]
+fn with_its_drop_in_the_service_may_open_clocks_of_hardware_and_no_other_device() {
+    for release in Release::ALL {
+        let host = boot(release, 0.0);
+        install(&host);
+        use_dropin(&host, "devices.conf");
+        host.status();
+        let properties = ["PrivateDevices", "DevicePolicy", "DeviceAllow"].map(|name| format!("--property={name}"));
+        let shown = host.run(&format!("systemctl show {} {UNIT}", properties.join(" ")));
+        for line in ["PrivateDevices=no", "DevicePolicy=closed", "DeviceAllow=char-ptp r"] {
+            assert!(shown.lines().any(|shown| shown == line), "{}: {shown}", release.name());
+        }
+        let rules = "/usr/share/doc/skewguard/examples/udev/70-skewguard.rules";
+        assert!(host.run(&format!("cat {rules}")).contains("ena-ptp-*"));
+    }
+}
+
+#[test]
 fn a_secret_that_only_root_can_read_is_handed_to_the_service() {
     // From 247 on, which Debian 11 has.
     for release in Release::ALL {

@@ -281,6 +281,8 @@ fn it_has_what_an_administrator_looks_for() {
         "systemd/skewguard-219.service",
         "systemd/skewguard-wait.service",
         "systemd/examples/homes.conf",
+        "systemd/examples/devices.conf",
+        "udev/70-skewguard.rules",
         "man/skewguard.1.gz",
         "completions/_skewguard",
         "config/skewguard.yaml",
