@@ -25,8 +25,9 @@ prepare_lab() {
     if has_guest; then
         packages+=("${guest_packages[@]}")
         unpack_guest_files
+        prepare_clock_guest
     else
-        warn "the tests in a guest (lab_vm, and one of lab_coverage) are not run: they need $guest_architecture, and this is $(uname -m)"
+        warn "the tests in a guest (lab_vm, lab_phc, and one of lab_coverage) are not run: they need $guest_architecture, and this is $(uname -m)"
     fi
     local package
     packages+=("${container_packages[@]}")
@@ -46,13 +47,19 @@ prepare_lab() {
 has_guest() { [[ $(uname -m) == "$guest_architecture" ]]; }
 
 unpack_guest_files() {
-    local name=$guest_kernel_debian kernel package
+    local name=$guest_kernel_debian package
     for package in "${guest_files[@]}"; do
         unpack "$package"
     done
+    is_ubuntu && name=$guest_kernel_ubuntu
+    unpack_kernel "$name"
+}
+
+# unpack_kernel PACKAGE: the kernel that a release names so, and its modules.
+unpack_kernel() {
+    local name=$1 kernel package
     [[ -e $debs/kernel.done ]] && return
     # The package by which a release names its kernel is empty; the kernel is in the one that it depends on.
-    is_ubuntu && name=$guest_kernel_ubuntu
     kernel=$(dependencies "$name" | grep '^linux-image-') ||
         { use_own_lists machine && kernel=$(dependencies "$name" | grep '^linux-image-'); } ||
         die "no kernel found for the guest: apt-cache depends $name"
@@ -106,6 +113,10 @@ missing_libraries() {
     local name path programs=()
     for name in chronyd chronyc ntpd nginx lighttpd victoria-metrics prometheus-alertmanager qemu-system-x86_64 systemd-nspawn; do
         path=$(unpacked_program "$name") && programs+=("$path")
+    done
+    # A newer QEMU takes the libraries of the lab.
+    for name in qemu-system-x86_64 udevadm; do
+        path=$(root=$lab/guests/root unpacked_program "$name") && programs+=("$path")
     done
     # It fails for a program that needs no library at all, which is nothing wrong.
     { LD_LIBRARY_PATH=$(libraries) ldd "${programs[@]}" 2>/dev/null || true; } |

@@ -70,12 +70,15 @@ pub fn libfaketime() -> Result<PathBuf> {
 
 /// Where the unpacked packages keep their shared libraries, as a search path, if `program` is one of theirs.
 pub(crate) fn unpacked_libraries(program: &Path) -> Option<OsString> {
-    let root = lab_dir().ok()?.join("root");
+    let lab = lab_dir().ok()?;
+    let root = lab.join("root");
     let triple = format!("{}-linux-gnu", env::consts::ARCH);
     // The last is where systemd keeps what its programs share.
     let folders = [format!("usr/lib/{triple}"), format!("lib/{triple}"), format!("usr/lib/{triple}/systemd")];
     let folders = folders.map(|dir| root.join(dir));
-    program.starts_with(&root).then(|| env::join_paths(folders).ok()).flatten()
+    // A newer QEMU lies in a folder of its own, without libraries.
+    let is_unpacked = program.starts_with(&root) || program.starts_with(lab.join("guests"));
+    is_unpacked.then(|| env::join_paths(folders).ok()).flatten()
 }
 
 /// A variable as `env` takes it: `NAME=value`.

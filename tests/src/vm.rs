@@ -5,6 +5,7 @@
 //! sends to Amazon's addresses reaches the lab's servers, and there is no way further. The harness types commands into
 //! a shell on the guest's second serial port; the first is the console.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::kernel::Kernel;
 use crate::net::{Net, Side};
-use crate::process::{Server, lab_dir, output, private_dir, tool};
+use crate::process::{Server, lab_dir, output, private_dir, tool, unpacked_libraries};
 use crate::wait::wait_for;
 
 const BOOT_DEADLINE: Duration = Duration::from_secs(90);
@@ -51,6 +52,36 @@ while read -r line; do
 done
 ";
 
+/// The users of the guest.
+const PASSWD: &str = "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n";
+
+/// What a guest is made of.
+struct Machine<'a> {
+    /// Where packages are unpacked: the first that has something counts.
+    roots: Vec<PathBuf>,
+    /// What it needs of its kernel.
+    modules: &'a [&'a str],
+    /// What QEMU is told besides.
+    arguments: Vec<String>,
+    /// What it has in `/bin` beside the program under test.
+    programs: &'a [&'a Path],
+}
+
+impl Machine<'_> {
+    /// The kernel of the first root that has one.
+    fn kernel(&self) -> Result<Kernel> {
+        let mut kernels = self.roots.iter().map(|root| Kernel::unpacked(root));
+        let first = kernels.next().context("a machine without a root")?;
+        kernels.fold(first, Result::or)
+    }
+
+    /// The first root that has this.
+    fn root(&self, has: &str) -> Result<&Path> {
+        let found = self.roots.iter().find(|root| root.join(has).exists());
+        found.map(PathBuf::as_path).with_context(|| format!("{has} is nowhere: tests/run unpacks it"))
+    }
+}
+
 /// A running guest, switched off when it is dropped.
 pub struct Vm {
     qemu: Server,
@@ -73,11 +104,31 @@ impl Vm {
     /// # Errors
     /// As [`Vm::boot`].
     pub fn boot_as(net: &Net, yaml: &str, instance: Option<&str>) -> Result<Self> {
+        let firmware = instance.map(|instance| format!("type=2,manufacturer=Amazon EC2,asset={instance}"));
+        let arguments = firmware.into_iter().flat_map(|firmware| ["-smbios".to_owned(), firmware]).collect();
+        let lab = lab_dir()?.join("root");
+        Self::boot_on(net, yaml, &Machine { roots: vec![lab], modules: &MODULES, arguments, programs: &[] })
+    }
+
+    /// The same with a second network card whose driver, `igb`, has a PTP hardware clock, and with these programs beside the
+    /// one under test.
+    ///
+    /// # Errors
+    /// As [`Vm::boot`].
+    pub fn boot_with_clock(net: &Net, yaml: &str, programs: &[&Path]) -> Result<Self> {
+        let lab = lab_dir()?;
+        // The kernel of the others has no such driver, and the QEMU of some releases no such card.
+        let roots = vec![lab.join("guests/root"), lab.join("root")];
+        let arguments = ["-netdev", "user,id=clock,restrict=on", "-device", "igb,netdev=clock,romfile="];
+        let arguments = arguments.map(str::to_owned).to_vec();
+        Self::boot_on(net, yaml, &Machine { roots, modules: &[MODULES[0], MODULES[1], "igb"], arguments, programs })
+    }
+
+    fn boot_on(net: &Net, yaml: &str, machine: &Machine<'_>) -> Result<Self> {
         let dir = private_dir()?;
         let initrd = dir.path().join("initrd");
-        let lab = lab_dir()?.join("root");
-        let kernel = Kernel::unpacked(&lab)?;
-        let files = initramfs(&kernel, yaml)?;
+        let kernel = machine.kernel()?;
+        let files = initramfs(&kernel, machine, yaml)?;
         ensure!(
             files.len() <= MOST_FILES,
             "the files of the guest have {} MiB, for which its memory has no room: give it a program without what a \
@@ -86,13 +137,12 @@ impl Vm {
         );
         fs::write(&initrd, files)?;
         let socket = dir.path().join("shell.sock");
-        let mut command = net.command(Side::Agent, "qemu-system-x86_64")?;
-        command.args(["-L".as_ref(), lab.join("usr/share/qemu").as_os_str()]);
-        command.args(["-L".as_ref(), lab.join("usr/share/seabios").as_os_str()]);
+        let qemu = machine.root("usr/bin/qemu-system-x86_64")?;
+        let mut command = net.command(Side::Agent, qemu.join("usr/bin/qemu-system-x86_64"))?;
+        command.args(["-L".as_ref(), qemu.join("usr/share/qemu").as_os_str()]);
+        command.args(["-L".as_ref(), qemu.join("usr/share/seabios").as_os_str()]);
         command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
-        if let Some(instance) = instance {
-            command.args(["-smbios", &format!("type=2,manufacturer=Amazon EC2,asset={instance}")]);
-        }
+        command.args(&machine.arguments);
         command.args(["-accel", "tcg", "-cpu", "max", "-m", "256"]);
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
@@ -146,7 +196,7 @@ impl Vm {
 }
 
 /// The guest's whole file system.
-fn initramfs(kernel: &Kernel, yaml: &str) -> Result<Vec<u8>> {
+fn initramfs(kernel: &Kernel, machine: &Machine<'_>, yaml: &str) -> Result<Vec<u8>> {
     let program =
         PathBuf::from(env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?);
     let mut archive = Archive::default();
@@ -154,14 +204,23 @@ fn initramfs(kernel: &Kernel, yaml: &str) -> Result<Vec<u8>> {
         archive.folder(folder);
     }
     archive.file("init", 0o755, INIT.as_bytes());
+    archive.file("etc/passwd", 0o644, PASSWD.as_bytes());
     archive.file("etc/skewguard.yaml", 0o600, yaml.as_bytes());
     archive.copy("bin/busybox", &tool("busybox")?)?;
     archive.copy("bin/skewguard", &program)?;
-    for library in shared_libraries(&program)? {
-        archive.copy(library.trim_start_matches('/'), Path::new(&library))?;
+    let mut libraries = BTreeSet::from_iter(shared_libraries(&program)?);
+    for program in machine.programs {
+        let name = program.file_name().and_then(|name| name.to_str()).context("a program without a name")?;
+        archive.copy(&format!("bin/{name}"), program)?;
+        libraries.extend(shared_libraries(program)?);
+    }
+    for library in libraries {
+        // One that was unpacked lies in the guest where its package would have put it.
+        let unpacked = machine.roots.iter().find_map(|root| Path::new(&library).strip_prefix(root).ok()?.to_str());
+        archive.copy(unpacked.unwrap_or(&library).trim_start_matches('/'), Path::new(&library))?;
     }
     let mut order = String::new();
-    for (name, content) in kernel.in_order(&MODULES)? {
+    for (name, content) in kernel.in_order(machine.modules)? {
         archive.file(&format!("modules/{name}.ko"), 0o644, &content);
         writeln!(order, "{name}")?;
     }
@@ -171,7 +230,8 @@ fn initramfs(kernel: &Kernel, yaml: &str) -> Result<Vec<u8>> {
 
 /// The shared libraries of a program and its loader, as `ldd` tells them.
 fn shared_libraries(program: &Path) -> Result<Vec<String>> {
-    let told = output(Command::new("ldd").arg(program))?;
+    let libraries = unpacked_libraries(program).map(|libraries| ("LD_LIBRARY_PATH", libraries));
+    let told = output(Command::new("ldd").arg(program).envs(libraries))?;
     let paths = told.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     Ok(paths.map(ToOwned::to_owned).collect())
 }
