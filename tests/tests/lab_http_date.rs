@@ -176,14 +176,15 @@ fn a_server_that_knows_no_head_is_asked_with_get_and_a_fleet_is_polite() {
     server.on_each("GET /", move |_| dated(200));
     let yaml = config("{ name: date, http_date: \"http://169.254.169.254:8080/\", trusted: true, poll: 60s }");
     let agent = Skewguard::new(&net, &yaml).unwrap();
-    let running = agent.run().unwrap();
+    let mut running = agent.run().unwrap();
     wait_until("an estimate", PATIENCE, || {
         running.status().is_ok_and(|status| status["clock"]["state"] == "synchronized")
     })
     .unwrap();
     assert_measured(&running.status().unwrap(), 0.0);
-    // One question is two requests, and the next comes in a minute or two.
+    // One question is two requests. A second one confirms the first, and the others come in minutes.
+    running.await_status("a second answer", PATIENCE, |status| status["clock"]["confirmed"] == true).unwrap();
     let routes: Vec<_> = server.requests().iter().map(tests::http::Request::route).collect();
-    assert_eq!(routes, ["HEAD /", "GET /"]);
+    assert!(routes.len() <= 6 && routes.chunks(2).all(|one| one == ["HEAD /", "GET /"]), "{routes:?}");
     assert!(server.requests().iter().all(|request| request.headers["cache-control"] == "no-cache"));
 }

@@ -15,6 +15,9 @@ const RUNAWAY: f64 = 1e-2;
 /// Beyond what both bounds and the worst oscillator explain, this much is still put down to noise.
 const NOISE: Span = Span::from_nanos(1_000_000);
 
+/// How wrong the clock of a server may be whose whole seconds are narrowed.
+const SERVER_CLOCK: Span = Span::from_nanos(200_000_000);
+
 /// So many answers in a row that agree neither with the earlier ones nor with each other still prove the earlier ones
 /// wrong.
 const MOST_CONTRADICTIONS: u32 = 4;
@@ -54,9 +57,14 @@ impl Claim {
             let (other_low, other_high) = ends(&other);
             (low.max(other_low), high.min(other_high))
         });
-        let bound = high.since(low).half();
-        // They contradict one another, and the best one is as good as any.
-        if bound < Span::ZERO { self } else { Self { anchor: low.plus(bound), bound, ..self } }
+        let half = high.since(low).half();
+        if half < Span::ZERO {
+            // They contradict one another, and the best one is as good as any.
+            return self;
+        }
+        // What is told at many moments is as wrong as the clock of whoever tells it, which a single answer need not show.
+        let bound = half.plus(SERVER_CLOCK).min(self.bound);
+        Self { anchor: low.plus(half), bound, ..self }
     }
 }
 
@@ -103,13 +111,22 @@ impl Filter {
     /// What the answer says with the least possible error at `now`. One that a later answer contradicts says nothing any
     /// more, however short its way was.
     pub fn best(&self, now: BootTime, aging: &Aging) -> Option<Claim> {
+        self.best_since(None, now, aging)
+    }
+
+    /// The same, where true time may have jumped at `since`: intervals of before do not narrow those of after.
+    pub fn best_since(&self, since: Option<BootTime>, now: BootTime, aging: &Aging) -> Option<Claim> {
         let is_current = |index: usize, kept: &Kept| {
             self.samples.iter().skip(index + 1).all(|later| kept.explains(later, aging, Span::ZERO))
         };
         let current = || self.samples.iter().enumerate().filter(|(index, kept)| is_current(*index, kept));
         let claims = || current().map(|(_, kept)| kept.claim(now, aging));
         let best = claims().min_by_key(|claim| claim.bound)?;
-        Some(if best.sample.timestamps == Timestamps::HttpDate { best.within(claims()) } else { best })
+        if best.sample.timestamps != Timestamps::HttpDate {
+            return Some(best);
+        }
+        let claims = || claims().filter(|claim| Some(claim.sample.at) >= since);
+        Some(claims().min_by_key(|claim| claim.bound).unwrap_or(best).within(claims()))
     }
 
     /// The answer that came last.
@@ -196,7 +213,11 @@ pub(crate) mod tests {
         }
         let best = filter.best(BootTime::from_seconds(600.0), &PHI).unwrap();
         let (low, high) = (best.anchor.minus(best.bound).seconds(), best.anchor.plus(best.bound).seconds());
-        assert!((low - 999.7).abs() < 0.02 && (high - 1_000.2).abs() < 0.02, "{low} {high}");
+        assert!((low - 999.5).abs() < 0.02 && (high - 1_000.4).abs() < 0.02, "{low} {high}");
+        // Of what was told before a jump, nothing narrows what was told after it.
+        let since = Some(BootTime::from_seconds(600.0));
+        let best = filter.best_since(since, BootTime::from_seconds(600.0), &PHI).unwrap();
+        assert!(best.bound.seconds() >= 1.0, "{best:?}");
         // Those of a time server are points, of which the best one speaks.
         let mut points = Filter::default();
         for (at, off) in [(0.0, 0.7), (300.0, -0.8)] {

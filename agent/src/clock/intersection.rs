@@ -98,14 +98,24 @@ pub fn intersect(candidates: &[Candidate]) -> Option<Agreement> {
 fn majority(candidates: &[Candidate]) -> Option<(i64, i64)> {
     let needed = witnesses(candidates.iter()) / 2 + 1;
     let voices: Vec<Voice<'_>> = candidates.iter().filter_map(|one| voice(one, candidates)).collect();
-    let is_told = |point: i64| {
-        let telling = || voices.iter().filter(move |voice| (voice.of.low()..=voice.of.high()).contains(&point));
+    // Two majorities have a witness in common, and what that one tells spans both, unless it contradicts itself: such a one
+    // must not tie together what others say at either end.
+    let all: Vec<&Voice<'_>> = voices.iter().collect();
+    let spanned = told(&all, needed).filter(|(low, high)| all.iter().any(|voice| voice.spans(*low, *high)));
+    let sound: Vec<&Voice<'_>> = all.into_iter().filter(|voice| !voice.is_contradicted).collect();
+    spanned.or_else(|| told(&sound, needed))
+}
+
+/// From the first to the last point that so many witnesses tell.
+fn told(voices: &[&Voice<'_>], needed: usize) -> Option<(i64, i64)> {
+    let is_told = |point: &i64| {
+        let telling = || voices.iter().filter(|voice| voice.spans(*point, *point));
         let count = witnesses(telling().map(|voice| voice.of));
         count >= needed && (count > 1 || telling().any(|voice| !voice.is_contradicted))
     };
     // What is told begins and ends where an interval does.
-    let low = voices.iter().map(|voice| voice.of.low()).filter(|point| is_told(*point)).min();
-    let high = voices.iter().map(|voice| voice.of.high()).filter(|point| is_told(*point)).max();
+    let low = voices.iter().map(|voice| voice.of.low()).filter(is_told).min();
+    let high = voices.iter().map(|voice| voice.of.high()).filter(is_told).max();
     low.zip(high)
 }
 
@@ -114,6 +124,12 @@ struct Voice<'a> {
     of: &'a Candidate,
     /// Whether another of its group says something else.
     is_contradicted: bool,
+}
+
+impl Voice<'_> {
+    const fn spans(&self, low: i64, high: i64) -> bool {
+        self.of.low() <= low && high <= self.of.high()
+    }
 }
 
 /// `one` as a voice, unless a better one of its group speaks for it.
@@ -159,6 +175,10 @@ mod tests {
         let agreement = intersect(&[exact, other, coarse]).unwrap();
         assert_eq!((agreement.low.nanos(), agreement.high.nanos()), (-50, 50));
         assert!(!exact.agrees_with(&agreement));
+        // Nor does it tie together what two others contradict one another about.
+        let (one, another) = (candidate(0, 10, false), candidate(400_000, 10, false));
+        let both = [member(0, one), member(0, another), one, another];
+        assert_eq!(intersect(&both), None);
     }
 
     #[test]

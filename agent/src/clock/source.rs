@@ -208,7 +208,7 @@ impl Source {
         }
         let (true, Some(_)) = (self.is_reachable(), self.filter.heard()) else { return Word::Silent };
         let taken = self.filter.latest().map(|sample| sample.at);
-        let Some(best) = self.filter.best(now, aging).filter(|_| taken >= jump) else {
+        let Some(best) = self.filter.best_since(jump, now, aging).filter(|_| taken >= jump) else {
             return Word::Outdated { is_asked: self.last_poll >= jump && self.failures > 0 };
         };
         let bound = ErrorBound::new(best.bound.plus(grace));

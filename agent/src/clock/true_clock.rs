@@ -22,11 +22,18 @@ pub struct TrueClock {
     vouched: Held,
     /// In nanoseconds since the Unix epoch.
     floor: AtomicI64,
+    /// Whether the sources agree on it now.
+    is_settled: AtomicBool,
 }
 
 impl Default for TrueClock {
     fn default() -> Self {
-        Self { estimate: Held::default(), vouched: Held::default(), floor: AtomicI64::new(BUILT.nanos()) }
+        Self {
+            estimate: Held::default(),
+            vouched: Held::default(),
+            floor: AtomicI64::new(BUILT.nanos()),
+            is_settled: AtomicBool::new(false),
+        }
     }
 }
 
@@ -76,6 +83,17 @@ impl TrueClock {
         if is_vouched {
             self.vouched.set(anchor);
         }
+    }
+
+    /// Takes note whether the sources agree on the time now. What was vouched for once, and is held without them, may be weeks
+    /// old on a machine that was paused.
+    pub fn settle(&self, is_settled: bool) {
+        self.is_settled.store(is_settled, Ordering::Relaxed);
+    }
+
+    /// Whether the time of TLS is known at `reading` better than whoever is asked for it could tell.
+    pub fn is_known(&self, reading: Reading) -> bool {
+        self.is_settled.load(Ordering::Relaxed) && self.vouched_at(reading).verified
     }
 
     /// Follows the system clock again: of true time nothing is known any more.

@@ -14,6 +14,8 @@ impl Engine {
             self.disruptions = self.disruptions.saturating_add(1);
             self.estimator.disrupted(now.boot);
             (self.last, self.asleep, self.last_burst) = (now, None, None);
+            // As after a start, one answer that nothing confirms is not enough to wake anybody.
+            (self.started, self.unconfirmed_since) = (now.boot, Some(now.boot));
             self.wants_burst = true;
         }
         is_disrupted
@@ -39,13 +41,15 @@ mod tests {
     const CONFIGURATION: &str = "
     sources: [{ name: time, ntp: 169.254.169.123, trusted: true, poll: 1024s }]
     credentials: { imds: { enabled: false } }
-    alerts: { boot_grace: 0s }
+    alerts: { boot_grace: 120s }
     ";
 
     struct Machine {
         config: Arc<Config>,
         engine: Engine,
         boot: f64,
+        /// Whether all are to be asked at once since what was heard last.
+        bursts: bool,
         /// System minus boot time.
         system: f64,
     }
@@ -56,7 +60,7 @@ mod tests {
             let config = Arc::new(parse(CONFIGURATION, Path::new("machine.yaml"), &|_| None).unwrap());
             let reading = Reading { boot: BootTime::ZERO, system: SystemTime::from_seconds(1e9) };
             let engine = Engine::new(Arc::clone(&config), reading);
-            let mut machine = Self { config, engine, boot: 0.0, system: 1e9 };
+            let mut machine = Self { config, engine, boot: 0.0, bursts: false, system: 1e9 };
             machine.says(1);
             machine.tick();
             for _ in 0..3 {
@@ -85,8 +89,14 @@ mod tests {
         /// The source answers that true minus boot time is so much.
         fn hears(&mut self, anchor: f64) -> Vec<Kind> {
             self.boot += 0.001;
-            let result = Ok(sample(self.boot, anchor, 0.001));
+            self.hears_of(self.boot, anchor)
+        }
+
+        /// The same of an answer that came at `at`, and was waiting since.
+        fn hears_of(&mut self, at: f64, anchor: f64) -> Vec<Kind> {
+            let result = Ok(sample(at, anchor, 0.001));
             let reaction = self.engine.handle(Event::Source(Polled { source: 0, address: None, result }), self.now());
+            self.bursts = reaction.burst;
             reaction.transitions.iter().map(|transition| transition.kind).collect()
         }
 
@@ -96,14 +106,19 @@ mod tests {
     }
 
     #[test]
-    fn after_a_disruption_nothing_is_known_and_the_first_answer_tells_how_wrong_the_clock_is() {
+    fn after_a_disruption_nothing_is_known_and_the_first_answers_tell_how_wrong_the_clock_is() {
         let mut machine = Machine::new();
         assert!(!machine.says(1) && !machine.tick().burst);
         // All clocks of the machine stood still for 400 s.
         assert!(machine.says(2));
         assert_eq!((machine.state().as_str(), machine.engine.anchor()), ("starting", None));
         assert!(machine.tick().burst, "all sources are asked at once, however lately they were");
+        assert_eq!(machine.hears_of(0.5, 1e9), [], "an answer from before");
+        assert_eq!(machine.state(), "starting");
+        assert_eq!(machine.hears(1e9 + 400.0), [], "one answer proves nothing");
+        assert!(machine.bursts, "so that all are asked once more");
         assert_eq!(machine.hears(1e9 + 400.0), [Kind::ClockSkew]);
+        assert!(!machine.bursts);
         let snapshot = machine.engine.snapshot(machine.now());
         assert_eq!(snapshot.clock.disruptions.unwrap().seen, 1);
         assert!((snapshot.clock.offset_seconds.unwrap() - 400.0).abs() < 0.01);

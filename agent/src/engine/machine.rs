@@ -37,8 +37,6 @@ use crate::time::{Anchor, BootTime, Reading, Span, TrueTime};
 const STEP: Span = Span::from_nanos(1_000_000);
 /// A shorter sleep is the noise of reading two clocks.
 const SLEEP: Span = Span::from_nanos(500_000_000);
-/// All sources are asked at once no more often than this.
-const BURST_INTERVAL: Span = Span::from_nanos(10 * 1_000_000_000);
 
 /// All state of the agent.
 pub struct Engine {
@@ -54,6 +52,8 @@ pub struct Engine {
     pub(super) machine: Option<Page>,
     /// How often it has disrupted its clocks since this process began.
     pub(super) disruptions: u64,
+    /// When the last one was, until what was heard since is confirmed.
+    pub(super) unconfirmed_since: Option<BootTime>,
     pub(super) alerts: Machine,
     pub(super) delivery: BTreeMap<String, Delivery>,
     /// When an item arrived last, by destination.
@@ -78,7 +78,7 @@ pub struct Engine {
     pub(super) last_burst: Option<BootTime>,
     pub(super) wants_burst: bool,
     /// Whether all may be asked a second time at once.
-    may_confirm: bool,
+    pub(super) may_confirm: bool,
 }
 
 /// What happened to one source, for those who look at it.
@@ -123,6 +123,7 @@ impl Engine {
             steps: Steps::default(),
             machine: None,
             disruptions: 0,
+            unconfirmed_since: None,
             alerts: Machine::new(config.alerts.repeat),
             delivery: BTreeMap::new(),
             arrivals: BTreeMap::new(),
@@ -221,6 +222,11 @@ impl Engine {
     /// Whether a quorum or a trusted source vouches for the anchor.
     pub const fn is_vouched(&self) -> bool {
         self.estimator.is_vouched()
+    }
+
+    /// Whether the sources agree on the time now.
+    pub fn is_settled(&self) -> bool {
+        self.estimator.state(self.last.boot) == ClockState::Synchronized
     }
 
     /// Every alert that fires, as if it were told again at `now`.
@@ -349,28 +355,14 @@ impl Engine {
             *count = count.saturating_add(1);
         }
         match &polled.result {
-            Ok(sample) => self.estimator.answered(index, *sample, now) == Offered::Suspected,
+            // Asked by a clock that is gone.
+            Ok(sample) if self.unconfirmed_since.is_some_and(|since| sample.at < since) => false,
+            Ok(sample) => self.estimator.answered(index, *sample, now) == Offered::Suspected || self.wants_to_confirm(),
             Err(refusal) => {
                 self.estimator.failed(index, refusal.failure, now);
                 false
             }
         }
-    }
-
-    /// Whether every source is to be asked now. A wish that comes too early is kept until its time, but for the first:
-    /// what contradicts the earlier answers is confirmed at once. While the clock runs away, only answers of one moment
-    /// agree with one another.
-    fn bursts(&mut self, now: BootTime) -> bool {
-        let is_early = self.last_burst.is_some_and(|last| now.since(last) < BURST_INTERVAL);
-        let bursts = self.wants_burst && (!is_early || self.may_confirm);
-        if bursts {
-            self.wants_burst = false;
-            self.may_confirm = !is_early;
-            if !is_early {
-                self.last_burst = Some(now);
-            }
-        }
-        bursts
     }
 }
 

@@ -1,6 +1,7 @@
 //! The brain: it takes one event after the other and says what follows. It does no I/O and reads no clock, so that
 //! thousands of hours pass through it in a test.
 
+mod burst;
 #[cfg(test)]
 mod card;
 mod credentials;

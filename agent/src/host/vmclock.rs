@@ -3,9 +3,9 @@
 //!
 //! Of the page no time is taken: hypervisors leave those fields empty, and do not agree on their time scale.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ impl Page {
     /// # Errors
     /// It cannot be read, or is no VMClock.
     pub fn read(path: &Path) -> Result<Self, PageError> {
-        Self::of(&File::open(path)?)
+        Self::of(&open(path)?)
     }
 
     fn of(device: &File) -> Result<Self, PageError> {
@@ -114,6 +114,13 @@ impl Page {
     pub fn is_disrupted_since(&self, before: &Self) -> bool {
         (self.marker, self.generation) != (before.marker, before.generation)
     }
+}
+
+/// Opens what is a device or a file, and waits for nobody.
+fn open(path: &Path) -> Result<File, PageError> {
+    let device = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let kind = device.metadata()?.file_type();
+    if kind.is_char_device() || kind.is_file() { Ok(device) } else { Err(PageError::Foreign) }
 }
 
 /// A device that is read again and again.
@@ -149,9 +156,9 @@ impl Watch {
         }
         let opened = match self.device.take() {
             Some(device) => Ok(device),
-            None => File::open(path),
+            None => open(path),
         };
-        match opened.map_err(PageError::from).and_then(|device| Ok((Page::of(&device)?, device))) {
+        match opened.and_then(|device| Ok((Page::of(&device)?, device))) {
             Ok((page, device)) => {
                 (self.device, self.next, self.is_told) = (Some(device), None, false);
                 Some(page)

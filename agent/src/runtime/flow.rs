@@ -107,6 +107,7 @@ impl Flow {
             Some(anchor) => self.clock.set(anchor, self.engine.is_vouched()),
             None => self.clock.forget(),
         }
+        self.clock.settle(self.engine.is_settled());
         let snapshot = Arc::new(self.engine.snapshot(now));
         let before = self.published.swap(Arc::clone(&snapshot));
         log_changes(&before, &snapshot);

@@ -28,8 +28,8 @@ impl Validity {
     }
 }
 
-/// Judges a certificate as usual, but for the time: as long as nobody vouches for any, one that has expired or is not valid
-/// yet is judged inside its own validity. Then it proves who answers and nothing more, and whoever believes the time in that
+/// Judges a certificate as usual, but for the time: as long as that is not known for certain, one that has expired or is not
+/// valid yet is judged inside its own validity. Then it proves who answers and nothing more, and whoever believes the time in that
 /// answer has to ask [`Bootstrap::validity`] whether the certificate was valid at that time.
 ///
 /// Whoever has the key of a certificate that has expired could tell a time at which it was valid. That is no time before this
@@ -42,12 +42,12 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Judges as `usual`, until `clock` is vouched for.
+    /// Judges as `usual`, while `clock` knows the time.
     pub fn new(usual: Arc<WebPkiServerVerifier>, clock: Arc<TrueClock>) -> Self {
         Self { usual, clock, validity: Mutex::default() }
     }
 
-    /// The validity of the last certificate, if it was judged by that.
+    /// The validity of the last certificate, within which the time has to lie that is told; `None` where the time is known.
     pub fn validity(&self) -> Option<Validity> {
         *self.lock()
     }
@@ -68,12 +68,16 @@ impl ServerCertVerifier for Bootstrap {
     ) -> Result<ServerCertVerified, Error> {
         *self.lock() = None;
         let judge = |time| self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time);
-        let refusal = match judge(now) {
-            Err(refusal) if is_about_time(&refusal) && !self.clock.vouched_at(local::read()).verified => refusal,
-            judged => return judged,
+        let judged = judge(now);
+        if self.clock.is_known(local::read()) {
+            return judged;
+        }
+        let Some((validity, middle)) = validity(end_entity) else { return judged };
+        // Where it is valid by a clock that may be wrong, it need not be valid at the time that is told.
+        let verified = match judged {
+            Err(refusal) if is_about_time(&refusal) => judge(middle)?,
+            judged => judged?,
         };
-        let Some((validity, middle)) = validity(end_entity) else { return Err(refusal) };
-        let verified = judge(middle)?;
         *self.lock() = Some(validity);
         Ok(verified)
     }

@@ -107,7 +107,9 @@ impl SourceKind for Endpoint {
 
     fn cadence(&self) -> Cadence {
         let minute = Duration::from_secs(60);
-        Cadence { shortest: minute, usual: 5 * minute, warm_up: minute, floor: minute, jitter: 1.0 }
+        // Two answers soon after the start, so that the first one is confirmed.
+        let warm_up = Duration::from_secs(4);
+        Cadence { shortest: minute, usual: 5 * minute, warm_up, floor: minute, jitter: 1.0 }
     }
 
     fn smears_leaps(&self) -> bool {
@@ -133,7 +135,14 @@ impl SourceKind for Endpoint {
     }
 
     fn remedy(&self, refusal: &str, _is_ec2: bool) -> String {
-        Refusal::remedy(refusal)
+        let remedy = Refusal::remedy(refusal);
+        match self {
+            Self::Aws => format!(
+                "{remedy}. It asks the region that AWS_REGION in the environment of the agent names \
+                 (/etc/skewguard/environment), or else sts.amazonaws.com"
+            ),
+            Self::Url(_) => remedy,
+        }
     }
 
     fn words() -> Words {
