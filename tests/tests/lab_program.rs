@@ -19,6 +19,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
+use skewguard::sources::AnyKind;
 use tests::agent::{Answer, Running, Skewguard};
 use tests::http::{HttpServer, Reply};
 use tests::net::{Net, Side, TIME_SYNC};
@@ -128,14 +129,17 @@ fn the_demo_shows_every_alert_come_and_go_within_a_minute() {
 
 #[test]
 fn a_wrong_key_is_shown_in_its_line_with_a_caret_under_it() {
+    let kinds = AnyKind::KEYS.join(", ");
     assert_refused(
         "sources:\n  - name: a\n    ntp: 127.0.0.1\n    pol: 16s\n",
-        "
-error: sources[0]: unknown key pol; did you mean poll? allowed here are name, ntp, http_date, trusted, leap_smear, group, poll
+        &format!(
+            "
+error: sources[0]: unknown key pol; did you mean poll? allowed here are name, {kinds}, trusted, leap_smear, group, poll
  --> FILE:4:5
   |
 4 |     pol: 16s
-  |     ^",
+  |     ^"
+        ),
     );
 }
 
