@@ -138,6 +138,7 @@ declare -A programs=([x86_64]=$3/amd64 [aarch64]=$3/arm64)
 say() { :; }
 die() { echo "$*" >&2; exit 1; }
 lacks() { die "$*"; }
+. deploy/artefacts/commands.sh
 . deploy/artefacts/image.sh
 pack_image"#;
 
