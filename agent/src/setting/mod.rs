@@ -1,5 +1,6 @@
 //! What settings are made of, whoever has them: durations, URLs, secrets, headers, and what can be wrong with one.
 
+pub(crate) mod address;
 pub(crate) mod arn;
 pub(crate) mod fault;
 pub mod headers;

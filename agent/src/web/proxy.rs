@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use crate::setting::address::{is_of_vpc, is_on_link};
+
 /// What the proxy variables say. A proxy's URL may hold a password, so nothing of it is kept but its scheme.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proxies {
@@ -62,12 +64,8 @@ fn is_near(url: &Url) -> bool {
         let name = host.trim_end_matches('.');
         return name == "localhost" || name.ends_with(".localhost");
     };
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
-        IpAddr::V6(v6) => {
-            v6.is_loopback() || v6.is_unicast_link_local() || matches!(v6.segments(), [0xfd00, 0x0ec2, ..])
-        }
-    }
+    let address = address.to_canonical();
+    is_on_link(address) || is_of_vpc(address)
 }
 
 #[cfg(test)]

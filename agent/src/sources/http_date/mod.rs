@@ -17,6 +17,7 @@ use super::kind::{AWS_API, SourceKind, Words};
 use super::pace::Cadence;
 use super::witness::Witness;
 use crate::clock::true_clock::TrueClock;
+use crate::setting::address::is_on_link;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 
@@ -166,11 +167,7 @@ impl SourceKind for Endpoint {
 
 fn is_near(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unicast_link_local(),
-        Err(_) => false,
-    }
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(is_on_link)
 }
 
 #[cfg(test)]

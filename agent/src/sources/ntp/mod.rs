@@ -12,7 +12,6 @@ pub mod timestamp;
 
 pub use server::{Server, ServerError};
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::kind::{NITRO, SourceKind, Words};
 use super::pace::{Cadence, SLOWEST};
 use super::witness::Witness;
 use crate::clock::true_clock::TrueClock;
+use crate::setting::address::{is_of_vpc, is_on_link};
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
@@ -39,13 +39,7 @@ impl SourceKind for Server {
     fn is_near(&self) -> bool {
         match self {
             Self::Name { .. } => false,
-            Self::Address(address) => match address.ip() {
-                IpAddr::V4(ip) => ip.is_link_local() || ip.is_loopback(),
-                IpAddr::V6(ip) => {
-                    let amazon = matches!(ip.segments(), [0xfd00, 0xec2, ..]);
-                    ip.is_unicast_link_local() || ip.is_loopback() || amazon
-                }
-            },
+            Self::Address(address) => is_on_link(address.ip()) || is_of_vpc(address.ip()),
         }
     }
 
