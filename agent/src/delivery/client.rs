@@ -83,9 +83,10 @@ impl Clients {
         };
         // Whoever exports often would never judge the certificate again, however wrong the time was by which it was judged.
         let idle = usize::from(needs.tls.is_none());
-        let builder =
-            client::builder(tls).connect_timeout(CONNECT).pool_max_idle_per_host(idle).pool_idle_timeout(IDLE);
-        let builder = if needs.is_proxied { builder } else { builder.no_proxy() };
+        let builder = client::builder(tls, needs.is_proxied)
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(idle)
+            .pool_idle_timeout(IDLE);
         let http = builder.build()?;
         self.made.insert(needs, http.clone());
         Ok(Client { http, clock })

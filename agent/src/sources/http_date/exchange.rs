@@ -82,8 +82,8 @@ impl Exchange {
         } else {
             (setup.nobody().map_err(|error| Refusal::Unreachable(error.to_string()))?, None)
         };
-        let builder = client::builder(tls).timeout(LONGEST).pool_max_idle_per_host(1).pool_idle_timeout(IDLE);
-        let builder = if is_proxied { builder } else { builder.no_proxy() };
+        let builder =
+            client::builder(tls, is_proxied).timeout(LONGEST).pool_max_idle_per_host(1).pool_idle_timeout(IDLE);
         let http = builder.build().map_err(|error| Refusal::Unreachable(in_words(&error)))?;
         let ready = Ready { http, bootstrap };
         self.client = Some(ready.clone());
