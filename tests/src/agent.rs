@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
@@ -16,6 +16,16 @@ use crate::net::{Net, Side};
 use crate::process::{Server, assignment, libfaketime, private_dir};
 use crate::wait::wait_for;
 
+/// A host that asks Amazon Time Sync and nobody for credentials.
+pub const TIME_SYNC_ALONE: &str = "
+sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }]
+credentials: { imds: { enabled: false } }
+";
+/// A host that asks Amazon Time Sync, and the metadata service without patience.
+pub const WITH_IMDS: &str = "
+sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }]
+credentials: { imds: { timeout: 500ms, attempts: 1 } }
+";
 /// How long the kernel may take to end a process.
 const KILLED: Duration = Duration::from_secs(5);
 
@@ -217,6 +227,15 @@ impl<'net> Skewguard<'net> {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// The same, and how long it took.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn timed(&self, arguments: &[&str]) -> Result<(Answer, Duration)> {
+        let begun = Instant::now();
+        Ok((self.answer(arguments)?, begun.elapsed()))
     }
 
     /// `check --format json`.

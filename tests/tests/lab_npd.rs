@@ -1,43 +1,27 @@
 //! What Kubernetes is told to run: the plugin of node-problem-detector by its contract, and the container that waits.
 
-#![expect(clippy::disallowed_methods, reason = "how long a command takes is read from the machine's own clock")]
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::agent::{Answer, Skewguard};
+use tests::agent::{Skewguard, TIME_SYNC_ALONE, WITH_IMDS};
 use tests::chart;
 use tests::chrony::Chrony;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 
-const TIME_SYNC_ALONE: &str = "
-sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }]
-credentials: { imds: { enabled: false } }
-";
-const WITH_IMDS: &str = "
-sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }]
-credentials: { imds: { timeout: 500ms, attempts: 1 } }
-";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// What a command answered, and how long it took.
-fn timed(agent: &Skewguard<'_>, arguments: &[&str]) -> (Answer, Duration) {
-    let begun = Instant::now();
-    let answer = agent.answer(arguments).unwrap();
-    (answer, begun.elapsed())
-}
-
 /// Its contract: an exit code of 0, 1 or 2, one line of 80 bytes at most, within 5 s; and what of it is wanted.
 fn assert_plugin(agent: &Skewguard<'_>, arguments: &[&str], code: i32, begin: &str) {
-    let (answer, took) = timed(agent, &[&["check", "--format", "npd"], arguments].concat());
+    let (answer, took) = agent.timed(&[&["check", "--format", "npd"], arguments].concat()).unwrap();
     assert_eq!(answer.code, Some(code), "{answer:?}");
     assert!(took < seconds(4.5), "{took:?}");
     assert!(answer.stdout.len() <= 80 && answer.stdout.lines().count() == 1, "{answer:?}");
@@ -100,7 +84,7 @@ fn what_kubernetes_is_told_to_run_does_what_it_waits_for() {
     let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
     let init = &manifest("init-container.yaml")["spec"]["initContainers"][0];
-    let (answer, _) = timed(&agent, &words(&init["args"]));
+    let answer = agent.answer(&words(&init["args"])).unwrap();
     assert_eq!(answer.code, Some(0), "{answer:?}");
 
     let (plugin, rule) = (manifest("node-problem-detector.json"), manifest("node-readiness-rule.yaml"));
@@ -113,7 +97,7 @@ fn what_kubernetes_is_told_to_run_does_what_it_waits_for() {
     assert_eq!(plugin["pluginConfig"]["max_output_length"], 80);
     for (offset, code) in [(0.0, 0), (400.0, 1)] {
         chrony.set_offset(offset).unwrap();
-        let (answer, _) = timed(&agent, &words(&run["args"]));
+        let answer = agent.answer(&words(&run["args"])).unwrap();
         assert_eq!(answer.code, Some(code), "{answer:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tests::agent::{Answer, FakeClock, Running, Skewguard};
+use tests::agent::{FakeClock, Running, Skewguard, TIME_SYNC_ALONE, WITH_IMDS};
 use tests::chrony::Chrony;
 use tests::container::{Release, Root};
 use tests::host::{Host, WAIT};
@@ -20,25 +20,10 @@ use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::packages::{FOLDER, Packages};
 use tests::wait::wait_until;
 
-const TIME_SYNC_ALONE: &str = "
-sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }]
-credentials: { imds: { enabled: false } }
-";
-const WITH_IMDS: &str = "
-sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true }]
-credentials: { imds: { timeout: 500ms, attempts: 1 } }
-";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
-}
-
-/// What a command answered, and how long it took.
-fn timed(agent: &Skewguard<'_>, arguments: &[&str]) -> (Answer, Duration) {
-    let begun = Instant::now();
-    let answer = agent.answer(arguments).unwrap();
-    (answer, begun.elapsed())
 }
 
 /// The same as JSON: the exit code beside it.
@@ -64,7 +49,7 @@ fn a_clock_that_is_right_is_not_waited_for() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
-    let (answer, took) = timed(&agent, &["wait"]);
+    let (answer, took) = agent.timed(&["wait"]).unwrap();
     assert_eq!(answer.code, Some(0), "{answer:?}");
     assert!(answer.stdout.starts_with("good after ") && answer.stdout.contains("the clock is "), "{answer:?}");
     assert!(took < seconds(3.0), "{took:?}");
@@ -74,14 +59,14 @@ fn a_clock_that_is_right_is_not_waited_for() {
 fn where_no_source_answers_nothing_is_known_at_the_limit() {
     let net = Net::new().unwrap();
     let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
-    let (answer, took) = timed(&agent, &["wait", "--timeout", "3s"]);
+    let (answer, took) = agent.timed(&["wait", "--timeout", "3s"]).unwrap();
     assert_eq!(answer.code, Some(3), "{answer:?}");
     assert!(took >= seconds(3.0) && took < seconds(4.5), "{took:?}");
     assert!(answer.stdout.starts_with("unknown after 3."), "{answer:?}");
     assert!(answer.stderr.contains("waiting: no source of time has answered (amazon-time-sync: "), "{answer:?}");
     // A line for each change, and no more.
     assert!(answer.stderr.lines().count() <= 3, "{answer:?}");
-    let (quiet, _) = timed(&agent, &["wait", "--timeout", "1s", "--quiet"]);
+    let quiet = agent.answer(&["wait", "--timeout", "1s", "--quiet"]).unwrap();
     assert_eq!((quiet.code, quiet.stdout.as_str(), quiet.stderr.as_str()), (Some(3), "", ""));
 }
 
@@ -91,7 +76,7 @@ fn a_clock_that_is_wrong_is_waited_for_until_it_is_mended() {
     let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     chrony.set_offset(400.0).unwrap();
     let agent = Skewguard::new(&net, TIME_SYNC_ALONE).unwrap();
-    let (answer, took) = timed(&agent, &["wait", "--timeout", "3s"]);
+    let (answer, took) = agent.timed(&["wait", "--timeout", "3s"]).unwrap();
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.stdout.starts_with("not good after 3.") && answer.stdout.contains("400 s slow"), "{answer:?}");
     assert!(took < seconds(4.5), "{took:?}");
@@ -281,10 +266,10 @@ fn a_host_without_a_role_is_good_only_where_that_is_allowed() {
     let server = imds(&net, 3_600);
     server.on("GET /latest/meta-data/iam/security-credentials/", Reply::new(404, ""));
     let agent = Skewguard::new(&net, WITH_IMDS).unwrap();
-    let (answer, _) = timed(&agent, &["wait", "--for", "credentials", "--timeout", "2s"]);
+    let answer = agent.answer(&["wait", "--for", "credentials", "--timeout", "2s"]).unwrap();
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.stdout.contains("hands out no role (--allow-no-role would take that)"), "{answer:?}");
-    let (answer, _) = timed(&agent, &["wait", "--for", "credentials", "--timeout", "5s", "--allow-no-role"]);
+    let answer = agent.answer(&["wait", "--for", "credentials", "--timeout", "5s", "--allow-no-role"]).unwrap();
     assert_eq!(answer.code, Some(0), "{answer:?}");
 }
 
