@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the name of a file ends with while it is written beside its place.
@@ -14,6 +14,23 @@ pub const UNFINISHED: &str = ".unfinished";
 /// # Errors
 /// It cannot be written; then the old one is still there, and nothing is left of the new one.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    write(path, content, File::sync_all)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// The same for a file that everybody may read, and which is written anew so soon that it need not outlive the host.
+///
+/// # Errors
+/// As [`replace`].
+pub fn publish(path: &Path, content: &[u8]) -> io::Result<()> {
+    // The mode of what is made is less what the process has masked.
+    write(path, content, |file| file.set_permissions(fs::Permissions::from_mode(0o644)))
+}
+
+fn write(path: &Path, content: &[u8], finish: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     let unfinished = PathBuf::from(name);
@@ -25,18 +42,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
         file.write_all(content)?;
-        file.sync_all()?;
+        finish(&file)?;
         fs::rename(&unfinished, path)
     };
-    if let Err(error) = write() {
-        // What could not be written may still be there in part.
+    // What could not be written may still be there in part.
+    write().inspect_err(|_| {
         let _ = fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    })
 }
 
 #[cfg(test)]

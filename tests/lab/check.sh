@@ -13,6 +13,9 @@ check_lab() {
     check_program lighttpd lighttpd -v
     check_program prometheus-alertmanager prometheus-alertmanager --version
     check_program victoria-metrics victoria-metrics -version
+    check_program promtool prometheus --version
+    check_program prometheus prometheus --version
+    check_program prometheus-node-exporter prometheus-node-exporter --version
     check_program systemd-nspawn systemd-container --version
     check_file "usr/lib/$(triple)/faketime/libfaketimeMT.so.1" libfaketime
     check_file usr/share/prometheus/alertmanager/default.tmpl prometheus-alertmanager

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The real servers of the lab, and what else its tests use, unpacked or built below target/lab. Read by tests/run.
 
-packages=(chrony ntpsec libfaketime prometheus-alertmanager nginx lighttpd)
+packages=(chrony ntpsec libfaketime prometheus prometheus-alertmanager prometheus-node-exporter nginx lighttpd)
 s3=$here/tests/s3
 # What makes roots of Debian, and boots them, for the tests of packages.
 container_packages=(systemd-container libsystemd-shared mmdebstrap debian-archive-keyring)

@@ -32,6 +32,14 @@ pub fn s3_client(net: &Net, address: SocketAddr) -> Result<Dialogue> {
     start(net, &environment, include_str!("botocore/s3.py"), &[&format!("http://{address}"), s3::BUCKET])
 }
 
+/// A program that says of each request, a JSON object on a line, whether botocore would have signed it so: see `verify.py`.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn verifier(net: &Net) -> Result<Dialogue> {
+    start(net, &[], include_str!("botocore/verify.py"), &[])
+}
+
 fn start(net: &Net, environment: &[(&str, OsString)], program: &str, arguments: &[&str]) -> Result<Dialogue> {
     let arguments: Vec<&str> = ["-c", program].into_iter().chain(arguments.iter().copied()).collect();
     Dialogue::on_host(net, environment, lab_dir()?.join("venv/bin/python"), &arguments)

@@ -47,6 +47,7 @@ pub mod ntpsec;
 pub mod packages;
 pub mod podman;
 pub mod process;
+pub mod prometheus;
 pub mod receiver;
 pub mod repositories;
 pub mod rpms;

@@ -17,7 +17,7 @@ use serde_json::Value;
 use skewguard::clock::true_clock::TrueClock;
 use skewguard::credentials::imds::client::ImdsClient;
 use skewguard::credentials::imds::settings::Imds;
-use skewguard::notify::aws::{Service, Unsigned, sign};
+use skewguard::delivery::signature::{Service, Unsigned, sign};
 use skewguard::sources::ntp::Server;
 use skewguard::sources::poller;
 use skewguard::sources::source::Source;
@@ -460,8 +460,7 @@ fn list_bucket(net: &Net, s3: SocketAddr, imds: &Imds, at: TrueTime) -> (u16, St
     });
     let url = format!("http://{s3}{target}");
     let unsigned = Unsigned { method: "GET", url: &url, headers: &headers, body: b"" };
-    let signature =
-        sign(&unsigned, Service { name: "s3", region: "us-east-1", endpoint: None }, keys.unwrap(), at).unwrap();
+    let signature = sign(&unsigned, Service { name: "s3", region: "us-east-1" }, keys.unwrap(), at).unwrap();
     headers.extend(signature);
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     let response = net.within(Side::Agent, || http::request(s3, "GET", &target, &headers, "")).unwrap().unwrap();

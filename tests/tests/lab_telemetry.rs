@@ -34,7 +34,7 @@ fn config(otlp: &str) -> String {
 sources: [{{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true, poll: 1s }}]
 credentials: {{ imds: {{ poll: 10s }} }}
 alerts: {{ boot_grace: 0s }}
-telemetry: {{ otlp: {{ endpoint: \"{otlp}\", interval: 1s, timeout: 1s }} }}
+telemetry: {{ detail: full, otlp: {{ endpoint: \"{otlp}\", interval: 1s, timeout: 1s }} }}
 "
     )
 }

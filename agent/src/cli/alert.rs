@@ -19,6 +19,7 @@ use crate::delivery::request::{Answer, Destination, Failure};
 use crate::host::identity::{Speaker, name};
 use crate::notify::channel::{Channel, destination};
 use crate::notify::message::{item, message};
+use crate::telemetry::settings::Telemetry;
 
 /// How long the measuring of true time may take.
 const MEASURING: Duration = Duration::from_secs(5);
@@ -70,7 +71,12 @@ fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Channel>
 /// A clock that shows true time, or the system's where nobody vouches for another.
 async fn true_clock(config: &Config) -> anyhow::Result<TrueClock> {
     let clock = TrueClock::default();
-    let sources_alone = Config { credentials: Credentials::none(), otlp: None, channels: Vec::new(), ..config.clone() };
+    let sources_alone = Config {
+        credentials: Credentials::none(),
+        telemetry: Telemetry::default(),
+        channels: Vec::new(),
+        ..config.clone()
+    };
     let engine = measure(Arc::new(sources_alone), 1, MEASURING).await?;
     match engine.anchor() {
         Some(anchor) => clock.set(anchor, engine.is_vouched()),

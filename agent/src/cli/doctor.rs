@@ -15,6 +15,7 @@ use crate::config::load::load;
 use crate::doctor::examine::{Order, examine};
 use crate::doctor::report::Report;
 use crate::doctor::text::render;
+use crate::telemetry::settings::Telemetry;
 
 /// How long the measuring of the clock and of credentials may take; all else takes ten seconds, at the same time.
 const MEASURING: Duration = Duration::from_secs(12);
@@ -55,7 +56,7 @@ pub(super) async fn doctor(arguments: &Doctor) -> anyhow::Result<u8> {
 
 /// The same without those who are told.
 fn alone(config: &Config) -> Config {
-    Config { otlp: None, channels: Vec::new(), ..config.clone() }
+    Config { telemetry: Telemetry::default(), channels: Vec::new(), ..config.clone() }
 }
 
 fn built_in() -> anyhow::Result<Config> {

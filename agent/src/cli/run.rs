@@ -69,7 +69,7 @@ fn log_config(message: &str, config: &Config) {
         version = env!("CARGO_PKG_VERSION"),
         sources = sources.join(", "),
         imds = config.credentials.imds.as_ref().map(|imds| imds.endpoint.as_str()),
-        otlp = config.otlp.is_some(),
+        otlp = config.telemetry.otlp.is_some(),
         channels = config.channels.len(),
         "{message}"
     );

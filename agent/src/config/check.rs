@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::channels::channels;
 use super::checked::Config;
-use super::otlp::otlp;
 use super::rules::alerts;
 use super::storage::{queue, state_dir};
+use super::telemetry::telemetry;
 use super::{default, raw};
 use crate::assess::limit::Limit;
 use crate::aws::sdk::Sdk;
@@ -30,6 +30,7 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Re
     let none = WrittenCredentials::default();
     let credentials = Credentials::check(raw.credentials.as_ref().unwrap_or(&none), env)?;
     let channels = channels(raw.channels.as_deref().unwrap_or_default(), credentials.imds.is_some())?;
+    let telemetry = telemetry(raw.telemetry.as_ref(), credentials.imds.as_ref(), env)?;
     Ok(Config {
         sources: sources(raw.sources.as_deref(), is_ec2)?,
         vmclock: vmclock(raw.vmclock.as_deref())?,
@@ -39,7 +40,7 @@ pub(super) fn check(raw: &raw::Config, env: Environment<'_>, is_ec2: bool) -> Re
         limits: limits(raw.limits.as_deref().unwrap_or_default())?,
         alerts: alerts(raw.alerts.as_ref())?,
         channels,
-        otlp: otlp(raw.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref()), env)?,
+        telemetry,
         socket: socket(raw.socket.as_deref())?,
         state_dir: Some(state_dir(raw.state_dir.as_deref(), env)?),
         queue: queue(raw.queue.as_ref())?,

@@ -2,7 +2,7 @@
 
 use crate::assess::limit::Limit;
 use crate::credentials::Credentials;
-use crate::telemetry::otlp::Otlp;
+use crate::telemetry::settings::Telemetry;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Where to speak, beside standard error; names unique.
     pub channels: Vec<Channel>,
-    /// Where telemetry goes; `None` where nowhere.
-    pub otlp: Option<Otlp>,
+    /// Where telemetry goes.
+    pub telemetry: Telemetry,
     /// The socket on which `status` asks.
     pub socket: PathBuf,
     /// Where alerts, the last estimate and undelivered items outlive a restart; `None` where nothing is to outlive it.

@@ -1,5 +1,6 @@
 //! What holds where the configuration says nothing: right for EC2 without a file.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::checked::Queue;
@@ -15,6 +16,10 @@ pub(super) const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const BOOT_GRACE: Duration = Duration::from_secs(120);
 /// How often a firing alert is repeated.
 pub(super) const REPEAT: Duration = Duration::from_secs(4 * 3_600);
+/// Where Prometheus scrapes: this host alone, at the port that OpenTelemetry has for it.
+pub(super) const PROMETHEUS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+/// The log stream of CloudWatch: one for all hosts, each of which says who it is.
+pub(super) const LOG_STREAM: &str = "skewguard";
 /// Where `status` asks.
 pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
 

@@ -134,6 +134,7 @@ mod tests {
     use crate::notify::channel::Channel;
     use crate::notify::targets::AnyTarget;
     use crate::sources::AnyKind;
+    use crate::telemetry::settings::Telemetry;
 
     const FILE: &str = "/etc/skewguard/skewguard.yaml";
 
@@ -336,7 +337,7 @@ mod tests {
             ("credential-unavailable", None, Some(300.0), 0),
         ];
         assert_eq!(rules.collect::<Vec<_>>(), expected);
-        assert!(config.channels.is_empty() && config.otlp.is_none());
+        assert!(config.channels.is_empty() && config.telemetry.otlp.is_none());
         assert_eq!(config.socket, Path::new("/run/skewguard/skewguard.sock"));
         let state_dir = config.state_dir.expect("a folder");
         assert_eq!((state_dir.path.as_path(), state_dir.is_given), (Path::new("/var/lib/skewguard"), false));
@@ -348,7 +349,7 @@ mod tests {
         for name in
             ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"]
         {
-            assert!(with("{}", &[(name, "http://c:4318")]).otlp.is_some(), "{name}");
+            assert!(with("{}", &[(name, "http://c:4318")]).telemetry.otlp.is_some(), "{name}");
         }
     }
 
@@ -364,7 +365,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "8000"),
         ];
         let config = with("{}", &variables);
-        let (imds, otlp) = (config.credentials.imds.expect("imds"), config.otlp.expect("otlp"));
+        let (imds, otlp) = (config.credentials.imds.expect("imds"), config.telemetry.otlp.expect("otlp"));
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://[fd00:ec2::254]", 5));
         assert_eq!(imds.timeout, Duration::from_millis(2_500));
         assert_eq!((otlp.endpoint.is_none(), otlp.interval.as_secs(), otlp.timeout.as_secs()), (true, 30, 7));
@@ -374,7 +375,7 @@ credentials: { imds: { endpoint: http://127.0.0.1:1338, timeout: 3s, attempts: 4
 telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
 ";
         let config = with(file, &variables);
-        let (imds, otlp) = (config.credentials.imds.expect("imds"), config.otlp.expect("otlp"));
+        let (imds, otlp) = (config.credentials.imds.expect("imds"), config.telemetry.otlp.expect("otlp"));
         assert_eq!((imds.endpoint.as_str(), imds.attempts), ("http://127.0.0.1:1338", 4));
         assert_eq!(imds.timeout, Duration::from_secs(3));
         let endpoint = otlp.endpoint.map(|url| url.to_string());
@@ -399,12 +400,12 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318/v1/metrics"),
         ];
         let config = with("telemetry: { otlp: { endpoint: http://c } }", &variables);
-        assert!(config.credentials.imds.is_none() && config.otlp.is_none());
+        assert!(config.credentials.imds.is_none() && config.telemetry.otlp.is_none());
         let config =
             with("{ credentials: { imds: { enabled: true } }, telemetry: { otlp: { enabled: true } } }", &variables);
-        assert!(config.credentials.imds.is_some() && config.otlp.is_some());
+        assert!(config.credentials.imds.is_some() && config.telemetry.otlp.is_some());
         let [_, _, endpoint] = variables;
-        assert!(with("telemetry: { otlp: { enabled: false } }", &[endpoint]).otlp.is_none());
+        assert!(with("telemetry: { otlp: { enabled: false } }", &[endpoint]).telemetry.otlp.is_none());
     }
 
     #[test]
@@ -444,7 +445,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             assert!(*severity == Severity::Warning && is_told_all && timeout.as_secs() == 10, "{name}");
         }
         assert_eq!((config.limits.len(), config.sources.len()), (4, 1 + AnyKind::KEYS.len()));
-        assert_eq!((config.channels.len(), config.otlp.is_some()), (AnyTarget::KEYS.len(), true));
+        assert_eq!((config.channels.len(), config.telemetry.otlp.is_some()), (AnyTarget::KEYS.len(), true));
         assert_eq!(
             (config.credentials.files.as_ref().map(|files| files.0.len()), config.credentials.homes.len()),
             (Some(2), 1)
@@ -464,7 +465,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
                 sources: default.sources.clone(),
                 limits: default.limits.clone(),
                 channels: Vec::new(),
-                otlp: None,
+                telemetry: Telemetry::default(),
                 // Where it is named, it must exist.
                 state_dir: default.state_dir.clone(),
                 // Which files there are is different on each host.
@@ -475,7 +476,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
                 },
                 ..config
             },
-            Config { otlp: None, ..default },
+            Config { telemetry: Telemetry::default(), ..default },
         );
         assert_eq!(show(&config), show(&default));
     }

@@ -19,5 +19,6 @@ pub mod schema;
 pub mod show;
 pub mod size;
 mod storage;
+mod telemetry;
 mod value;
 mod wording;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::{default, raw};
+use crate::credentials::imds::settings::Imds;
+use crate::setting::arn::domain;
 use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
 use crate::setting::locate::Path;
 use crate::setting::url::WebUrl;
 use crate::setting::variable::{milliseconds, switch};
 use crate::setting::web::{TIMEOUT, headers, tls};
-use crate::telemetry::otlp::Otlp;
+use crate::telemetry::otlp::{Otlp, Sigv4};
 
 const EXPORT_INTERVAL: Bounds = Bounds(Duration::from_secs(1), Duration::from_secs(3_600));
 
@@ -19,7 +21,11 @@ const OTEL_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 const OTEL_TIMEOUTS: [&str; 2] = ["OTEL_METRIC_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 
 /// Checks the collector; `None` where telemetry goes nowhere.
-pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Option<Otlp>, Fault> {
+pub(super) fn otlp(
+    given: Option<&raw::Otlp>,
+    imds: Option<&Imds>,
+    env: Environment<'_>,
+) -> Result<Option<Otlp>, Fault> {
     let at = Path::root("telemetry").key("otlp");
     let none = raw::Otlp::default();
     let otlp = given.unwrap_or(&none);
@@ -29,6 +35,7 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
         interval: EXPORT_INTERVAL.or(otlp.interval, default::OTLP_INTERVAL, &at, "interval")?,
         timeout: TIMEOUT.or(otlp.timeout, default::OTLP_TIMEOUT, &at, "timeout")?,
         tls: tls(otlp.tls.as_ref(), otlp.endpoint.as_ref(), &at.key("tls"))?,
+        sigv4: otlp.sigv4.as_ref().map(|given| sigv4(given, imds, &at.key("sigv4"))).transpose()?,
     };
     let enabled = match otlp.enabled {
         Some(enabled) => enabled,
@@ -37,7 +44,7 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
     if !enabled {
         return Ok(None);
     }
-    if checked.endpoint.is_none() {
+    if checked.endpoint.is_none() && checked.sigv4.is_none() {
         let mut found = false;
         for name in OTEL_ENDPOINTS {
             found |= from_variable(env, name, |text| WebUrl::parse(text).map_err(|error| error.to_string()))?.is_some();
@@ -67,4 +74,48 @@ pub(super) fn otlp(given: Option<&raw::Otlp>, env: Environment<'_>) -> Result<Op
         timeout: timeout.unwrap_or(checked.timeout),
         ..checked
     }))
+}
+
+/// Headers are text of a line.
+const LONGEST_NAME: usize = 512;
+
+fn sigv4(given: &raw::Sigv4, imds: Option<&Imds>, at: &Path) -> Result<Sigv4, Fault> {
+    let Some(imds) = imds else {
+        let message =
+            "this is signed with the keys of the instance's role, but credentials.imds is disabled: enable it";
+        return Err(Fault::at(at.clone(), message));
+    };
+    if domain(&given.region).is_none() {
+        return Err(Fault::at(at.key("region"), "this is no region of AWS: write one such as eu-central-1"));
+    }
+    let is_name = |text: &str, more: &[u8]| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+        (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(fits)
+    };
+    if given.service.as_deref().is_some_and(|service| !is_name(service, b"-")) {
+        return Err(Fault::at(
+            at.key("service"),
+            "the name of a service is letters, digits and hyphens, such as monitoring",
+        ));
+    }
+    // The letters that CloudWatch Logs takes for each.
+    if given.log_group.as_deref().is_some_and(|group| !is_name(group, b"_-/.#")) {
+        let message = "the name of a log group is 1 to 512 letters, digits and _-/.#, such as /skewguard/alerts";
+        return Err(Fault::at(at.key("log_group"), message));
+    }
+    let is_stream = |text: &str| is_name(text, b" !\"#$%&'()+,-./;<=>?@[\\]^_`{|}~");
+    let log = match (&given.log_group, &given.log_stream) {
+        (_, Some(stream)) if !is_stream(stream) => {
+            let message = "the name of a log stream is 1 to 512 characters of ASCII, without : and *";
+            return Err(Fault::at(at.key("log_stream"), message));
+        }
+        (None, Some(_)) => {
+            return Err(Fault::at(at.key("log_group"), "a log stream is in a log group: name that as well"));
+        }
+        (Some(group), stream) => {
+            Some((group.clone(), stream.clone().unwrap_or_else(|| default::LOG_STREAM.to_owned())))
+        }
+        (None, None) => None,
+    };
+    Ok(Sigv4 { region: given.region.clone(), service: given.service.clone(), log, imds: imds.clone() })
 }

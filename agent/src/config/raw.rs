@@ -20,6 +20,7 @@ use crate::setting::named::Named;
 use crate::setting::period::Period;
 use crate::setting::url::WebUrl;
 use crate::sources::WrittenSource;
+use crate::telemetry::detail::Detail;
 
 /// The configuration of skewguard. Durations are a number and a unit: 250ms, 16s, 5m, 24h.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
@@ -95,6 +96,27 @@ pub struct Telemetry {
     /// OTEL_EXPORTER_OTLP_METRICS_ENDPOINT or OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Otlp>,
+    /// How much is exported: fleet is what dashboards, rules and pages need of each host, about 25 series; full is all that is
+    /// measured. Default: fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Named<Detail>>,
+    /// Where Prometheus scrapes the metrics. Default: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
+    /// A file for the textfile collector of node_exporter, an absolute path that ends with .prom; it is written every 15 s, and
+    /// removed when the agent ends. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/.*\.prom$"))]
+    pub textfile: Option<String>,
+}
+
+/// Where Prometheus scrapes the metrics.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
+pub struct Prometheus {
+    /// The address and the port of /metrics. Whoever reaches it may read it. Default: 127.0.0.1:9464.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
 }
 
 /// An OTLP collector.
@@ -120,6 +142,28 @@ pub struct Otlp {
     /// Whom TLS trusts, and as whom it speaks. Default: the authorities of the system, and no client certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<WrittenTls>,
+    /// Signs requests for AWS (Signature Version 4) by true time, with the keys of the instance's role. Default: not signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigv4: Option<Sigv4>,
+}
+
+/// Signatures for a service of AWS that takes OTLP. Without `endpoint` that is CloudWatch in this region.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub struct Sigv4 {
+    /// The region of the service, such as eu-central-1.
+    #[schemars(regex(pattern = r"^[a-z]+(-[a-z]+)+-[0-9]{1,2}$"))]
+    pub region: String,
+    /// The name of the service in signatures. Default: monitoring for metrics and logs for log records, which is CloudWatch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The log group of CloudWatch that takes log records, and which must be there. Default: none, and log records go to
+    /// CloudWatch only with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<String>,
+    /// The log stream in it, which must be there. Default: skewguard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_stream: Option<String>,
 }
 
 /// What may wait for delivery, of telemetry and alerts together.

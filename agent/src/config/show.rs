@@ -15,7 +15,8 @@ use crate::setting::named::Named;
 use crate::setting::period::Period;
 use crate::setting::tls::{Tls, WrittenTls};
 use crate::sources::source::Source;
-use crate::telemetry::otlp::Otlp;
+use crate::telemetry::otlp::{Otlp, Sigv4};
+use crate::telemetry::settings::Telemetry;
 
 /// Writes the configuration as a file that loads to the same one, every default filled in. Secrets appear as the
 /// references that they are, and the user information and the query of a URL as `***`: then the file must be completed
@@ -45,7 +46,7 @@ fn raw(config: &Config) -> raw::Config {
         limits: Some(own.map(|own| raw::Limit { name: own.name.clone(), window: Period(own.window) }).collect()),
         alerts: Some(alerts(&config.alerts)),
         channels: Some(config.channels.iter().map(channel).collect()),
-        telemetry: Some(raw::Telemetry { otlp: Some(otlp(config.otlp.as_ref())) }),
+        telemetry: Some(telemetry(&config.telemetry)),
         state_dir: config.state_dir.iter().filter(|dir| dir.is_given).map(|dir| shown(&dir.path)).next(),
         queue: Some(raw::Queue { size: Some(Size(config.queue.size)), age: Some(Period(config.queue.age)) }),
         socket: Some(shown(&config.socket)),
@@ -72,6 +73,15 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+fn telemetry(telemetry: &Telemetry) -> raw::Telemetry {
+    raw::Telemetry {
+        detail: Some(Named(telemetry.detail)),
+        otlp: Some(otlp(telemetry.otlp.as_ref())),
+        prometheus: telemetry.listen.map(|listen| raw::Prometheus { listen: Some(listen.to_string()) }),
+        textfile: telemetry.textfile.as_deref().map(shown),
+    }
+}
+
 fn otlp(otlp: Option<&Otlp>) -> raw::Otlp {
     match otlp {
         None => raw::Otlp { enabled: Some(false), ..raw::Otlp::default() },
@@ -82,8 +92,14 @@ fn otlp(otlp: Option<&Otlp>) -> raw::Otlp {
             interval: Some(Period(otlp.interval)),
             timeout: Some(Period(otlp.timeout)),
             tls: tls(&otlp.tls),
+            sigv4: otlp.sigv4.as_ref().map(sigv4),
         },
     }
+}
+
+fn sigv4(sigv4: &Sigv4) -> raw::Sigv4 {
+    let (log_group, log_stream) = sigv4.log.clone().unzip();
+    raw::Sigv4 { region: sigv4.region.clone(), service: sigv4.service.clone(), log_group, log_stream }
 }
 
 fn alerts(alerts: &Alerts) -> raw_alerts::Alerts {
@@ -166,7 +182,7 @@ channels:
       endpoint: https://vpce-1.events.eu-west-1.vpce.amazonaws.com
     timeout: 6s
     tls: { ca: /a }
-telemetry: { otlp: { endpoint: "https://otlp.example", headers: { X-B: env:C }, interval: 1h, timeout: 50ms, tls: { ca: /a, cert: /b, key: /c } } }
+telemetry: { otlp: { endpoint: "https://otlp.example", headers: { X-B: env:C }, interval: 1h, timeout: 50ms, tls: { ca: /a, cert: /b, key: /c }, sigv4: { region: eu-west-1, service: aps, log_group: /a/b, log_stream: "c #" } }, detail: full, prometheus: { listen: "[::]:9464" }, textfile: "/var/lib/a: b.prom" }
 state_dir: "/var/lib/a: b"
 queue: { size: 1023KiB, age: 90m }
 socket: "/run/a b#c.sock"

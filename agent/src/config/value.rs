@@ -4,9 +4,11 @@ use crate::assess::finding::{Kind, Severity};
 use crate::credentials::timestamp::Basis;
 use crate::setting::named::Named;
 use crate::setting::text::inline_schema;
+use crate::telemetry::detail::Detail;
 
 inline_schema!(Named<Kind>, "Kind", { "type": "string", "enum": Kind::ALL.map(Kind::name) });
 inline_schema!(Named<Basis>, "Basis", { "type": "string", "enum": [Basis::Server.name(), Basis::Local.name()] });
+inline_schema!(Named<Detail>, "Detail", { "type": "string", "enum": Detail::ALL.map(Detail::name) });
 inline_schema!(Named<Severity>, "Severity", { "type": "string", "enum": [Severity::Warning.name(), Severity::Critical.name()] });
 
 #[cfg(test)]

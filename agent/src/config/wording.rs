@@ -53,6 +53,7 @@ pub(super) fn content(error: &serde_yaml::Error, text: &str) -> Reworded {
         let what = match path.rsplit('.').next() {
             Some("severity") => "severity",
             Some("basis") => "basis",
+            Some("detail") => "detail",
             Some(last) if last.starts_with("alerts[") => "alert",
             _ => "SDK",
         };

@@ -1,5 +1,6 @@
 //! How telemetry and alerts leave the agent: a queue and a sender for each destination.
 
+pub mod aws_refusal;
 pub mod client;
 pub mod fate;
 pub mod item;
@@ -13,6 +14,7 @@ pub mod request;
 mod room;
 mod sender;
 mod shared;
+pub mod signature;
 pub mod spool;
 pub mod store;
 mod ticket;

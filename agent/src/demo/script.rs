@@ -26,6 +26,7 @@ use crate::snapshot::AlertMessage;
 use crate::sources::ntp::Server;
 use crate::sources::source::Source;
 use crate::telemetry::otlp::Otlp;
+use crate::telemetry::settings::Telemetry;
 use crate::time::{Offset, Span, humane_offset, rfc3339};
 
 /// Loses 43 s a day, as bad as oscillators get: the first limit, 240 s, is five and a half days away.
@@ -99,13 +100,17 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
             timeout: SECOND,
             tls: Tls::default(),
         }],
-        otlp: Some(Otlp {
-            endpoint: Some(WebUrl::unchecked(format!("http://{}", collector.address))),
-            headers: Vec::new(),
-            interval: SECOND,
-            timeout: SECOND,
-            tls: Tls::default(),
-        }),
+        telemetry: Telemetry {
+            otlp: Some(Otlp {
+                endpoint: Some(WebUrl::unchecked(format!("http://{}", collector.address))),
+                headers: Vec::new(),
+                interval: SECOND,
+                timeout: SECOND,
+                tls: Tls::default(),
+                sigv4: None,
+            }),
+            ..Telemetry::default()
+        },
         socket: PathBuf::new(),
         state_dir: None,
         ..usual

@@ -41,11 +41,17 @@ fn configuration(facts: &AgentFacts<'_>) -> Check {
         )
         .with_evidence(lines);
     }
-    let Config { channels, otlp, sources, .. } = facts.config;
+    let Config { channels, telemetry, sources, .. } = facts.config;
     let told: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     let told = if told.is_empty() { "standard error alone".to_owned() } else { told.join(", ") };
-    let collector = if otlp.is_some() { "to a collector" } else { "nowhere" };
-    let summary = format!("{} sources of time; alerts go to {told}, metrics {collector}", sources.len());
+    let ways = [
+        telemetry.otlp.is_some().then(|| "to a collector".to_owned()),
+        telemetry.listen.map(|address| format!("to Prometheus at {address}")),
+        telemetry.textfile.as_ref().map(|path| format!("into {}", path.display())),
+    ];
+    let ways: Vec<String> = ways.into_iter().flatten().collect();
+    let ways = if ways.is_empty() { "nowhere".to_owned() } else { ways.join(" and ") };
+    let summary = format!("{} sources of time; alerts go to {told}, metrics {ways}", sources.len());
     Check::ok(AREA, NAME, summary)
 }
 

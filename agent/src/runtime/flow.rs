@@ -265,14 +265,14 @@ mod tests {
         parse(&text, Path::new("test.yaml"), &|_| None).unwrap()
     }
 
-    fn flow(config: &Arc<Config>) -> Flow {
+    async fn flow(config: &Arc<Config>) -> Flow {
         let (mailbox, inbox) = mpsc::channel(MAILBOX);
         let engine = Engine::new(Arc::clone(config), local::read());
         let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(local::read())));
         let clock = Arc::new(TrueClock::default());
         let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
         let spool = Spool::start(None, budget(config), |_| true);
-        let reporters = Reporters::start(config, spool, sources, &|_| None, None).unwrap();
+        let reporters = Reporters::start(config, spool, sources, &|_| None, None).await.unwrap();
         let prepared = measuring::Prepared::new(config, &|_| None).unwrap();
         let measuring = Measuring::start(config, &engine.source_ids(), prepared, &clock, &mailbox);
         let status = Status::open(&config.socket, &published, false).unwrap();
@@ -297,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn a_destination_that_is_gone_is_not_heard_of_again() {
         let before = Arc::new(config("channels: [{ name: old, webhook: { url: \"http://127.0.0.1:9\" } }]"));
-        let mut flow = flow(&before);
+        let mut flow = flow(&before).await;
         let last_words = Delivery { destination: "old".to_owned(), ..Delivery::default() };
         flow.mailbox.send(Event::Delivery(last_words)).await.unwrap();
         reload(&mut flow, config("")).await;
@@ -308,14 +308,14 @@ mod tests {
     #[tokio::test]
     async fn each_tick_tells_the_engine_what_the_kernel_says_of_its_clock() {
         assert!(sys::kernel_clock().is_ok(), "this test needs a kernel that may be asked with adjtimex(2)");
-        let mut flow = flow(&Arc::new(config("")));
+        let mut flow = flow(&Arc::new(config(""))).await;
         flow.tick().await;
         assert!(flow.published.load().clock.kernel.is_some());
     }
 
     #[tokio::test]
     async fn another_state_directory_takes_another_start_and_that_is_said() {
-        let mut flow = flow(&Arc::new(config("state_dir: /nowhere/old")));
+        let mut flow = flow(&Arc::new(config("state_dir: /nowhere/old"))).await;
         let (log, _guard) = log();
         reload(&mut flow, config("state_dir: /nowhere/old")).await;
         assert_eq!(count(&log, "state_dir"), 0);

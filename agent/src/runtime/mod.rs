@@ -106,7 +106,7 @@ pub async fn run(
     let tell = move |delivery| told.try_send(Event::Delivery(delivery)).is_ok();
     let spool = Spool::start(store, budget(&config), tell);
     let sources = Sources { published: Arc::clone(&published), clock: Arc::clone(&clock) };
-    let mut reporters = Reporters::start(&config, spool, sources, options.env, options.stderr.clone())?;
+    let mut reporters = Reporters::start(&config, spool, sources, options.env, options.stderr.clone()).await?;
     let status = Status::open(&config.socket, &published, options.is_service)?;
     let prepared = measuring::Prepared::new(&config, options.env)?;
     let measuring = Measuring::start(&config, &engine.source_ids(), prepared, &clock, &mailbox);

@@ -27,6 +27,7 @@ use crate::state::Untold;
 use crate::stderr::Stderr;
 use crate::telemetry::collector::{OtlpDestination, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
+use crate::telemetry::exposition::Exposition;
 use crate::telemetry::gateway::Signal;
 use crate::telemetry::otlp::Otlp;
 use crate::time::{BootTime, Reading, Span};
@@ -53,6 +54,7 @@ pub(super) struct Reporters {
     instruments: Instruments,
     ways: Vec<Way>,
     telemetry: Option<(Otlp, Telemetry)>,
+    exposition: Exposition,
     /// Where alerts are written, one JSON object a line; `None` for nowhere.
     stderr: Option<Stderr>,
 }
@@ -89,7 +91,7 @@ struct Collector {
 
 impl Reporters {
     /// Begins to report; `spool` may hold what an earlier process left.
-    pub(super) fn start(
+    pub(super) async fn start(
         config: &Config,
         spool: Spool,
         sources: Sources,
@@ -97,10 +99,12 @@ impl Reporters {
         stderr: Option<Stderr>,
     ) -> Result<Self, StartError> {
         let instruments = Instruments::new(Arc::clone(&sources.published), Arc::clone(&sources.clock));
+        let exposition = Exposition::new(Arc::clone(&sources.published), instruments.extent.clone());
         let (ways, telemetry) = (Vec::new(), None);
-        let mut reporters = Self { spool, sources, instruments, ways, telemetry, stderr };
+        let mut reporters = Self { spool, sources, instruments, ways, telemetry, exposition, stderr };
         let prepared = reporters.prepare(config, env)?;
         reporters.adopt(prepared);
+        reporters.expose(config).await;
         Ok(reporters)
     }
 
@@ -114,11 +118,18 @@ impl Reporters {
             telemetry.end().await;
         }
         self.spool.set_budget(budget(config));
+        self.expose(config).await;
         Ok(self.adopt(prepared))
     }
 
+    /// Has as much be exported as the configuration wants, and be read where it says.
+    async fn expose(&mut self, config: &Config) {
+        self.instruments.extent.set(config.telemetry.detail);
+        self.exposition.adopt(&config.telemetry).await;
+    }
+
     fn prepare(&self, config: &Config, env: Environment<'_>) -> Result<Prepared, StartError> {
-        if config.otlp.is_none() && config.channels.is_empty() {
+        if config.telemetry.otlp.is_none() && config.channels.is_empty() {
             return Ok(Prepared { channels: Vec::new(), otlp: None });
         }
         let clock = &self.sources.clock;
@@ -132,11 +143,11 @@ impl Reporters {
             let client = client(&channel.name, channel.target.url(), &channel.tls)?;
             channels.push((channel.clone(), destination(channel, client, clock, config.credentials.imds.as_ref())));
         }
-        let Some(otlp) = &config.otlp else { return Ok(Prepared { channels, otlp: None }) };
+        let Some(otlp) = &config.telemetry.otlp else { return Ok(Prepared { channels, otlp: None }) };
         let mut signal = |signal, name| -> Result<Option<Arc<dyn Destination>>, StartError> {
             let Some(url) = url(signal, otlp, env) else { return Ok(None) };
             let client = client(name, Some(&url), &tls(signal, otlp, env)?)?;
-            Ok(Some(Arc::new(OtlpDestination::new(client, signal, url, otlp, env))))
+            Ok(Some(Arc::new(OtlpDestination::new(client, clock, signal, url, otlp, env))))
         };
         let (metrics, logs) = (signal(Signal::Metrics, METRICS)?, signal(Signal::Logs, LOGS)?);
         // The last that can fail, because it is at work as soon as it is there.
@@ -247,12 +258,13 @@ impl Reporters {
     /// What is wrong with the tasks that report, at `now`.
     pub(super) fn ailment(&self, now: Span) -> Option<Ailment> {
         let telemetry = self.telemetry.as_ref().and_then(|(_, telemetry)| telemetry.ailment(now));
-        telemetry.or_else(|| self.spool.ailment(now))
+        telemetry.or_else(|| self.exposition.ailment(now)).or_else(|| self.spool.ailment(now))
     }
 
     /// Delivers what is queued, within a deadline, and says what is left.
     pub(super) async fn end(self, deadline: Duration) {
         let drain = async {
+            self.exposition.end().await;
             if let Some((_, telemetry)) = self.telemetry {
                 telemetry.end().await;
             }
@@ -297,12 +309,12 @@ mod tests {
         parse(&yaml, Path::new("test.yaml"), env).unwrap()
     }
 
-    fn reporters(config: &Config, env: Environment<'_>) -> Reporters {
+    async fn reporters(config: &Config, env: Environment<'_>) -> Reporters {
         let now = local::read();
         let engine = Engine::new(Arc::new(config.clone()), now);
         let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
         let spool = Spool::start(None, budget(config), |_| true);
-        Reporters::start(config, spool, Sources { published, clock: Arc::default() }, env, None).unwrap()
+        Reporters::start(config, spool, Sources { published, clock: Arc::default() }, env, None).await.unwrap()
     }
 
     #[tokio::test]
@@ -315,7 +327,7 @@ mod tests {
         };
         let url = format!("http://{}", start(patience).await.unwrap());
         let same = config("ops", &url, "", &|_| None);
-        let mut reporters = reporters(&same, &|_| None);
+        let mut reporters = reporters(&same, &|_| None).await;
         reporters.tell(&[untold().1]);
         let reach = async |count| {
             while requests.load(Ordering::Relaxed) < count {
@@ -338,13 +350,13 @@ mod tests {
         let plain = "telemetry: { otlp: { endpoint: \"http://127.0.0.1:9\" } }";
         let broken = "telemetry: { otlp: { endpoint: \"https://127.0.0.1:9\", tls: { ca: /nowhere/ca.pem } } }";
         let old = config("old", "http://127.0.0.1:9", plain, &none);
-        let mut reporters = reporters(&old, &none);
+        let mut reporters = reporters(&old, &none).await;
         let new = config("new", "http://127.0.0.1:9", broken, &none);
         let error = reporters.reload(&new, &none).await.err().unwrap();
         assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
         let names: Vec<_> = reporters.ways.iter().map(|way| way.channel.name.as_str()).collect();
         assert_eq!(names, ["old"]);
-        assert!(reporters.telemetry.as_ref().is_some_and(|(otlp, _)| Some(otlp) == old.otlp.as_ref()));
+        assert!(reporters.telemetry.as_ref().is_some_and(|(otlp, _)| Some(otlp) == old.telemetry.otlp.as_ref()));
         assert_eq!(reporters.ailment(local::awake()), None, "its telemetry is at work");
     }
 
@@ -368,7 +380,7 @@ mod tests {
         let sources = Sources { published, clock: Arc::default() };
         let store = (Store::new(folder.path().join("queue")), Health::default());
         let spool = Spool::start(Some(store), budget(&config), |_| true);
-        let mut reporters = Reporters::start(&config, spool, sources, &|_| None, None).unwrap();
+        let mut reporters = Reporters::start(&config, spool, sources, &|_| None, None).await.unwrap();
 
         let one = untold().1;
         let many: Vec<_> = (0..ALERTS)

@@ -130,6 +130,13 @@ pub(crate) fn place(text: &str, service: Service) -> Result<Place, ArnError> {
     Ok(Place { region: region.to_owned(), endpoint: format!("https://{}.{region}.{domain}", service.name()) })
 }
 
+/// The domain of AWS's services in `region`, such as `amazonaws.com`; `None` for what is no region.
+pub(crate) fn domain(region: &str) -> Option<&'static str> {
+    // The first matches every region, so it is asked last.
+    let home = || PARTITIONS.iter().rev().find(|(_, start, _)| region.starts_with(start));
+    is_region(region).then(home).flatten().map(|(.., domain)| *domain)
+}
+
 /// Whether the text is written as an ARN is, be it right or not: then it is no secret in the wrong place.
 pub(crate) fn is_arn(text: &str) -> bool {
     text.starts_with("arn:") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/._-".contains(&byte))

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,17 +13,21 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use percent_encoding::percent_decode_str;
 use prost::Message;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::timeout;
 
 use super::gateway::Signal;
+use crate::clock::true_clock::TrueClock;
+use crate::delivery::aws_refusal::judged;
 use crate::delivery::client::Client;
 use crate::delivery::item::{Content, Item};
 use crate::delivery::request::{Answer, Destination, Failure, Post, add_secrets, masked, send};
+use crate::delivery::signature::{Service, Unsigned, signed};
 use crate::setting::masker::Masker;
 use crate::setting::secret::SecretRef;
 use crate::setting::tls::Tls;
 use crate::setting::url::WebUrl;
-use crate::telemetry::otlp::Otlp;
+use crate::telemetry::otlp::{Otlp, Sigv4};
 
 /// More of what a collector says is not repeated.
 const LONGEST_MESSAGE: usize = 200;
@@ -40,6 +45,8 @@ pub struct OtlpDestination {
     /// Variables that hold headers.
     variables: Vec<String>,
     timeout: Duration,
+    /// How requests are signed, and by what time.
+    signer: Option<(Sigv4, Arc<TrueClock>)>,
 }
 
 /// Where a signal goes by the configuration, or else by the `OTEL_*` variables; `None` where nowhere.
@@ -51,6 +58,7 @@ pub fn url(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) 
     }
     variable(format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.variable()))
         .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).as_ref().map(below))
+        .or_else(|| config.sigv4.as_ref()?.url(signal))
 }
 
 /// A client certificate without its key, or a key without its certificate.
@@ -87,9 +95,10 @@ pub fn tls(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) 
 }
 
 impl OtlpDestination {
-    /// Where `signal` goes, at `url`.
+    /// Where `signal` goes, at `url`; what is signed is signed by `clock`.
     pub fn new(
         client: Client,
+        clock: &Arc<TrueClock>,
         signal: Signal,
         url: WebUrl,
         config: &Otlp,
@@ -98,7 +107,8 @@ impl OtlpDestination {
         let all =
             ["OTEL_EXPORTER_OTLP_HEADERS".to_owned(), format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.variable())];
         let variables = all.into_iter().filter(|name| env(name).is_some()).collect();
-        Self { client, signal, url, headers: config.headers.clone(), variables, timeout: config.timeout }
+        let signer = config.sigv4.clone().map(|sigv4| (sigv4, Arc::clone(clock)));
+        Self { client, signal, url, headers: config.headers.clone(), variables, timeout: config.timeout, signer }
     }
 }
 
@@ -134,12 +144,48 @@ impl OtlpDestination {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         add_secrets(&mut headers, &self.headers, masker)?;
-        let (url, body, timeout) = (self.url.clone(), item.body.clone(), self.timeout);
-        let answer = send(&self.client, Post { url, headers, body, timeout }, item.class, masker).await?;
+        let (mut url, body) = (self.url.clone(), item.body.clone());
+        if let Some((sigv4, clock)) = &self.signer {
+            url = self.sign(sigv4, clock, &mut headers, &body, masker).await?;
+        }
+        let answer = send(&self.client, Post { url, headers, body, timeout: self.timeout }, item.class, masker).await;
+        let answer = match &self.signer {
+            Some(_) => answer.map_err(|failure| judged(failure, item.class))?,
+            None => answer?,
+        };
         match rejection(self.signal, &answer.body) {
             Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
             None => Ok(answer),
         }
+    }
+}
+
+impl OtlpDestination {
+    /// Adds all that makes a request one of the role's, and tells where it goes to the letter.
+    async fn sign(
+        &self,
+        sigv4: &Sigv4,
+        clock: &TrueClock,
+        headers: &mut HeaderMap,
+        body: &[u8],
+        masker: &mut Masker,
+    ) -> Result<WebUrl, Failure> {
+        if let Some((group, stream)) = sigv4.log.as_ref().filter(|_| self.signal == Signal::Logs) {
+            for (name, value) in [("x-aws-log-group", group), ("x-aws-log-stream", stream)] {
+                let unfit = |_| Failure::transient(format!("the {name} is not fit for a header"));
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).map_err(unfit)?);
+            }
+        }
+        let url = self.url.parts().ok_or_else(|| Failure::transient("the endpoint is no URL"))?.to_string();
+        let service = Service { name: sigv4.service(self.signal), region: &sigv4.region };
+        let unsigned = Unsigned { method: "POST", url: &url, headers, body };
+        let signature = timeout(self.timeout, signed(&unsigned, service, Some(&sigv4.imds), clock)).await;
+        let signature = signature.unwrap_or_else(|_| Err(Failure::transient("no keys to sign with in time")))?;
+        signature.values().filter(|value| value.is_sensitive()).for_each(|value| masker.hide(value.as_bytes()));
+        headers.extend(signature);
+        // An idle connection would keep its buffers, and the token of the session in them.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Ok(WebUrl::unchecked(url))
     }
 }
 
@@ -210,7 +256,7 @@ mod tests {
     fn config(endpoint: Option<&str>) -> Otlp {
         let timeout = Duration::from_secs(1);
         let endpoint = endpoint.map(|url| WebUrl::unchecked(url.to_owned()));
-        Otlp { endpoint, headers: Vec::new(), interval: timeout, timeout, tls: Default::default() }
+        Otlp { endpoint, headers: Vec::new(), interval: timeout, timeout, tls: Default::default(), sigv4: None }
     }
 
     #[test]
@@ -327,8 +373,8 @@ mod tests {
         let headers = vec![("x-token".to_owned(), SecretRef::File(folder.path().join("token")))];
         let config = Otlp { headers, ..config(None) };
         let url = WebUrl::unchecked(format!("http://{}/v1/logs", echo.await.unwrap()));
-        let destination = OtlpDestination::new(plain(), Signal::Logs, url, &config, &|_| None);
-        let (content, at) = (Content::Protobuf, crate::clock::true_clock::TrueClock::default().now());
+        let destination = OtlpDestination::new(plain(), &Arc::default(), Signal::Logs, url, &config, &|_| None);
+        let (content, at) = (Content::Protobuf, TrueClock::default().now());
         let item = Item { class: Class::Telemetry, key: "a".into(), at, content, body: "".into() };
         let failure = destination.attempt(&item).await.unwrap_err();
         assert_eq!(failure.reason, "the collector rejected 1 records: *** is odd");

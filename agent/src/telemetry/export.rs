@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gateway::{Gateway, Pushed, Signal};
 use super::logs::{AlertLog, Entry};
-use super::metrics::{ImdsDuration, Published, register};
+use super::metrics::{Extent, ImdsDuration, Published, register};
 use super::resource::resource;
 use crate::clock::estimate::ClockState;
 use crate::clock::local;
@@ -40,6 +40,8 @@ const MOST_OF_CLOCK: usize = 2 * ClockState::ALL.len();
 pub struct Instruments {
     /// The histogram that is not observed.
     pub imds_duration: ImdsDuration,
+    /// How much is exported.
+    pub extent: Extent,
     /// The instruments live as long as this.
     _provider: SdkMeterProvider,
     reader: Arc<ManualReader>,
@@ -58,9 +60,11 @@ impl Instruments {
             .with_reader(SharedReader(Arc::clone(&reader)))
             .with_view(room)
             .build();
-        let imds_duration = register(&provider.meter("skewguard"), &published);
+        let extent = Extent::default();
+        let imds_duration = register(&provider.meter("skewguard"), &published, &extent);
         Self {
             imds_duration,
+            extent,
             _provider: provider,
             reader,
             published,
@@ -290,6 +294,7 @@ mod tests {
     use crate::delivery::request::{Answer, Destination, Failure};
     use crate::delivery::spool::Spool;
     use crate::engine::Engine;
+    use crate::telemetry::detail::Detail;
 
     /// Takes everything, and remembers when each series began and what it counts.
     #[derive(Default)]
@@ -321,6 +326,7 @@ mod tests {
         let now = local::read();
         let published = Arc::new(ArcSwap::from_pointee(Engine::new(Arc::new(config), now).snapshot(now)));
         let instruments = Instruments::new(published, Arc::default());
+        instruments.extent.set(Detail::Full);
         let mut metrics = ResourceMetrics::default();
         for _ in 0..3 {
             instruments.reader.collect(&mut metrics).unwrap();
@@ -350,9 +356,10 @@ mod tests {
         let outboxes =
             Outboxes { metrics: Some(spool.lane("otlp", Rhythm::AsItComes, Arc::clone(&collector) as _)), logs: None };
         let instruments = Instruments::new(published, clock);
+        instruments.extent.set(Detail::Full);
         for _ in 0..2 {
             instruments.imds_duration.record("ok", second);
-            let otlp = config.otlp.as_ref().unwrap();
+            let otlp = config.telemetry.otlp.as_ref().unwrap();
             let telemetry = Telemetry::start(otlp, &|_| None, &instruments, &outboxes).unwrap();
             telemetry.end().await;
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -27,7 +27,18 @@ pub struct HostIdentity {
     pub account_id: Option<String>,
     /// Such as `ami-0123456789abcdef0`.
     pub image_id: Option<String>,
+    /// The Auto Scaling group, where the instance's tags are in its metadata.
+    #[serde(default)]
+    pub auto_scaling_group: Option<String>,
+    /// The EKS cluster, likewise.
+    #[serde(default)]
+    pub cluster: Option<String>,
 }
+
+/// The tags that AWS gives to what it has started by itself. They need no permission, and are there where somebody has allowed
+/// tags in instance metadata.
+const AUTO_SCALING_GROUP: &str = "tags/instance/aws:autoscaling:groupName";
+const CLUSTER: &str = "tags/instance/aws:eks:cluster-name";
 
 impl HostIdentity {
     /// What is known, under the names of the OpenTelemetry resource conventions.
@@ -39,6 +50,8 @@ impl HostIdentity {
             ("cloud.region", &self.region),
             ("cloud.availability_zone", &self.availability_zone),
             ("cloud.account.id", &self.account_id),
+            ("aws.autoscaling.group.name", &self.auto_scaling_group),
+            ("k8s.cluster.name", &self.cluster),
         ];
         let known = known.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?)));
         known.chain([("cloud.provider", "aws"), ("cloud.platform", "aws_ec2")]).collect()
@@ -76,6 +89,8 @@ impl ImdsClient {
             availability_zone: self.text("placement/availability-zone").await?,
             account_id: document.account_id.and_then(word),
             image_id: document.image_id.and_then(word),
+            auto_scaling_group: self.text(AUTO_SCALING_GROUP).await?,
+            cluster: self.text(CLUSTER).await?,
         })
     }
 
@@ -116,6 +131,8 @@ mod tests {
             ("GET /latest/meta-data/instance-type", vec![Reply::ok("m7g.large")]),
             ("GET /latest/meta-data/placement/region", vec![Reply::ok("eu-central-1")]),
             ("GET /latest/meta-data/placement/availability-zone", vec![Reply::ok("eu-central-1a")]),
+            ("GET /latest/meta-data/tags/instance/aws:autoscaling:groupName", vec![Reply::ok("web-blue")]),
+            ("GET /latest/meta-data/tags/instance/aws:eks:cluster-name", vec![Reply::ok("prod-1")]),
         ])
         .await;
         let host = ImdsClient::new(&config(&fake.endpoint)).unwrap().host().await.unwrap();
@@ -129,6 +146,8 @@ mod tests {
                 availability_zone: some("eu-central-1a"),
                 account_id: some("123456789012"),
                 image_id: some("ami-1"),
+                auto_scaling_group: some("web-blue"),
+                cluster: some("prod-1"),
             }
         );
         assert_eq!(fake.count("PUT /latest/api/token"), 1);
@@ -148,6 +167,7 @@ mod tests {
         assert_eq!(host.instance_type, None);
         assert_eq!(host.region.as_deref(), Some("eu-central-1"));
         assert_eq!(host.availability_zone, None);
+        assert_eq!(host.auto_scaling_group, None);
     }
 
     #[tokio::test]

@@ -6,10 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
+use crate::delivery::aws_refusal::{again, named};
+use crate::delivery::item::Class;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
+use crate::delivery::signature::Service;
 use crate::notify::attempt::Attempt;
-use crate::notify::aws::{Service, again, check_place, named};
+use crate::notify::aws::check_place;
 use crate::notify::message;
 use crate::setting::arn;
 use crate::setting::fault::Fault;
@@ -61,8 +64,8 @@ impl Target for EventBridge {
             (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1")),
             (HeaderName::from_static("x-amz-target"), HeaderValue::from_static("AWSEvents.PutEvents")),
         ]);
-        let service = Service { name: "events", region: &self.region, endpoint: self.endpoint.as_ref() };
-        taken(attempt.post_signed(service, headers, body.into()).await?)
+        let service = Service { name: "events", region: &self.region };
+        taken(attempt.post_signed(service, self.endpoint.as_ref(), headers, body.into()).await?)
     }
 
     fn is_public(key: &str, value: &str) -> bool {
@@ -158,7 +161,7 @@ fn taken(answer: Answer) -> Result<Answer, Failure> {
     }
     let code = put.entries.iter().find_map(|entry| named(entry.error_code.as_deref()?));
     let code = code.unwrap_or_else(|| "no reason given".to_owned());
-    let again = again(answer.status, &code);
+    let again = again(Class::Alert, answer.status, &code);
     Err(Failure { again, answer: Some(answer), ..Failure::transient(format!("the event was not taken: {code}")) })
 }
 

@@ -10,8 +10,9 @@ use super::target::Target;
 use crate::alert::machine::Change;
 use crate::delivery::item::Item;
 use crate::delivery::request::{Answer, Failure};
+use crate::delivery::signature::Service;
 use crate::notify::attempt::Attempt;
-use crate::notify::aws::{Service, check_place};
+use crate::notify::aws::check_place;
 use crate::notify::message;
 use crate::notify::text::hash;
 use crate::setting::arn;
@@ -59,8 +60,9 @@ impl Target for Sns {
     async fn send(&self, item: &Item, attempt: &mut Attempt<'_>) -> Result<Answer, Failure> {
         let body = publish(&self.topic, &message::carried(item)?, item);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-        let service = Service { name: "sns", region: &self.region, endpoint: self.endpoint.as_ref() };
-        attempt.post_signed(service, HeaderMap::from_iter([(CONTENT_TYPE, form)]), encoded(&body).into()).await
+        let service = Service { name: "sns", region: &self.region };
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
+        attempt.post_signed(service, self.endpoint.as_ref(), headers, encoded(&body).into()).await
     }
 
     fn is_public(key: &str, value: &str) -> bool {
