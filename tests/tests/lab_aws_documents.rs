@@ -125,6 +125,7 @@ fn aws_takes_the_documents_the_association_and_policies_of_what_the_agent_calls_
     assert_eq!(
         lines,
         [
+            "cloudwatch cloudwatch:PutMetricData,logs:PutLogEvents",
             "eventbridge events:PutEvents",
             "parameter ssm:GetParameter",
             "release s3:GetObject",
