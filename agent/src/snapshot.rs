@@ -129,6 +129,20 @@ pub struct Clock {
     pub disruptions: Option<Disruptions>,
     /// What the kernel says of its clock; absent where it may not be asked.
     pub kernel: Option<Kernel>,
+    /// How it was in the last hour, a point a minute, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Past>,
+}
+
+/// How the clock was at a moment, as it was measured then.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// How long ago.
+    pub ago_seconds: f64,
+    /// True minus system time.
+    pub offset_seconds: f64,
+    /// Half the width of the interval that holds the true offset.
+    pub error_bound_seconds: f64,
 }
 
 impl Clock {

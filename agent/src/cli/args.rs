@@ -154,6 +154,9 @@ pub(super) struct Status {
     /// One line: the worst finding, or how the clock and the credentials are
     #[arg(long, conflicts_with = "format")]
     pub(super) brief: bool,
+    /// Look once a second, with the offset of the last hour as a plot, until `q` is pressed
+    #[arg(long, conflicts_with_all = ["format", "brief", "alive", "wait"])]
+    pub(super) watch: bool,
     /// How long an agent that was just started may take to know that, such as 5s; an hour at most
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = patience)]
     pub(super) wait: Duration,

@@ -21,3 +21,4 @@ mod status;
 mod subject;
 mod text;
 mod wait;
+mod watch;

@@ -6,16 +6,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::args::{Status, Subject};
+use super::watch::watch;
 use super::{brief, text};
 use crate::snapshot::Snapshot;
 use crate::status::{AskError, ask};
 
 /// Nobody answers (sysexits.h: a service is unavailable).
-const UNAVAILABLE: u8 = 69;
+pub(super) const UNAVAILABLE: u8 = 69;
 /// Between two looks at an agent that knows nothing yet.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn status(socket: &Path, arguments: &Status) -> anyhow::Result<u8> {
+    if arguments.watch {
+        return watch(socket).await;
+    }
     match ask_until_known(socket, Instant::now() + arguments.wait).await {
         Ok(snapshot) => {
             if arguments.brief {

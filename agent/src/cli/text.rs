@@ -74,14 +74,25 @@ impl Paint {
 
 /// A snapshot as text.
 pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
-    let mut lines = Vec::new();
+    let (headline, rest) = render_parts(snapshot, paint);
+    let mut text = String::new();
+    for line in [headline].iter().chain(&rest) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// The same as its first line, and all others.
+pub(super) fn render_parts(snapshot: &Snapshot, paint: Paint) -> (String, Vec<String>) {
     let headline = match snapshot.status {
         Status::Ok => "the clock is right and nothing is about to expire",
         Status::Warning => "somebody should look at this host",
         Status::Critical => "AWS rejects requests of this host, or will soon",
         Status::Unknown => "true time is not known",
     };
-    lines.push(format!("{}  {headline}", paint.status(snapshot.status, &snapshot.status.name().to_uppercase())));
+    let headline = format!("{}  {headline}", paint.status(snapshot.status, &snapshot.status.name().to_uppercase()));
+    let mut lines = Vec::new();
     for finding in &snapshot.findings {
         let name = match finding.subject.as_str() {
             "" => finding.alert.name().to_owned(),
@@ -121,12 +132,7 @@ pub(super) fn render(snapshot: &Snapshot, paint: Paint) -> String {
     );
     let doubt = if snapshot.time.verified { "" } else { " (by the system clock, unverified)" };
     lines.push(paint.faint(&format!("true time   {}{doubt}", snapshot.time.truth)));
-    let mut text = String::new();
-    for line in lines {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    (headline, lines)
 }
 
 fn push_all(lines: &mut Vec<String>, label: &str, items: impl Iterator<Item = String>) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::credentials::Credentials;
 use super::event::{Event, Reaction};
+use super::history::History;
 use super::judged::Judged;
 use crate::alert::machine::{Change, Machine, Moment, State, Transition};
 use crate::assess::alerts::Part;
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(super) steps: Steps,
     /// What the hypervisor said last of the machine.
     pub(super) machine: Option<Page>,
+    /// The last hour.
+    pub(super) history: History,
     /// How often it has disrupted its clocks since this process began.
     pub(super) disruptions: u64,
     /// When the last one was, until what was heard since is confirmed.
@@ -122,6 +125,7 @@ impl Engine {
             kernel: None,
             steps: Steps::default(),
             machine: None,
+            history: History::default(),
             disruptions: 0,
             unconfirmed_since: None,
             alerts: Machine::new(config.alerts.repeat),
@@ -175,6 +179,7 @@ impl Engine {
             }
         }
         let known = self.at(now);
+        self.history.note(known.skew, now.boot);
         let rulings = self.rulings(&known);
         let moment = Moment { boot: now.boot, stamp: known.stamp(), graced: now.boot >= self.graced() };
         let (credentials, rules) = (&self.credentials, &self.config.alerts.rules);

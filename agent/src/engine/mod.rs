@@ -7,6 +7,7 @@ mod card;
 mod credentials;
 mod disruption;
 mod event;
+mod history;
 mod image;
 mod judged;
 mod known;

@@ -88,6 +88,7 @@ impl Engine {
                 seen: self.disruptions,
                 expected_within_seconds: machine.expected.map(Expected::seconds),
             }),
+            history: self.history.publish(now.reading.boot),
             kernel: self.kernel.map(|kernel| Kernel {
                 synchronized: kernel.synchronized,
                 max_error_seconds: kernel.max_error.seconds(),

@@ -8,6 +8,8 @@ mod linux;
 mod memory;
 #[cfg(target_os = "linux")]
 mod phc;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 #[cfg(target_os = "linux")]
 pub use ethtool::interface_statistics;
@@ -20,3 +22,5 @@ pub use linux::{
 pub use memory::keep_memory_small;
 #[cfg(target_os = "linux")]
 pub use phc::device_time;
+#[cfg(target_os = "linux")]
+pub use terminal::terminal_size;

@@ -63,6 +63,7 @@ pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bo
             drift_ppm: None,
             disruptions: None,
             steps: Steps::default(),
+            history: Vec::new(),
             kernel: Some(Kernel {
                 synchronized: is_kernel_synchronized,
                 max_error_seconds: if is_kernel_synchronized { 0.01 } else { 16.0 },
