@@ -24,6 +24,10 @@ const GENERATION_PRESENT: u64 = 1 << 8;
 /// A device that cannot be read is tried again after this time. Where a hypervisor hangs while it writes, a reader waits for
 /// a tenth of a second each time.
 const PAUSE: Span = Span::from_nanos(10 * 1_000_000_000);
+/// One that could be read until then is tried so often after a second, because a hypervisor that writes slowly is disrupting
+/// the clocks right now.
+const RETRIES: u8 = 3;
+const RETRY: Span = Span::from_nanos(1_000_000_000);
 
 /// Which device is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,13 +134,15 @@ pub struct Watch {
     device: Option<File>,
     /// Not before then, after it could not be read.
     next: Option<BootTime>,
+    /// How often it is tried again soon.
+    retries: u8,
     is_told: bool,
 }
 
 impl Watch {
     /// Reads nothing yet.
     pub const fn new(choice: Choice) -> Self {
-        Self { choice, device: None, next: None, is_told: false }
+        Self { choice, device: None, next: None, retries: 0, is_told: false }
     }
 
     /// Which device it was told to read.
@@ -160,12 +166,14 @@ impl Watch {
         };
         match opened.and_then(|device| Ok((Page::of(&device)?, device))) {
             Ok((page, device)) => {
-                (self.device, self.next, self.is_told) = (Some(device), None, false);
+                (self.device, self.next, self.retries, self.is_told) = (Some(device), None, RETRIES, false);
                 Some(page)
             }
             Err(error) => {
-                self.next = Some(now.plus(PAUSE));
-                let is_wanted = matches!(self.choice, Choice::Path(_));
+                let left = self.retries.checked_sub(1);
+                self.next = Some(now.plus(if left.is_some() { RETRY } else { PAUSE }));
+                self.retries = left.unwrap_or_default();
+                let is_wanted = left.is_none() && matches!(self.choice, Choice::Path(_));
                 if is_wanted && !std::mem::replace(&mut self.is_told, true) {
                     tracing::warn!(path = %path.display(), %error, "the VMClock cannot be read: a migration of this machine is \
                         noticed when the sources are asked the next time");
@@ -223,10 +231,25 @@ mod tests {
         assert_eq!(watch.read(at(10.0)).map(|page| page.marker), Some(1));
         fs::write(&path, page(2, 0, 0)).unwrap();
         assert_eq!(watch.read(at(10.1)).map(|page| page.marker), Some(2));
-        fs::write(&path, "no page").unwrap();
-        assert_eq!((watch.read(at(10.2)), watch.read(at(11.0))), (None, None));
-        fs::write(&path, page(3, 0, 0)).unwrap();
-        assert_eq!(watch.read(at(21.0)).map(|page| page.marker), Some(3));
         assert_eq!(Watch::new(Choice::Off).read(at(0.0)), None);
+    }
+
+    #[test]
+    fn a_device_that_could_be_read_is_tried_again_soon_but_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmclock0");
+        let write = |content: &[u8]| fs::write(&path, content).unwrap();
+        let mut watch = Watch::new(Choice::Path(path.clone()));
+        let mut marker = |seconds| watch.read(BootTime::from_seconds(seconds)).map(|page| page.marker);
+        write(&page(1, 0, 0));
+        assert_eq!(marker(0.0), Some(1));
+        write(b"no page");
+        assert_eq!(marker(1.0), None);
+        write(&page(2, 0, 0));
+        assert_eq!((marker(1.9), marker(2.0)), (None, Some(2)));
+        write(b"no page");
+        assert_eq!([3.0, 4.0, 5.0, 6.0].map(&mut marker), [None; 4]);
+        write(&page(3, 0, 0));
+        assert_eq!((marker(7.0), marker(15.9), marker(16.0)), (None, None, Some(3)));
     }
 }
