@@ -55,6 +55,9 @@ pub fn look(root: &Path) -> Offered {
 fn look_at_vmclock(device: &Path) -> Option<Result<Page, String>> {
     match Page::read(device) {
         Err(PageError::Unreadable(error)) if error.kind() == ErrorKind::NotFound => None,
+        Err(PageError::Unreadable(error)) if error.kind() == ErrorKind::PermissionDenied => {
+            Some(Err(format!("{error}, for which 70-skewguard.rules is among the examples")))
+        }
         read => Some(read.map_err(|error| error.to_string())),
     }
 }
