@@ -34,7 +34,10 @@ use_own_lists() {
 }
 
 # use_suite SUITE: takes the archive that this machine uses already, and only that suite of it.
-use_suite() {
+use_suite() { try_suite "$1" || die "failed to read the package list of $1: see $lab/apt/update.log"; }
+
+# try_suite SUITE: the same where all goes on without it.
+try_suite() {
     local suite=$1 component=main site keyring options=''
     own_apt=()
     if is_ubuntu; then
@@ -49,8 +52,7 @@ use_suite() {
     mkdir -p "$lab/apt/parts"
     echo "deb $options $site $suite $component" >"$lab/apt/sources.list"
     local sources=(-o "Dir::Etc::SourceList=$lab/apt/sources.list" -o "Dir::Etc::SourceParts=$lab/apt/parts")
-    use_own_lists "$suite" "${sources[@]}" ||
-        die "failed to read the package list of $suite: see $lab/apt/update.log"
+    use_own_lists "$suite" "${sources[@]}"
 }
 
 # The first archive of the distribution itself that apt has a list of: other vendors' may stand before it.
@@ -97,6 +99,14 @@ unpack_fetched() {
 dependencies() {
     apt-cache "${own_apt[@]}" depends --important "$@" 2>/dev/null | sed -n 's/^[ |]*\(Pre\)\?Depends: \([a-z].*\)/\2/p'
 }
+
+# candidate PACKAGE: prints the version that apt would take, or nothing.
+candidate() {
+    apt-cache "${own_apt[@]}" policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | { grep -vx '(none)' || true; }
+}
+
+# is_at_least VERSION LEAST: whether there is such a version.
+is_at_least() { [[ -n $1 ]] && dpkg --compare-versions "$1" ge "$2"; }
 
 is_installed() {
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]

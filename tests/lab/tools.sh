@@ -27,7 +27,7 @@ prepare_lab() {
         unpack_guest_files
         prepare_clock_guest
     else
-        warn "the tests in a guest (lab_vm, lab_phc, and one of lab_coverage) are not run: they need $guest_architecture, and this is $(uname -m)"
+        warn "the tests in a guest (lab_vm, lab_phc, lab_vmclock_guest, and one of lab_coverage) are not run: they need $guest_architecture, and this is $(uname -m)"
     fi
     local package
     packages+=("${container_packages[@]}")
@@ -87,11 +87,7 @@ unpack_victoria() {
     own_apt=("${machines_apt[@]}")
 }
 
-is_victoria_new_enough() {
-    local candidate
-    candidate=$(apt-cache "${own_apt[@]}" policy victoria-metrics 2>/dev/null | sed -n 's/^ *Candidate: *//p')
-    [[ -n $candidate && $candidate != '(none)' ]] && dpkg --compare-versions "$candidate" ge "$victoria_at_least"
-}
+is_victoria_new_enough() { is_at_least "$(candidate victoria-metrics)" "$victoria_at_least"; }
 
 # Libraries of the unpacked programs that this machine lacks are unpacked as well; the lab finds them by itself.
 # First those that the programs name, then those that these name, and so on: most of what lies deeper is not needed.

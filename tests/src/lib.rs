@@ -11,7 +11,7 @@
 //! - [`ntp`], [`http`]: servers that a test scripts, for all the faults that no real server can be made to have.
 //! - [`hostile`]: what a stranger can hand to the agent, for fuzzers and for all other tests.
 //! - [`agent`]: the program under test; [`vm`]: a guest in QEMU with the same, whose clock can be set, on
-//!   a [`kernel`] of any release.
+//!   a [`kernel`] of any release; [`qmp`]: what its hypervisor does to it; [`udev`]: its devices.
 //! - [`container`]: Debian with its systemd, where [`packages`], [`rpms`] and a [`tarball`] are installed; [`host`]: one in
 //!   the lab's AWS, and what is asked of it. [`elf`]: what a program says of itself.
 //! - [`fleet`]: what `deploy` has for fleets, and a server with a release.
@@ -30,6 +30,7 @@ pub mod botocore;
 pub mod chart;
 pub mod chrony;
 pub mod container;
+mod cpio;
 pub mod dialogue;
 pub mod elf;
 pub mod fleet;
@@ -48,6 +49,7 @@ pub mod packages;
 pub mod podman;
 pub mod process;
 pub mod prometheus;
+pub mod qmp;
 pub mod receiver;
 pub mod repositories;
 pub mod rpms;
@@ -55,6 +57,7 @@ pub mod s3;
 pub mod tarball;
 pub mod targets;
 pub mod tls;
+pub mod udev;
 pub mod victoria;
 pub mod vm;
 pub mod wait;

@@ -3,10 +3,12 @@
 //! The guest has a kernel, busybox and the program under test in memory, and no disk. QEMU interprets its instructions
 //! (TCG), so neither KVM nor root is needed. Its network is QEMU's own (slirp) inside the agent's namespace: what it
 //! sends to Amazon's addresses reaches the lab's servers, and there is no way further. The harness types commands into
-//! a shell on the guest's second serial port; the first is the console.
+//! a shell on the guest's second serial port; the first is the console. By QEMU's monitor it does what a hypervisor does:
+//! puts the guest back into an earlier state, or moves it into another QEMU.
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -18,9 +20,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::cpio::Archive;
 use crate::kernel::Kernel;
 use crate::net::{Net, Side};
 use crate::process::{Server, lab_dir, output, private_dir, tool, unpacked_libraries};
+use crate::qmp::Monitor;
 use crate::wait::wait_for;
 
 const BOOT_DEADLINE: Duration = Duration::from_secs(90);
@@ -75,6 +79,25 @@ impl Machine<'_> {
         kernels.fold(first, Result::or)
     }
 
+    /// What QEMU is told to run it.
+    fn hardware(&self, kernel: &Kernel, initrd: &Path) -> Result<Hardware> {
+        let root = self.root("usr/bin/qemu-system-x86_64")?;
+        let mut arguments = Vec::new();
+        let mut add = |few: &[&OsStr]| arguments.extend(few.iter().map(|one| one.to_os_string()));
+        for folder in ["usr/share/qemu", "usr/share/seabios"] {
+            add(&["-L".as_ref(), root.join(folder).as_os_str()]);
+        }
+        let fixed = [
+            "-no-user-config -nodefaults -display none -no-reboot -accel tcg -cpu max -m 256",
+            "-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=",
+        ];
+        fixed.iter().flat_map(|line| line.split(' ')).for_each(|one| add(&[one.as_ref()]));
+        self.arguments.iter().for_each(|one| add(&[one.as_ref()]));
+        add(&["-kernel".as_ref(), kernel.image.as_os_str(), "-initrd".as_ref(), initrd.as_os_str()]);
+        add(&["-append".as_ref(), "console=ttyS0 loglevel=4 panic=-1".as_ref()]);
+        Ok(Hardware { program: root.join("usr/bin/qemu-system-x86_64"), arguments })
+    }
+
     /// The first root that has this.
     fn root(&self, has: &str) -> Result<&Path> {
         let found = self.roots.iter().find(|root| root.join(has).exists());
@@ -82,11 +105,52 @@ impl Machine<'_> {
     }
 }
 
-/// A running guest, switched off when it is dropped.
-pub struct Vm {
+/// What QEMU is told whenever a machine is to run, at first and after a move.
+struct Hardware {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+/// A QEMU, and the ways to talk to it and to its guest.
+struct Running {
     qemu: Server,
     shell: BufReader<UnixStream>,
-    _dir: TempDir,
+    monitor: Monitor,
+}
+
+impl Hardware {
+    /// Starts QEMU, with what is its own below `dir`: either the machine boots, or it is awaited at a socket.
+    fn start(&self, net: &Net, dir: &Path, incoming: Option<&Path>) -> Result<Running> {
+        fs::create_dir(dir)?;
+        let (shell, monitor) = (dir.join("shell.sock"), dir.join("monitor.sock"));
+        let mut command = net.command(Side::Agent, &self.program)?;
+        command.args(&self.arguments);
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", shell.display())]);
+        command.args(["-serial", "chardev:shell"]);
+        command.args(["-qmp", &format!("unix:{},server=on,wait=off", monitor.display())]);
+        if let Some(socket) = incoming {
+            command.args(["-incoming", &format!("unix:{}", socket.display())]);
+        }
+        let mut qemu = Server::start(&mut command, &dir.join("console"))?;
+        let mut connect = |socket: &Path| {
+            wait_for("QEMU's socket", BOOT_DEADLINE, || {
+                qemu.still_runs().map_or_else(|error| Some(Err(error)), |()| UnixStream::connect(socket).ok().map(Ok))
+            })?
+        };
+        let (shell, monitor) = (connect(&shell)?, Monitor::new(connect(&monitor)?)?);
+        Ok(Running { qemu, shell: BufReader::new(shell), monitor })
+    }
+}
+
+/// A running guest, switched off when it is dropped.
+pub struct Vm {
+    running: Running,
+    hardware: Hardware,
+    /// What the consoles said where the guest has been before.
+    earlier: String,
+    moves: u32,
+    dir: TempDir,
 }
 
 impl Vm {
@@ -124,6 +188,22 @@ impl Vm {
         Self::boot_on(net, yaml, &Machine { roots, modules: &[MODULES[0], MODULES[1], "igb"], arguments, programs })
     }
 
+    /// The same with VMClock, by which QEMU says that it has disrupted the clocks of the guest, and with these programs
+    /// beside the one under test.
+    ///
+    /// # Errors
+    /// As [`Vm::boot`].
+    pub fn boot_with_vmclock(net: &Net, yaml: &str, programs: &[&Path]) -> Result<Self> {
+        let lab = lab_dir()?;
+        let roots = vec![lab.join("guests/root"), lab.join("root")];
+        let arguments = ["-device", "vmclock"].map(str::to_owned).to_vec();
+        Self::boot_on(
+            net,
+            yaml,
+            &Machine { roots, modules: &[MODULES[0], MODULES[1], "ptp_vmclock"], arguments, programs },
+        )
+    }
+
     fn boot_on(net: &Net, yaml: &str, machine: &Machine<'_>) -> Result<Self> {
         let dir = private_dir()?;
         let initrd = dir.path().join("initrd");
@@ -136,26 +216,40 @@ impl Vm {
             files.len() >> 20
         );
         fs::write(&initrd, files)?;
-        let socket = dir.path().join("shell.sock");
-        let qemu = machine.root("usr/bin/qemu-system-x86_64")?;
-        let mut command = net.command(Side::Agent, qemu.join("usr/bin/qemu-system-x86_64"))?;
-        command.args(["-L".as_ref(), qemu.join("usr/share/qemu").as_os_str()]);
-        command.args(["-L".as_ref(), qemu.join("usr/share/seabios").as_os_str()]);
-        command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]);
-        command.args(&machine.arguments);
-        command.args(["-accel", "tcg", "-cpu", "max", "-m", "256"]);
-        command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
-        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
-        command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", socket.display())]);
-        command.args(["-serial", "chardev:shell", "-append", "console=ttyS0 loglevel=4 panic=-1"]);
-        command.args(["-kernel".as_ref(), kernel.image.as_os_str(), "-initrd".as_ref(), initrd.as_os_str()]);
-        let mut qemu = Server::start(&mut command, &dir.path().join("console"))?;
-        let shell = wait_for("QEMU's socket", BOOT_DEADLINE, || {
-            qemu.still_runs().map_or_else(|error| Some(Err(error)), |()| UnixStream::connect(&socket).ok().map(Ok))
-        })??;
-        let mut vm = Self { qemu, shell: BufReader::new(shell), _dir: dir };
+        let hardware = machine.hardware(&kernel, &initrd)?;
+        let running = hardware.start(net, &dir.path().join("0"), None)?;
+        let mut vm = Self { running, hardware, earlier: String::new(), moves: 0, dir };
         vm.read_until("up", BOOT_DEADLINE)?;
         Ok(vm)
+    }
+
+    /// What a hypervisor can do to the guest.
+    pub const fn monitor(&mut self) -> &mut Monitor {
+        &mut self.running.monitor
+    }
+
+    /// Keeps the whole state of the guest under this name, for [`Monitor::load`].
+    ///
+    /// # Errors
+    /// When QEMU cannot.
+    pub fn save(&mut self, name: &str) -> Result<()> {
+        let disk = self.dir.path().join("snapshots");
+        self.running.monitor.save(&disk, name)
+    }
+
+    /// Moves the guest into another QEMU, while it runs, and ends the one where it was.
+    ///
+    /// # Errors
+    /// When it stays where it is.
+    pub fn migrate(&mut self, net: &Net) -> Result<()> {
+        self.moves += 1;
+        let folder = self.dir.path().join(self.moves.to_string());
+        let socket = self.dir.path().join(format!("migration-{}", self.moves));
+        let there = self.hardware.start(net, &folder, Some(&socket))?;
+        self.running.monitor.migrate(&socket)?;
+        let here = std::mem::replace(&mut self.running, there);
+        self.earlier += &here.qemu.log();
+        Ok(())
     }
 
     /// Runs a line of shell in the guest and returns what it writes to standard output.
@@ -163,7 +257,7 @@ impl Vm {
     /// # Errors
     /// When it fails or does not end within 20 s; the text has the guest's console.
     pub fn run(&mut self, line: &str) -> Result<String> {
-        self.shell.get_mut().write_all(format!("{line}\n").as_bytes())?;
+        self.running.shell.get_mut().write_all(format!("{line}\n").as_bytes())?;
         let (printed, status) = self.read_until("=", COMMAND_DEADLINE).with_context(|| line.to_owned())?;
         ensure!(status == "0", "{line}: exit code {status}: {printed}\n{}", self.console());
         Ok(printed)
@@ -171,7 +265,7 @@ impl Vm {
 
     /// What the guest has written to its console so far.
     pub fn console(&self) -> String {
-        self.qemu.log()
+        format!("{}{}", self.earlier, self.running.qemu.log())
     }
 
     /// The lines before the first that starts with `mark`, and what follows the mark.
@@ -180,9 +274,9 @@ impl Vm {
         let mut printed = String::new();
         loop {
             let left = deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
-            self.shell.get_ref().set_read_timeout(Some(left))?;
+            self.running.shell.get_ref().set_read_timeout(Some(left))?;
             let mut line = String::new();
-            match self.shell.read_line(&mut line) {
+            match self.running.shell.read_line(&mut line) {
                 Ok(length) if length > 0 => {}
                 Ok(_) => bail!("the guest ended: {printed}\n{}", self.console()),
                 Err(error) => bail!("the guest is silent ({error}): {printed}{line}\n{}", self.console()),
@@ -234,71 +328,4 @@ fn shared_libraries(program: &Path) -> Result<Vec<String>> {
     let told = output(Command::new("ldd").arg(program).envs(libraries))?;
     let paths = told.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     Ok(paths.map(ToOwned::to_owned).collect())
-}
-
-/// A cpio archive in the "newc" format, which the kernel unpacks as its first file system
-/// (Documentation/driver-api/early-userspace/buffer-format.rst).
-#[derive(Default)]
-struct Archive {
-    bytes: Vec<u8>,
-    folders: Vec<String>,
-    entries: u32,
-}
-
-impl Archive {
-    const FOLDER: u32 = 0o040_000;
-    const FILE: u32 = 0o100_000;
-    const TRAILER: &str = "TRAILER!!!";
-
-    fn copy(&mut self, name: &str, from: &Path) -> Result<()> {
-        let content = fs::read(from).with_context(|| format!("failed to read {}", from.display()))?;
-        self.file(name, 0o755, &content);
-        Ok(())
-    }
-
-    fn file(&mut self, name: &str, mode: u32, content: &[u8]) {
-        if let Some((folder, _)) = name.rsplit_once('/') {
-            self.folder(folder);
-        }
-        self.entry(name, Self::FILE | mode, content);
-    }
-
-    fn folder(&mut self, name: &str) {
-        if self.folders.iter().any(|known| known == name) {
-            return;
-        }
-        if let Some((parent, _)) = name.rsplit_once('/') {
-            self.folder(parent);
-        }
-        self.entry(name, Self::FOLDER | 0o755, &[]);
-        self.folders.push(name.to_owned());
-    }
-
-    fn entry(&mut self, name: &str, mode: u32, content: &[u8]) {
-        self.entries += 1;
-        // Inode, mode, user, group, links, time, size, four device numbers, length of the name, checksum.
-        let fields = [self.entries, mode, 0, 0, 1, 0, size(content), 0, 0, 0, 0, size(name.as_bytes()) + 1, 0];
-        self.bytes.extend(b"070701");
-        for field in fields {
-            self.bytes.extend(format!("{field:08x}").as_bytes());
-        }
-        self.bytes.extend(name.as_bytes());
-        self.bytes.push(0);
-        self.pad();
-        self.bytes.extend(content);
-        self.pad();
-    }
-
-    fn pad(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.entry(Self::TRAILER, 0, &[]);
-        self.bytes
-    }
-}
-
-fn size(content: &[u8]) -> u32 {
-    u32::try_from(content.len()).expect("no file of the guest has 4 GiB")
 }

@@ -5,20 +5,19 @@
 #![expect(clippy::disallowed_methods, reason = "how long the lab takes is worth reading")]
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
 use tests::chrony::Chrony;
 use tests::net::{Net, TIME_SYNC};
-use tests::process::lab_dir;
+use tests::udev;
 use tests::vm::Vm;
 use tests::wait::wait_for;
 
 /// A source is asked every 16 s at most, and one that is gone has to be missed first.
 const PATIENCE: Duration = Duration::from_secs(60);
-const RULES: &str = include_str!("../../deploy/udev/70-skewguard.rules");
 const CONFIG: &str = "/etc/skewguard.yaml";
 const NTP: &str = "{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true, poll: 1s }";
 /// A guest that is interpreted may count hundreds of ppm wrong, and its card is as exact as its test has set it.
@@ -45,7 +44,7 @@ impl Guest {
         let net = Net::new().unwrap();
         let chrony = Chrony::start(&net, TIME_SYNC).unwrap();
         let begun = Instant::now();
-        let programs = [Path::new(env!("CARGO_BIN_EXE_set-phc")), &udevadm().unwrap()];
+        let programs = [Path::new(env!("CARGO_BIN_EXE_set-phc")), &udev::udevadm().unwrap()];
         let vm = Vm::boot_with_clock(&net, yaml, &programs).unwrap();
         println!("the guest is up after {:?}", begun.elapsed());
         let mut guest = Self { vm, _net: net, _chrony: chrony };
@@ -90,20 +89,9 @@ impl Guest {
         self.run("chmod -R a+rX /tmp/class && mount --bind /tmp/class /sys/class/ptp");
     }
 
-    /// Starts udev with the rule that is shipped.
-    fn start_udev(&mut self) {
-        self.run("mkdir -p /etc/udev/rules.d && ln -s /bin/udevadm /bin/systemd-udevd");
-        for line in RULES.lines().filter(|line| !line.starts_with('#')) {
-            self.run(&format!("echo '{line}' >>/etc/udev/rules.d/70-skewguard.rules"));
-        }
-        self.run("systemd-udevd --daemon 2>/dev/ttyS0");
-    }
-
     /// The mode of the device after all rules were applied to it again.
     fn mode(&mut self) -> String {
-        self.run("udevadm trigger --action=add --subsystem-match=ptp && udevadm settle && stat -c %a /dev/ptp0")
-            .trim()
-            .to_owned()
+        udev::mode(&mut self.vm, "ptp", "/dev/ptp0").unwrap()
     }
 
     fn await_status(&mut self, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
@@ -113,13 +101,6 @@ impl Guest {
         });
         found.with_context(|| self.vm.console()).unwrap()
     }
-}
-
-/// What gives devices their modes, on a host.
-fn udevadm() -> anyhow::Result<PathBuf> {
-    let root = lab_dir()?.join("guests/root");
-    let folders = ["usr/bin", "bin"].map(|folder| root.join(folder).join("udevadm"));
-    folders.into_iter().find(|path| path.is_file()).context("the lab has no udevadm: tests/run unpacks it")
 }
 
 fn card(snapshot: &Value) -> &Value {
@@ -167,7 +148,7 @@ fn the_clock_of_the_ena_alone_tells_how_wrong_the_system_clock_is_and_what_forbi
     assert!(card(&none)["refusal"].as_str().unwrap().contains("no PTP hardware clock of the ENA driver"), "{none}");
 
     // The rule is of the ENA alone.
-    guest.start_udev();
+    udev::start(&mut guest.vm).unwrap();
     assert_eq!(guest.mode(), "600");
     guest.run(
         "echo ena-ptp-05 >/tmp/name && chmod 644 /tmp/name && mount --bind /tmp/name /sys/class/ptp/ptp0/clock_name",

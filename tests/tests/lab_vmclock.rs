@@ -1,5 +1,5 @@
 //! What the agent does when the hypervisor says that it has disrupted the clocks of the machine. The device is a file with the
-//! page that QEMU writes: this machine has no hypervisor that a test could tell to do it.
+//! page that QEMU writes, for machines without a guest; `lab_vmclock_guest.rs` has the real one.
 
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
