@@ -102,7 +102,7 @@ fn frame(seen: &Result<Snapshot, AskError>, (columns, lines): (usize, usize), pa
     let room = lines.saturating_sub(1);
     let mut text = HOME.to_owned();
     for line in all.iter().take(room) {
-        text += &format!("{}{CLEAR_LINE}\r\n", cut(line, columns));
+        text += &format!("{}{CLEAR_LINE}\n", cut(line, columns));
     }
     let left = all.len().saturating_sub(room);
     let more = if left > 0 { format!(", {left} lines have no room") } else { String::new() };
@@ -114,7 +114,6 @@ fn screen(snapshot: &Snapshot, columns: usize, paint: Paint) -> Vec<String> {
     let (headline, rest) = render_parts(snapshot, paint);
     let mut lines = vec![headline, String::new()];
     lines.extend(plot(snapshot, columns));
-    lines.push(String::new());
     lines.extend(rest);
     lines
 }
@@ -217,7 +216,7 @@ mod tests {
 
     fn shown(snapshot: Snapshot, size: (usize, usize)) -> Vec<String> {
         let frame = frame(&Ok(snapshot), size, PLAIN);
-        let lines = frame.strip_prefix(HOME).unwrap().split("\r\n");
+        let lines = frame.strip_prefix(HOME).unwrap().split('\n');
         lines.map(|line| line.replace(CLEAR_LINE, "").replace(CLEAR_REST, "")).collect()
     }
 
