@@ -1,4 +1,5 @@
-//! chronyd as a time server whose truth the test chooses, while the machine's clock is never touched.
+//! chronyd as a time server whose truth the test chooses, and as the daemon of a host, while the machine's clock is never
+//! touched.
 //!
 //! How chronyd 4.3 behaves with `-x`, measured against the lab's own SNTP query:
 //! - `chronyc settime` moves the time that it **serves**, at once and whole; nothing is slewed. `makestep` must not be
@@ -13,7 +14,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,8 @@ use crate::process::{Server, command, output, private_dir};
 use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(10);
+/// A server is followed after a few answers, two seconds apart.
+const FOLLOW_DEADLINE: Duration = Duration::from_secs(30);
 /// From the start of `chronyc` to chronyd's reading of its clock; a first guess, corrected by each attempt.
 const COMMAND_LATENCY: f64 = 0.003;
 /// How near the served offset must come to the wanted one.
@@ -147,6 +150,56 @@ impl Chrony {
 
     fn socket(&self) -> PathBuf {
         self.dir.path().join("command.sock")
+    }
+}
+
+/// A chronyd on the agent's side that follows others, takes commands over a socket, and leaves the machine's clock alone.
+pub struct Follower {
+    // Before the directory: the process must be gone when its files go.
+    server: Server,
+    dir: TempDir,
+}
+
+impl Follower {
+    /// Starts one with these lines of `chrony.conf`, and returns once it takes commands.
+    ///
+    /// # Errors
+    /// When it does not, with its log.
+    pub fn start(net: &Net, lines: &str) -> Result<Self> {
+        let dir = private_dir()?;
+        let home = dir.path().display();
+        let config = dir.path().join("chrony.conf");
+        fs::write(&config, format!("bindcmdaddress {home}/chronyd.sock\npidfile {home}/pid\nport 0\n{lines}\n"))?;
+        let mut chronyd = net.command(Side::Agent, "chronyd")?;
+        let chronyd = chronyd.args(["-x", "-d", "-u", "root", "-4", "-f"]).arg(config);
+        let follower = Self { server: Server::start(chronyd, &dir.path().join("log"))?, dir };
+        wait_until("chronyd's command socket", START_DEADLINE, || follower.tracking().is_ok())
+            .with_context(|| follower.server.log())?;
+        Ok(follower)
+    }
+
+    /// Waits until it follows one of its servers.
+    ///
+    /// # Errors
+    /// When it does not within half a minute.
+    pub fn await_reference(&self) -> Result<()> {
+        let follows = || self.tracking().is_ok_and(|fields| fields.get(2).is_some_and(|stratum| stratum != "0"));
+        wait_until("chronyd to follow its server", FOLLOW_DEADLINE, follows).with_context(|| self.server.log())
+    }
+
+    /// The folder of its socket, `chronyd.sock`.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The fields of `chronyc -c tracking`.
+    ///
+    /// # Errors
+    /// When chronyd does not answer.
+    pub fn tracking(&self) -> Result<Vec<String>> {
+        let socket = self.dir.path().join("chronyd.sock");
+        let printed = output(command("chronyc")?.arg("-h").arg(socket).args(["-c", "tracking"]))?;
+        Ok(printed.trim().split(',').map(str::to_owned).collect())
     }
 }
 

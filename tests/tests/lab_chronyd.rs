@@ -5,59 +5,26 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use skewguard::doctor::clock::chronyd::{Place, ask};
 use skewguard::doctor::clock::tracking::{Leap, Tracking, Unheard};
 use skewguard::foreign::Writers;
 use skewguard::time::SystemTime;
-use tests::chrony::Chrony;
+use tests::chrony::{Chrony, Follower};
 use tests::net::{Net, Side, TIME_SYNC};
-use tests::process::{Server, command, output, private_dir};
-use tests::wait::wait_until;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 323);
 
-/// A chronyd on the agent's side that follows AWS's, and leaves the clock alone.
-struct Follower {
-    _server: Server,
-    dir: tempfile::TempDir,
+fn socket(follower: &Follower) -> Place {
+    let root = follower.dir().to_owned();
+    Place::Socket { root, path: "chronyd.sock".into(), writers: Writers::with([]) }
 }
 
-impl Follower {
-    fn start(net: &Net, lines: &str) -> Self {
-        let dir = private_dir().unwrap();
-        let home = dir.path().display();
-        let config = dir.path().join("chrony.conf");
-        fs::write(&config, format!("bindcmdaddress {home}/chronyd.sock\npidfile {home}/pid\nport 0\n{lines}\n"))
-            .unwrap();
-        let mut chronyd = net.command(Side::Agent, "chronyd").unwrap();
-        let chronyd = chronyd.args(["-x", "-d", "-u", "root", "-4", "-f"]).arg(config);
-        let server = Server::start(chronyd, &dir.path().join("log")).unwrap();
-        let follower = Self { _server: server, dir };
-        wait_until("chronyd's command socket", Duration::from_secs(10), || follower.chronyc().is_some()).unwrap();
-        follower
-    }
-
-    fn socket(&self) -> Place {
-        let root = self.dir.path().to_owned();
-        Place::Socket { root, path: "chronyd.sock".into(), writers: Writers::with([]) }
-    }
-
-    /// The fields of `chronyc -c tracking`.
-    fn chronyc(&self) -> Option<Vec<String>> {
-        let mut chronyc = command("chronyc").unwrap();
-        let printed =
-            output(chronyc.arg("-h").arg(self.dir.path().join("chronyd.sock")).args(["-c", "tracking"])).ok()?;
-        Some(printed.trim().split(',').map(str::to_owned).collect())
-    }
-
-    /// What the doctor hears, and what `chronyc` prints before and after it.
-    fn compare(&self, net: &Net, place: Place) -> (Tracking, [Vec<String>; 2]) {
-        let before = self.chronyc().unwrap();
-        let heard = asked(net, place).unwrap();
-        (heard, [before, self.chronyc().unwrap()])
-    }
+/// What the doctor hears, and what `chronyc` prints before and after it.
+fn compare(follower: &Follower, net: &Net, place: Place) -> (Tracking, [Vec<String>; 2]) {
+    let before = follower.tracking().unwrap();
+    let heard = asked(net, place).unwrap();
+    (heard, [before, follower.tracking().unwrap()])
 }
 
 /// Asks inside the agent's namespace.
@@ -117,18 +84,17 @@ fn tracking_is_read_over_udp_and_over_the_socket_as_chronyc_prints_it() {
     let served = Chrony::start(&net, TIME_SYNC).unwrap();
     let ahead = served.set_offset(2.0).unwrap();
     let lines = "server 169.254.169.123 iburst minpoll 4 maxpoll 4\nbindcmdaddress 127.0.0.1";
-    let follower = Follower::start(&net, lines);
-    wait_until("chronyd to follow its server", Duration::from_secs(30), || follower.chronyc().unwrap()[2] != "0")
-        .unwrap();
-    for place in [Place::Udp(LOOPBACK), follower.socket()] {
-        let (heard, printed) = follower.compare(&net, place.clone());
+    let follower = Follower::start(&net, lines).unwrap();
+    follower.await_reference().unwrap();
+    for place in [Place::Udp(LOOPBACK), socket(&follower)] {
+        let (heard, printed) = compare(&follower, &net, place.clone());
         assert_same(&heard, &printed);
         assert!(heard.follows_somebody(), "{place:?} {heard:?}");
         assert_eq!((heard.address, heard.stratum), (Some(TIME_SYNC), 2));
         // Its server is ahead, so that it takes the machine's clock to be slow.
         assert!((heard.correction - ahead).abs() < 0.01, "{heard:?}");
     }
-    let left: Vec<_> = fs::read_dir(follower.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(follower.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("skewguard")), "{left:?}");
 }
 
@@ -136,8 +102,8 @@ fn tracking_is_read_over_udp_and_over_the_socket_as_chronyc_prints_it() {
 fn a_chronyd_without_a_source_follows_nobody_and_one_that_serves_its_own_clock_says_so() {
     let net = Net::new().unwrap();
     for (lines, is_its_own) in [("cmdport 0", false), ("cmdport 0\nlocal stratum 10", true)] {
-        let follower = Follower::start(&net, lines);
-        let (heard, printed) = follower.compare(&net, follower.socket());
+        let follower = Follower::start(&net, lines).unwrap();
+        let (heard, printed) = compare(&follower, &net, socket(&follower));
         assert_eq!((heard.follows_somebody(), heard.is_its_own()), (false, is_its_own), "{heard:?}");
         assert_eq!(heard.leap == Leap::Unsynchronized, !is_its_own);
         assert_eq!(
@@ -150,8 +116,8 @@ fn a_chronyd_without_a_source_follows_nobody_and_one_that_serves_its_own_clock_s
 #[test]
 fn a_command_port_that_is_off_is_told_at_once_and_the_socket_still_answers() {
     let net = Net::new().unwrap();
-    let follower = Follower::start(&net, "cmdport 0");
+    let follower = Follower::start(&net, "cmdport 0").unwrap();
     let refused = asked(&net, Place::Udp(LOOPBACK)).unwrap_err();
     assert_eq!(refused, Unheard::Unreachable(std::io::ErrorKind::ConnectionRefused.to_string()));
-    assert!(asked(&net, follower.socket()).is_ok());
+    assert!(asked(&net, socket(&follower)).is_ok());
 }

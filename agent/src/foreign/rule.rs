@@ -92,7 +92,7 @@ impl Writers {
 
     /// These alone.
     #[cfg(test)]
-    pub(super) fn only(users: impl IntoIterator<Item = u32>) -> Self {
+    pub(crate) fn only(users: impl IntoIterator<Item = u32>) -> Self {
         Self(users.into_iter().collect())
     }
 

@@ -61,7 +61,7 @@ fn look(root: &Path) -> (Facts, Vec<Place>) {
         is_rtc_local: is_rtc_local(root),
         zone: zone(root),
         offered: phc::look(root),
-        clockbound: clockbound::read(root),
+        clockbound: clockbound::read(root, &users.of_clockbound()),
         is_debian: is_debian(root),
         seen,
     };

@@ -44,7 +44,9 @@ impl Claim {
 /// A warning where somebody claims for certain what is not so.
 pub(super) fn check(facts: &Facts, snapshot: &Snapshot) -> Check {
     let claims = claims(facts, snapshot);
-    let evidence: Vec<String> = claims.iter().map(Claim::in_words).collect();
+    let unread = facts.clockbound.as_ref().and_then(|read| read.as_ref().err());
+    let unread = unread.map(|why| format!("what ClockBound says could not be read: {why}"));
+    let evidence: Vec<String> = claims.iter().map(Claim::in_words).chain(unread).collect();
     let Some((measured, _)) = offset::skew(snapshot) else {
         return Check::skipped(Area::Clock, NAME, "true time is not known, by which claims could be judged")
             .with_evidence(evidence);

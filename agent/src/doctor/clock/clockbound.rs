@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::tree;
-use crate::foreign;
+use crate::foreign::{self, Refusal, Writers};
 use crate::sys;
 use crate::time::{BootTime, Span};
 
@@ -15,6 +15,8 @@ const LENGTH: usize = 80;
 /// The first eight bytes, as two numbers in the order of the machine.
 const MAGIC: [u32; 2] = [0x414d_5a4e, 0x4342_0200];
 const VERSION: u16 = 2;
+/// The writer has another clock than the reader, which is behind it by a tick of the kernel at most.
+const CLOCKS_APART: Span = Span::from_nanos(1_000_000_000);
 /// A writer that is at work is waited for so many times.
 const ATTEMPTS: u32 = 10;
 
@@ -38,18 +40,26 @@ impl ClockBound {
     }
 }
 
-/// Reads it below `root`; `None` where there is none.
-pub fn read(root: &Path) -> Option<Result<ClockBound, String>> {
+/// Reads it below `root`, where one of `writers` owns it; `None` where there is none. Their group may write to its folder, as
+/// the daemon's documents have it for old releases of systemd.
+pub fn read(root: &Path, writers: &Writers) -> Option<Result<ClockBound, String>> {
     let path = tree::under(root, MEMORY);
+    let read = || {
+        let found = foreign::file(&path)?;
+        let owner = found.owner();
+        if !writers.include(owner) {
+            return Err(Refusal::Owner { path: MEMORY.into(), owner });
+        }
+        found.beginning(LENGTH)
+    };
     for _ in 0..ATTEMPTS {
-        let read = || foreign::file(&path)?.beginning(LENGTH);
         let (before, after) = match read().and_then(|before| Ok((before, read()?))) {
-            Err(_) if !path.exists() => return None,
+            Err(Refusal::NotFound) => return None,
             Err(refusal) => return Some(Err(refusal.to_string())),
             Ok(pages) => pages,
         };
-        // An odd generation is written at this moment, and another one was written meanwhile.
-        if before == after && generation(&before).is_some_and(|generation| generation.is_multiple_of(2)) {
+        // An odd generation is written at this moment, and another one was written meanwhile. What has none is no memory.
+        if before == after && generation(&before).is_none_or(|generation| generation.is_multiple_of(2)) {
             let decoded = sys::monotonic().ok().and_then(|now| decode(&before, now));
             return Some(decoded.ok_or_else(|| "it is not the memory of ClockBound in version 2".to_owned()));
         }
@@ -71,10 +81,15 @@ fn decode(page: &[u8], now: BootTime) -> Option<ClockBound> {
         return None;
     }
     let (as_of, void_after) = (time(16)?, time(32)?);
+    let bound = Span::from_nanos(long(48)?);
+    // Nobody is right to less than nothing, and of a time to come nobody knows anything.
+    if bound < Span::ZERO || as_of > void_after || as_of.since(now) > CLOCKS_APART {
+        return None;
+    }
     // Unknown 0, synchronized 1, free-running 2, disrupted 3.
     let is_known = matches!(word(68)?, 1 | 2);
     Some(ClockBound {
-        bound: Span::from_nanos(long(48)?),
+        bound,
         age: now.since(as_of).max(Span::ZERO),
         drift: f64::from(word(64)?) * 1e-9,
         holds: is_known && now <= void_after,
@@ -90,8 +105,16 @@ mod tests {
 
     use super::*;
 
+    fn read_of(root: &Path) -> Option<Result<ClockBound, String>> {
+        read(root, &Writers::with([]))
+    }
+
     /// What ClockBound's own writer leaves below a root: as of so many seconds ago.
     fn written(ago: f64, holds_for: f64, status: ClockStatus) -> tempfile::TempDir {
+        written_with(ago, holds_for, 1_500_000, status)
+    }
+
+    fn written_with(ago: f64, holds_for: f64, bound: i64, status: ClockStatus) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let path = tree::under(root.path(), MEMORY);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -99,14 +122,14 @@ mod tests {
             sys::monotonic().unwrap().plus(Span::from_seconds(seconds)).since(BootTime::ZERO).to_duration()
         };
         let (as_of, void_after) = (at(-ago).into(), at(holds_for).into());
-        let bound = ClockErrorBound::new(as_of, void_after, 1_500_000, 0, 50_000, status, true);
+        let bound = ClockErrorBound::new(as_of, void_after, bound, 0, 50_000, status, true);
         ShmWriter::new(&path).unwrap().write(&bound);
         root
     }
 
     #[test]
     fn what_the_writer_of_clockbound_leaves_is_read() {
-        let read = |ago, holds_for, status| read(written(ago, holds_for, status).path()).unwrap().unwrap();
+        let read = |ago, holds_for, status| read_of(written(ago, holds_for, status).path()).unwrap().unwrap();
         let fresh = read(0.0, 1e3, ClockStatus::Synchronized);
         assert_eq!((fresh.bound, fresh.drift), (Span::from_nanos(1_500_000), 5e-5));
         let claim = read(100.0, 1e3, ClockStatus::FreeRunning).claim().unwrap();
@@ -118,13 +141,35 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_so_is_not_believed() {
+        let refused = |root: tempfile::TempDir| read_of(root.path()).unwrap().unwrap_err();
+        let status = ClockStatus::Synchronized;
+        assert!(
+            refused(written_with(0.0, 1e3, -10_000_000_000, status)).contains("not the memory"),
+            "less than nothing"
+        );
+        assert!(refused(written(-60.0, 1e3, status)).contains("not the memory"), "from the future");
+        assert!(refused(written(0.0, -60.0, status)).contains("not the memory"), "over before it began");
+    }
+
+    #[test]
+    fn what_somebody_else_owns_is_not_read() {
+        let root = written(0.0, 1e3, ClockStatus::Synchronized);
+        let refused = read(root.path(), &Writers::with([])).unwrap();
+        // Whoever runs the tests owns it: root's word counts, and theirs.
+        assert!(refused.is_ok(), "{refused:?}");
+        let refused = read(root.path(), &Writers::only([54_321])).unwrap().unwrap_err();
+        assert!(refused.contains("whose word does not count"), "{refused}");
+    }
+
+    #[test]
     fn what_is_not_there_or_is_something_else_claims_nothing() {
-        assert_eq!(read(tree::plant(&[]).path()), None);
+        assert_eq!(read_of(tree::plant(&[]).path()), None);
         let odd = tree::plant(&[(
             MEMORY,
             "something else that is long enough to be the memory of ClockBound, 80 bytes and more",
         )]);
-        assert!(matches!(read(odd.path()), Some(Err(_))));
+        assert!(matches!(read_of(odd.path()), Some(Err(_))));
     }
 
     proptest! {

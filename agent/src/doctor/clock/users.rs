@@ -36,6 +36,11 @@ impl Users {
         Writers::with(self.numbers(program.users()).chain(self.numbers(others)))
     }
 
+    /// Who may have written the memory of ClockBound: its documents have it run as the user of chronyd, or as its own.
+    pub(super) fn of_clockbound(&self) -> Writers {
+        Writers::with(self.numbers(Program::Chronyd.users()).chain(self.numbers(&["clockbound"])))
+    }
+
     fn numbers<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = u32> + 'a {
         self.0.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, number)| *number)
     }
