@@ -1,5 +1,6 @@
 //! The host of a scenario and the world around it: its clocks, what happens to them, and who tells it the time.
 
+use super::witnesses::Witnesses;
 use super::{BEGIN, POLL};
 use crate::clock::sample::{Sample, Timestamps};
 use crate::credentials::Provider;
@@ -45,6 +46,9 @@ pub(super) struct Host {
     pub(super) asleep: f64,
     /// For how long a quorum has answered since something happened of which only the sources can tell.
     pub(super) heard: f64,
+    /// Which sources are one.
+    pub(super) witnesses: Witnesses,
+    /// The witness that lies, with all of its sources.
     pub(super) liar: Option<usize>,
     pub(super) lie: f64,
     /// Which sources are out of reach.
@@ -64,9 +68,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(seed: u64, sources: usize) -> Self {
+    pub(super) fn new(seed: u64, may_have_twins: bool) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let liar = (sources >= 3 && random.bool()).then(|| random.usize(..sources));
+        let witnesses = 1 + usize::try_from(seed % 5).unwrap();
+        let liar = (witnesses >= 3 && random.bool()).then(|| random.usize(..witnesses));
+        let witnesses = Witnesses::new(seed, witnesses, liar, may_have_twins);
+        let sources = witnesses.sources();
         let lie = [30.0, -400.0, 400.0, 86_400.0][random.usize(..4)];
         Self {
             elapsed: 0.0,
@@ -81,6 +88,7 @@ impl Host {
             booted: 1_000.0,
             asleep: 0.0,
             heard: 0.0,
+            witnesses,
             liar,
             lie,
             lost: vec![false; sources],
@@ -195,7 +203,8 @@ impl Host {
 
     pub(super) fn lose_or_find_one(&mut self) {
         let one = self.random.usize(..self.lost.len());
-        self.lost[one] = !self.lost[one];
+        let is_lost = !self.lost[one];
+        self.witnesses.lost_with(one).into_iter().for_each(|source| self.lost[source] = is_lost);
     }
 
     pub(super) fn step(&mut self, by: f64) {
@@ -262,7 +271,7 @@ impl Host {
 
     pub(super) fn poll(&mut self, source: usize) -> Polled {
         let delay = 1e-4 + self.random.f64() * 2e-3;
-        let lie = if self.liar == Some(source) { self.lie } else { 0.0 };
+        let lie = if self.is_lying(source) { self.lie } else { 0.0 };
         // The error of an honest answer stays within half of its round trip.
         let error = (self.random.f64() - 0.5) * delay;
         let lost = self.lost[source] || self.random.u8(..50) == 0;
@@ -299,11 +308,28 @@ impl Host {
         self.imds_out || self.imds_never
     }
 
-    /// Whether a majority of all sources is honest and answers, or the one that is trusted.
+    /// Whether a majority of all witnesses is honest and answers, or the one that is trusted.
     pub(super) fn has_quorum(&self) -> bool {
-        let answers = |source: &&usize| !self.lost[**source] && self.liar != Some(**source);
-        let honest = self.configured.iter().filter(answers).count();
-        honest > self.configured.len() / 2 || (self.lost.len() < 3 && self.configured.contains(&0) && answers(&&0))
+        let answers = |source: &usize| !self.lost[*source] && !self.is_lying(*source);
+        let configured = || self.configured.iter().copied();
+        let honest = self.witnesses.among(configured().filter(answers));
+        let is_trusted = configured().filter(answers).any(|source| self.is_trusted(source));
+        honest > self.witnesses.among(configured()) / 2 || is_trusted
+    }
+
+    /// Whether it decides where there is no majority: the first witness where there are too few for one.
+    pub(super) fn is_trusted(&self, source: usize) -> bool {
+        self.witnesses.of(source) == 0 && self.witnesses.count() < 3
+    }
+
+    /// All of its sources, of which some may be missing in the configuration.
+    pub(super) fn all_sources(&self) -> Vec<usize> {
+        (0..self.witnesses.sources()).collect()
+    }
+
+    /// Whether it is a source of the witness that lies.
+    pub(super) fn is_lying(&self, source: usize) -> bool {
+        self.liar == Some(self.witnesses.of(source))
     }
 
     pub(super) fn remaining(&self) -> f64 {

@@ -9,6 +9,7 @@ mod over;
 mod post;
 mod runaway;
 mod steps;
+mod witnesses;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,17 +66,17 @@ const CLEAR: [(Severity, f64); 2] = [(Severity::Warning, 48.0), (Severity::Criti
 /// For how long each cause has been there, in seconds; absent where it is not.
 type Causes = BTreeMap<&'static str, f64>;
 
-/// A configuration with these sources out of so many; `port` is what their servers' ports begin with.
-fn config(configured: &[usize], sources: usize, port: u16) -> Config {
+/// A configuration with these sources of a host; `port` is what their servers' ports begin with.
+fn config(host: &Host, configured: &[usize], port: u16) -> Config {
     let mut config = parse("{}", std::path::Path::new("scenario.yaml"), &|_| None).unwrap();
     config.sources = configured
         .iter()
         .map(|index| Source {
             name: format!("s{index}"),
             kind: Server::Address(([169, 254, 169, 123], port + u16::try_from(*index).unwrap()).into()).into(),
-            trusted: *index == 0 && sources < 3,
+            trusted: host.is_trusted(*index),
             leap_smear: true,
-            group: None,
+            group: host.witnesses.group(*index),
             poll: Duration::from_secs(16),
         })
         .collect();
@@ -103,7 +104,6 @@ struct Run {
     post: Post,
     /// The process was killed, and another has to begin.
     was_killed: bool,
-    sources: usize,
     transitions: Vec<(f64, Transition)>,
     /// What happened, and when.
     story: Vec<(f64, String)>,
@@ -133,9 +133,11 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        let sources = 1 + usize::try_from(seed % 5).unwrap();
-        let host = Host::new(seed, sources);
-        let config = Arc::new(config(&host.configured, sources, 1_000));
+        Self::of(Host::new(seed, true))
+    }
+
+    fn of(host: Host) -> Self {
+        let config = Arc::new(config(&host, &host.configured, 1_000));
         let engine = Engine::new(Arc::clone(&config), host.reading());
         Self {
             host,
@@ -143,7 +145,6 @@ impl Run {
             engine,
             post: Post::new(),
             was_killed: false,
-            sources,
             transitions: Vec::new(),
             story: Vec::new(),
             firing: BTreeMap::new(),
@@ -195,7 +196,7 @@ impl Run {
         self.begin_after_a_kill();
         self.host.repair();
         self.post.reload(&CHANNELS);
-        self.reload_with((0..self.sources).collect(), 1_000, true);
+        self.reload_with(self.host.all_sources(), 1_000, true);
         self.story.push((self.host.elapsed, format!("{} all is repaired", self.host.elapsed)));
         if self.host.random.bool() {
             self.restart(false, &[0.1, 20.0, 300.0]);
@@ -349,9 +350,9 @@ impl Run {
 
     /// Some sources come or go, change their places or their servers, and rules and channels are turned off and on.
     fn reload(&mut self) {
-        let mut configured: Vec<usize> = (0..self.sources).collect();
-        if self.sources > 1 && self.host.random.bool() {
-            configured.remove(self.host.random.usize(..self.sources));
+        let mut configured = self.host.all_sources();
+        if configured.len() > 1 && self.host.random.bool() {
+            configured.remove(self.host.random.usize(..configured.len()));
         }
         self.host.random.shuffle(&mut configured);
         let port = if self.host.random.u8(..4) == 0 { 2_000 } else { 1_000 };
@@ -368,7 +369,7 @@ impl Run {
     fn reload_with(&mut self, configured: Vec<usize>, port: u16, undisciplined: bool) {
         self.begin_after_a_kill();
         let before = self.engine.source_ids();
-        let mut config = config(&configured, self.sources, port);
+        let mut config = config(&self.host, &configured, port);
         config.alerts.rules.change(Kind::ClockUndisciplined, |rule| rule.enabled = undisciplined);
         self.host.configured = configured;
         self.config = Arc::new(config);
@@ -462,8 +463,8 @@ impl Run {
         let verdicts: Vec<_> =
             believed.sources.iter().map(|one| (&one.name, &one.verdict, one.offset_seconds)).collect();
         Err(format!(
-            "seed {seed}, {} sources, liar {:?} by {} s, at {} s:\n{}\n{:?} {verdicts:?}",
-            self.sources,
+            "seed {seed}, {:?}, liar {:?} by {} s, at {} s:\n{}\n{:?} {verdicts:?}",
+            host.witnesses,
             host.liar,
             host.lie,
             host.elapsed,
@@ -474,6 +475,7 @@ impl Run {
 
     /// Compares what fires with what is true.
     fn check(&mut self) {
+        self.check_twins();
         let (host, watched, tick) = (&self.host, self.watched, self.tick);
         let offset = host.offset().abs();
         // The estimate may be off by its bound as well.
@@ -537,12 +539,13 @@ impl Run {
                 Kind::ClockUndisciplined => {
                     rules.of(Kind::ClockUndisciplined).enabled && (lately("a second", PATIENCE) || is_blind)
                 }
-                Kind::ClockStepped => lately("a step", PATIENCE),
+                // One within the boot grace is told at its end, and is over with the first tick after its time.
+                Kind::ClockStepped => lately("a step", PATIENCE + 2.0 * TICK),
                 Kind::ClockUnverified => lately("no quorum", PATIENCE),
                 Kind::SourceUnreachable => lately("a source out", PATIENCE),
                 // One that was condemned while nobody could know better has to answer before it agrees.
                 Kind::SourceFalseticker => {
-                    host.liar.is_some_and(|liar| *subject == format!("s{liar}")) || !knows || self.is_silent(subject)
+                    host.is_lying(subject[1..].parse().unwrap()) || !knows || self.is_silent(subject)
                 }
                 Kind::CredentialUnavailable => lately("imds out", IMDS_POLL + PATIENCE),
                 Kind::CredentialExpiring => {

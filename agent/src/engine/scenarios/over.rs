@@ -33,7 +33,7 @@ impl Run {
             Kind::ClockUnverified => host.configured.iter().any(|source| self.has_answered(*source)),
             Kind::SourceUnreachable | Kind::SourceFalseticker => {
                 let source: usize = over.subject[1..].parse().unwrap();
-                let is_liar = over.kind == Kind::SourceFalseticker && host.liar == Some(source);
+                let is_liar = over.kind == Kind::SourceFalseticker && host.is_lying(source);
                 !host.configured.contains(&source) || (self.has_answered(source) && (!is_liar || is_blind))
             }
             Kind::CredentialUnavailable => !host.imds_out,

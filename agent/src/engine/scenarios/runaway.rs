@@ -71,7 +71,7 @@ impl Run {
             self.host.lost.fill(false);
         }
         if !self.host.has_quorum() {
-            self.reload_with((0..self.sources).collect(), 1_000, true);
+            self.reload_with(self.host.all_sources(), 1_000, true);
         }
         self.story.push((self.host.elapsed, format!("{} was {before} is {}", self.host.elapsed, self.host)));
     }
