@@ -103,7 +103,13 @@ impl Reply {
 
 /// What time it is, as servers tell it.
 pub fn http_date() -> String {
-    DateTime::<Utc>::from(std::time::SystemTime::now()).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    http_date_ahead(0)
+}
+
+/// The same by a server whose clock is so many seconds ahead.
+pub fn http_date_ahead(seconds: u64) -> String {
+    let time = std::time::SystemTime::now() + Duration::from_secs(seconds);
+    DateTime::<Utc>::from(time).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;

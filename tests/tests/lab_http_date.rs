@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::agent::{Answer, Skewguard};
 use tests::chrony::Chrony;
-use tests::http::{HttpServer, Reply, http_date};
+use tests::http::{HttpServer, Reply, http_date, http_date_ahead};
 use tests::net::{IMDS, Net, SECOND_TIME_SERVER, Side, TIME_SYNC};
 use tests::tls::{Authority, Demands, HttpsServer};
 use tests::wait::wait_until;
@@ -165,6 +165,55 @@ fn a_proxy_is_gone_through_and_what_it_or_a_cache_says_itself_is_no_time() {
         let outcomes = source["outcomes"].as_object().unwrap();
         assert_eq!(outcomes.keys().collect::<Vec<_>>(), [outcome], "{reply:?}: {source:#}");
     }
+}
+
+#[test]
+fn a_proxy_that_demands_authentication_is_told_as_such() {
+    let net = Net::new().unwrap();
+    let authority = Authority::new("lab").unwrap();
+    let proxy = HttpServer::start(&net, Side::Aws, at(3128)).unwrap();
+    proxy.on("CONNECT date.test:443", Reply::new(407, "").header("Proxy-Authenticate", "Basic realm=\"lab\""));
+    let through = agent(&net, "{ name: date, http_date: \"https://date.test/\", trusted: true }", &authority)
+        .env("HTTPS_PROXY", "http://169.254.169.254:3128");
+    let (_, found) = check(&through);
+    let source = &found["sources"][0];
+    assert_eq!(source["refusal"], "a proxy on the way asks for credentials", "{found:#}");
+    assert_eq!(source["outcomes"].as_object().unwrap().keys().collect::<Vec<_>>(), ["proxy"], "{found:#}");
+    let finding =
+        found["findings"].as_array().unwrap().iter().find(|one| one["alert"] == "source-unreachable").unwrap();
+    assert!(finding["remedy"].as_str().unwrap().contains("HTTPS_PROXY in its environment"), "{finding:#}");
+    assert_eq!(proxy.count("CONNECT date.test:443"), 2, "it is asked twice at one look");
+}
+
+#[test]
+fn whoever_looks_once_asks_a_server_twice_at_most_whatever_is_wrong() {
+    let net = Net::new().unwrap();
+    let server = HttpServer::start(&net, Side::Aws, at(8080)).unwrap();
+    let yaml = config("{ name: date, http_date: \"http://169.254.169.254:8080/\" }");
+    let agent = Skewguard::new(&net, &yaml).unwrap();
+    // One question is two requests, and one that is refused is over with the first.
+    let asked = |arguments: &[&str]| {
+        let before = server.count("HEAD /");
+        let answer = agent.answer(arguments).unwrap();
+        println!("{:?}: {} requests, exit code {:?}", arguments, server.count("HEAD /") - before, answer.code);
+        (server.count("HEAD /") - before, answer)
+    };
+    let looks: [&[&str]; 3] = [&["check"], &["check", "--format", "npd"], &["doctor"]];
+    server.on_each("HEAD /", |_| Reply::new(200, "").header("Date", &http_date_ahead(400)));
+    for arguments in looks {
+        let (requests, answer) = asked(arguments);
+        assert_eq!(requests, 4, "{answer:?}");
+        assert!(answer.stdout.contains("clock-skew") || answer.stdout.contains("clock-offset"), "{answer:?}");
+    }
+    server.on("HEAD /", Reply::hang_up());
+    for arguments in looks {
+        let (requests, answer) = asked(arguments);
+        assert_eq!(requests, 2, "{answer:?}");
+    }
+    let (_, found) = check(&agent);
+    assert_eq!(found["findings"][0]["alert"], "source-unreachable", "{found:#}");
+    // Whoever wants more says so.
+    assert_eq!(asked(&["check", "--samples", "3"]).0, 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -12,6 +13,7 @@ use tests::chart;
 use tests::chrony::Chrony;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::ntp::{self, NtpServer, ahead_by};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,6 +55,29 @@ fn a_plugin_tells_a_node_that_is_well_from_one_that_is_not_and_one_that_is_not_k
     running.signal(Signal::SIGSTOP).unwrap();
     assert_plugin(&agent, &[], 2, "warning source-unreachable amazon-time-sync: ");
     running.signal(Signal::SIGCONT).unwrap();
+}
+
+/// Answers once, and is silent from then on.
+fn once(mut script: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send {
+    let mut has_answered = false;
+    move |request| if std::mem::replace(&mut has_answered, true) { Vec::new() } else { script(request) }
+}
+
+#[test]
+fn one_answer_of_a_source_that_nobody_has_to_believe_keeps_no_pod_away() {
+    let net = Net::new().unwrap();
+    let time_sync = SocketAddr::new(TIME_SYNC, ntp::PORT);
+    let server = NtpServer::start(&net, Side::Aws, time_sync, once(ahead_by(400.0))).unwrap();
+    let agent = |trusted| Skewguard::new(&net, &TIME_SYNC_ALONE.replace("true", trusted)).unwrap();
+    let (doubted, trusted) = (agent("false"), agent("true"));
+    assert_plugin(&doubted, &[], 2, "not confirmed: critical clock-skew: the system clock is 400 s");
+    // Where it is trusted its word is enough, and so is a second answer of one that is not.
+    server.set_script(once(ahead_by(400.0)));
+    assert_plugin(&trusted, &[], 1, "critical clock-skew: the system clock is 400 s slow");
+    server.set_script(ahead_by(400.0));
+    assert_plugin(&doubted, &[], 1, "critical clock-skew: the system clock is 400 s slow");
+    server.set_script(ahead_by(0.0));
+    assert_plugin(&doubted, &[], 0, "clock ");
 }
 
 #[test]

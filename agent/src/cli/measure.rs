@@ -1,6 +1,6 @@
 //! Measures once, for all that look at a host for a moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::runtime::observer::Observer;
 use crate::snapshot::{Snapshot, Status};
 use crate::sources::poller;
 use crate::sources::refusal::Refusal;
+use crate::sources::source::Source;
 
 /// What is not well is measured this often before it is reported, because one bad answer proves nothing.
 const CONFIRMATIONS: u32 = 3;
@@ -27,18 +28,25 @@ const REMOTE_PAUSE: Duration = Duration::from_secs(2);
 /// Credentials that cannot be read are read this often; each read has its own attempts at a request.
 const CREDENTIAL_READS: u32 = 2;
 
-/// Asks each source `samples` times at least, and again while not all is well, within `timeout`.
+/// Asks each source `samples` times at least, and again while not all is well and it may be asked, within `timeout`.
 pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration) -> anyhow::Result<Engine> {
     let deadline = Instant::now() + timeout;
     let mut observer = Observer::new(Arc::clone(&config));
     let mut credential_reads = 0;
+    let mut refused: BTreeMap<usize, poller::Polled> = BTreeMap::new();
     for round in 1..=CONFIRMATIONS.max(samples) {
-        let mut open: BTreeSet<Asked> = (0..config.sources.len()).map(Asked::Source).collect();
+        let (asked, spared): (Vec<_>, Vec<_>) =
+            config.sources.iter().cloned().enumerate().partition(|(_, source)| is_asked(source, round, samples));
+        let mut open: BTreeSet<Asked> = asked.iter().map(|(index, _)| Asked::Source(*index)).collect();
+        // Who refused each time he was asked is taken to refuse again.
+        for polled in spared.iter().filter_map(|(index, _)| refused.get(index)) {
+            observer.take(Event::Source(polled.clone()));
+        }
         // Two failures in a row are a finding, and a third would only take time.
         let is_read =
             credential_reads > 0 && (is_readable(&observer.snapshot()) || credential_reads >= CREDENTIAL_READS);
         let mut tasks = JoinSet::new();
-        for (index, source) in config.sources.iter().cloned().enumerate() {
+        for (index, source) in asked {
             let asked = async move { Event::from(poller::once(index, source, &Arc::default()).await) };
             tasks.spawn(async move { anyhow::Ok((Asked::Source(index), asked.await)) });
         }
@@ -59,6 +67,12 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         while let Ok(Some(ended)) = timeout_at(deadline, tasks.join_next()).await {
             let (asked, event) = ended??;
             open.remove(&asked);
+            if let Event::Source(polled) = &event {
+                match polled.result {
+                    Ok(_) => refused.remove(&polled.source),
+                    Err(_) => refused.insert(polled.source, polled.clone()),
+                };
+            }
             observer.take(event);
         }
         if Instant::now() >= deadline {
@@ -68,11 +82,16 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
         if round >= samples && is_settled(&observer.snapshot()) {
             break;
         }
-        if config.sources.iter().any(|source| !source.kind.is_near()) {
+        if config.sources.iter().any(|source| !source.kind.is_near() && is_asked(source, round + 1, samples)) {
             tokio::time::sleep_until(deadline.min(Instant::now() + REMOTE_PAUSE)).await;
         }
     }
     Ok(observer.into_engine())
+}
+
+/// Whether this one is asked in this round.
+fn is_asked(source: &Source, round: u32, samples: u32) -> bool {
+    source.kind.most_at_once().is_none_or(|most| round <= most.max(samples))
 }
 
 /// Somebody who was asked.

@@ -216,6 +216,11 @@ const fn is_trusted(clock: &Clock) -> bool {
     clock.confirmed || clock.vouched
 }
 
+/// Whether all that is known of the time is the one answer of somebody whom nobody has to believe.
+pub(super) fn rests_on_one_answer(clock: &Clock) -> bool {
+    clock.state == "synchronized" && !is_trusted(clock)
+}
+
 /// Whether lives can be judged: by sources that agree, or by what they have said before they fell silent.
 fn is_time_known(clock: &Clock) -> bool {
     match clock.state.as_str() {

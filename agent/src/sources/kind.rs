@@ -39,6 +39,12 @@ pub trait SourceKind: fmt::Display + Send + Sync {
     /// Whether it is so near that asking it every second harms nobody.
     fn is_near(&self) -> bool;
 
+    /// How often it is asked at most by somebody who looks at a host for a moment, however wrong that seems, and who has not
+    /// asked for more; `None` where it harms nobody.
+    fn most_at_once(&self) -> Option<u32> {
+        None
+    }
+
     /// How often it is asked.
     fn cadence(&self) -> Cadence {
         if self.is_near() { Cadence::NEAR } else { Cadence::FAR }

@@ -17,7 +17,7 @@ use crate::web::bootstrap::Bootstrap;
 use crate::web::client;
 use crate::web::proxy::Proxies;
 use crate::web::tls::Setup;
-use crate::web::words::in_words;
+use crate::web::words::{in_words, is_for_want_of_credentials};
 
 /// Long enough for the two requests of one question, and too short to outlive it.
 const IDLE: Duration = Duration::from_secs(10);
@@ -65,6 +65,7 @@ impl Exchange {
         match answer {
             Ok(answer) => Ok((answer, sent, arrived)),
             Err(error) if error.is_timeout() => Err(Refusal::Timeout),
+            Err(error) if is_for_want_of_credentials(&error) => Err(Refusal::Proxy),
             Err(error) => Err(Refusal::Unreachable(in_words(&error))),
         }
     }

@@ -106,6 +106,11 @@ impl SourceKind for Endpoint {
         false
     }
 
+    /// Once, and once more to confirm it: an endpoint of AWS counts requests.
+    fn most_at_once(&self) -> Option<u32> {
+        Some(2)
+    }
+
     fn cadence(&self) -> Cadence {
         let minute = Duration::from_secs(60);
         // Two answers soon after the start, so that the first one is confirmed.
