@@ -2,6 +2,9 @@
 
 pub(super) const USAGE: u8 = 64;
 pub(super) const SOFTWARE: u8 = 70;
+/// Nobody answers (sysexits.h: a service is unavailable).
+pub(super) const UNAVAILABLE: u8 = 69;
+
 /// A part of the running agent has ended or hangs (`EX_TEMPFAIL`: another start may mend it).
 pub(super) const AILING: u8 = 75;
 pub(super) const CONFIG: u8 = 78;

@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::args::{Status, Subject};
+use super::exit::UNAVAILABLE;
 use super::watch::watch;
 use super::{brief, text};
 use crate::snapshot::Snapshot;
 use crate::status::{AskError, ask};
 
-/// Nobody answers (sysexits.h: a service is unavailable).
-pub(super) const UNAVAILABLE: u8 = 69;
 /// Between two looks at an agent that knows nothing yet.
 const PAUSE: Duration = Duration::from_millis(100);
 

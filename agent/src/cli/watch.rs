@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use nix::unistd;
 
+use super::exit::UNAVAILABLE;
 use super::text::{Paint, answer, offset, render_parts, seconds};
 use crate::snapshot::{Past, Snapshot};
 use crate::status::{AskError, ask};
@@ -38,7 +39,7 @@ pub(super) async fn watch(socket: &Path) -> anyhow::Result<u8> {
         let seen = ask(socket).await;
         answer(&frame(&seen, size(), Paint::of_stdout()))?;
         if is_ended(PERIOD)? {
-            return Ok(seen.map_or(super::status::UNAVAILABLE, |snapshot| snapshot.status.exit_code()));
+            return Ok(seen.map_or(UNAVAILABLE, |snapshot| snapshot.status.exit_code()));
         }
     }
 }
