@@ -179,6 +179,33 @@ fn the_variables_of_opentelemetry_are_honoured() {
     assert!(holds("deployment.environment.name") && holds("named-by-hand") && holds("clock.state"));
 }
 
+#[test]
+fn a_host_of_a_fleet_costs_less_than_one_that_tells_everything() {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let _metadata = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
+    let sizes = ["fleet", "full"].map(|detail| {
+        let collector = HttpServer::start(&net, Side::Aws, SocketAddr::new(IMDS, 4318)).unwrap();
+        collector.on("POST /v1/metrics", Reply::ok(""));
+        let yaml = config(&collector.url()).replace("full", detail);
+        let agent = Skewguard::new(&net, &yaml).unwrap();
+        let _running = agent.run().unwrap();
+        let exports = wait_for("exports", PATIENCE, || {
+            let requests = collector.requests();
+            (requests.len() >= 10).then_some(requests)
+        });
+        let exports = exports.unwrap();
+        let last = exports.last().unwrap();
+        let headers: usize = last.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        println!("{detail}: {} bytes of headers and {} of metrics", headers, last.body.len());
+        headers + last.body.len()
+    });
+    let [fleet, full] = sizes;
+    let a_day = |size: usize| size as f64 * 1_440.0 / 1e6;
+    println!("a day, by the usual minute: {:.2} MB and {:.2} MB", a_day(fleet), a_day(full));
+    assert!(fleet * 3 < full * 2, "{fleet} and {full}");
+}
+
 /// What a collector can do wrong: its name, its reply, and the reason that the agent gives.
 fn bad_collectors() -> Vec<(&'static str, Option<Reply>, &'static str)> {
     vec![
