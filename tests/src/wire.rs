@@ -18,7 +18,7 @@ const LARGEST: usize = 65_536;
 /// What of a TCP stream fits into one packet on a link with an MTU of 1500.
 const SEGMENT: usize = 1_460;
 
-/// Counts TCP packets to and from one address, until it is dropped.
+/// Counts packets of TCP and UDP to and from one address, until it is dropped.
 pub struct Wire {
     packets: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -70,13 +70,19 @@ fn count_until_stopped(socket: &OwnedFd, address: Ipv4Addr, packets: &AtomicU64,
     }
 }
 
-/// As how many packets an IPv4 packet (RFC 791 §3.1) of TCP (RFC 9293 §3.1) to or from `address` travels; `None` for any
-/// other.
+/// As how many packets an IPv4 packet (RFC 791 §3.1) of TCP (RFC 9293 §3.1) or UDP to or from `address` travels; `None` for
+/// any other.
 fn segments(packet: &[u8], address: Ipv4Addr) -> Option<u64> {
     const TCP: u8 = 6;
+    const UDP: u8 = 17;
     let is_ours = |at: usize| packet.get(at..at + 4) == Some(&address.octets());
-    if packet.first()? >> 4 != 4 || *packet.get(9)? != TCP || !(is_ours(12) || is_ours(16)) {
+    if packet.first()? >> 4 != 4 || !(is_ours(12) || is_ours(16)) {
         return None;
+    }
+    match *packet.get(9)? {
+        TCP => {}
+        UDP => return Some(1),
+        _ => return None,
     }
     let header = usize::from(packet.first()? & 0xf) * 4;
     let tcp_header = usize::from(packet.get(header + 12)? >> 4) * 4;
@@ -103,12 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn tcp_in_both_directions_is_counted_and_nothing_else() {
+    fn tcp_and_udp_in_both_directions_are_counted_and_nothing_else() {
         let other = Ipv4Addr::new(169, 254, 100, 2);
         assert_eq!(segments(&packet(6, ADDRESS, other, 0), ADDRESS), Some(1));
         assert_eq!(segments(&packet(6, other, ADDRESS, 1_460), ADDRESS), Some(1));
         assert_eq!(segments(&packet(6, other, ADDRESS, 1_461), ADDRESS), Some(2));
-        assert_eq!(segments(&packet(17, other, ADDRESS, 0), ADDRESS), None);
+        assert_eq!(segments(&packet(17, other, ADDRESS, 0), ADDRESS), Some(1));
+        assert_eq!(segments(&packet(1, other, ADDRESS, 0), ADDRESS), None);
         assert_eq!(segments(&packet(6, other, other, 0), ADDRESS), None);
         assert_eq!(segments(&packet(6, other, ADDRESS, 0)[..21], ADDRESS), None);
     }

@@ -1,7 +1,9 @@
 //! What the daemons of a host claim of its clock, set against Amazon Time Sync by the doctor: a real chronyd that follows
 //! a server that lies, and what the writer of ClockBound leaves in its shared memory.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::disallowed_methods, reason = "the doctor's time is taken, and ClockBound's claim is one of a moment")]
+#![expect(clippy::print_stdout, reason = "what is said is worth reading: --nocapture")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 
 use std::env;
@@ -119,7 +121,7 @@ impl Memory {
         let memory = Self(private_dir().unwrap());
         fs::set_permissions(memory.folder(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let now: Duration = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).unwrap().into();
-        let (end, bound) = (now + Duration::from_mins(15), bound.as_nanos().try_into().unwrap());
+        let (end, bound) = (now + Duration::from_secs(900), bound.as_nanos().try_into().unwrap());
         let claim = ClockErrorBound::new(now.into(), end.into(), bound, 0, 50_000, ClockStatus::Synchronized, true);
         ShmWriter::new(&memory.file()).unwrap().write(&claim);
         memory

@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "a bench takes the time")]
 
+mod witnesses;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,12 +40,22 @@ fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
+    // Those of the witnesses alone.
+    if std::env::args().any(|argument| argument == "witnesses") {
+        return witnesses::witnesses();
+    }
     println!("figure                                          median       reach");
     accuracy()?;
     check()?;
     size()?;
     queued()?;
+    witnesses::witnesses()?;
     endurance()
+}
+
+/// For how long the agent is watched.
+fn minutes() -> Result<u64> {
+    Ok(std::env::var("SKEWGUARD_FIGURES_MINUTES").map_or(Ok(10), |minutes| minutes.parse())?)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -176,7 +188,7 @@ fn queued() -> Result<()> {
 }
 
 fn endurance() -> Result<()> {
-    let minutes: u64 = std::env::var("SKEWGUARD_FIGURES_MINUTES").map_or(Ok(10), |minutes| minutes.parse())?;
+    let minutes = minutes()?;
     let net = Net::new()?;
     let _chrony = Chrony::start(&net, TIME_SYNC)?;
     let mut servers = Vec::new();
