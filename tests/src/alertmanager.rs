@@ -7,7 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -36,15 +36,21 @@ impl<'net> Alertmanager<'net> {
     /// # Errors
     /// When it does not become ready, with its log.
     pub fn start(net: &'net Net, address: SocketAddr, resolve_timeout: u32, hook: &str) -> Result<Self> {
+        let config = format!(
+            "global: {{ resolve_timeout: {resolve_timeout}s }}\n\
+             route: {{ receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h }}\n\
+             receivers: [{{ name: hook, webhook_configs: [{{ url: '{hook}', send_resolved: true }}] }}]\n"
+        );
+        Self::configured(net, address, &config)
+    }
+
+    /// Starts one on AWS's side with this configuration.
+    ///
+    /// # Errors
+    /// When it does not become ready, with its log.
+    pub fn configured(net: &'net Net, address: SocketAddr, config: &str) -> Result<Self> {
         let dir = private_dir()?;
-        fs::write(
-            dir.path().join("alertmanager.yml"),
-            format!(
-                "global: {{ resolve_timeout: {resolve_timeout}s }}\n\
-                 route: {{ receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h }}\n\
-                 receivers: [{{ name: hook, webhook_configs: [{{ url: '{hook}', send_resolved: true }}] }}]\n"
-            ),
-        )?;
+        fs::write(dir.path().join("alertmanager.yml"), config)?;
         let mut alertmanager = Self { net, address, server: None, dir };
         alertmanager.up()?;
         Ok(alertmanager)
@@ -91,6 +97,19 @@ impl<'net> Alertmanager<'net> {
     /// The base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Takes alerts as an agent posts them.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub fn take(&self, alerts: &[Value]) -> Result<()> {
+        let (address, body) = (self.address, serde_json::to_vec(alerts)?);
+        let json = [("Content-Type", "application/json")];
+        let response =
+            self.net.within(Side::Agent, || http::request(address, "POST", "/api/v2/alerts", &json, body))??;
+        ensure!(response.status == 200, "alerts: {} {}", response.status, response.body);
+        Ok(())
     }
 
     /// The alerts of this name that are active now.

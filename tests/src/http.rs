@@ -308,8 +308,9 @@ pub fn request(
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
-    body: &str,
+    body: impl AsRef<[u8]>,
 ) -> Result<Response> {
+    let body = body.as_ref();
     let mut stream = TcpStream::connect_timeout(&server, CLIENT_TIMEOUT)?;
     stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
     // HTTP/1.0 forbids the chunked bodies that this client does not read.
@@ -317,7 +318,7 @@ pub fn request(
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
+    stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
     let mut reader = BufReader::new(stream);
     let first = read_line(&mut reader)?;
     let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());

@@ -4,6 +4,7 @@
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend; [`receiver`]: one that refuses whatever is not as it should be, and a webhook.
+//! - [`vmalert`]: a real judge of rules; [`exported`]: what hosts export that there are not.
 //! - [`alertmanager`], [`s3`]: a real target of a channel, and a server that refuses wrong signatures.
 //! - [`botocore`]: programs on a real SDK, which hold a role's credentials and sign; [`dialogue`]: how a test asks them.
 //! - [`targets`]: strict scripted targets of channels, for those services that no lab can have.
@@ -17,6 +18,7 @@
 //! - [`fleet`]: what `deploy` has for fleets, and a server with a release.
 //! - [`repositories`]: what `deploy/sign` makes of these packages, and a server of it.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
+//! - [`observability`]: rules and all else by which a fleet is seen, written once for every backend.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
 //! No program that the lab starts can set the machine's clock: each runs without `CAP_SYS_TIME`. A guest has a clock of
@@ -33,6 +35,7 @@ pub mod container;
 mod cpio;
 pub mod dialogue;
 pub mod elf;
+pub mod exported;
 pub mod fleet;
 pub mod host;
 pub mod hostile;
@@ -45,6 +48,7 @@ pub mod moto;
 pub mod net;
 pub mod ntp;
 pub mod ntpsec;
+pub mod observability;
 pub mod packages;
 pub mod podman;
 pub mod process;
@@ -60,6 +64,7 @@ pub mod tls;
 pub mod udev;
 pub mod victoria;
 pub mod vm;
+pub mod vmalert;
 pub mod wait;
 pub mod watch;
 pub mod web;

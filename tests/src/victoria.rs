@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use prost::Message as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http;
 use crate::net::{Net, Side};
+use crate::observability::scheme::Scheme;
 use crate::process::{Server, private_dir};
 use crate::wait::wait_until;
 
@@ -27,6 +30,7 @@ pub struct Victoria<'net> {
     net: &'net Net,
     side: Side,
     address: SocketAddr,
+    scheme: Scheme,
     server: Option<Server>,
     dir: TempDir,
 }
@@ -37,7 +41,15 @@ impl<'net> Victoria<'net> {
     /// # Errors
     /// When it does not become ready, with its log.
     pub fn start(net: &'net Net, side: Side, address: SocketAddr) -> Result<Self> {
-        let mut victoria = Self { net, side, address, server: None, dir: private_dir()? };
+        Self::with_names(net, side, address, Scheme::Prometheus)
+    }
+
+    /// The same, with the names of this scheme.
+    ///
+    /// # Errors
+    /// As [`Victoria::start`].
+    pub fn with_names(net: &'net Net, side: Side, address: SocketAddr, scheme: Scheme) -> Result<Self> {
+        let mut victoria = Self { net, side, address, scheme, server: None, dir: private_dir()? };
         victoria.up()?;
         Ok(victoria)
     }
@@ -53,10 +65,11 @@ impl<'net> Victoria<'net> {
                 .command(self.side, "victoria-metrics")?
                 .arg(format!("-httpListenAddr={address}"))
                 .arg(format!("-storageDataPath={}", dir.join("data").display()))
-                // What has arrived is to be found at once, and under the names that Prometheus would give it.
-                .args(["-search.latencyOffset=0s", "-search.disableCache", "-opentelemetry.usePrometheusNaming"])
+                // What has arrived is to be found at once.
+                .args(["-search.latencyOffset=0s", "-search.disableCache"])
+                .arg(format!("-opentelemetry.usePrometheusNaming={}", self.scheme == Scheme::Prometheus))
                 // It sizes its caches by the machine's memory; a test needs little.
-                .arg("-memory.allowedBytes=64MB"),
+                .arg("-memory.allowedBytes=256MB"),
             &dir.join("log"),
         )?;
         let server = self.server.insert(server);
@@ -79,6 +92,11 @@ impl<'net> Victoria<'net> {
         Ok(())
     }
 
+    /// The base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The base URL for OTLP/HTTP; an exporter adds `/v1/metrics`.
     pub fn otlp_url(&self) -> String {
         format!("http://{}/opentelemetry", self.address)
@@ -87,6 +105,18 @@ impl<'net> Victoria<'net> {
     /// What VictoriaMetrics has written so far.
     pub fn log(&self) -> String {
         self.server.as_ref().map(Server::log).unwrap_or_default()
+    }
+
+    /// Takes metrics as an agent sends them.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub fn take(&self, metrics: &ExportMetricsServiceRequest) -> Result<()> {
+        let (address, body) = (self.address, metrics.encode_to_vec());
+        let response =
+            self.net.within(self.side, || http::request(address, "POST", "/opentelemetry/v1/metrics", &[], body))??;
+        ensure!(response.status < 300, "OTLP: {} {}", response.status, response.body);
+        Ok(())
     }
 
     /// Adds samples in Prometheus' text format.

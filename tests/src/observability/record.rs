@@ -1,0 +1,140 @@
+//! What is recorded: first what the agents say, under labels that are the same in every backend and in what the agents tell
+//! Alertmanager themselves; then which hosts share what.
+
+use std::collections::BTreeMap;
+
+use super::rule::Written;
+use super::scheme::Scheme;
+
+/// What a host is told by: the label that the agent gives its own alerts, or one like it, and the attribute it comes from.
+const HOST: [(&str, &str); 9] = [
+    ("host", "host.name"),
+    ("instance_id", "host.id"),
+    ("account_id", "cloud.account.id"),
+    ("region", "cloud.region"),
+    ("availability_zone", "cloud.availability_zone"),
+    ("image", "host.image.id"),
+    ("instance_type", "host.type"),
+    ("version", "service.version"),
+    ("configuration", "skewguard.configuration"),
+];
+
+/// What hosts share that may be the cause where many go wrong at once. The region is last: it is named where nothing in it
+/// tells those that are wrong from the others.
+pub const CAUSES: [&str; 5] = ["availability_zone", "image", "instance_type", "version", "configuration"];
+
+/// The hosts that report: one series each.
+const PRESENT: &str = "skewguard:host:present";
+/// A host that was seen within this time and is not now has fallen silent. One that was terminated is forgotten after it.
+const MEMORY: &str = "1h";
+/// The addresses of Amazon Time Sync, and its clock on an instance's network card.
+const TIME_SYNC: &str = "169[.]254[.]169[.]123|fd00:ec2::123|PHC of the ENA";
+
+/// All of them, in the order in which they rest upon one another.
+pub fn all(scheme: Scheme) -> Vec<Written> {
+    let mut all = said_by_agents(scheme);
+    all.extend(hosts());
+    all.extend(causes(scheme));
+    all
+}
+
+fn record(record: &str, expr: String) -> Written {
+    labelled(record, expr, &[])
+}
+
+fn labelled(record: &str, expr: String, labels: &[(&'static str, &str)]) -> Written {
+    let labels: BTreeMap<_, _> = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    Written::Record { record: record.to_owned(), expr, labels }
+}
+
+/// An expression with its attributes under their labels, and nothing else: those of the host and these.
+fn named(scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
+    let labels = || HOST.iter().chain(more);
+    // What is scraped has no resource: its instance is the host, and a port.
+    let mut renamed = vec![("host", "\"instance\"".to_owned(), "([^:]+)(:[0-9]+)?")];
+    renamed.extend(labels().map(|(label, attribute)| (*label, scheme.quoted(attribute), "(.+)")));
+    renamed.retain(|(label, attribute, _)| *attribute != format!("\"{label}\""));
+    let by: Vec<&str> = labels().map(|(label, _)| *label).collect();
+    let begin = "label_replace(".repeat(renamed.len());
+    let end: String = renamed
+        .iter()
+        .map(|(label, attribute, pattern)| format!(",\n  \"{label}\", \"$1\", {attribute}, \"{pattern}\")"))
+        .collect();
+    format!("max by ({}) (\n  {begin}\n  {}{end}\n)", by.join(", "), scheme.expression(expression))
+}
+
+fn said_by_agents(scheme: Scheme) -> Vec<Written> {
+    let is_time_sync = format!("`clock.source.offset`{{`server.address`=~\"{TIME_SYNC}\"}}");
+    let is_http = "`clock.source.offset`{`clock.source.kind`=\"http_date\"}";
+    let firing = [("kind", "alert"), ("severity", "severity"), ("subject", "subject")];
+    let lost = |counter: &str| {
+        let grown = format!("increase(`skewguard.delivery.{counter}`[15m]) > 0");
+        let of_hosts = named(scheme, &grown, &[("destination", "destination")]);
+        record(
+            &format!("skewguard:destination:{counter}"),
+            format!("count by (account_id, region, destination) ({of_hosts})"),
+        )
+    };
+    vec![
+        record(PRESENT, named(scheme, "`clock.state` == 1", &[])),
+        record("skewguard:alert:firing", named(scheme, "`skewguard.alert.active` == 1", &firing)),
+        record(
+            "skewguard:host:time_sync_against_http_date",
+            format!("{} - {}", named(scheme, &is_time_sync, &[]), named(scheme, is_http, &[])),
+        ),
+        lost("refusals"),
+        lost("dropped"),
+    ]
+}
+
+fn hosts() -> Vec<Written> {
+    let shared = CAUSES.join(", ");
+    // The name of a host is not always one of a kind; before the metadata service has answered there is nothing else.
+    let silent = format!(
+        "(max_over_time({PRESENT}{{instance_id!=\"\"}}[{MEMORY}]) unless on (host, instance_id) {PRESENT})\n\
+         or\n(max_over_time({PRESENT}{{instance_id=\"\"}}[{MEMORY}]) unless on (host) {PRESENT})"
+    );
+    let as_alert = "label_replace(label_replace(\n  skewguard:host:silent,\n  \
+                    \"kind\", \"host-silent\", \"\", \"\"),\n  \"severity\", \"warning\", \"\", \"\")";
+    let host = HOST.map(|(label, _)| label).join(", ");
+    vec![
+        record("skewguard:host:silent", silent),
+        record(
+            "skewguard:hosts",
+            format!("count by (account_id, region, {shared}) (\n  {PRESENT}\n  or\n  skewguard:host:silent\n)"),
+        ),
+        record(
+            "skewguard:hosts:alerting",
+            format!(
+                "count by (account_id, region, {shared}, kind, severity) (\n  \
+                 max by ({host}, kind, severity) (skewguard:alert:firing)\n  or\n  {as_alert}\n)"
+            ),
+        ),
+    ]
+}
+
+/// How many hosts share a cause, and how many of them are wrong.
+fn causes(scheme: Scheme) -> Vec<Written> {
+    let mut all = Vec::new();
+    for cause in CAUSES.into_iter().chain(["region"]) {
+        let value = |series: &str| {
+            format!("label_replace({series}{{{cause}!=\"\"}}, \"value\", \"$1\", \"{cause}\", \"(.*)\")")
+        };
+        let hosts = format!("sum by (account_id, region, value) ({})", value("skewguard:hosts"));
+        let wrong =
+            format!("sum by (account_id, region, kind, severity, value) ({})", value("skewguard:hosts:alerting"));
+        all.push(labelled("skewguard:cause:hosts", hosts, &[("cause", cause)]));
+        all.push(labelled("skewguard:cause:alerting", wrong, &[("cause", cause)]));
+    }
+    // Of a source: those who ask it, and those who complain of it.
+    let asked = named(scheme, "`clock.source.reachability`", &[("value", "clock.source")]);
+    let blamed = "label_replace(skewguard:alert:firing{kind=~\"source-.*\"}, \"value\", \"$1\", \"subject\", \"(.*)\")";
+    let source = [("cause", "source")];
+    all.push(labelled("skewguard:cause:hosts", format!("count by (account_id, region, value) ({asked})"), &source));
+    all.push(labelled(
+        "skewguard:cause:alerting",
+        format!("count by (account_id, region, kind, severity, value) ({blamed})"),
+        &source,
+    ));
+    all
+}

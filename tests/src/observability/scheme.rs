@@ -1,0 +1,114 @@
+//! The names under which a backend keeps what the agent exports.
+
+use std::collections::BTreeMap;
+
+/// The table of metrics, which a test of the agent compares with its code.
+const README: &str = include_str!("../../../README.md");
+const TABLE: &str = "| metric | kind | unit | what it says |\n|---|---|---|---|\n";
+
+/// How a backend calls metrics and attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// As Prometheus has it: `clock_offset_seconds`. VictoriaMetrics does so with `-opentelemetry.usePrometheusNaming`.
+    Prometheus,
+    /// As it was sent: `clock.offset`. VictoriaMetrics does so by default.
+    Opentelemetry,
+}
+
+impl Scheme {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Prometheus, Self::Opentelemetry];
+
+    /// An expression in which each name of OpenTelemetry stands in backticks, with the names of this scheme.
+    ///
+    /// # Panics
+    /// An attribute or a metric is not closed.
+    pub fn expression(self, template: &str) -> String {
+        let pieces: Vec<&str> = template.split('`').collect();
+        assert!(pieces.len() % 2 == 1, "a backtick is missing in {template}");
+        let metrics = metrics();
+        let name = |(index, piece): (usize, &&str)| match (index % 2, metrics.get(*piece)) {
+            (0, _) => (*piece).to_owned(),
+            (_, Some(metric)) => self.metric(piece, metric),
+            (_, None) => self.attribute(piece),
+        };
+        pieces.iter().enumerate().map(name).collect()
+    }
+
+    fn metric(self, name: &str, metric: &Metric) -> String {
+        match self {
+            Self::Opentelemetry => name.replace('.', "\\."),
+            Self::Prometheus => name.replace('.', "_") + metric.unit_suffix() + metric.kind_suffix(),
+        }
+    }
+
+    fn attribute(self, name: &str) -> String {
+        match self {
+            Self::Opentelemetry => name.replace('.', "\\."),
+            Self::Prometheus => name.replace('.', "_"),
+        }
+    }
+
+    /// An attribute as a string in an expression, such as the source of `label_replace`.
+    pub fn quoted(self, name: &str) -> String {
+        match self {
+            Self::Opentelemetry => format!("\"{name}\""),
+            Self::Prometheus => format!("\"{}\"", name.replace('.', "_")),
+        }
+    }
+}
+
+/// What the README says of a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// `gauge`, `counter` or `histogram`.
+    pub kind: String,
+    /// In UCUM.
+    pub unit: String,
+}
+
+impl Metric {
+    /// What Prometheus appends for the unit.
+    fn unit_suffix(&self) -> &'static str {
+        match (self.unit.as_str(), self.kind.as_str()) {
+            ("s", _) => "_seconds",
+            ("By", _) => "_bytes",
+            ("1", "gauge") => "_ratio",
+            _ => "",
+        }
+    }
+
+    fn kind_suffix(&self) -> &'static str {
+        if self.kind == "counter" { "_total" } else { "" }
+    }
+}
+
+/// Every metric of the agent, by its name.
+pub fn metrics() -> BTreeMap<String, Metric> {
+    let table = README.split_once(TABLE).map_or("", |(_, rest)| rest);
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let row = |line: &str| {
+        let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).skip(1);
+        Some((cells.next()?, Metric { kind: cells.next()?, unit: cells.next()? }))
+    };
+    rows.filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_each_backend_makes_of_it() {
+        let template = "max by (`host.name`) (`clock.offset` + `clock.drift` + `clock.state` + `clock.steps`)";
+        assert_eq!(
+            Scheme::Prometheus.expression(template),
+            "max by (host_name) (clock_offset_seconds + clock_drift_ratio + clock_state + clock_steps_total)"
+        );
+        assert_eq!(
+            Scheme::Opentelemetry.expression(template),
+            "max by (host\\.name) (clock\\.offset + clock\\.drift + clock\\.state + clock\\.steps)"
+        );
+        assert!(metrics().len() > 30, "{:?}", metrics());
+    }
+}

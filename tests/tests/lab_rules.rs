@@ -1,0 +1,356 @@
+//! The rules of `deploy/rules`, as Prometheus and VictoriaMetrics judge them: what they tell of which fleet.
+
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use serde_json::{Value, json};
+use tests::observability::alert::{self, Alert};
+use tests::observability::committed::root;
+use tests::observability::scheme::Scheme;
+use tests::process::{command, output, private_dir};
+
+/// What is exported, by the names of OpenTelemetry: a metric, its attributes, and its values, one a minute.
+struct Series {
+    metric: &'static str,
+    attributes: Vec<(&'static str, String)>,
+    values: String,
+}
+
+/// What is told at a minute: labels and the value.
+type Told = (Vec<(&'static str, String)>, &'static str);
+
+/// A fleet, and what is to be told of it.
+struct Case {
+    series: Vec<Series>,
+    /// At which minute, by which alert.
+    expected: Vec<(u32, &'static str, Vec<Told>)>,
+}
+
+/// A host, as its resource tells of it.
+#[derive(Clone)]
+struct Host {
+    name: String,
+    zone: &'static str,
+    image: &'static str,
+    version: &'static str,
+}
+
+const REGION: &str = "eu-central-1";
+
+/// Hosts in two availability zones by turns, and of two images by turns of two.
+fn fleet(count: usize) -> Vec<Host> {
+    let host = |index: usize| Host {
+        name: format!("web-{index}"),
+        zone: if index.is_multiple_of(2) { "eu-central-1a" } else { "eu-central-1b" },
+        image: if (index / 2).is_multiple_of(2) { "ami-0a" } else { "ami-0b" },
+        version: "0.1.0",
+    };
+    (0..count).map(host).collect()
+}
+
+impl Host {
+    fn series(&self, metric: &'static str, more: &[(&'static str, &str)], values: &str) -> Series {
+        let mut attributes = vec![
+            ("host.name", self.name.clone()),
+            ("host.id", format!("i-{}", self.name)),
+            ("cloud.account.id", "123456789012".to_owned()),
+            ("cloud.region", REGION.to_owned()),
+            ("cloud.availability_zone", self.zone.to_owned()),
+            ("host.image.id", self.image.to_owned()),
+            ("host.type", "m7g.large".to_owned()),
+            ("service.version", self.version.to_owned()),
+        ];
+        attributes.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Series { metric, attributes, values: values.to_owned() }
+    }
+
+    fn state(&self, values: &str) -> Series {
+        self.series("clock.state", &[("clock.state", "synchronized")], values)
+    }
+
+    fn firing(&self, alert: &'static str, severity: &str, subject: &str) -> Series {
+        let about = [("alert", alert), ("severity", severity), ("subject", subject)];
+        let about = if subject.is_empty() { &about[..2] } else { &about[..] };
+        self.series("skewguard.alert.active", about, "1x60")
+    }
+
+    /// What an alert of it bears.
+    fn labels(&self, severity: &str, subject: &str) -> Vec<(&'static str, String)> {
+        let mut labels = vec![
+            ("host", self.name.clone()),
+            ("instance_id", format!("i-{}", self.name)),
+            ("account_id", "123456789012".to_owned()),
+            ("region", REGION.to_owned()),
+            ("availability_zone", self.zone.to_owned()),
+            ("severity", severity.to_owned()),
+        ];
+        labels.extend((!subject.is_empty()).then(|| ("subject", subject.to_owned())));
+        labels
+    }
+}
+
+/// What the page for a fleet bears.
+fn cause(kind: &str, severity: &str, cause: &str, value: &str) -> Vec<(&'static str, String)> {
+    let named = [
+        ("account_id", "123456789012"),
+        ("region", REGION),
+        ("kind", kind),
+        ("severity", severity),
+        ("cause", cause),
+        ("value", value),
+    ];
+    named.map(|(name, value)| (name, value.to_owned())).to_vec()
+}
+
+/// A fleet of twenty that reports for an hour, and those of it that have a wrong clock.
+fn skewed(is_wrong: impl Fn(&Host) -> bool, expected: Vec<Told>) -> Case {
+    let hosts = fleet(20);
+    let wrong = hosts.iter().filter(|host| is_wrong(host)).map(|host| host.firing("clock-skew", "critical", ""));
+    let series = hosts.iter().map(|host| host.state("1x60")).chain(wrong).collect();
+    Case { series, expected: vec![(10, "fleet-cause", expected)] }
+}
+
+// Which fleets
+
+fn one_host() -> Case {
+    let is_it = |host: &Host| host.name == "web-7";
+    let mut case = skewed(is_it, vec![]);
+    case.expected.push((10, "clock-skew", vec![(fleet(20)[7].labels("critical", ""), "1")]));
+    case.series.push(fleet(1)[0].firing("credential-expiring", "warning", "imds"));
+    case.expected.push((10, "credential-expiring", vec![(fleet(1)[0].labels("warning", "imds"), "1")]));
+    // What is told of one kind is not told of another.
+    case.expected.push((10, "clock-stepped", vec![]));
+    case.expected.push((10, "fleet-absent", vec![]));
+    case
+}
+
+fn several_causes() -> Vec<Case> {
+    let told = |by, value: &str, count| vec![(cause("clock-skew", "critical", by, value), count)];
+    vec![
+        skewed(|host| host.image == "ami-0b", told("image", "ami-0b", "10")),
+        skewed(|host| host.zone == "eu-central-1a", told("availability_zone", "eu-central-1a", "10")),
+        skewed(|_| true, told("region", REGION, "20")),
+        // Five of twenty, who share nothing that others do not; and four, whom a page could name one by one.
+        skewed(|host| ["web-0", "web-3", "web-5", "web-6", "web-14"].contains(&host.name.as_str()), vec![]),
+        skewed(|host| ["web-2", "web-6", "web-10", "web-14"].contains(&host.name.as_str()), vec![]),
+    ]
+}
+
+/// Six of twenty ask a server of their own, which is down.
+fn a_source() -> Case {
+    let hosts = fleet(20);
+    let asks = |host: &Host, source| {
+        host.series("clock.source.reachability", &[("clock.source", source), ("clock.source.kind", "ntp")], "1x60")
+    };
+    let mut series: Vec<_> =
+        hosts.iter().flat_map(|host| [host.state("1x60"), asks(host, "amazon-time-sync")]).collect();
+    for host in hosts.iter().take(6) {
+        series.extend([asks(host, "corp"), host.firing("source-unreachable", "warning", "corp")]);
+    }
+    let told = (cause("source-unreachable", "warning", "source", "corp"), "6");
+    Case { series, expected: vec![(10, "fleet-cause", vec![told])] }
+}
+
+/// One host ends after ten minutes, another is known by its name alone until the metadata service has answered, and a third
+/// gets another version.
+fn silence() -> Case {
+    let hosts = fleet(3);
+    let mut nameless = hosts[1].state("1x5 _x120");
+    nameless.attributes.retain(|(name, _)| ["host.name", "clock.state"].contains(name));
+    let newer = Host { version: "0.2.0", ..hosts[2].clone() };
+    let series = vec![
+        hosts[0].state("1x10 _x120"),
+        nameless,
+        hosts[1].state("_x5 1x120"),
+        hosts[2].state("1x20 _x120"),
+        newer.state("_x20 1x120"),
+    ];
+    let told = |minute, told| (minute, "host-silent", told);
+    let silent = vec![(hosts[0].labels("warning", ""), "1")];
+    Case { series, expected: vec![told(9, vec![]), told(25, silent), told(90, vec![])] }
+}
+
+fn without_agent() -> Case {
+    let seen = |name: &str| Series {
+        metric: "node_uname_info",
+        attributes: vec![("nodename", name.to_owned()), ("instance", "10.0.0.1:9100".to_owned())],
+        values: "1x60".to_owned(),
+    };
+    let expected = vec![(vec![("host", "web-9".to_owned()), ("severity", "warning".to_owned())], "1")];
+    let series = vec![fleet(1)[0].state("1x60"), seen("web-0"), seen("web-9")];
+    Case { series, expected: vec![(10, "host-without-agent", vec![]), (30, "host-without-agent", expected)] }
+}
+
+/// In one availability zone Time Sync is 3 s ahead of what an HTTPS server says; in the other there is the second that such
+/// a date may be wrong by.
+fn time_sync() -> Case {
+    let of = |host: &Host, address, kind, value: &str| {
+        let about = [("server.address", address), ("clock.source", address), ("clock.source.kind", kind)];
+        host.series("clock.source.offset", &about, &format!("{value}x60"))
+    };
+    let hosts = fleet(8);
+    let series = hosts.iter().flat_map(|host| {
+        let ahead = if host.zone == "eu-central-1a" { "3.5" } else { "1.5" };
+        [of(host, "169.254.169.123", "ntp", ahead), of(host, "aws", "http_date", "0.5"), host.state("1x60")]
+    });
+    let labels = [
+        ("account_id", "123456789012"),
+        ("region", REGION),
+        ("availability_zone", "eu-central-1a"),
+        ("severity", "critical"),
+    ];
+    let labels = labels.map(|(name, value)| (name, value.to_owned())).to_vec();
+    Case { series: series.collect(), expected: vec![(20, "fleet-time-sync-off", vec![(labels, "3")])] }
+}
+
+fn versions() -> Case {
+    let hosts = fleet(3);
+    let old = Host { version: "0.0.9", ..hosts[2].clone() };
+    let series = vec![hosts[0].state("1x60"), hosts[1].state("1x60"), old.state("1x60")];
+    let told = vec![(vec![("severity", "warning".to_owned())], "1")];
+    Case { series, expected: vec![(29, "fleet-version-skew", vec![]), (35, "fleet-version-skew", told)] }
+}
+
+/// Two hosts are refused and a third is not; a fourth has lost something.
+fn delivery() -> Case {
+    let hosts = fleet(4);
+    let of = |host: &Host, metric, values| host.series(metric, &[("destination", "channel pager")], values);
+    let mut series: Vec<_> = hosts.iter().map(|host| host.state("1x60")).collect();
+    series.extend(hosts[..2].iter().map(|host| of(host, "skewguard.delivery.refusals", "0+1x60")));
+    series.push(of(&hosts[2], "skewguard.delivery.refusals", "0x60"));
+    series.push(of(&hosts[3], "skewguard.delivery.dropped", "0x20 5x40"));
+    let labels =
+        [("account_id", "123456789012"), ("region", REGION), ("destination", "channel pager"), ("severity", "warning")];
+    let told = |count| vec![(labels.map(|(name, value)| (name, value.to_owned())).to_vec(), count)];
+    let expected = vec![
+        (40, "fleet-delivery-refused", told("2")),
+        (15, "fleet-delivery-lost", vec![]),
+        (25, "fleet-delivery-lost", told("1")),
+        (55, "fleet-delivery-lost", vec![]),
+    ];
+    Case { series, expected }
+}
+
+fn nobody() -> Case {
+    let labels = vec![("severity", "critical".to_owned())];
+    let series = vec![Series { metric: "node_uname_info", attributes: vec![], values: "1x60".to_owned() }];
+    Case { series, expected: vec![(5, "fleet-absent", vec![]), (20, "fleet-absent", vec![(labels, "1")])] }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = several_causes();
+    cases.extend([one_host(), a_source(), silence(), without_agent(), time_sync(), versions(), delivery(), nobody()]);
+    cases
+}
+
+// How they are written
+
+impl Series {
+    /// A series as tests of rules have it.
+    fn written(&self, scheme: Scheme) -> Value {
+        let name = |name: &str| scheme.expression(&format!("`{name}`"));
+        let mut text = if self.metric.contains('.') { name(self.metric) } else { self.metric.to_owned() };
+        let attributes = self.attributes.iter().map(|(key, value)| format!("{}=\"{value}\"", name(key)));
+        let _ = write!(text, "{{{}}}", attributes.collect::<Vec<_>>().join(", "));
+        json!({ "series": text, "values": self.values })
+    }
+}
+
+/// A template with its labels and its value.
+fn expanded(template: &str, labels: &BTreeMap<&str, String>, value: &str) -> String {
+    let filled = labels.iter().fold(template.replace("{{ $value }}", value), |text, (name, value)| {
+        text.replace(&format!("{{{{ $labels.{name} }}}}"), value)
+    });
+    assert!(!filled.contains("{{"), "{filled}: an alert does not bear what its text names");
+    filled
+}
+
+fn written(case: &Case, scheme: Scheme, alerts: &[Alert]) -> Value {
+    let expected = case.expected.iter().map(|(minute, name, told)| {
+        let alert = alerts.iter().find(|alert| alert.name == *name).unwrap();
+        let told = told.iter().map(|(labels, value)| {
+            let mut labels: BTreeMap<_, _> = labels.iter().cloned().collect();
+            labels.insert("source", "skewguard-rules".to_owned());
+            let annotations = json!({
+                "summary": expanded(&alert.summary, &labels, value),
+                "description": expanded(&alert.description, &labels, value),
+                "runbook_url": format!("https://github.com/skewguard/skewguard/blob/main/deploy/runbooks/{name}.md"),
+            });
+            json!({ "exp_labels": labels, "exp_annotations": annotations })
+        });
+        json!({ "eval_time": format!("{minute}m"), "alertname": name, "exp_alerts": told.collect::<Vec<_>>() })
+    });
+    let series: Vec<_> = case.series.iter().map(|series| series.written(scheme)).collect();
+    json!({ "interval": "1m", "input_series": series, "alert_rule_test": expected.collect::<Vec<_>>() })
+}
+
+fn rules(scheme: Scheme) -> String {
+    let name = match scheme {
+        Scheme::Prometheus => "skewguard.rules.yaml",
+        Scheme::Opentelemetry => "skewguard.dotted.rules.yaml",
+    };
+    root().join("deploy/rules").canonicalize().unwrap().join(name).to_str().unwrap().to_owned()
+}
+
+/// A file of tests in a folder of its own, with rules whose longest time is not a day: each half minute of it is judged.
+fn tests_of(scheme: Scheme) -> (tempfile::TempDir, String) {
+    let dir = private_dir().unwrap();
+    let text = fs::read_to_string(rules(scheme)).unwrap();
+    assert_eq!(text.matches("for: 1d\n").count(), 1);
+    let shortened = dir.path().join("rules.yaml");
+    fs::write(&shortened, text.replace("for: 1d\n", "for: 30m\n")).unwrap();
+    let alerts = alert::all();
+    let cases: Vec<_> = cases().iter().map(|case| written(case, scheme, &alerts)).collect();
+    let text = json!({
+        "rule_files": [shortened],
+        "evaluation_interval": "30s",
+        "group_eval_order": ["skewguard-records", "skewguard-alerts"],
+        "tests": cases,
+    });
+    let path = dir.path().join("rules.test.yaml");
+    fs::write(&path, serde_yaml::to_string(&text).unwrap()).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+#[test]
+fn prometheus_tells_of_each_fleet_what_is_to_be_told() {
+    let linted = output(
+        command("promtool")
+            .unwrap()
+            .args(["check", "rules", "--lint=all", "--lint-fatal"])
+            .arg(rules(Scheme::Prometheus)),
+    );
+    linted.unwrap();
+    let (_dir, path) = tests_of(Scheme::Prometheus);
+    output(command("promtool").unwrap().args(["test", "rules"]).arg(path)).unwrap();
+}
+
+#[test]
+fn victoriametrics_tells_the_same_under_both_schemes_of_names() {
+    for scheme in Scheme::ALL {
+        output(command("vmalert").unwrap().args(["-dryRun", "-rule"]).arg(rules(scheme))).unwrap();
+        let (_dir, path) = tests_of(scheme);
+        output(command("vmalert-tool").unwrap().args(["unittest", "-disableAlertgroupLabel", "--files"]).arg(path))
+            .unwrap();
+    }
+}
+
+#[test]
+fn alertmanager_takes_the_configuration() {
+    let path = root().join("deploy/rules/alertmanager.yaml");
+    output(command("amtool").unwrap().arg("check-config").arg(path)).unwrap();
+}
+
+#[test]
+fn each_alert_of_the_fleet_is_tried() {
+    let cases = cases();
+    let told: Vec<_> = cases.iter().flat_map(|case| &case.expected).filter(|(_, _, told)| !told.is_empty()).collect();
+    for alert in alert::all().iter().filter(|alert| alert.name.starts_with("fleet-") || alert.name.starts_with("host-"))
+    {
+        assert!(told.iter().any(|(_, name, _)| *name == alert.name), "{} is never told", alert.name);
+    }
+}
