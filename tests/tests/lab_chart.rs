@@ -30,8 +30,8 @@ fn every_key() -> String {
     let text = fs::read_to_string(chart().join("values.yaml")).unwrap();
     let line = |line: &str| match line.trim_start().strip_prefix('#') {
         Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => line.replacen('#', "", 1) + "\n",
-        // The list is not empty then.
-        _ => line.replace("env: []", "env:") + "\n",
+        // What they are in is not empty then.
+        _ => line.replace("env: []", "env:").replace("alerts: {}", "alerts:") + "\n",
     };
     text.lines().map(line).collect()
 }
@@ -95,6 +95,15 @@ const TYPOS: &[(&str, &str, &str)] = &[
         "/updateStrategy/rollingUpdate/maxUnavailable",
         "pattern",
     ),
+    ("prometheusRule: { alerts: { clock-skw: {} } }", "/prometheusRule/alerts", "'clock-skw' not allowed"),
+    (
+        "prometheusRule: { alerts: { clock-skew: { four: 1m } } }",
+        "/prometheusRule/alerts/clock-skew",
+        "'four' not allowed",
+    ),
+    ("prometheusRule: { alerts: { clock-skew: { for: 90 } } }", "/prometheusRule/alerts/clock-skew/for", "got number"),
+    ("prometheusRule: { enabled: 'yes' }", "/prometheusRule/enabled", "got string"),
+    ("prometheusRule: { runbookUrl: wiki }", "/prometheusRule/runbookUrl", "does not match pattern"),
     ("podLabels: { team: 7 }", "/podLabels/team", "got number, want string"),
     ("terminationGracePeriodSeconds: 1", "/terminationGracePeriodSeconds", "got 1, want 8"),
     ("volumes: { state: { sizeLimit: 16MiB } }", "/volumes/state/sizeLimit", "does not match pattern"),
@@ -295,6 +304,37 @@ fn the_probes_only_ask_whether_the_agent_answers() {
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         assert_eq!(container[probe]["exec"]["command"], json!(["/skewguard", "status", "--alive"]), "{probe}");
     }
+}
+
+/// The rule of this name, and how many rules there are.
+fn rule(values: &str, name: &str) -> (Option<Value>, usize) {
+    let objects = render(values).unwrap();
+    let groups = one(&objects, "PrometheusRule").unwrap()["spec"]["groups"].as_array().unwrap();
+    let rules: Vec<_> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    (rules.iter().find(|rule| rule["alert"] == name).map(|rule| (*rule).clone()), rules.len())
+}
+
+#[test]
+fn the_rules_are_those_of_the_project_and_each_alert_can_be_changed() {
+    let objects = render("prometheusRule: { enabled: true }").unwrap();
+    let text = fs::read_to_string(folder().join("../rules/skewguard.rules.yaml")).unwrap();
+    let rules: Value = serde_yaml::from_str(&text).unwrap();
+    assert_eq!(one(&objects, "PrometheusRule").unwrap()["spec"], rules);
+    assert!(one(&render("").unwrap(), "PrometheusRule").is_err());
+
+    let (usual, all) = rule("prometheusRule: { enabled: true }", "clock-skew");
+    let values =
+        "prometheusRule: { enabled: true, runbookUrl: 'https://wiki.example/run', alertLabels: { a: b }, alerts: {
+        host-silent: { enabled: false },
+        clock-skew: { for: 1m, severity: page, labels: { team: x }, annotations: { dashboard: there } } } }";
+    assert_eq!(rule(values, "host-silent"), (None, all - 1));
+    let changed = rule(values, "clock-skew").0.unwrap();
+    let mut expected = usual.unwrap();
+    expected["for"] = json!("1m");
+    expected["labels"] = json!({ "a": "b", "severity": "page", "source": "skewguard-rules", "team": "x" });
+    expected["annotations"]["dashboard"] = json!("there");
+    expected["annotations"]["runbook_url"] = json!("https://wiki.example/run/clock-skew.md");
+    assert_eq!(changed, expected);
 }
 
 #[test]

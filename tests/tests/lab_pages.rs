@@ -60,11 +60,12 @@ fn posted(index: usize, alert: &str) -> Value {
     })
 }
 
-/// A file of `deploy/rules` in which time passes fifteen times as fast.
+/// A file of `deploy/rules` in which time passes fifteen times as fast, but for a minute in which what was recorded becomes
+/// visible: VictoriaMetrics takes seconds for that, and they pass no faster.
 fn hurried(name: &str) -> String {
     let text = fs::read_to_string(root().join("deploy/rules").join(name)).unwrap();
-    let hurried = ["interval: 30s", "group_wait: 30s", "group_wait: 10s", "group_interval: 5m"];
-    let into = ["interval: 2s", "group_wait: 2s", "group_wait: 700ms", "group_interval: 20s"];
+    let hurried = ["interval: 30s", "group_wait: 30s", "group_wait: 10s", "group_interval: 5m", "for: 1m\n"];
+    let into = ["interval: 2s", "group_wait: 2s", "group_wait: 700ms", "group_interval: 20s", "for: 8s\n"];
     hurried.iter().zip(into).fold(text, |text, (from, into)| text.replace(from, into))
 }
 
@@ -132,8 +133,6 @@ fn one_host_of_ten_thousand_is_named_in_one_page_and_ten_thousand_with_one_cause
     let muted = active.iter().filter(|alert| alert["status"]["state"] == "suppressed").count();
     assert_eq!((active.len(), muted), (2, 1), "{active:#?}");
 
-    let metrics = net.within(Side::Aws, || tests::http::get(at(8880), "/metrics")).unwrap().unwrap();
-    metrics.lines().filter(|line| line.contains("iteration")).for_each(|line| println!("{line}"));
     // All hosts of one image go wrong within a minute, which is four seconds here, and each says so itself.
     for part in 0..4 {
         let wrong: Vec<usize> = (part * HOSTS / 4..(part + 1) * HOSTS / 4).collect();
@@ -142,22 +141,14 @@ fn one_host_of_ten_thousand_is_named_in_one_page_and_ten_thousand_with_one_cause
             alertmanager.take(&some.iter().map(|index| posted(*index, "clock-skew")).collect::<Vec<_>>()).unwrap();
         }
     }
-    let page = wait_for("the page", Duration::from_secs(40), || {
+    let page = wait_for("the page", Duration::from_secs(60), || {
         let told = notifications(&hook);
         told.into_iter().find(|one| one["groupLabels"]["alertname"] == "fleet-cause")
     });
-    let _ = page.unwrap_or_else(|error| {
-        for query in ["skewguard:hosts", "skewguard:hosts:alerting", "skewguard:cause:hosts", "skewguard:cause:alerting", "count(skewguard:host:present)", "count(skewguard:alert:firing)", "ALERTS{alertname=~\"fleet.*\"}"] {
-            println!("{query} {:#?}", victoria.query(query).unwrap());
-        }
-        let net = net.within(Side::Aws, || tests::http::get(at(8880), "/metrics")).unwrap().unwrap();
-        net.lines().filter(|line| line.contains("iteration")).for_each(|line| println!("{line}"));
-        panic!("{error}: {}", vmalert.log())
-    });
-    sleep(Duration::from_secs(42));
+    page.unwrap_or_else(|error| panic!("{error}: {}", vmalert.log()));
+    sleep(Duration::from_secs(22));
     let more = notifications(&hook).split_off(2);
     let shown: Vec<_> = more.iter().map(shortly).collect();
-    println!("{shown:#?}");
     assert!(more.len() <= 3, "{} notifications: {shown:#?}", more.len());
     let page = more.iter().rfind(|one| one["groupLabels"]["alertname"] == "fleet-cause").unwrap();
     assert_eq!((label(page, "cause"), label(page, "value")), (vec!["image"], vec!["ami-0bad"]), "{shown:#?}");

@@ -39,6 +39,11 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// Whether it is of many hosts.
+    pub fn is_of_fleet(&self) -> bool {
+        self.name.starts_with("fleet-")
+    }
+
     /// The rule.
     pub fn written(&self) -> Written {
         let severity = self.severity.map(|severity| ("severity", severity.to_owned()));
@@ -91,7 +96,8 @@ fn of_fleet() -> Vec<Alert> {
     vec![
         alert(
             FLEET_CAUSE,
-            "0s",
+            // What is recorded is not all there at once, and hosts do not go wrong at once: the first look may be wrong.
+            "1m",
             None,
             fleet_cause(),
             "{{ $labels.kind }} on {{ $value }} hosts that share the {{ $labels.cause }} {{ $labels.value }}",

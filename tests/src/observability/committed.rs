@@ -1,17 +1,49 @@
 //! The files that follow from all this, and the test that compares them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::routing;
+use serde_json::{Value, json};
+
 use super::rule::file;
 use super::scheme::Scheme;
+use super::{alert, routing};
 
 const WRITTEN_BY: &str = "\
 # Rules for a fleet with skewguard, for Prometheus, VictoriaMetrics, Mimir and Thanos: see README.md beside this file.
 # `SKEWGUARD_WRITE_DOCS=1 cargo test -p tests documented` writes it.
 ";
+
+/// The schema of the chart's values.
+const SCHEMA: &str = "deploy/kubernetes/skewguard/values.schema.json";
+
+/// The same with the names of all alerts.
+fn schema() -> Result<String> {
+    let mut schema: Value = serde_json::from_str(&fs::read_to_string(root().join(SCHEMA))?)?;
+    let names = alert::all().into_iter().map(|alert| (alert.name, json!({ "$ref": "#/definitions/Alert" })));
+    let place = "/properties/prometheusRule/properties/alerts/properties";
+    *schema.pointer_mut(place).context(place)? = Value::Object(names.collect());
+    Ok(format!("{schema:#}\n"))
+}
+
+/// What is said of the rules, and the head of its table of alerts.
+const README: &str = "deploy/rules/README.md";
+const TABLE: &str = "| alert | severity | for | what it means |\n|---|---|---|---|\n";
+
+/// The same with every alert in its table.
+fn readme() -> Result<String> {
+    let text = fs::read_to_string(root().join(README))?;
+    let (before, rest) = text.split_once(TABLE).context("there is no table of alerts")?;
+    let rows = alert::all().into_iter().map(|alert| {
+        let name = &alert.name;
+        let severity = alert.severity.unwrap_or("as the agent has it");
+        format!("| [`{name}`](../runbooks/{name}.md) | {severity} | {} | {} |\n", alert.hold, alert.description)
+    });
+    let after = rest.find("\nAn alert of a host").and_then(|at| rest.get(at..)).context("nothing follows the table")?;
+    Ok([before, TABLE, &rows.collect::<String>(), after].concat())
+}
 
 /// The top of the project.
 pub fn root() -> PathBuf {
@@ -29,13 +61,13 @@ pub fn files() -> Result<Vec<(String, String)>> {
         ("deploy/rules/skewguard.dotted.rules.yaml".into(), rules(Scheme::Opentelemetry)?),
         ("deploy/kubernetes/skewguard/rules.yaml".into(), rules(Scheme::Prometheus)?),
         ("deploy/rules/alertmanager.yaml".into(), routing::alertmanager()),
+        (SCHEMA.into(), schema()?),
+        (README.into(), readme()?),
     ])
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -52,5 +84,43 @@ mod tests {
             fs::create_dir_all(at.parent().unwrap()).unwrap();
             fs::write(at, expected).unwrap();
         }
+    }
+
+    /// The parts of a runbook, in their order.
+    const PARTS: [&str; 6] = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Prevention", "Silencing"];
+
+    #[test]
+    fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
+        let folder = root().join("deploy/runbooks");
+        let mut found: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            alert::all().iter().map(|alert| std::ffi::OsString::from(format!("{}.md", alert.name))).collect();
+        (found.sort(), names.sort());
+        assert_eq!(found, names);
+        for alert in alert::all() {
+            let text = fs::read_to_string(folder.join(format!("{}.md", alert.name))).unwrap();
+            let parts: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+            assert_eq!(parts, PARTS, "{}", alert.name);
+            assert!(text.starts_with(&format!("# {}\n", alert.name)));
+            assert!(text.contains(&format!("alertname={}", alert.name)), "{} cannot be silenced", alert.name);
+            let body = text.split("\n## ").skip(1).map(|part| part.lines().filter(|line| !line.is_empty()).count());
+            assert!(body.min().is_some_and(|lines| lines > 1), "{} has an empty part", alert.name);
+            assert!(text.contains("```console "), "{} has no command that is run", alert.name);
+        }
+    }
+
+    #[test]
+    fn each_link_of_rules_and_runbooks_leads_to_a_file() {
+        let mut links = 0;
+        for folder in ["deploy/rules", "deploy/runbooks"].map(|folder| root().join(folder)) {
+            for file in fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()) {
+                let text = fs::read_to_string(&file).unwrap();
+                for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+                    links += 1;
+                    assert!(folder.join(target).exists(), "{}: {target}", file.display());
+                }
+            }
+        }
+        assert!(links > 40, "{links}");
     }
 }

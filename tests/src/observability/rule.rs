@@ -59,12 +59,19 @@ pub enum Written {
 /// fleet rests on three of these.
 const INTERVAL: &str = "30s";
 
-/// All rules for backends that call things so.
+/// All rules for backends that call things so. What is told of a fleet does not wait for what is told of ten thousand hosts.
 pub fn file(scheme: Scheme) -> File {
     let group = |name, rules| Group { name, interval: INTERVAL, rules };
-    let records = record::all(scheme);
-    let alerts = alert::all().iter().map(alert::Alert::written).collect();
-    File { groups: vec![group("skewguard-records", records), group("skewguard-alerts", alerts)] }
+    let alerts = |is_of_fleet| {
+        alert::all().iter().filter(|alert| alert.is_of_fleet() == is_of_fleet).map(alert::Alert::written).collect()
+    };
+    File {
+        groups: vec![
+            group("skewguard-records", record::all(scheme)),
+            group("skewguard-fleet", alerts(true)),
+            group("skewguard-hosts", alerts(false)),
+        ],
+    }
 }
 
 impl File {
