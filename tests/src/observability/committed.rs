@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::rule::file;
 use super::scheme::Scheme;
-use super::{alert, routing};
+use super::{alert, dashboard, grafana, perses, routing, vmui};
 
 const WRITTEN_BY: &str = "\
 # Rules for a fleet with skewguard, for Prometheus, VictoriaMetrics, Mimir and Thanos: see README.md beside this file.
@@ -56,14 +56,26 @@ pub fn root() -> PathBuf {
 /// One cannot be written, which does not happen.
 pub fn files() -> Result<Vec<(String, String)>> {
     let rules = |scheme| file(scheme).text(WRITTEN_BY);
-    Ok(vec![
+    let mut files = vec![
         ("deploy/rules/skewguard.rules.yaml".into(), rules(Scheme::Prometheus)?),
         ("deploy/rules/skewguard.dotted.rules.yaml".into(), rules(Scheme::Opentelemetry)?),
         ("deploy/kubernetes/skewguard/rules.yaml".into(), rules(Scheme::Prometheus)?),
         ("deploy/rules/alertmanager.yaml".into(), routing::alertmanager()),
         (SCHEMA.into(), schema()?),
         (README.into(), readme()?),
-    ])
+    ];
+    for dashboard in dashboard::all() {
+        for (scheme, dotted) in [(Scheme::Prometheus, ""), (Scheme::Opentelemetry, ".dotted")] {
+            let path = |kind| format!("deploy/dashboards/{kind}/{}{dotted}.json", dashboard.name);
+            files.push((path("grafana"), format!("{:#}\n", grafana::written(&dashboard, scheme))));
+            files.push((path("perses"), format!("{:#}\n", perses::written(&dashboard, scheme))));
+            // It has nothing to choose by, so a host cannot be chosen.
+            if dashboard.choice.1 {
+                files.push((path("vmui"), format!("{:#}\n", vmui::written(&dashboard, scheme))));
+            }
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

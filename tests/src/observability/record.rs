@@ -49,6 +49,11 @@ fn labelled(record: &str, expr: String, labels: &[(&'static str, &str)]) -> Writ
 
 /// An expression with its attributes under their labels, and nothing else: those of the host and these.
 fn named(scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
+    aggregated("max", scheme, expression, more)
+}
+
+/// The same with the least of several values of one host, or the greatest.
+fn aggregated(which: &str, scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
     let labels = || HOST.iter().chain(more);
     // What is scraped has no resource: its instance is the host, and a port.
     let mut renamed = vec![("host", "\"instance\"".to_owned(), "([^:]+)(:[0-9]+)?")];
@@ -60,7 +65,7 @@ fn named(scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
         .iter()
         .map(|(label, attribute, pattern)| format!(",\n  \"{label}\", \"$1\", {attribute}, \"{pattern}\")"))
         .collect();
-    format!("max by ({}) (\n  {begin}\n  {}{end}\n)", by.join(", "), scheme.expression(expression))
+    format!("{which} by ({}) (\n  {begin}\n  {}{end}\n)", by.join(", "), scheme.expression(expression))
 }
 
 fn said_by_agents(scheme: Scheme) -> Vec<Written> {
@@ -75,6 +80,7 @@ fn said_by_agents(scheme: Scheme) -> Vec<Written> {
             format!("count by (account_id, region, destination) ({of_hosts})"),
         )
     };
+    let least = |name: &str, metric: &str| record(name, aggregated("min", scheme, &format!("`{metric}`"), &[]));
     vec![
         record(PRESENT, named(scheme, "`clock.state` == 1", &[])),
         record("skewguard:alert:firing", named(scheme, "`skewguard.alert.active` == 1", &firing)),
@@ -84,6 +90,16 @@ fn said_by_agents(scheme: Scheme) -> Vec<Written> {
         ),
         lost("refusals"),
         lost("dropped"),
+        record(
+            "skewguard:hosts:state",
+            format!(
+                "count by (account_id, region, state) ({})",
+                named(scheme, "`clock.state` == 1", &[("state", "clock.state")])
+            ),
+        ),
+        least("skewguard:host:margin_seconds", "aws.signature.margin"),
+        least("skewguard:host:credential_remaining_seconds", "aws.credential.remaining"),
+        least("skewguard:host:refresh_margin_seconds", "aws.credential.refresh_margin"),
     ]
 }
 

@@ -49,6 +49,16 @@ impl Scheme {
         }
     }
 
+    /// The expression of a panel, in which an attribute between tildes is a string.
+    pub fn query(self, template: &str) -> String {
+        self.expression(&between_tildes(template, |name| self.quoted(name)))
+    }
+
+    /// What the series of a panel are called, where an attribute between tildes is a label.
+    pub fn legend(self, template: &str) -> String {
+        between_tildes(template, |name| self.quoted(name).trim_matches('"').to_owned())
+    }
+
     /// An attribute as a string in an expression, such as the source of `label_replace`.
     pub fn quoted(self, name: &str) -> String {
         match self {
@@ -56,6 +66,15 @@ impl Scheme {
             Self::Prometheus => format!("\"{}\"", name.replace('.', "_")),
         }
     }
+}
+
+/// A text in which `=~` is no tilde that begins or ends a name.
+fn between_tildes(template: &str, name: impl Fn(&str) -> String) -> String {
+    let kept = template.replace("=~", "\0");
+    let pieces = kept.split('~').enumerate();
+    let text: String =
+        pieces.map(|(index, piece)| if index % 2 == 1 { name(piece) } else { piece.to_owned() }).collect();
+    text.replace('\0', "=~")
 }
 
 /// What the README says of a metric.

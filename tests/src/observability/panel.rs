@@ -1,0 +1,120 @@
+//! What a dashboard is made of, whoever draws it.
+
+/// In what something is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Hosts, items, steps.
+    Count,
+    /// Seconds.
+    Seconds,
+    /// A share of 1.
+    Share,
+    /// Seconds a second.
+    Drift,
+}
+
+/// How it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Lines over time.
+    Lines,
+    /// Areas upon one another, over time.
+    Stack,
+    /// One number.
+    Number,
+    /// The series of now, a row each.
+    Table,
+}
+
+/// From which value on something is to be looked at. Colour is never all that tells it: the value stands beside it.
+#[derive(Clone, Copy, Debug)]
+pub enum Levels {
+    /// Never.
+    None,
+    /// Below the first it is critical, below the second a warning.
+    Below(f64, f64),
+    /// From the first on it is a warning, from the second on critical.
+    Above(f64, f64),
+}
+
+/// One query and what its series are called.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The expression, with names of OpenTelemetry in backticks, and `$region` and `$host` for what was chosen.
+    pub expr: &'static str,
+    /// With `{{label}}` for labels of series.
+    pub legend: &'static str,
+}
+
+/// One panel.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// What it shows.
+    pub title: &'static str,
+    /// What it means.
+    pub about: &'static str,
+    /// How.
+    pub shape: Shape,
+    /// In what.
+    pub unit: Unit,
+    /// When it is to be looked at.
+    pub levels: Levels,
+    /// What is asked for it.
+    pub queries: Vec<Query>,
+    /// The runbook that says what to do about it.
+    pub runbook: Option<&'static str>,
+    /// Its width of 24.
+    pub width: u32,
+}
+
+/// Panels side by side, and below that more.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What they have in common.
+    pub title: &'static str,
+    /// The panels.
+    pub panels: Vec<Panel>,
+}
+
+/// One dashboard.
+#[derive(Clone, Debug)]
+pub struct Dashboard {
+    /// Of its file.
+    pub name: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// What is chosen: a label of `skewguard:host:present`, and whether several values may be.
+    pub choice: (&'static str, bool),
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+impl Panel {
+    /// How high it is drawn, in the units of Grafana.
+    pub fn height(&self) -> u32 {
+        if self.shape == Shape::Number { 4 } else { 8 }
+    }
+
+    /// What it means, and where to read on.
+    pub fn description(&self, runbooks: &str) -> String {
+        let runbook = self.runbook.map(|name| format!(" Runbook: {runbooks}/{name}.md"));
+        format!("{}{}", self.about, runbook.unwrap_or_default())
+    }
+}
+
+impl Row {
+    /// Each panel with its place: x, and y below the beginning of the row; and how high the row is.
+    pub fn places(&self) -> (Vec<(&Panel, u32, u32)>, u32) {
+        let (mut x, mut y, mut tallest) = (0, 0, 0);
+        let mut places = Vec::new();
+        for panel in &self.panels {
+            if x + panel.width > 24 {
+                (x, y, tallest) = (0, y + tallest, 0);
+            }
+            places.push((panel, x, y));
+            x += panel.width;
+            tallest = tallest.max(panel.height());
+        }
+        (places, y + tallest)
+    }
+}

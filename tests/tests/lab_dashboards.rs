@@ -1,0 +1,151 @@
+//! The dashboards of `deploy/dashboards`: every query of every file returns data of a fleet, from a real VictoriaMetrics with
+//! the recordings of a real vmalert, under both schemes of names.
+
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::exported::{Exported, Sample, request, sample};
+use tests::net::{IMDS, Net, Side};
+use tests::observability::committed::root;
+use tests::observability::scheme::Scheme;
+use tests::victoria::Victoria;
+use tests::vmalert::Vmalert;
+use tests::wait::wait_until;
+
+/// What a host exports after so many minutes of which things went wrong.
+fn host(index: u32, minutes: f64) -> Exported {
+    let resource = vec![
+        ("host.name", format!("web-{index}")),
+        ("host.id", format!("i-{index}")),
+        ("cloud.account.id", "123456789012".to_owned()),
+        ("cloud.region", "eu-central-1".to_owned()),
+        ("cloud.availability_zone", format!("eu-central-1{}", ["a", "b"][usize::from(index % 2 == 1)])),
+        ("host.image.id", "ami-0a".to_owned()),
+        ("host.type", "m7g.large".to_owned()),
+        ("service.version", "0.1.0".to_owned()),
+    ];
+    let mut samples = vec![
+        sample("clock.state", &[("clock.state", "synchronized")], 1.0),
+        sample("clock.offset", &[], 0.2),
+        sample("clock.error_bound", &[], 0.001),
+        sample("clock.drift", &[], 1e-5),
+        sample("clock.disruptions", &[], minutes),
+        sample("skewguard.alert.active", &[("alert", "clock-undisciplined"), ("severity", "warning")], 1.0),
+    ];
+    samples.extend(["forward", "backward"].map(|way| sample("clock.steps", &[("clock.direction", way)], minutes)));
+    samples.extend(["sigv4", "s3-sts"].into_iter().flat_map(|limit| {
+        let of = [("aws.limit", limit)];
+        [sample("aws.signature.margin", &of, 100.0), sample("aws.signature.time_to_limit", &of, 9e5)]
+    }));
+    let sources = [("amazon-time-sync", "ntp", "169.254.169.123"), ("aws", "http_date", "dynamodb.amazonaws.com")];
+    samples.extend(sources.into_iter().flat_map(|(name, kind, address)| of_source(name, kind, address)));
+    let credential = [("aws.credential.provider", "imds"), ("aws.credential.identity", "web"), ("subject", "imds")];
+    samples.push(sample("aws.credential.remaining", &credential, 18_000.0));
+    let of_sdk = [&credential[..], &[("aws.sdk", "botocore")]].concat();
+    samples.push(sample("aws.credential.refresh_margin", &of_sdk, 600.0));
+    let to = [("destination", "telemetry")];
+    samples.push(sample("skewguard.delivery.queued", &to, 3.0));
+    samples
+        .extend(["skewguard.delivery.refusals", "skewguard.delivery.dropped"].map(|name| sample(name, &to, minutes)));
+    Exported { resource, samples }
+}
+
+fn of_source(name: &str, kind: &str, address: &str) -> Vec<Sample> {
+    let of = [("clock.source", name), ("clock.source.kind", kind), ("server.address", address)];
+    let verdict = [&of[..], &[("clock.source.verdict", "truechimer")]].concat();
+    vec![
+        sample("clock.source.offset", &of, 0.2),
+        sample("clock.source.reachability", &of, 1.0),
+        sample("clock.source.verdict", &verdict, 1.0),
+    ]
+}
+
+/// All that a dashboard asks, whoever draws it.
+fn asked(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                match (key.as_str(), member) {
+                    ("expr", Value::String(expr)) => drop(found.insert(expr.clone())),
+                    // One string is Grafana's, a list that of vmui, and Perses has a `query` beside the name of its series.
+                    ("expr", Value::Array(list)) => {
+                        found.extend(list.iter().map(|expr| expr.as_str().unwrap().to_owned()));
+                    }
+                    ("query", Value::String(expr)) if members.contains_key("seriesNameFormat") => {
+                        found.insert(expr.clone());
+                    }
+                    _ => asked(member, found),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|one| asked(one, found)),
+        _ => {}
+    }
+}
+
+/// The queries of all files under this scheme, and how many files there are.
+fn queries(scheme: Scheme) -> (BTreeSet<String>, usize) {
+    let (mut found, mut files) = (BTreeSet::new(), 0);
+    for folder in fs::read_dir(root().join("deploy/dashboards")).unwrap().map(|entry| entry.unwrap().path()) {
+        if !folder.is_dir() {
+            continue;
+        }
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let is_dotted = path.to_str().unwrap().ends_with(".dotted.json");
+            if is_dotted == (scheme == Scheme::Opentelemetry) {
+                let before = found.len();
+                asked(&serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap(), &mut found);
+                assert!(files > 0 || found.len() > before, "{} asks nothing", path.display());
+                files += 1;
+            }
+        }
+    }
+    (found, files)
+}
+
+/// Those that return nothing of a fleet.
+fn empty(scheme: Scheme) -> Vec<String> {
+    let net = Net::new().unwrap();
+    let at = |port| SocketAddr::new(IMDS, port);
+    let victoria = Victoria::with_names(&net, Side::Aws, at(8428), scheme).unwrap();
+    let name = if scheme == Scheme::Prometheus { "skewguard.rules.yaml" } else { "skewguard.dotted.rules.yaml" };
+    let rules =
+        fs::read_to_string(root().join("deploy/rules").join(name)).unwrap().replace("interval: 30s", "interval: 1s");
+    // Nobody is told.
+    let _vmalert = Vmalert::start(&net, at(8880), &rules, &victoria.url(), "http://127.0.0.1:9").unwrap();
+    let (queries, files) = queries(scheme);
+    assert!(files == 5 && queries.len() > 40, "{files} files with {} queries", queries.len());
+    let mut missing: Vec<String> = queries.into_iter().collect();
+    let mut minutes = 0.0;
+    let all = wait_until("data for each query", Duration::from_secs(60), || {
+        minutes += 1.0;
+        let fleet: Vec<_> = (0..6).map(|index| host(index, minutes)).collect();
+        victoria.take(&request(&fleet)).unwrap();
+        thread::sleep(Duration::from_millis(500));
+        missing.retain(|query| {
+            let query = query.replace("$region", ".*").replace("$host", "web-1");
+            victoria.query(&query).unwrap().is_empty()
+        });
+        missing.is_empty() || missing.iter().all(|query| query.contains("ALERTS"))
+    });
+    // A page for the whole fleet comes after a minute.
+    missing.retain(|query| !query.contains("ALERTS"));
+    assert_eq!(all.is_ok(), missing.is_empty());
+    missing
+}
+
+#[test]
+fn each_query_returns_data_under_the_names_of_prometheus() {
+    assert_eq!(empty(Scheme::Prometheus), [""; 0]);
+}
+
+#[test]
+fn each_query_returns_data_under_the_names_of_opentelemetry() {
+    assert_eq!(empty(Scheme::Opentelemetry), [""; 0]);
+}
