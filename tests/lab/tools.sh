@@ -37,6 +37,7 @@ prepare_lab() {
     unpack_victoria
     install_moto
     install_helm
+    install_grafana
     install_s3
     unpack_missing_libraries
     check_lab

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tests::exported::{Exported, Sample, request, sample};
 use tests::net::{IMDS, Net, Side};
 use tests::observability::committed::root;
 use tests::observability::scheme::Scheme;
+use tests::process::lab_dir;
 use tests::victoria::Victoria;
 use tests::vmalert::Vmalert;
 use tests::wait::wait_until;
@@ -138,6 +140,50 @@ fn empty(scheme: Scheme) -> Vec<String> {
     missing.retain(|query| !query.contains("ALERTS"));
     assert_eq!(all.is_ok(), missing.is_empty());
     missing
+}
+
+/// What is a string in JSON and a constant in Grafana's types.
+const CONSTANTS: [(&str, &str); 3] = [
+    ("\"mode\": \"absolute\"", "\"mode\": ThresholdsMode.Absolute"),
+    ("\"mode\": \"thresholds\"", "\"mode\": FieldColorModeId.Thresholds"),
+    ("\"mode\": \"palette-classic\"", "\"mode\": FieldColorModeId.PaletteClassic"),
+];
+
+/// A dashboard as a literal of Grafana's type. What a data source of Prometheus reads of an annotation is not in that.
+fn literal(name: &str) -> String {
+    let text = fs::read_to_string(root().join("deploy/dashboards/grafana").join(name)).unwrap();
+    let mut dashboard: Value = serde_json::from_str(&text).unwrap();
+    for annotation in dashboard["annotations"]["list"].as_array_mut().unwrap() {
+        let annotation = annotation.as_object_mut().unwrap();
+        annotation.retain(|key, _| !["expr", "step", "titleFormat", "textFormat"].contains(&key.as_str()));
+    }
+    let literal = CONSTANTS.iter().fold(format!("{dashboard:#}"), |text, (string, name)| text.replace(string, name));
+    format!(
+        "import {{ type Dashboard, FieldColorModeId, ThresholdsMode }} from '@grafana/schema';\n\
+             export const dashboard: Dashboard = {literal};\n"
+    )
+}
+
+#[test]
+fn grafana_finds_nothing_in_its_dashboards_that_it_does_not_know() {
+    let dir = tempfile::Builder::new().prefix("check-").tempdir_in(lab_dir().unwrap().join("grafana")).unwrap();
+    let checked = |texts: &[(&str, String)]| {
+        let mut compiler = Command::new("node");
+        compiler.arg("../node_modules/typescript/bin/tsc").current_dir(dir.path());
+        compiler.args(["--strict", "--noEmit", "--skipLibCheck", "--target", "es2022"]);
+        compiler.args(["--module", "nodenext", "--moduleResolution", "nodenext"]);
+        for (name, text) in texts {
+            fs::write(dir.path().join(name), text).unwrap();
+            compiler.arg(name);
+        }
+        String::from_utf8(compiler.output().unwrap().stdout).unwrap()
+    };
+    let names = ["fleet.json", "fleet.dotted.json", "host.json", "host.dotted.json"];
+    let files = ["fleet.ts", "fleet_dotted.ts", "host.ts", "host_dotted.ts"];
+    let texts: Vec<_> = files.into_iter().zip(names.map(literal)).collect();
+    assert_eq!(checked(&texts), "");
+    let typo = literal("fleet.json").replacen("\"gridPos\"", "\"gridpos\"", 1);
+    assert!(checked(&[("typo.ts", typo)]).contains("'\"gridpos\"' does not exist"));
 }
 
 #[test]

@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn each_link_of_rules_and_runbooks_leads_to_a_file() {
         let mut links = 0;
-        for folder in ["deploy/rules", "deploy/runbooks"].map(|folder| root().join(folder)) {
-            for file in fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()) {
+        for folder in ["deploy/dashboards", "deploy/rules", "deploy/runbooks"].map(|folder| root().join(folder)) {
+            for file in fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).filter(|file| file.is_file()) {
                 let text = fs::read_to_string(&file).unwrap();
                 for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
                     links += 1;

@@ -25,20 +25,24 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         }
         below += 1 + height;
     }
+    let mut dashboards = link("skewguard", "dashboards", "");
+    dashboards["tags"] = json!(["skewguard"]);
     let (label, are_several) = dashboard.choice;
     let labels = format!("label_values(skewguard:host:present, {label})");
-    let all = are_several.then(|| json!({ "text": ["All"], "value": ["$__all"] }));
+    let mut choice = json!({
+        "name": label, "type": "query", "datasource": source(), "refresh": 2, "sort": 1,
+        "query": { "qryType": 1, "query": labels, "refId": "labels" }, "multi": are_several, "includeAll": are_several,
+    });
+    if are_several {
+        choice["allValue"] = json!(".*");
+        choice["current"] = json!({ "text": ["All"], "value": ["$__all"] });
+    }
     json!({
-        "title": dashboard.title, "uid": null, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
+        "title": dashboard.title, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
         "graphTooltip": 1, "refresh": "1m", "time": { "from": "now-6h", "to": "now" }, "timezone": "utc",
         "templating": { "list": [
             { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus" },
-            {
-                "name": label, "type": "query", "datasource": source(), "definition": labels, "refresh": 2, "sort": 1,
-                "query": { "qryType": 1, "query": labels, "refId": "labels" },
-                "multi": are_several, "includeAll": are_several, "allValue": are_several.then_some(".*"),
-                "current": all.unwrap_or_else(|| json!({})),
-            },
+            choice,
         ] },
         "annotations": { "list": [{
             "name": "Alerts", "enable": true, "iconColor": "red", "datasource": source(), "titleFormat": "{{kind}}",
@@ -46,11 +50,15 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
             "expr": if are_several { "ALERTS{alertname=~\"fleet-.*\", alertstate=\"firing\"}".to_owned() }
                 else { format!("skewguard:alert:firing{{{label}=\"${label}\"}}") },
         }] },
-        "links": [{
-            "title": "skewguard", "type": "dashboards", "tags": ["skewguard"], "includeVars": false, "keepTime": true,
-            "asDropdown": false, "targetBlank": false, "icon": "dashboard", "tooltip": "", "url": "",
-        }],
+        "links": [dashboards],
         "panels": panels,
+    })
+}
+
+fn link(title: &str, kind: &str, url: &str) -> Value {
+    json!({
+        "title": title, "type": kind, "url": url, "tags": [], "icon": "external link", "tooltip": "",
+        "includeVars": false, "keepTime": true, "asDropdown": false, "targetBlank": false,
     })
 }
 
@@ -70,7 +78,9 @@ fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
         })
     };
     let runbook = panel.runbook.map(|name| {
-        json!({ "title": format!("Runbook: {name}"), "url": format!("{RUNBOOKS}/{name}.md"), "targetBlank": true })
+        let mut link = link(&format!("Runbook: {name}"), "link", &format!("{RUNBOOKS}/{name}.md"));
+        link["targetBlank"] = json!(true);
+        link
     });
     let mut custom = json!({});
     if !is_now {
