@@ -48,7 +48,7 @@ pub fn request(hosts: &[Exported]) -> ExportMetricsServiceRequest {
     let now = u64::try_from(now).expect("it is earlier than 2554");
     let known = metrics();
     let metric = |sample: &Sample| {
-        let about = known.get(sample.metric).unwrap_or_else(|| panic!("{} is no metric", sample.metric));
+        let about = known.get(sample.metric).expect("it is a metric of the agent");
         let point = NumberDataPoint {
             attributes: attributes(&sample.attributes),
             time_unix_nano: now,

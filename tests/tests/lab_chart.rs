@@ -1,6 +1,6 @@
 //! The chart of Kubernetes as helm renders it, and as helm refuses it.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The dashboards of `deploy/dashboards`: every query of every file returns data of a fleet, from a real VictoriaMetrics with
 //! the recordings of a real vmalert, under both schemes of names.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,7 @@
 //! How many pages a fleet makes of what goes wrong, with the rules and the routing of `deploy/rules`: through a real
 //! VictoriaMetrics, vmalert and Alertmanager, in which time passes fifteen times as fast.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
 use std::net::SocketAddr;

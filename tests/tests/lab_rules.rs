@@ -1,6 +1,6 @@
 //! The rules of `deploy/rules`, as Prometheus and VictoriaMetrics judge them: what they tell of which fleet.
 
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -107,7 +107,8 @@ mod tests {
         let mut found: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
         let mut names: Vec<_> =
             alert::all().iter().map(|alert| std::ffi::OsString::from(format!("{}.md", alert.name))).collect();
-        (found.sort(), names.sort());
+        found.sort();
+        names.sort();
         assert_eq!(found, names);
         for alert in alert::all() {
             let text = fs::read_to_string(folder.join(format!("{}.md", alert.name))).unwrap();

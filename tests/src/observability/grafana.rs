@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::alert::RUNBOOKS;
-use super::panel::{Dashboard, Levels, Panel, Shape, Unit};
+use super::panel::{Dashboard, Levels, Panel, Shape, Unit, with};
 use super::scheme::Scheme;
 
 /// The schema of Grafana 11 and later.
@@ -25,8 +25,7 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         }
         below += 1 + height;
     }
-    let mut dashboards = link("skewguard", "dashboards", "");
-    dashboards["tags"] = json!(["skewguard"]);
+    let dashboards = with(link("skewguard", "dashboards", ""), json!({ "tags": ["skewguard"] }));
     let (label, are_several) = dashboard.choice;
     let labels = format!("label_values(skewguard:host:present, {label})");
     let mut choice = json!({
@@ -34,8 +33,8 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         "query": { "qryType": 1, "query": labels, "refId": "labels" }, "multi": are_several, "includeAll": are_several,
     });
     if are_several {
-        choice["allValue"] = json!(".*");
-        choice["current"] = json!({ "text": ["All"], "value": ["$__all"] });
+        let all = json!({ "allValue": ".*", "current": { "text": ["All"], "value": ["$__all"] } });
+        choice = with(choice, all);
     }
     json!({
         "title": dashboard.title, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
@@ -78,9 +77,8 @@ fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
         })
     };
     let runbook = panel.runbook.map(|name| {
-        let mut link = link(&format!("Runbook: {name}"), "link", &format!("{RUNBOOKS}/{name}.md"));
-        link["targetBlank"] = json!(true);
-        link
+        let link = link(&format!("Runbook: {name}"), "link", &format!("{RUNBOOKS}/{name}.md"));
+        with(link, json!({ "targetBlank": true }))
     });
     let mut custom = json!({});
     if !is_now {

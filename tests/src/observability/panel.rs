@@ -1,5 +1,15 @@
 //! What a dashboard is made of, whoever draws it.
 
+use serde_json::Value;
+
+/// An object with the members of another one as well.
+pub fn with(object: Value, more: Value) -> Value {
+    match (object, more) {
+        (Value::Object(object), Value::Object(more)) => Value::Object(object.into_iter().chain(more).collect()),
+        (object, _) => object,
+    }
+}
+
 /// In what something is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

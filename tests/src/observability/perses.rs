@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::alert::RUNBOOKS;
-use super::panel::{Dashboard, Levels, Panel, Shape, Unit};
+use super::panel::{Dashboard, Levels, Panel, Shape, Unit, with};
 use super::scheme::Scheme;
 
 /// A dashboard, in a project of its own, with the data source that is the default there.
@@ -31,8 +31,7 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         "plugin": { "kind": "PrometheusLabelValuesVariable", "spec": labels },
     });
     if are_several {
-        choice["customAllValue"] = json!(".*");
-        choice["defaultValue"] = json!("$__all");
+        choice = with(choice, json!({ "customAllValue": ".*", "defaultValue": "$__all" }));
     }
     json!({
         "kind": "Dashboard",
@@ -52,15 +51,10 @@ fn drawn(panel: &Panel, scheme: Scheme) -> Value {
         Unit::Count | Unit::Drift => "decimal",
     } });
     let (kind, spec) = match panel.shape {
-        Shape::Lines | Shape::Stack => (
-            "TimeSeriesChart",
-            json!({
-                "legend": { "mode": "table", "position": "bottom", "values": ["last"] },
-                "yAxis": { "format": unit }, "thresholds": thresholds(panel.levels),
-                "visual": { "lineWidth": 2, "stack": if panel.shape == Shape::Stack { "all" } else { "" },
-                    "areaOpacity": if panel.shape == Shape::Stack { 0.4 } else { 0.0 } },
-            }),
-        ),
+        Shape::Lines => ("TimeSeriesChart", chart(panel, &unit, &json!({ "lineWidth": 2 }))),
+        Shape::Stack => {
+            ("TimeSeriesChart", chart(panel, &unit, &json!({ "lineWidth": 2, "stack": "all", "areaOpacity": 0.4 })))
+        }
         Shape::Number => (
             "StatChart",
             json!({
@@ -69,10 +63,6 @@ fn drawn(panel: &Panel, scheme: Scheme) -> Value {
         ),
         Shape::Table => ("TimeSeriesTable", json!({})),
     };
-    let mut spec = spec;
-    if spec["visual"]["stack"] == "" {
-        spec["visual"].as_object_mut().and_then(|visual| visual.remove("stack"));
-    }
     let query = |query: &super::panel::Query| {
         let spec = json!({ "query": scheme.query(query.expr), "seriesNameFormat": scheme.legend(query.legend) });
         let plugin = json!({ "kind": "PrometheusTimeSeriesQuery", "spec": spec });
@@ -87,6 +77,13 @@ fn drawn(panel: &Panel, scheme: Scheme) -> Value {
         "links": runbook.into_iter().collect::<Vec<_>>(),
         "queries": panel.queries.iter().map(query).collect::<Vec<_>>(),
     } })
+}
+
+fn chart(panel: &Panel, unit: &Value, visual: &Value) -> Value {
+    json!({
+        "legend": { "mode": "table", "position": "bottom", "values": ["last"] }, "yAxis": { "format": unit },
+        "thresholds": thresholds(panel.levels), "visual": visual,
+    })
 }
 
 fn thresholds(levels: Levels) -> Value {
