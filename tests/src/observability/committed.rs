@@ -64,7 +64,7 @@ pub fn files() -> Result<Vec<(String, String)>> {
         (SCHEMA.into(), schema()?),
         (README.into(), readme()?),
     ];
-    for dashboard in dashboard::all() {
+    for dashboard in [dashboard::fleet::dashboard(), dashboard::host::dashboard()] {
         for (scheme, dotted) in [(Scheme::Prometheus, ""), (Scheme::Opentelemetry, ".dotted")] {
             let path = |kind| format!("deploy/dashboards/{kind}/{}{dotted}.json", dashboard.name);
             files.push((path("grafana"), format!("{:#}\n", grafana::written(&dashboard, scheme))));

@@ -47,6 +47,13 @@ pub enum Levels {
     Above(f64, f64),
 }
 
+/// Of the margin to a limit of AWS, where the first is at 240 s: clock-skew warns at an offset of 60 s and is critical at 150 s.
+pub const LIMIT_MARGIN: Levels = Levels::Below(90.0, 180.0);
+/// Of the life of a credential, as credential-expiring has it.
+pub const CREDENTIAL_LIFE: Levels = Levels::Below(300.0, 900.0);
+/// Of what is left of it at a refresh, as credential-refresh-margin has it.
+pub const REFRESH_MARGIN: Levels = Levels::Below(0.0, 60.0);
+
 /// One query and what its series are called.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -99,7 +106,42 @@ pub struct Dashboard {
     pub rows: Vec<Row>,
 }
 
+/// A panel as wide as its shape is by itself, with queries and what their series are called.
+pub fn panel(
+    title: &'static str,
+    about: &'static str,
+    shape: Shape,
+    unit: Unit,
+    queries: &[(&'static str, &'static str)],
+) -> Panel {
+    let queries = queries.iter().map(|(expr, legend)| Query { expr, legend }).collect();
+    let width = match shape {
+        Shape::Number => 4,
+        Shape::Table => 12,
+        Shape::Lines | Shape::Stack => 8,
+    };
+    Panel { title, about, shape, unit, levels: Levels::None, queries, runbook: None, width }
+}
+
 impl Panel {
+    /// The same with levels.
+    #[must_use]
+    pub fn levels(self, levels: Levels) -> Self {
+        Self { levels, ..self }
+    }
+
+    /// The same with the runbook of an alert.
+    #[must_use]
+    pub fn runbook(self, alert: &'static str) -> Self {
+        Self { runbook: Some(alert), ..self }
+    }
+
+    /// The same with another width.
+    #[must_use]
+    pub fn wide(self, width: u32) -> Self {
+        Self { width, ..self }
+    }
+
     /// How high it is drawn, in the units of Grafana.
     pub fn height(&self) -> u32 {
         if self.shape == Shape::Number { 4 } else { 8 }

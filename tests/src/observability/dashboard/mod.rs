@@ -1,0 +1,4 @@
+//! The dashboards.
+
+pub mod fleet;
+pub mod host;
