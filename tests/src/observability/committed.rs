@@ -81,6 +81,7 @@ pub fn files() -> Result<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observability::scheme;
 
     #[test]
     fn what_is_committed_is_documented_as_the_lists_have_it() {
@@ -119,6 +120,18 @@ mod tests {
             let body = text.split("\n## ").skip(1).map(|part| part.lines().filter(|line| !line.is_empty()).count());
             assert!(body.min().is_some_and(|lines| lines > 1), "{} has an empty part", alert.name);
             assert!(text.contains("```console "), "{} has no command that is run", alert.name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_that_hosts_do_not_export_by_default() {
+        let all: String = files().unwrap().into_iter().map(|(_, text)| text).collect();
+        for (name, _) in scheme::metrics().iter().filter(|(_, metric)| !metric.is_in_fleet) {
+            for named in Scheme::ALL.map(|scheme| scheme.expression(&format!("`{name}`"))) {
+                // Some files have two backslashes for one.
+                let in_json = named.replace('\\', "\\\\");
+                assert!(!all.contains(&named) && !all.contains(&in_json), "{name}");
+            }
         }
     }
 

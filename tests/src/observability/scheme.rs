@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The table of metrics, which a test of the agent compares with its code.
 const README: &str = include_str!("../../../README.md");
-const TABLE: &str = "| metric | kind | unit | what it says |\n|---|---|---|---|\n";
+const TABLE: &str = "| metric | kind | unit | `detail: fleet` | what it says |\n|---|---|---|---|---|\n";
 
 /// How a backend calls metrics and attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct Metric {
     pub kind: String,
     /// In UCUM.
     pub unit: String,
+    /// Whether hosts export it that say no more than a fleet needs, as they do by default.
+    pub is_in_fleet: bool,
 }
 
 impl Metric {
@@ -108,7 +110,8 @@ pub fn metrics() -> BTreeMap<String, Metric> {
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let row = |line: &str| {
         let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).skip(1);
-        Some((cells.next()?, Metric { kind: cells.next()?, unit: cells.next()? }))
+        let (name, kind, unit, fleet) = (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
+        Some((name, Metric { kind, unit, is_in_fleet: !fleet.is_empty() }))
     };
     rows.filter_map(row).collect()
 }
