@@ -14,6 +14,7 @@ use nix::fcntl::{self, OFlag};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
@@ -206,10 +207,32 @@ async fn hear(path: &Path, stream: UnixStream) -> Result<Snapshot, AskError> {
     let mut answer = Vec::new();
     match timeout(PATIENCE, stream.take(MOST_BYTES).read_to_end(&mut answer)).await {
         Ok(Ok(_)) if !answer.is_empty() => {
-            serde_json::from_slice(&answer).map_err(|source| AskError::Foreign { path: name(), source })
+            let understood = serde_json::from_slice(&answer).map(printable).and_then(serde_json::from_value);
+            understood.map_err(|source| AskError::Foreign { path: name(), source })
         }
         _ => Err(AskError::Silent { path: name() }),
     }
+}
+
+/// The same without what a terminal would obey: it is root who reads this, and whoever listens there who has written it.
+fn printable(mut answer: Value) -> Value {
+    match &mut answer {
+        Value::String(text) if text.contains(char::is_control) => {
+            *text = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        }
+        Value::Array(list) => list.iter_mut().for_each(|one| *one = printable(one.take())),
+        Value::Object(members) => {
+            let all = std::mem::take(members).into_iter();
+            *members = all
+                .map(|(key, value)| {
+                    let Value::String(key) = printable(Value::String(key)) else { return (String::new(), value) };
+                    (key, printable(value))
+                })
+                .collect();
+        }
+        _ => {}
+    }
+    answer
 }
 
 #[cfg(test)]
@@ -217,6 +240,17 @@ mod tests {
     use std::os::unix::net;
 
     use super::*;
+
+    #[test]
+    fn nothing_of_an_answer_is_a_command_to_a_terminal() {
+        let bad = "\u{1b}]0;x\u{7}\u{9b}2J\r\n";
+        let answer = serde_json::json!({ bad: [bad, { "a": bad, "b": 1 }], "c": "plain, \u{e4}" });
+        let shown = printable(answer);
+        let text = shown.to_string();
+        // JSON has escapes of its own for what is below a blank.
+        assert!(!text.contains("\\u00") && !text.contains(char::is_control), "{text}");
+        assert_eq!((&shown["c"], text.matches('\u{fffd}').count()), (&"plain, \u{e4}".into(), 15));
+    }
 
     #[tokio::test]
     async fn the_socket_is_open_to_all_and_replaces_one_that_was_left_behind() {

@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 const PROMPT: Duration = Duration::from_secs(1);
 const TIMES: usize = 3;
 /// From the moment when the guest goes on to an alert that has arrived, on any machine: the marker is read once a second.
-const ARRIVAL: Duration = Duration::from_secs(5);
+const ARRIVAL: Duration = Duration::from_secs(15);
 const CONFIG: &str = "/etc/skewguard.yaml";
 const YAML: &str = "
 sources: [{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true, poll: 1024s }]

@@ -98,6 +98,14 @@ fn one_host_is_looked_at_in_a_small_terminal_while_its_clock_goes_wrong() {
     interrupted.await_frame("have no room");
     assert_eq!(interrupted.end("\u{3}"), Some(2));
 
+    let mut other = Terminal::open(&net, &agent, (80, 24));
+    other.await_frame("have no room");
+    other.child.stdin.as_mut().unwrap().write_all(b"\x1b[A").unwrap();
+    // An arrow is no end: it looks on.
+    chrony.set_offset(0.0).unwrap();
+    other.await_frame("OK  the clock is right");
+    assert_eq!(other.end("Q"), Some(0));
+
     let told = agent.answer(&["status", "--watch"]).unwrap();
     assert!(told.code != Some(0) && told.stderr.contains("--watch needs a terminal"), "{told:?}");
     running.stop(PATIENCE).unwrap();

@@ -34,6 +34,7 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
     let mut observer = Observer::new(Arc::clone(&config));
     let mut credential_reads = 0;
     let mut refused: BTreeMap<usize, poller::Polled> = BTreeMap::new();
+    let mut answered = BTreeSet::new();
     for round in 1..=CONFIRMATIONS.max(samples) {
         let (asked, spared): (Vec<_>, Vec<_>) =
             config.sources.iter().cloned().enumerate().partition(|(_, source)| is_asked(source, round, samples));
@@ -68,10 +69,12 @@ pub(super) async fn measure(config: Arc<Config>, samples: u32, timeout: Duration
             let (asked, event) = ended??;
             open.remove(&asked);
             if let Event::Source(polled) = &event {
-                match polled.result {
-                    Ok(_) => refused.remove(&polled.source),
-                    Err(_) => refused.insert(polled.source, polled.clone()),
-                };
+                if polled.result.is_ok() {
+                    answered.insert(polled.source);
+                    refused.remove(&polled.source);
+                } else if !answered.contains(&polled.source) {
+                    refused.insert(polled.source, polled.clone());
+                }
             }
             observer.take(event);
         }

@@ -1,18 +1,20 @@
 //! `status --watch`: one host, looked at, once a second.
 
 use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use nix::unistd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 use super::exit::UNAVAILABLE;
 use super::text::{Paint, answer, offset, render_parts, seconds};
 use crate::snapshot::{Past, Snapshot};
 use crate::status::{AskError, ask};
+use crate::sys::{keys, terminal_size};
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -23,22 +25,36 @@ const USUAL: (usize, usize) = (80, 24);
 /// Another screen, so that the one of before comes back; and without a cursor.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l";
 const LEAVE: &str = "\u{1b}[?25h\u{1b}[?1049l";
+const ESCAPE: u8 = 0x1b;
+/// `q`, and what ends a program or its input.
+const ENDS: [u8; 4] = [b'q', b'Q', 0x03, 0x04];
 /// To the upper left. Lines are cleared as they are written, which flickers less than clearing all.
 const HOME: &str = "\u{1b}[H";
 const CLEAR_LINE: &str = "\u{1b}[K";
 const CLEAR_REST: &str = "\u{1b}[J";
 
-/// Shows what the agent knows until `q` or the end of the input; returns the exit code of what was seen last.
+/// Shows what the agent knows until `q`, the end of the input or a signal; returns the exit code of what was seen last.
 pub(super) async fn watch(socket: &Path) -> anyhow::Result<u8> {
     anyhow::ensure!(
         io::stdin().is_terminal() && io::stdout().is_terminal(),
         "--watch needs a terminal: without it, `skewguard status` tells once"
     );
+    let (mut ended, mut hung_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let keys = keys()?;
     let _screen = Screen::enter()?;
     loop {
         let seen = ask(socket).await;
         answer(&frame(&seen, size(), Paint::of_stdout()))?;
-        if is_ended(PERIOD)? {
+        let is_over = tokio::select! {
+            () = sleep(PERIOD) => false,
+            ready = keys.readable() => {
+                ready?.clear_ready();
+                is_end(keys.get_ref())?
+            }
+            _ = ended.recv() => true,
+            _ = hung_up.recv() => true,
+        };
+        if is_over {
             return Ok(seen.map_or(UNAVAILABLE, |snapshot| snapshot.status.exit_code()));
         }
     }
@@ -52,14 +68,16 @@ impl Screen {
         let before = termios::tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG);
+        // Whoever reads does not wait.
         for (index, value) in [(SpecialCharacterIndices::VMIN, 0), (SpecialCharacterIndices::VTIME, 0)] {
             if let Some(character) = raw.control_chars.get_mut(index as usize) {
                 *character = value;
             }
         }
         termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &raw)?;
+        let screen = Self(before);
         answer(ENTER)?;
-        Ok(Self(before))
+        Ok(screen)
     }
 }
 
@@ -71,27 +89,22 @@ impl Drop for Screen {
     }
 }
 
-/// Waits for a key, and says whether it is one that ends it: `q`, Escape, or what interrupts elsewhere.
-fn is_ended(patience: Duration) -> anyhow::Result<bool> {
-    let stdin = io::stdin();
-    let mut keys = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    let patience = PollTimeout::try_from(patience)?;
-    match poll(&mut keys, patience) {
-        Ok(0) | Err(nix::errno::Errno::EINTR) => return Ok(false),
-        Ok(_) => {}
-        Err(error) => return Err(error.into()),
-    }
+/// Whether what was pressed ends it: `q`, Escape, or what interrupts elsewhere. Other keys may begin as Escape does.
+fn is_end(keys: &OwnedFd) -> anyhow::Result<bool> {
     let mut read = [0; 16];
-    let count = unistd::read(&stdin, &mut read)?;
-    let ends = [b'q', b'Q', 0x1b, 0x03, 0x04];
-    // A terminal that is gone is readable, and has nothing.
-    Ok(count == 0 || read.iter().take(count).any(|key| ends.contains(key)))
+    let count = unistd::read(keys, &mut read)?;
+    Ok(match read.get(..count).unwrap_or_default() {
+        // A terminal that is gone is readable, and has nothing.
+        [] | [ESCAPE] => true,
+        [ESCAPE, ..] => false,
+        pressed => pressed.iter().any(|key| ENDS.contains(key)),
+    })
 }
 
 /// Columns and lines.
 fn size() -> (usize, usize) {
     let of = |name: &str| super::input::env(name).and_then(|text| text.parse().ok()).filter(|size| *size > 0);
-    crate::sys::terminal_size().unwrap_or((of("COLUMNS").unwrap_or(USUAL.0), of("LINES").unwrap_or(USUAL.1)))
+    terminal_size().unwrap_or((of("COLUMNS").unwrap_or(USUAL.0), of("LINES").unwrap_or(USUAL.1)))
 }
 
 /// One screen: as many of the lines as there is room for, the most important first.

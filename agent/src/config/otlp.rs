@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{default, raw};
 use crate::credentials::imds::settings::Imds;
+use crate::setting::address::is_on_link;
 use crate::setting::arn::domain;
 use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
 use crate::setting::locate::Path;
@@ -35,7 +36,11 @@ pub(super) fn otlp(
         interval: EXPORT_INTERVAL.or(otlp.interval, default::OTLP_INTERVAL, &at, "interval")?,
         timeout: TIMEOUT.or(otlp.timeout, default::OTLP_TIMEOUT, &at, "timeout")?,
         tls: tls(otlp.tls.as_ref(), otlp.endpoint.as_ref(), &at.key("tls"))?,
-        sigv4: otlp.sigv4.as_ref().map(|given| sigv4(given, imds, &at.key("sigv4"))).transpose()?,
+        sigv4: otlp
+            .sigv4
+            .as_ref()
+            .map(|given| sigv4(given, otlp.endpoint.as_ref(), imds, &at.key("sigv4")))
+            .transpose()?,
     };
     let enabled = match otlp.enabled {
         Some(enabled) => enabled,
@@ -79,7 +84,7 @@ pub(super) fn otlp(
 /// Headers are text of a line.
 const LONGEST_NAME: usize = 512;
 
-fn sigv4(given: &raw::Sigv4, imds: Option<&Imds>, at: &Path) -> Result<Sigv4, Fault> {
+fn sigv4(given: &raw::Sigv4, endpoint: Option<&WebUrl>, imds: Option<&Imds>, at: &Path) -> Result<Sigv4, Fault> {
     let Some(imds) = imds else {
         let message =
             "this is signed with the keys of the instance's role, but credentials.imds is disabled: enable it";
@@ -97,6 +102,17 @@ fn sigv4(given: &raw::Sigv4, imds: Option<&Imds>, at: &Path) -> Result<Sigv4, Fa
             at.key("service"),
             "the name of a service is letters, digits and hyphens, such as monitoring",
         ));
+    }
+    // Whoever sees such a request has the token of the session.
+    let is_in_clear = endpoint.and_then(WebUrl::parts).is_some_and(|url| {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let is_near = host == "localhost" || host.parse().is_ok_and(is_on_link);
+        url.scheme() == "http" && !is_near
+    });
+    if is_in_clear {
+        let message =
+            "a request that is signed has the token of the role's session in it: write an endpoint with https://";
+        return Err(Fault::at(at.clone(), message));
     }
     // The letters that CloudWatch Logs takes for each.
     if given.log_group.as_deref().is_some_and(|group| !is_name(group, b"_-/.#")) {

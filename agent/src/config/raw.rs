@@ -147,7 +147,8 @@ pub struct Otlp {
     pub sigv4: Option<Sigv4>,
 }
 
-/// Signatures for a service of AWS that takes OTLP. Without `endpoint` that is CloudWatch in this region.
+/// Signatures for a service of AWS that takes OTLP. Without `endpoint` that is CloudWatch in this region, whatever the
+/// environment says; with one it is https://, but on this host and its link.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct Sigv4 {

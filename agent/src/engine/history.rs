@@ -10,6 +10,8 @@ use crate::time::{BootTime, Span};
 const STEP: Span = Span::from_nanos(60 * 1_000_000_000);
 /// An hour of them.
 const MOST: usize = 60;
+/// The oldest that is shown, in seconds.
+const HOUR: f64 = 3_600.0;
 
 /// The skew of each minute of the last hour, as it was measured then.
 #[derive(Default)]
@@ -34,7 +36,7 @@ impl History {
             offset_seconds: skew.offset.seconds(),
             error_bound_seconds: skew.bound.seconds(),
         };
-        self.0.iter().map(past).collect()
+        self.0.iter().map(past).filter(|past| past.ago_seconds <= HOUR).collect()
     }
 }
 
@@ -54,9 +56,10 @@ mod tests {
         }
         let now = BootTime::ZERO.plus(Span::from_seconds(7_200.0));
         let ages: Vec<f64> = history.publish(now).iter().map(|past| past.ago_seconds).collect();
-        assert_eq!(ages.len(), MOST);
+        // Of the last hour, nothing was known for the first twenty minutes.
+        assert_eq!(ages.len(), 40, "{ages:?}");
         assert!(ages.windows(2).all(|pair| pair[0] - pair[1] >= 60.0), "{ages:?}");
-        assert!(ages.windows(2).any(|pair| pair[0] - pair[1] > 1_200.0), "{ages:?}");
-        assert!(ages[MOST - 1] <= 60.0);
+        assert!(ages[0] <= 2_400.0 && ages[39] <= 60.0, "{ages:?}");
+        assert!(history.0.len() == MOST, "what is kept has an end");
     }
 }

@@ -264,11 +264,14 @@ impl Reporters {
     /// Delivers what is queued, within a deadline, and says what is left.
     pub(super) async fn end(self, deadline: Duration) {
         let drain = async {
-            self.exposition.end().await;
-            if let Some((_, telemetry)) = self.telemetry {
-                telemetry.end().await;
-            }
-            self.spool.close().await;
+            let deliver = async {
+                if let Some((_, telemetry)) = self.telemetry {
+                    telemetry.end().await;
+                }
+                self.spool.close().await;
+            };
+            // Neither waits for the other: what is queued is worth more than a file.
+            tokio::join!(self.exposition.end(), deliver);
         };
         // The exporters' own end has no deadline.
         let in_time = timeout(deadline, drain).await.is_ok();

@@ -23,4 +23,4 @@ pub use memory::keep_memory_small;
 #[cfg(target_os = "linux")]
 pub use phc::device_time;
 #[cfg(target_os = "linux")]
-pub use terminal::terminal_size;
+pub use terminal::{keys, terminal_size};

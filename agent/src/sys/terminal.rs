@@ -1,7 +1,21 @@
-//! The size of a terminal.
+//! The terminal that somebody looks at.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Standard input, to be awaited.
+///
+/// # Errors
+/// It is a file, which nobody can wait for.
+#[expect(unsafe_code, reason = "tokio wants the promise that the descriptor stays open")]
+pub fn keys() -> io::Result<AsyncFd<OwnedFd>> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    // SAFETY: the descriptor is owned by what is returned, which closes it last.
+    Ok(unsafe { AsyncFd::register_with_interest(input, Interest::READABLE)? })
+}
 
 /// The columns and lines of the terminal that standard output is; `None` where it is none, or does not say.
 #[expect(unsafe_code, reason = "TIOCGWINSZ has no safe wrapper")]

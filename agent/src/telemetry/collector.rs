@@ -56,9 +56,12 @@ pub fn url(signal: Signal, config: &Otlp, env: &dyn Fn(&str) -> Option<String>) 
     if let Some(base) = &config.endpoint {
         return Some(below(base));
     }
+    // What is signed has the token of a session in it, and goes nowhere that the file does not name.
+    if let Some(sigv4) = &config.sigv4 {
+        return sigv4.url(signal);
+    }
     variable(format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.variable()))
         .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).as_ref().map(below))
-        .or_else(|| config.sigv4.as_ref()?.url(signal))
 }
 
 /// A client certificate without its key, or a key without its certificate.
@@ -144,14 +147,17 @@ impl OtlpDestination {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         add_secrets(&mut headers, &self.headers, masker)?;
-        let (mut url, body) = (self.url.clone(), item.body.clone());
-        if let Some((sigv4, clock)) = &self.signer {
-            url = self.sign(sigv4, clock, &mut headers, &body, masker).await?;
-        }
-        let answer = send(&self.client, Post { url, headers, body, timeout: self.timeout }, item.class, masker).await;
         let answer = match &self.signer {
-            Some(_) => answer.map_err(|failure| judged(failure, item.class))?,
-            None => answer?,
+            None => self.post(self.url.clone(), headers, item, masker).await?,
+            Some((sigv4, clock)) => {
+                let signed = async {
+                    let url = self.sign(sigv4, clock, &mut headers, &item.body, masker).await?;
+                    let answer = self.post(url, headers, item, masker).await;
+                    answer.map_err(|failure| judged(failure, item.class))
+                };
+                // The keys as well have to be there by then.
+                timeout(self.timeout, signed).await.unwrap_or_else(|_| Err(Failure::transient("no answer in time")))?
+            }
         };
         match rejection(self.signal, &answer.body) {
             Some(reason) => Err(Failure { answer: Some(answer), ..Failure::lasting(reason) }),
@@ -161,6 +167,11 @@ impl OtlpDestination {
 }
 
 impl OtlpDestination {
+    async fn post(&self, url: WebUrl, headers: HeaderMap, item: &Item, masker: &mut Masker) -> Result<Answer, Failure> {
+        let post = Post { url, headers, body: item.body.clone(), timeout: self.timeout };
+        send(&self.client, post, item.class, masker).await
+    }
+
     /// Adds all that makes a request one of the role's, and tells where it goes to the letter.
     async fn sign(
         &self,
@@ -179,8 +190,7 @@ impl OtlpDestination {
         let url = self.url.parts().ok_or_else(|| Failure::transient("the endpoint is no URL"))?.to_string();
         let service = Service { name: sigv4.service(self.signal), region: &sigv4.region };
         let unsigned = Unsigned { method: "POST", url: &url, headers, body };
-        let signature = timeout(self.timeout, signed(&unsigned, service, Some(&sigv4.imds), clock)).await;
-        let signature = signature.unwrap_or_else(|_| Err(Failure::transient("no keys to sign with in time")))?;
+        let signature = signed(&unsigned, service, Some(&sigv4.imds), clock).await?;
         signature.values().filter(|value| value.is_sensitive()).for_each(|value| masker.hide(value.as_bytes()));
         headers.extend(signature);
         // An idle connection would keep its buffers, and the token of the session in them.
@@ -270,6 +280,28 @@ mod tests {
         assert!(url(Signal::Logs, &config(None), &env).unwrap() == WebUrl::from("http://logs/as/it/is"));
         assert!(url(Signal::Metrics, &config(None), &env).unwrap() == WebUrl::from("http://general/v1/metrics"));
         assert!(url(Signal::Metrics, &config(None), &|_| None).is_none());
+    }
+
+    #[test]
+    fn what_is_signed_goes_to_whom_the_file_names_and_never_to_whom_the_environment_does() {
+        let env = |name: &str| name.starts_with("OTEL_EXPORTER_OTLP_").then(|| "http://sidecar:4318".to_owned());
+        let sigv4 = |log| Sigv4 {
+            region: "cn-north-1".into(),
+            service: None,
+            log,
+            imds: crate::credentials::imds::fake::config("http://127.0.0.1:1"),
+        };
+        let with = |endpoint, log| Otlp { sigv4: Some(sigv4(log)), ..config(endpoint) };
+        let logs = || Some(("/g".to_owned(), "s".to_owned()));
+        let at =
+            |signal, config: &Otlp| url(signal, config, &env).map(|url| url.reveal(&mut Masker::default()).to_owned());
+        let metrics = at(Signal::Metrics, &with(None, None));
+        assert_eq!(metrics.as_deref(), Some("https://monitoring.cn-north-1.amazonaws.com.cn/v1/metrics"));
+        let told = at(Signal::Logs, &with(None, logs()));
+        assert_eq!(told.as_deref(), Some("https://logs.cn-north-1.amazonaws.com.cn/v1/logs"));
+        assert_eq!(at(Signal::Logs, &with(None, None)), None);
+        let own = at(Signal::Logs, &with(Some("https://own"), None));
+        assert_eq!(own.as_deref(), Some("https://own/v1/logs"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::page::Page;
@@ -14,6 +15,8 @@ use crate::vitals::Pulse;
 const PERIOD: Duration = Duration::from_secs(15);
 /// A disk may take this long.
 const WRITE: Duration = Duration::from_secs(10);
+/// And this long where something waits for it.
+const REMOVE: Duration = Duration::from_secs(1);
 
 /// Writes the file until the end, and then removes it: node_exporter would show its last values for ever.
 pub(super) async fn write(path: PathBuf, page: Page, end: CancellationToken, pulse: Pulse) {
@@ -23,7 +26,12 @@ pub(super) async fn write(path: PathBuf, page: Page, end: CancellationToken, pul
         // Another user reads it, and there is nothing in it that is not for all.
         let work = tokio::task::spawn_blocking(move || publish(&to, text.as_bytes()));
         let hangs = || tracing::warn!(file = %path.display(), "a file of metrics cannot be written: the disk hangs");
-        match pulse.patiently(WRITE, work, hangs).await {
+        let written = tokio::select! {
+            written = pulse.patiently(WRITE, work, hangs) => written,
+            // A disk that hangs holds up no end.
+            () = end.cancelled() => break,
+        };
+        match written {
             Ok(Ok(())) => is_told = false,
             Ok(Err(error)) if !is_told => {
                 is_told = true;
@@ -42,6 +50,7 @@ pub(super) async fn write(path: PathBuf, page: Page, end: CancellationToken, pul
             () = end.cancelled() => break,
         }
     }
-    let _ = fs::remove_file(&path);
     pulse.end();
+    let remove = tokio::task::spawn_blocking(move || fs::remove_file(path));
+    let _ = timeout(REMOVE, remove).await;
 }
