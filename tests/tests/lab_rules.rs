@@ -174,19 +174,45 @@ fn silence() -> Case {
     Case { series, expected: vec![told(9, vec![]), told(25, silent), told(80, vec![])] }
 }
 
+/// What node_exporter tells of a host.
+fn seen(name: &str, instance: &str, values: &str) -> Series {
+    let attributes = vec![("nodename", name.to_owned()), ("instance", instance.to_owned())];
+    Series { metric: "node_uname_info", attributes, values: values.to_owned() }
+}
+
+/// Ten of twenty hosts are replaced by ten of another image: those that are gone are silent, and nothing is wrong with them.
+fn rollout() -> Case {
+    let hosts = fleet(20);
+    let mut series: Vec<_> = hosts[10..].iter().map(|host| host.state("1x120")).collect();
+    for (index, old) in hosts[..10].iter().enumerate() {
+        let old = Host { image: "ami-old", ..old.clone() };
+        let new = Host { image: "ami-new", name: format!("new-{index}"), ..old.clone() };
+        series.extend([old.state("1x10 stale"), seen(&old.name, &format!("10.0.0.{index}:9100"), "1x10 stale")]);
+        series.push(new.state("_x10 1x110"));
+    }
+    let none = |minute| (minute, "fleet-cause", vec![]);
+    Case { series, expected: vec![none(12), none(20), none(40), none(60)] }
+}
+
+/// The agents of one image end, and node_exporter still runs on their hosts.
+fn agents_end() -> Case {
+    let hosts = fleet(20);
+    let end = |host: &Host| host.state(if host.image == "ami-0a" { "1x10 stale" } else { "1x60" });
+    let mut series: Vec<_> = hosts.iter().map(end).collect();
+    series.extend(hosts.iter().map(|host| seen(&host.name, &format!("{}:9100", host.name), "1x60")));
+    let told = vec![(cause("host-silent", "warning", "image", "ami-0a"), "10")];
+    Case { series, expected: vec![(20, "fleet-cause", told)] }
+}
+
 fn without_agent() -> Case {
-    let seen = |name: &str| Series {
-        metric: "node_uname_info",
-        attributes: vec![("nodename", name.to_owned()), ("instance", "10.0.0.1:9100".to_owned())],
-        values: "1x60".to_owned(),
-    };
     let expected = vec![(vec![("host", "web-9".to_owned()), ("severity", "warning".to_owned())], "1")];
+    let seen = |name: &str| seen(name, "10.0.0.1:9100", "1x60");
     let series = vec![fleet(1)[0].state("1x60"), seen("web-0"), seen("web-9")];
     Case { series, expected: vec![(10, "host-without-agent", vec![]), (30, "host-without-agent", expected)] }
 }
 
-/// In one availability zone Time Sync is 3 s ahead of what an HTTPS server says; in the other there is the second that such
-/// a date may be wrong by.
+/// In one availability zone Time Sync is 3 s ahead of what HTTPS servers say; in the other there is the second that such
+/// a date may be wrong by, and one of two servers that is wrong.
 fn time_sync() -> Case {
     let of = |host: &Host, address, kind, value: &str| {
         let about = [("server.address", address), ("clock.source", address), ("clock.source.kind", kind)];
@@ -243,7 +269,9 @@ fn nobody() -> Case {
 
 fn cases() -> Vec<Case> {
     let mut cases = several_causes();
-    cases.extend([one_host(), a_source(), silence(), without_agent(), time_sync(), versions(), delivery(), nobody()]);
+    cases.extend([one_host(), a_source()]);
+    cases.extend([silence(), rollout(), agents_end(), nobody(), without_agent()]);
+    cases.extend([time_sync(), versions(), delivery()]);
     cases
 }
 

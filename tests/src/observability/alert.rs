@@ -111,7 +111,8 @@ fn of_fleet() -> Vec<Alert> {
             format!("max by ({HOST}) (skewguard:host:silent)"),
             "{{ $labels.host }} has ceased to report",
             "The agent reported within the last hour and does not now. A host that was terminated is forgotten after that \
-             hour; where node_exporter runs, host-without-agent tells those that are still there.",
+             hour; where node_exporter runs, host-without-agent tells those that are still there, and fleet-cause counts \
+             these alone.",
         ),
         alert(
             "host-without-agent",

@@ -24,9 +24,13 @@ const HOST: [(&str, &str); 9] = [
 pub const CAUSES: [&str; 5] = ["availability_zone", "image", "instance_type", "version", "configuration"];
 
 /// The hosts that report: one series each.
-const PRESENT: &str = "skewguard:host:present";
+pub const PRESENT: &str = "skewguard:host:present";
 /// A host that was seen within this time and is not now has fallen silent. One that was terminated is forgotten after it.
 const MEMORY: &str = "1h";
+/// The hosts where node_exporter runs: what they call themselves, and the address that they are scraped at.
+pub const SEEN: &str = "skewguard:host:seen";
+/// A host that is scraped, in the label `instance`: without its port, be it an address of IPv6 or not.
+const INSTANCE: &str = "([^:]+|[[].+[]]|.*:.*:.*)(:[0-9]+)?";
 /// The addresses of Amazon Time Sync, and its clock on an instance's network card.
 const TIME_SYNC: &str = "169[.]254[.]169[.]123|fd00:ec2::123|PHC of the ENA";
 
@@ -56,7 +60,7 @@ fn named(scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
 fn aggregated(which: &str, scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
     let labels = || HOST.iter().chain(more);
     // What is scraped has no resource: its instance is the host, and a port.
-    let mut renamed = vec![("host", "\"instance\"".to_owned(), "([^:]+)(:[0-9]+)?")];
+    let mut renamed = vec![("host", "\"instance\"".to_owned(), INSTANCE)];
     renamed.extend(labels().map(|(label, attribute)| (*label, scheme.quoted(attribute), "(.+)")));
     renamed.retain(|(label, attribute, _)| *attribute != format!("\"{label}\""));
     let by: Vec<&str> = labels().map(|(label, _)| *label).collect();
@@ -110,15 +114,30 @@ fn hosts() -> Vec<Written> {
         "(max_over_time({PRESENT}{{instance_id!=\"\"}}[{MEMORY}]) unless on (host, instance_id) {PRESENT})\n\
          or\n(max_over_time({PRESENT}{{instance_id=\"\"}}[{MEMORY}]) unless on (host) {PRESENT})"
     );
-    let as_alert = "label_replace(label_replace(\n  skewguard:host:silent,\n  \
-                    \"kind\", \"host-silent\", \"\", \"\"),\n  \"severity\", \"warning\", \"\", \"\")";
+    // node_exporter tells a host whose agent has ended from one that was terminated, which nothing is wrong with.
+    let lost = format!("(skewguard:host:silent and on (host) {SEEN})");
+    let as_alert = format!(
+        "label_replace(label_replace(\n  {lost},\n  \
+         \"kind\", \"host-silent\", \"\", \"\"),\n  \"severity\", \"warning\", \"\", \"\")"
+    );
     let host = HOST.map(|(label, _)| label).join(", ");
+    let by_region = "count by (account_id, region)";
     vec![
+        record(
+            SEEN,
+            format!(
+                "max by (host, address) (label_replace(label_replace(\n  node_uname_info,\n  \
+                 \"host\", \"$1\", \"nodename\", \"(.+)\"),\n  \"address\", \"$1\", \"instance\", \"{INSTANCE}\"))"
+            ),
+        ),
         record("skewguard:host:silent", silent),
         record(
-            "skewguard:hosts",
-            format!("count by (account_id, region, {shared}) (\n  {PRESENT}\n  or\n  skewguard:host:silent\n)"),
+            "skewguard:hosts:silent_share",
+            format!(
+                "{by_region} (skewguard:host:silent)\n/\n{by_region} (\n  {PRESENT}\n  or\n  skewguard:host:silent\n)"
+            ),
         ),
+        record("skewguard:hosts", format!("count by (account_id, region, {shared}) (\n  {PRESENT}\n  or\n  {lost}\n)")),
         record(
             "skewguard:hosts:alerting",
             format!(
