@@ -204,6 +204,14 @@ fn agents_end() -> Case {
     Case { series, expected: vec![(20, "fleet-cause", told)] }
 }
 
+/// The whole fleet reports for ten minutes, and then no longer. A backend has the last samples for five minutes.
+fn all_end() -> Case {
+    let series = fleet(20).iter().map(|host| host.state("1x10 _x120")).collect();
+    let told = |minute, told| (minute, "fleet-absent", told);
+    let absent = vec![(vec![("severity", "critical".to_owned())], "1")];
+    Case { series, expected: vec![told(10, vec![]), told(22, vec![]), told(27, absent)] }
+}
+
 fn without_agent() -> Case {
     let expected = vec![(vec![("host", "web-9".to_owned()), ("severity", "warning".to_owned())], "1")];
     let seen = |name: &str| seen(name, "10.0.0.1:9100", "1x60");
@@ -270,7 +278,7 @@ fn nobody() -> Case {
 fn cases() -> Vec<Case> {
     let mut cases = several_causes();
     cases.extend([one_host(), a_source()]);
-    cases.extend([silence(), rollout(), agents_end(), nobody(), without_agent()]);
+    cases.extend([silence(), rollout(), agents_end(), all_end(), nobody(), without_agent()]);
     cases.extend([time_sync(), versions(), delivery()]);
     cases
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use skewguard::assess::alerts::{Part, ROWS, Row};
 
+use super::record::PRESENT;
 use super::rule::Written;
 
 /// Where the runbooks are, unless whoever installs the rules has others.
@@ -162,7 +163,7 @@ fn of_fleet() -> Vec<Alert> {
             "fleet-absent",
             "10m",
             Some("critical"),
-            "absent(skewguard:hosts)".to_owned(),
+            format!("absent({PRESENT})"),
             "No agent reports",
             "Not one host of the fleet is seen: the way of the telemetry is broken, or these rules ask another backend than \
              the one that has it.",
