@@ -212,6 +212,42 @@ fn all_end() -> Case {
     Case { series, expected: vec![told(10, vec![]), told(22, vec![]), told(27, absent)] }
 }
 
+/// Hosts whose page is scraped: their metrics bear a `job` and an `instance` alone, and `target_info` says the rest. The last
+/// two have none, and addresses of IPv6.
+fn scraped() -> Case {
+    let hosts = fleet(20);
+    let instance = |index: usize, port| match index {
+        0..18 => format!("10.0.0.{index}:{port}"),
+        _ => format!("[fd00::{index}]:{port}"),
+    };
+    let mut series = Vec::new();
+    let mut skewed = Vec::new();
+    for (index, host) in hosts.iter().enumerate() {
+        let target = [("job", "skewguard".to_owned()), ("instance", instance(index, 9464))];
+        let own = host.series("", &[], "").attributes;
+        let at = |mut series: Series| {
+            series.attributes.retain(|attribute| !own.contains(attribute));
+            series.attributes.extend(target.clone());
+            series
+        };
+        series.push(at(host.state("1x60")));
+        // A name that the agent does not know the host by.
+        let nodename = if index == 3 { "ip-10-0-0-3.internal" } else { &host.name };
+        series.push(seen(nodename, &instance(index, 9100), "1x60"));
+        let mut info = host.series("target_info", &[("service.name", "skewguard")], "1x60");
+        info.attributes.extend(target.clone());
+        series.extend((index < 18).then_some(info));
+        if host.image == "ami-0b" {
+            series.push(at(host.firing("clock-skew", "critical", "")));
+            let nameless = || vec![("host", format!("[fd00::{index}]")), ("severity", "critical".to_owned())];
+            skewed.push((if index < 18 { host.labels("critical", "") } else { nameless() }, "1"));
+        }
+    }
+    let caused = vec![(cause("clock-skew", "critical", "image", "ami-0b"), "8")];
+    let expected = vec![(30, "host-without-agent", vec![]), (30, "clock-skew", skewed), (30, "fleet-cause", caused)];
+    Case { series, expected }
+}
+
 fn without_agent() -> Case {
     let expected = vec![(vec![("host", "web-9".to_owned()), ("severity", "warning".to_owned())], "1")];
     let seen = |name: &str| seen(name, "10.0.0.1:9100", "1x60");
@@ -278,7 +314,7 @@ fn nobody() -> Case {
 fn cases() -> Vec<Case> {
     let mut cases = several_causes();
     cases.extend([one_host(), a_source()]);
-    cases.extend([silence(), rollout(), agents_end(), all_end(), nobody(), without_agent()]);
+    cases.extend([silence(), rollout(), agents_end(), all_end(), nobody(), without_agent(), scraped()]);
     cases.extend([time_sync(), versions(), delivery()]);
     cases
 }

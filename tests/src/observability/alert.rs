@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skewguard::assess::alerts::{Part, ROWS, Row};
 
-use super::record::PRESENT;
+use super::record::{ADDRESS, PRESENT, SEEN};
 use super::rule::Written;
 
 /// Where the runbooks are, unless whoever installs the rules has others.
@@ -119,9 +119,10 @@ fn of_fleet() -> Vec<Alert> {
             "host-without-agent",
             "15m",
             Some("warning"),
-            "max by (host) (label_replace(node_uname_info, \"host\", \"$1\", \"nodename\", \"(.+)\"))\n\
-             unless on (host)\nskewguard:host:present"
-                .to_owned(),
+            format!(
+                "max by (host) (\n  {SEEN}\n  unless on (host) {PRESENT}\n  unless on (address) {ADDRESS}\n  \
+                 unless on (address) label_replace({PRESENT}, \"address\", \"$1\", \"host\", \"(.+)\")\n)"
+            ),
             "{{ $labels.host }} runs node_exporter, and no agent reports from it",
             "Nobody watches the clock and the credentials of this host: the agent was never installed, or it does not report.",
         ),

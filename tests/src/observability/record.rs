@@ -29,6 +29,8 @@ pub const PRESENT: &str = "skewguard:host:present";
 const MEMORY: &str = "1h";
 /// The hosts where node_exporter runs: what they call themselves, and the address that they are scraped at.
 pub const SEEN: &str = "skewguard:host:seen";
+/// The addresses at which agents are scraped.
+pub const ADDRESS: &str = "skewguard:address:present";
 /// A host that is scraped, in the label `instance`: without its port, be it an address of IPv6 or not.
 const INSTANCE: &str = "([^:]+|[[].+[]]|.*:.*:.*)(:[0-9]+)?";
 /// The addresses of Amazon Time Sync, and its clock on an instance's network card.
@@ -59,7 +61,7 @@ fn named(scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
 /// The same with the least of several values of one host, or the greatest.
 fn aggregated(which: &str, scheme: Scheme, expression: &str, more: &[(&str, &str)]) -> String {
     let labels = || HOST.iter().chain(more);
-    // What is scraped has no resource: its instance is the host, and a port.
+    // Where nothing else is known, what is scraped has an instance, which is the host, and a port.
     let mut renamed = vec![("host", "\"instance\"".to_owned(), INSTANCE)];
     renamed.extend(labels().map(|(label, attribute)| (*label, scheme.quoted(attribute), "(.+)")));
     renamed.retain(|(label, attribute, _)| *attribute != format!("\"{label}\""));
@@ -69,7 +71,35 @@ fn aggregated(which: &str, scheme: Scheme, expression: &str, more: &[(&str, &str
         .iter()
         .map(|(label, attribute, pattern)| format!(",\n  \"{label}\", \"$1\", {attribute}, \"{pattern}\")"))
         .collect();
-    format!("{which} by ({}) (\n  {begin}\n  {}{end}\n)", by.join(", "), scheme.expression(expression))
+    format!("{which} by ({}) (\n  {begin}\n  {}{end}\n)", by.join(", "), with_resource(scheme, expression))
+}
+
+/// An expression, of which what is scraped gets the attributes that its `target_info` has. Scraped names are those of Prometheus.
+fn with_resource(scheme: Scheme, expression: &str) -> String {
+    if scheme == Scheme::Opentelemetry {
+        return scheme.expression(expression);
+    }
+    let of = |host: &str| scheme.expression(&selecting(expression, host));
+    let (pushed, scraped) = (of("`host.name`!=\"\""), of(SCRAPED));
+    let attributes = scheme.expression(&HOST.map(|(_, attribute)| format!("`{attribute}`")).join(", "));
+    // Whatever else node_exporter has files of is told apart by its name; OTLP has made that the job.
+    let info = "target_info{host_name!=\"\", service_name=~\"skewguard|\"}";
+    format!(
+        "(\n  {pushed}\n  or\n  ({scraped}) * on (job, instance) group_left ({attributes})\n  \
+         topk by (job, instance) (1, {info})\n  or\n  ({scraped}) unless on (job, instance) {info}\n  )"
+    )
+}
+
+/// A series without a resource.
+const SCRAPED: &str = "`host.name`=\"\"";
+
+/// An expression with one more matcher for its metric, which is the first name in it.
+fn selecting(expression: &str, matcher: &str) -> String {
+    let mut pieces = expression.splitn(3, '`');
+    let (before, metric, after) =
+        (pieces.next().unwrap_or_default(), pieces.next().unwrap_or_default(), pieces.next().unwrap_or_default());
+    let after = after.strip_prefix('{').map_or_else(|| format!("}}{after}"), |more| format!(", {more}"));
+    format!("{before}`{metric}`{{{matcher}{after}")
 }
 
 fn said_by_agents(scheme: Scheme) -> Vec<Written> {
@@ -87,6 +117,13 @@ fn said_by_agents(scheme: Scheme) -> Vec<Written> {
     let least = |name: &str, metric: &str| record(name, aggregated("min", scheme, &format!("`{metric}`"), &[]));
     vec![
         record(PRESENT, named(scheme, "`clock.state` == 1", &[])),
+        record(
+            ADDRESS,
+            format!(
+                "max by (address) (label_replace(\n  {},\n  \"address\", \"$1\", \"instance\", \"{INSTANCE}\"))",
+                scheme.expression("`clock.state`{instance=~\".+:[0-9]+\"} == 1")
+            ),
+        ),
         record("skewguard:alert:firing", named(scheme, "`skewguard.alert.active` == 1", &firing)),
         record(
             "skewguard:host:time_sync_against_http_date",
@@ -172,4 +209,17 @@ fn causes(scheme: Scheme) -> Vec<Written> {
         &source,
     ));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matcher_goes_to_the_metric_whatever_it_has_already() {
+        let selected = |expression| selecting(expression, "a=\"b\"");
+        assert_eq!(selected("`clock.state` == 1"), "`clock.state`{a=\"b\"} == 1");
+        assert_eq!(selected("increase(`clock.steps`[15m]) > 0"), "increase(`clock.steps`{a=\"b\"}[15m]) > 0");
+        assert_eq!(selected("`clock.offset`{`c`=\"d\"}"), "`clock.offset`{a=\"b\", `c`=\"d\"}");
+    }
 }
