@@ -140,6 +140,28 @@ fn several_causes() -> Vec<Case> {
     ]
 }
 
+/// Of ten hosts with one image four are critical and four have a warning: together they are more than half.
+fn two_severities() -> Case {
+    let hosts = fleet(20);
+    let of_image = hosts.iter().filter(|host| host.image == "ami-0b").take(8).enumerate();
+    let wrong = of_image.map(|(index, host)| {
+        host.firing("clock-skew", if index.is_multiple_of(2) { "critical" } else { "warning" }, "")
+    });
+    let series = hosts.iter().map(|host| host.state("1x60")).chain(wrong).collect();
+    let told = vec![(cause("clock-skew", "critical", "image", "ami-0b"), "8")];
+    Case { series, expected: vec![(10, "fleet-cause", told)] }
+}
+
+/// Each of these hosts has two sources that it complains of, one more than the other: it is one host that is wrong.
+fn two_complaints() -> Case {
+    let hosts = fleet(20);
+    let wrong = hosts.iter().take(4).flat_map(|host| {
+        [("one", "critical"), ("other", "warning")].map(|(of, how)| host.firing("credential-expiring", how, of))
+    });
+    let series = hosts.iter().take(6).map(|host| host.state("1x60")).chain(wrong).collect();
+    Case { series, expected: vec![(10, "fleet-cause", vec![])] }
+}
+
 /// Six of twenty ask a server of their own, which is down.
 fn a_source() -> Case {
     let hosts = fleet(20);
@@ -313,7 +335,7 @@ fn nobody() -> Case {
 
 fn cases() -> Vec<Case> {
     let mut cases = several_causes();
-    cases.extend([one_host(), a_source()]);
+    cases.extend([one_host(), two_severities(), two_complaints(), a_source()]);
     cases.extend([silence(), rollout(), agents_end(), all_end(), nobody(), without_agent(), scraped()]);
     cases.extend([time_sync(), versions(), delivery()]);
     cases

@@ -103,7 +103,7 @@ fn of_fleet() -> Vec<Alert> {
             fleet_cause(),
             "{{ $labels.kind }} on {{ $value }} hosts that share the {{ $labels.cause }} {{ $labels.value }}",
             "Half of the hosts that share this, or more, have the alert, and hosts that do not share it have it three times \
-             less often. While this is told, the alerts of its hosts are not.",
+             less often; it is as bad as the worst of them. While this is told, the alerts of its hosts are not.",
         ),
         alert(
             HOST_SILENT,
@@ -178,8 +178,8 @@ fn fleet_cause() -> String {
     let share = |cause: &str| {
         format!("{} / on (account_id, region, cause, value) group_left () skewguard:cause:hosts", wrong(cause))
     };
-    let elsewhere = "(\n    sum without (value) (skewguard:cause:alerting) \
-         - on (account_id, region, kind, severity, cause) group_right () skewguard:cause:alerting\n  ) / \
+    let elsewhere = "(\n    sum without (value, severity) (skewguard:cause:alerting) \
+         - on (account_id, region, kind, cause) group_right () skewguard:cause:alerting\n  ) / \
          on (account_id, region, cause, value) group_left () (\n    sum without (value) (skewguard:cause:hosts) \
          - on (account_id, region, cause) group_right () skewguard:cause:hosts\n  )";
     let one = format!(
@@ -190,7 +190,7 @@ fn fleet_cause() -> String {
         wrong("=\"source\""),
     );
     let region = format!("(\n{} >= {MANY}\nand on ({CAUSE})\n{} >= 0.5\n)", wrong("=\"region\""), share("=\"region\""));
-    format!("(\n{one}\n)\nor on (account_id, region, kind, severity)\n{region}")
+    format!("(\n{one}\n)\nor on (account_id, region, kind)\n{region}")
 }
 
 /// How far Time Sync is ahead of HTTPS servers, as half of the hosts of an availability zone have it. A date of HTTP has

@@ -158,6 +158,8 @@ fn hosts() -> Vec<Written> {
          \"kind\", \"host-silent\", \"\", \"\"),\n  \"severity\", \"warning\", \"\", \"\")"
     );
     let host = HOST.map(|(label, _)| label).join(", ");
+    // A host counts once, as the worst that it has of a kind.
+    let firing = |is| format!("max by ({host}, kind, severity) (skewguard:alert:firing{{severity{is}\"critical\"}})");
     let by_region = "count by (account_id, region)";
     vec![
         record(
@@ -178,8 +180,10 @@ fn hosts() -> Vec<Written> {
         record(
             "skewguard:hosts:alerting",
             format!(
-                "count by (account_id, region, {shared}, kind, severity) (\n  \
-                 max by ({host}, kind, severity) (skewguard:alert:firing)\n  or\n  {as_alert}\n)"
+                "count by (account_id, region, {shared}, kind, severity) (\n  {}\n  or on ({host}, kind)\n  {}\n  or\n  \
+                 {as_alert}\n)",
+                firing("="),
+                firing("!=")
             ),
         ),
     ]
@@ -189,26 +193,34 @@ fn hosts() -> Vec<Written> {
 fn causes(scheme: Scheme) -> Vec<Written> {
     let mut all = Vec::new();
     for cause in CAUSES.into_iter().chain(["region"]) {
-        let value = |series: &str| {
-            format!("label_replace({series}{{{cause}!=\"\"}}, \"value\", \"$1\", \"{cause}\", \"(.*)\")")
+        let value = |series: &str, more: &str| {
+            format!("label_replace({series}{{{cause}!=\"\"{more}}}, \"value\", \"$1\", \"{cause}\", \"(.*)\")")
         };
-        let hosts = format!("sum by (account_id, region, value) ({})", value("skewguard:hosts"));
-        let wrong =
-            format!("sum by (account_id, region, kind, severity, value) ({})", value("skewguard:hosts:alerting"));
+        let hosts = format!("sum by (account_id, region, value) ({})", value("skewguard:hosts", ""));
+        let wrong = worst("sum", |more| value("skewguard:hosts:alerting", more));
         all.push(labelled("skewguard:cause:hosts", hosts, &[("cause", cause)]));
         all.push(labelled("skewguard:cause:alerting", wrong, &[("cause", cause)]));
     }
     // Of a source: those who ask it, and those who complain of it.
     let asked = named(scheme, "`clock.source.reachability`", &[("value", "clock.source")]);
-    let blamed = "label_replace(skewguard:alert:firing{kind=~\"source-.*\"}, \"value\", \"$1\", \"subject\", \"(.*)\")";
+    let blamed = |more: &str| {
+        let firing = format!("skewguard:alert:firing{{kind=~\"source-.*\"{more}}}");
+        format!("label_replace({firing}, \"value\", \"$1\", \"subject\", \"(.*)\")")
+    };
     let source = [("cause", "source")];
     all.push(labelled("skewguard:cause:hosts", format!("count by (account_id, region, value) ({asked})"), &source));
-    all.push(labelled(
-        "skewguard:cause:alerting",
-        format!("count by (account_id, region, kind, severity, value) ({blamed})"),
-        &source,
-    ));
+    all.push(labelled("skewguard:cause:alerting", worst("count", blamed), &source));
     all
+}
+
+/// Those that are wrong, however badly, by what they share; the severity is that of the worst of them.
+fn worst(count: &str, wrong: impl Fn(&str) -> String) -> String {
+    let by = "(account_id, region, kind, value)";
+    let all = format!("{count} by {by} ({})", wrong(""));
+    let some = wrong(", severity=\"critical\"");
+    let told = |severity: &str, of: &str| format!("label_replace({of}, \"severity\", \"{severity}\", \"\", \"\")");
+    let critical = told("critical", &format!("\n  {all}\n  and on {by} {some}\n  "));
+    format!("{critical}\nor on {by}\n{}", told("warning", &all))
 }
 
 #[cfg(test)]
