@@ -213,7 +213,7 @@ fn rollout() -> Case {
         series.push(new.state("_x10 1x110"));
     }
     let none = |minute| (minute, "fleet-cause", vec![]);
-    Case { series, expected: vec![none(12), none(20), none(40), none(60)] }
+    Case { series, expected: vec![none(12), none(20), none(40)] }
 }
 
 /// The agents of one image end, and node_exporter still runs on their hosts.
@@ -287,7 +287,13 @@ fn time_sync() -> Case {
     let hosts = fleet(8);
     let series = hosts.iter().flat_map(|host| {
         let ahead = if host.zone == "eu-central-1a" { "3.5" } else { "1.5" };
-        [of(host, "169.254.169.123", "ntp", ahead), of(host, "aws", "http_date", "0.5"), host.state("1x60")]
+        let other = if host.zone == "eu-central-1a" { "0" } else { "10" };
+        [
+            of(host, "169.254.169.123", "ntp", ahead),
+            of(host, "aws", "http_date", "0.5"),
+            of(host, "corp", "http_date", other),
+            host.state("1x60"),
+        ]
     });
     let labels = [
         ("account_id", "123456789012"),

@@ -132,8 +132,8 @@ fn of_fleet() -> Vec<Alert> {
             Some("critical"),
             time_sync_off(),
             "Amazon Time Sync is {{ $value }} s off in {{ $labels.availability_zone }}",
-            "On half of the hosts of this availability zone, Amazon Time Sync contradicts the dates of HTTPS servers by more \
-             than these can be wrong. Positive: Time Sync is ahead.",
+            "On half of the hosts of this availability zone, Amazon Time Sync contradicts the dates of all their HTTPS servers, \
+             on the same side, by more than these can be wrong. Positive: Time Sync is ahead.",
         ),
         alert(
             "fleet-version-skew",

@@ -103,8 +103,6 @@ fn selecting(expression: &str, matcher: &str) -> String {
 }
 
 fn said_by_agents(scheme: Scheme) -> Vec<Written> {
-    let is_time_sync = format!("`clock.source.offset`{{`server.address`=~\"{TIME_SYNC}\"}}");
-    let is_http = "`clock.source.offset`{`clock.source.kind`=\"http_date\"}";
     let firing = [("kind", "alert"), ("severity", "severity"), ("subject", "subject")];
     let lost = |counter: &str| {
         let grown = format!("increase(`skewguard.delivery.{counter}`[15m]) > 0");
@@ -125,10 +123,7 @@ fn said_by_agents(scheme: Scheme) -> Vec<Written> {
             ),
         ),
         record("skewguard:alert:firing", named(scheme, "`skewguard.alert.active` == 1", &firing)),
-        record(
-            "skewguard:host:time_sync_against_http_date",
-            format!("{} - {}", named(scheme, &is_time_sync, &[]), named(scheme, is_http, &[])),
-        ),
+        record("skewguard:host:time_sync_against_http_date", against_http(scheme)),
         lost("refusals"),
         lost("dropped"),
         record(
@@ -142,6 +137,18 @@ fn said_by_agents(scheme: Scheme) -> Vec<Written> {
         least("skewguard:host:credential_remaining_seconds", "aws.credential.remaining"),
         least("skewguard:host:refresh_margin_seconds", "aws.credential.refresh_margin"),
     ]
+}
+
+/// By how much Time Sync is ahead of all HTTPS servers of a host, or behind them all, by the nearest of them; 0 where it is
+/// between them: then one of them is wrong.
+fn against_http(scheme: Scheme) -> String {
+    let time_sync = format!("`clock.source.offset`{{`server.address`=~\"{TIME_SYNC}\"}}");
+    let http = "`clock.source.offset`{`clock.source.kind`=\"http_date\"}";
+    let ahead = |which, of_http| {
+        let (time_sync, http) = (aggregated(which, scheme, &time_sync, &[]), aggregated(of_http, scheme, http, &[]));
+        format!("{time_sync} - {http}")
+    };
+    format!("clamp_min({}, 0)\n+\nclamp_max({}, 0)", ahead("min", "max"), ahead("max", "min"))
 }
 
 fn hosts() -> Vec<Written> {

@@ -209,7 +209,7 @@ fn clocks() -> Vec<Panel> {
         .runbook("source-falseticker"),
         panel(
             "Time Sync against HTTPS servers",
-            "By how much Amazon Time Sync is ahead of the dates of HTTPS servers, as half of the hosts have it.",
+            "By how much Amazon Time Sync is ahead of the dates of all HTTPS servers of a host, by the nearest of them, as half of the hosts have it; 0 where it is between them.",
             Shape::Lines,
             Unit::Seconds,
             &[(
