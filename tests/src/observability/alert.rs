@@ -149,8 +149,8 @@ fn of_fleet() -> Vec<Alert> {
             Some("warning"),
             "skewguard:destination:refusals > 0".to_owned(),
             "{{ $labels.destination }} refuses what {{ $value }} hosts send",
-            "A receiver refuses telemetry or alerts, such as for their time stamps, a token, or their size. What is refused \
-             is not sent again.",
+            "A receiver refuses telemetry or alerts, such as for their time stamps, a token, or their size. Alerts are tried \
+             again, slowly, until queue.age, but for those that are refused as such (400, 413, 422); telemetry is given up.",
         ),
         alert(
             "fleet-delivery-lost",
@@ -158,7 +158,7 @@ fn of_fleet() -> Vec<Alert> {
             Some("warning"),
             "skewguard:destination:dropped > 0".to_owned(),
             "{{ $value }} hosts have given up items for {{ $labels.destination }}",
-            "A queue was full, or its items too old, before its receiver took them.",
+            "A queue was full, its items were too old before its receiver took them, or the receiver refused them for good.",
         ),
         alert(
             "fleet-absent",
