@@ -1,4 +1,4 @@
-//! Dashboards as Grafana imports them: without an identity and a data source of their own.
+//! Dashboards as Grafana imports them: without a data source of their own.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         choice = with(choice, all);
     }
     json!({
-        "title": dashboard.title, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
+        "uid": identity(dashboard.name, scheme), "title": dashboard.title, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
         "graphTooltip": 1, "refresh": "1m", "time": { "from": "now-6h", "to": "now" }, "timezone": "utc",
         "templating": { "list": [
             { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus" },
@@ -52,6 +52,12 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         "links": [dashboards],
         "panels": panels,
     })
+}
+
+/// What the address of a dashboard ends in, by which another one leads to it.
+fn identity(name: &str, scheme: Scheme) -> String {
+    let dotted = if scheme == Scheme::Opentelemetry { "-dotted" } else { "" };
+    format!("skewguard-{name}{dotted}")
 }
 
 fn link(title: &str, kind: &str, url: &str) -> Value {
@@ -102,7 +108,7 @@ fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
         "fieldConfig": { "defaults": {
             "unit": unit(panel.unit), "custom": custom, "color": { "mode": if is_now { "thresholds" } else { "palette-classic" } },
             "thresholds": { "mode": "absolute", "steps": steps(panel.levels) },
-        }, "overrides": overrides(panel) },
+        }, "overrides": overrides(panel, scheme) },
         "options": match panel.shape {
             Shape::Number => json!({
                 "colorMode": "background", "graphMode": "area", "justifyMode": "auto", "textMode": "auto",
@@ -121,13 +127,13 @@ fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
 }
 
 /// A host in a table leads to its dashboard.
-fn overrides(panel: &Panel) -> Value {
+fn overrides(panel: &Panel, scheme: Scheme) -> Value {
     if panel.shape != Shape::Table {
         return json!([]);
     }
-    let link = json!({
-        "title": "This host", "url": "/dashboards?query=skewguard:%20host&var-host=${__value.raw}", "targetBlank": false,
-    });
+    let chosen = "var-datasource=${datasource}&var-host=${__value.raw}&${__url_time_range}";
+    let url = format!("/d/{}?{chosen}", identity("host", scheme));
+    let link = json!({ "title": "This host", "url": url, "targetBlank": false });
     json!([
         { "matcher": { "id": "byName", "options": "host" }, "properties": [{ "id": "links", "value": [link] }] },
         { "matcher": { "id": "byName", "options": "Value" }, "properties": [
@@ -153,6 +159,10 @@ fn steps(levels: Levels) -> Value {
         ]),
         Levels::Above(warning, critical) => json!([
             { "color": "green", "value": null }, { "color": "orange", "value": warning }, { "color": "red", "value": critical },
+        ]),
+        Levels::Beyond(warning, critical) => json!([
+            { "color": "red", "value": null }, { "color": "orange", "value": -critical }, { "color": "green", "value": -warning },
+            { "color": "orange", "value": warning }, { "color": "red", "value": critical },
         ]),
     }
 }

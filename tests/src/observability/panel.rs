@@ -45,6 +45,8 @@ pub enum Levels {
     Below(f64, f64),
     /// From the first on it is a warning, from the second on critical.
     Above(f64, f64),
+    /// As far as the first from 0, on either side, it is a warning, and as far as the second critical.
+    Beyond(f64, f64),
 }
 
 /// Of the margin to a limit of AWS, where the first is at 240 s: clock-skew warns at an offset of 60 s and is critical at 150 s.

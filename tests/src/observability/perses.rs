@@ -95,5 +95,9 @@ fn thresholds(levels: Levels) -> Value {
         Levels::Above(warning, critical) => json!({ "defaultColor": "#2ca02c", "steps": [
             { "value": warning, "color": "#ff7f0e", "name": "warning" }, { "value": critical, "color": "#d62728", "name": "critical" },
         ] }),
+        Levels::Beyond(warning, critical) => json!({ "defaultColor": "#d62728", "steps": [
+            { "value": -critical, "color": "#ff7f0e", "name": "warning" }, { "value": -warning, "color": "#2ca02c", "name": "ok" },
+            { "value": warning, "color": "#ff7f0e", "name": "warning" }, { "value": critical, "color": "#d62728", "name": "critical" },
+        ] }),
     }
 }

@@ -23,7 +23,7 @@ fn host_clock() -> Vec<Panel> {
     vec![
         panel(
             "Offset and how far it can be wrong",
-            "True minus system time: positive where the clock is slow. The limits of AWS are at 240, 300 and 900 s.",
+            "True minus system time: positive where the clock is slow. Lines are at 240 and 300 s, the first limits of AWS, on either side; another is at 900 s.",
             Shape::Lines,
             Unit::Seconds,
             &[
@@ -32,7 +32,7 @@ fn host_clock() -> Vec<Panel> {
                 ("`clock.offset`{`host.name`=\"$host\"} - on (`host.name`) `clock.error_bound`{`host.name`=\"$host\"}", "at least"),
             ],
         )
-        .levels(Levels::Above(60.0, 150.0))
+        .levels(Levels::Beyond(240.0, 300.0))
         .runbook("clock-skew")
         .wide(12),
         panel(
