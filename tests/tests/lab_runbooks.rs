@@ -1,5 +1,6 @@
-//! The runbooks of `deploy/runbooks`: every command of a block ```` ```console SCENE ```` is run on a host in the state that
-//! the runbook is about, and prints what stands there, but for its numbers. `SKEWGUARD_WRITE_DOCS=1` writes it.
+//! The runbooks of `deploy/runbooks`: every command of a block ```` ```console SCENE ```` is run on a host in the state of that
+//! scene, and prints what stands there, but for its numbers. `SKEWGUARD_WRITE_DOCS=1` writes it. What only a fleet or a receiver
+//! can show has no scene, nor have a forecast and an overdue rotation: there a host is `well`, and no agent runs on it. Blocks of `sh` and `promql` are not run.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
