@@ -3,108 +3,15 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::{Value, json};
 use tests::net::{Net, Side};
 use tests::observability::alert::{self, Alert};
 use tests::observability::committed::root;
+use tests::observability::fleet::{Case, Host, REGION, Series, Told, cause, fleet};
 use tests::observability::scheme::Scheme;
 use tests::process::{command, output, private_dir};
-
-/// What is exported, by the names of OpenTelemetry: a metric, its attributes, and its values, one a minute.
-struct Series {
-    metric: &'static str,
-    attributes: Vec<(&'static str, String)>,
-    values: String,
-}
-
-/// What is told at a minute: labels and the value.
-type Told = (Vec<(&'static str, String)>, &'static str);
-
-/// A fleet, and what is to be told of it.
-struct Case {
-    series: Vec<Series>,
-    /// At which minute, by which alert.
-    expected: Vec<(u32, &'static str, Vec<Told>)>,
-}
-
-/// A host, as its resource tells of it.
-#[derive(Clone)]
-struct Host {
-    name: String,
-    zone: &'static str,
-    image: &'static str,
-    version: &'static str,
-}
-
-const REGION: &str = "eu-central-1";
-
-/// Hosts in two availability zones by turns, and of two images by turns of two.
-fn fleet(count: usize) -> Vec<Host> {
-    let host = |index: usize| Host {
-        name: format!("web-{index}"),
-        zone: if index.is_multiple_of(2) { "eu-central-1a" } else { "eu-central-1b" },
-        image: if (index / 2).is_multiple_of(2) { "ami-0a" } else { "ami-0b" },
-        version: "0.1.0",
-    };
-    (0..count).map(host).collect()
-}
-
-impl Host {
-    fn series(&self, metric: &'static str, more: &[(&'static str, &str)], values: &str) -> Series {
-        let mut attributes = vec![
-            ("host.name", self.name.clone()),
-            ("host.id", format!("i-{}", self.name)),
-            ("cloud.account.id", "123456789012".to_owned()),
-            ("cloud.region", REGION.to_owned()),
-            ("cloud.availability_zone", self.zone.to_owned()),
-            ("host.image.id", self.image.to_owned()),
-            ("host.type", "m7g.large".to_owned()),
-            ("service.version", self.version.to_owned()),
-        ];
-        attributes.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Series { metric, attributes, values: values.to_owned() }
-    }
-
-    fn state(&self, values: &str) -> Series {
-        self.series("clock.state", &[("clock.state", "synchronized")], values)
-    }
-
-    fn firing(&self, alert: &'static str, severity: &str, subject: &str) -> Series {
-        let about = [("alert", alert), ("severity", severity), ("subject", subject)];
-        let about = if subject.is_empty() { &about[..2] } else { &about[..] };
-        self.series("skewguard.alert.active", about, "1x60")
-    }
-
-    /// What an alert of it bears.
-    fn labels(&self, severity: &str, subject: &str) -> Vec<(&'static str, String)> {
-        let mut labels = vec![
-            ("host", self.name.clone()),
-            ("instance_id", format!("i-{}", self.name)),
-            ("account_id", "123456789012".to_owned()),
-            ("region", REGION.to_owned()),
-            ("availability_zone", self.zone.to_owned()),
-            ("severity", severity.to_owned()),
-        ];
-        labels.extend((!subject.is_empty()).then(|| ("subject", subject.to_owned())));
-        labels
-    }
-}
-
-/// What the page for a fleet bears.
-fn cause(kind: &str, severity: &str, cause: &str, value: &str) -> Vec<(&'static str, String)> {
-    let named = [
-        ("account_id", "123456789012"),
-        ("region", REGION),
-        ("kind", kind),
-        ("severity", severity),
-        ("cause", cause),
-        ("value", value),
-    ];
-    named.map(|(name, value)| (name, value.to_owned())).to_vec()
-}
 
 /// A fleet of twenty that reports for an hour, and those of it that have a wrong clock.
 fn skewed(is_wrong: impl Fn(&Host) -> bool, expected: Vec<Told>) -> Case {
@@ -348,17 +255,6 @@ fn cases() -> Vec<Case> {
 }
 
 // How they are written
-
-impl Series {
-    /// A series as tests of rules have it.
-    fn written(&self, scheme: Scheme) -> Value {
-        let name = |name: &str| scheme.expression(&format!("`{name}`"));
-        let mut text = if self.metric.contains('.') { name(self.metric) } else { self.metric.to_owned() };
-        let attributes = self.attributes.iter().map(|(key, value)| format!("{}=\"{value}\"", name(key)));
-        let _ = write!(text, "{{{}}}", attributes.collect::<Vec<_>>().join(", "));
-        json!({ "series": text, "values": self.values })
-    }
-}
 
 /// A template with its labels and its value.
 fn expanded(template: &str, labels: &BTreeMap<&str, String>, value: &str) -> String {

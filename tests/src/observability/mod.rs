@@ -5,11 +5,13 @@
 //! - [`record`], [`alert`]: what is recorded, and what is told of it; [`rule`]: how a rule is written.
 //! - [`panel`], [`dashboard`]: what is seen of it; [`grafana`], [`perses`], [`vmui`]: how each writes that.
 //! - [`routing`]: how Alertmanager makes one page of what belongs together.
+//! - [`fleet`]: fleets that rules are tried with.
 //! - [`committed`]: the files, which a test compares; `SKEWGUARD_WRITE_DOCS=1 cargo test -p tests documented` writes them.
 
 pub mod alert;
 pub mod committed;
 pub mod dashboard;
+pub mod fleet;
 pub mod grafana;
 pub mod panel;
 pub mod perses;
