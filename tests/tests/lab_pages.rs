@@ -146,7 +146,7 @@ fn one_host_of_ten_thousand_is_named_in_one_page_and_ten_thousand_with_one_cause
             alertmanager.take(&some.iter().map(|index| posted(*index, "clock-skew")).collect::<Vec<_>>()).unwrap();
         }
     }
-    let page = wait_for("the page", Duration::from_secs(60), || {
+    let page = wait_for("the page", Duration::from_secs(120), || {
         let told = notifications(&hook);
         told.into_iter().find(|one| one["groupLabels"]["alertname"] == "fleet-cause")
     });
