@@ -116,7 +116,9 @@ fn the_default_agent_asks_the_metadata_service_for_less_than_40_things_an_hour()
     // All of it was the traffic of a host that is in order. It started a moment after the lab's time did, which is a second
     // or so of this time.
     let answers = status["imds_requests"].as_object().unwrap();
-    assert_eq!(answers.keys().collect::<Vec<_>>(), ["ok"], "{status:#}");
+    // The tags of the instance are asked for once, and are not in its metadata, as by default.
+    assert_eq!(answers.keys().collect::<Vec<_>>(), ["http-404", "ok"], "{status:#}");
+    assert_eq!(answers["http-404"], 2, "{status:#}");
     let mut credentials = status["credentials"].as_array().unwrap().iter();
     let role = credentials.find(|credential| credential["provider"] == "imds").unwrap();
     let clock = &status["clock"];
