@@ -184,8 +184,8 @@ fn a_host_of_a_fleet_costs_less_than_one_that_tells_everything() {
     let net = Net::new().unwrap();
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let _metadata = metadata::start(&net, Side::Aws, SocketAddr::new(IMDS, 80), &metadata::valid_document()).unwrap();
-    let sizes = ["fleet", "full"].map(|detail| {
-        let collector = HttpServer::start(&net, Side::Aws, SocketAddr::new(IMDS, 4318)).unwrap();
+    let sizes = [("fleet", 4318), ("full", 4319)].map(|(detail, port)| {
+        let collector = HttpServer::start(&net, Side::Aws, SocketAddr::new(IMDS, port)).unwrap();
         collector.on("POST /v1/metrics", Reply::ok(""));
         let yaml = config(&collector.url()).replace("full", detail);
         let agent = Skewguard::new(&net, &yaml).unwrap();
