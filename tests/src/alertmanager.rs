@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use crate::http;
 use crate::net::{Net, Side};
 use crate::process::{Server, lab_dir, private_dir, tool};
-use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -75,13 +74,7 @@ impl<'net> Alertmanager<'net> {
             &dir.join("log"),
         )?;
         let server = self.server.insert(server);
-        let ready = self.net.within(Side::Agent, || {
-            wait_until("Alertmanager", START_DEADLINE, || {
-                server.still_runs().is_err() || http::get(address, "/-/ready").is_ok()
-            })
-        })?;
-        server.still_runs()?;
-        ready.with_context(|| server.log())
+        http::await_answer((self.net, Side::Agent), server, (address, "/-/ready"), START_DEADLINE)
     }
 
     /// Stops it.

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 
 use crate::net::{Net, Side};
+use crate::process::Server;
+use crate::wait::wait_until;
 
 const SHUTDOWN_POLL: Duration = Duration::from_millis(10);
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -326,6 +328,23 @@ pub fn request(
     let mut body = String::new();
     reader.read_to_string(&mut body)?;
     Ok(Response { status: status.with_context(|| format!("no HTTP status in {first:?}"))?, headers, body })
+}
+
+/// Awaits that a program answers at a path with 200, as soon as it has started.
+///
+/// # Errors
+/// When it ends, or does not by `deadline`, with its log.
+pub fn await_answer(
+    (net, side): (&Net, Side),
+    server: &mut Server,
+    (address, target): (SocketAddr, &str),
+    deadline: Duration,
+) -> Result<()> {
+    let answered = net.within(side, || {
+        wait_until("an answer", deadline, || server.still_runs().is_err() || get(address, target).is_ok())
+    })?;
+    server.still_runs()?;
+    answered.with_context(|| format!("{address}{target}: {}", server.log()))
 }
 
 /// Makes one GET request and returns the body.

@@ -8,13 +8,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::http;
 use crate::net::{Net, Side};
 use crate::process::{Server, private_dir};
-use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// The only role there is.
@@ -34,23 +33,12 @@ impl Moto {
     pub fn start(net: &Net, address: SocketAddr) -> Result<Self> {
         let dir = private_dir()?;
         let (host, port) = (address.ip().to_string(), address.port().to_string());
-        let server = Server::start(
+        let mut server = Server::start(
             net.command(Side::Aws, "moto_server")?.args(["-H", &host, "-p", &port]),
             &dir.path().join("log"),
         )?;
-        let mut moto = Self { server, _dir: dir };
-        moto.await_answer(net, address)?;
-        Ok(moto)
-    }
-
-    fn await_answer(&mut self, net: &Net, address: SocketAddr) -> Result<()> {
-        let answered = net.within(Side::Agent, || {
-            wait_until("moto's first answer", START_DEADLINE, || {
-                self.server.still_runs().is_err() || http::get(address, "/latest/meta-data/").is_ok()
-            })
-        })?;
-        self.server.still_runs()?;
-        answered.with_context(|| self.server.log())
+        http::await_answer((net, Side::Agent), &mut server, (address, "/latest/meta-data/"), START_DEADLINE)?;
+        Ok(Self { server, _dir: dir })
     }
 
     /// The access log.

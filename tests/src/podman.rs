@@ -14,7 +14,7 @@ use crate::container::{ROOT, Release, Root, answer, child_of};
 use crate::http;
 use crate::net::{Net, Side};
 use crate::process::{Server, private_dir};
-use crate::wait::{wait_for, wait_until};
+use crate::wait::wait_for;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// No other is in that network.
@@ -88,13 +88,7 @@ impl<'net> Podman<'net> {
 
     fn await_registry(&mut self) -> Result<()> {
         let address: SocketAddr = REGISTRY.parse()?;
-        let answered = self.net.within(Side::Agent, || {
-            wait_until("the registry", START_DEADLINE, || {
-                self.registry.still_runs().is_err() || http::get(address, "/v2/").is_ok()
-            })
-        })?;
-        self.registry.still_runs()?;
-        answered.with_context(|| self.registry.log())
+        http::await_answer((self.net, Side::Agent), &mut self.registry, (address, "/v2/"), START_DEADLINE)
     }
 
     /// Its files.

@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use crate::http;
 use crate::net::{Net, Side};
 use crate::process::{Server, command, private_dir};
-use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -48,13 +47,7 @@ impl<'net> Prometheus<'net> {
                 .arg(format!("--web.listen-address={address}")),
             &dir.path().join("log"),
         )?;
-        let ready = net.within(Side::Agent, || {
-            wait_until("Prometheus", START_DEADLINE, || {
-                server.still_runs().is_err() || http::get(address, "/-/ready").is_ok()
-            })
-        })?;
-        server.still_runs()?;
-        ready.with_context(|| server.log())?;
+        http::await_answer((net, Side::Agent), &mut server, (address, "/-/ready"), START_DEADLINE)?;
         Ok(Self { net, address, _server: server, _dir: dir })
     }
 

@@ -14,7 +14,6 @@ use crate::http;
 use crate::net::{Net, Side};
 use crate::observability::scheme::Scheme;
 use crate::process::{Server, private_dir};
-use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -73,13 +72,7 @@ impl<'net> Victoria<'net> {
             &dir.join("log"),
         )?;
         let server = self.server.insert(server);
-        let ready = self.net.within(self.side, || {
-            wait_until("VictoriaMetrics", START_DEADLINE, || {
-                server.still_runs().is_err() || http::get(address, "/health").is_ok()
-            })
-        })?;
-        server.still_runs()?;
-        ready.with_context(|| server.log())
+        http::await_answer((self.net, self.side), server, (address, "/health"), START_DEADLINE)
     }
 
     /// Stops it; what it has taken is stored.

@@ -4,13 +4,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::http;
 use crate::net::{Net, Side};
 use crate::process::{Server, private_dir};
-use crate::wait::wait_until;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -40,13 +39,7 @@ impl Vmalert {
                 .arg("-rule.resendDelay=10s"),
             &dir.path().join("log"),
         )?;
-        let ready = net.within(Side::Aws, || {
-            wait_until("vmalert", START_DEADLINE, || {
-                server.still_runs().is_err() || http::get(address, "/health").is_ok()
-            })
-        })?;
-        server.still_runs()?;
-        ready.with_context(|| server.log())?;
+        http::await_answer((net, Side::Aws), &mut server, (address, "/health"), START_DEADLINE)?;
         Ok(Self { server, _dir: dir })
     }
 

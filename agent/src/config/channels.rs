@@ -11,6 +11,10 @@ use crate::setting::web::{TIMEOUT, tls};
 /// The destinations that are no channels. Each has a folder in the queue, and so has each channel.
 const RESERVED: [&str; 2] = ["otlp-metrics", "otlp-logs"];
 
+/// What is wrong with whatever is signed where nobody hands out keys.
+pub(super) const NO_ROLE: &str =
+    "this is signed with the keys of the instance's role, but credentials.imds is disabled: enable it";
+
 /// Checks all channels. Those of AWS are signed with the keys of the role, so they need the metadata service.
 pub(super) fn channels(given: &[WrittenChannel], has_imds: bool) -> Result<Vec<Channel>, Fault> {
     let at = Path::root("channels");
@@ -18,9 +22,7 @@ pub(super) fn channels(given: &[WrittenChannel], has_imds: bool) -> Result<Vec<C
     let checked = |(index, given)| {
         let channel = channel(given, &at.index(index))?;
         if channel.target.is_signed() && !has_imds {
-            let message =
-                "this is signed with the keys of the instance's role, but credentials.imds is disabled: enable it";
-            return Err(Fault::at(at.index(index).key(channel.target.key()), message));
+            return Err(Fault::at(at.index(index).key(channel.target.key()), NO_ROLE));
         }
         Ok(channel)
     };

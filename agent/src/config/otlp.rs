@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::channels::NO_ROLE;
 use super::{default, raw};
 use crate::credentials::imds::settings::Imds;
-use crate::setting::address::is_on_link;
+use crate::setting::address::is_host_on_link;
 use crate::setting::arn::domain;
 use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
 use crate::setting::locate::Path;
@@ -81,14 +82,12 @@ pub(super) fn otlp(
     }))
 }
 
-/// Headers are text of a line.
+/// The longest name of a service, a log group and a log stream, in bytes.
 const LONGEST_NAME: usize = 512;
 
 fn sigv4(given: &raw::Sigv4, endpoint: Option<&WebUrl>, imds: Option<&Imds>, at: &Path) -> Result<Sigv4, Fault> {
     let Some(imds) = imds else {
-        let message =
-            "this is signed with the keys of the instance's role, but credentials.imds is disabled: enable it";
-        return Err(Fault::at(at.clone(), message));
+        return Err(Fault::at(at.clone(), NO_ROLE));
     };
     if domain(&given.region).is_none() {
         return Err(Fault::at(at.key("region"), "this is no region of AWS: write one such as eu-central-1"));
@@ -105,9 +104,8 @@ fn sigv4(given: &raw::Sigv4, endpoint: Option<&WebUrl>, imds: Option<&Imds>, at:
     }
     // Whoever sees such a request has the token of the session.
     let is_in_clear = endpoint.and_then(WebUrl::parts).is_some_and(|url| {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let is_near = host == "localhost" || host.parse().is_ok_and(is_on_link);
-        url.scheme() == "http" && !is_near
+        let host = url.host_str().unwrap_or_default();
+        url.scheme() == "http" && host != "localhost" && !is_host_on_link(host)
     });
     if is_in_clear {
         let message =

@@ -10,6 +10,11 @@ pub(crate) const fn is_on_link(ip: IpAddr) -> bool {
     }
 }
 
+/// The same of the host of a URL, which has an address of IPv6 in brackets; a name is none.
+pub(crate) fn is_host_on_link(host: &str) -> bool {
+    host.trim_matches(['[', ']']).parse().is_ok_and(is_on_link)
+}
+
 /// Whether it is one of AWS's own inside a VPC, fd00:ec2::/32, which each instance reaches as if it were on its link.
 pub(crate) const fn is_of_vpc(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if matches!(ip.segments(), [0xfd00, 0x0ec2, ..]))

@@ -5,7 +5,6 @@ mod answer;
 mod exchange;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::kind::{AWS_API, SourceKind, Words};
 use super::pace::Cadence;
 use super::witness::Witness;
 use crate::clock::true_clock::TrueClock;
-use crate::setting::address::is_on_link;
+use crate::setting::address::is_host_on_link;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
 
@@ -172,7 +171,7 @@ impl SourceKind for Endpoint {
 
 fn is_near(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(is_on_link)
+    is_host_on_link(host)
 }
 
 #[cfg(test)]
