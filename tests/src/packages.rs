@@ -57,9 +57,17 @@ fn replace(file: &Path, from: &str, to: &str) -> Result<()> {
 /// # Errors
 /// When there is none, or more than one.
 pub fn built() -> Result<PathBuf> {
+    built_for(output(Command::new("dpkg").arg("--print-architecture"))?.trim())
+}
+
+/// The package that was built for an architecture, as Debian names it.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn built_for(architecture: &str) -> Result<PathBuf> {
     let folder = lab_dir()?.join("dist");
     let missing = || format!("{} is missing: tests/run packs what was built", folder.display());
-    let own = format!("_{}.deb", output(Command::new("dpkg").arg("--print-architecture"))?.trim());
+    let own = format!("_{architecture}.deb");
     let mut found = Vec::new();
     for file in fs::read_dir(&folder).with_context(missing)? {
         let path = file?.path();
@@ -70,6 +78,15 @@ pub fn built() -> Result<PathBuf> {
     }
     ensure!(found.len() == 1, "there is not one package: {found:?}");
     found.pop().with_context(missing)
+}
+
+/// Unpacks a package into `folder`, and returns the program that is in it: static, and as it is shipped.
+///
+/// # Errors
+/// When it cannot be unpacked.
+pub fn program(package: &Path, folder: &Path) -> Result<PathBuf> {
+    output(Command::new("dpkg-deb").arg("--extract").arg(package).arg(folder))?;
+    Ok(folder.join("usr/bin/skewguard"))
 }
 
 /// The offset in the line that an installation ends with, in seconds: positive where the clock is slow.

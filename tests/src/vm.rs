@@ -7,7 +7,6 @@
 //! puts the guest back into an earlier state, or moves it into another QEMU.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
@@ -23,6 +22,7 @@ use tempfile::TempDir;
 use crate::cpio::Archive;
 use crate::kernel::Kernel;
 use crate::net::{Net, Side};
+use crate::packages;
 use crate::process::{Server, lab_dir, output, private_dir, tool, unpacked_libraries};
 use crate::qmp::Monitor;
 use crate::wait::wait_for;
@@ -291,8 +291,9 @@ impl Vm {
 
 /// The guest's whole file system.
 fn initramfs(kernel: &Kernel, machine: &Machine<'_>, yaml: &str) -> Result<Vec<u8>> {
-    let program =
-        PathBuf::from(env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set: start the lab with tests/run")?);
+    // The one that is shipped: a guest has no room for one that can be debugged.
+    let package = private_dir()?;
+    let program = packages::program(&packages::built()?, package.path())?;
     let mut archive = Archive::default();
     for folder in ["dev", "proc", "sys", "run", "tmp"] {
         archive.folder(folder);

@@ -9,7 +9,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,7 +18,8 @@ use tests::elf::Program;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::ntp::{self, NtpServer, ahead_by};
-use tests::process::{lab_dir, output, private_dir};
+use tests::packages;
+use tests::process::{lab_dir, private_dir};
 
 /// All that a release is made for.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86_64", "amd64"), ("aarch64", "arm64")];
@@ -35,17 +35,8 @@ struct Programs {
 impl Programs {
     fn unpacked() -> Self {
         let programs = Self { dir: private_dir().unwrap() };
-        let packages: Vec<_> =
-            fs::read_dir(lab_dir().unwrap().join("dist")).unwrap().map(|entry| entry.unwrap().path()).collect();
         for (arch, debian) in ARCHITECTURES {
-            let is_its = |path: &&PathBuf| {
-                path.file_name().is_some_and(|name| {
-                    let name = name.to_string_lossy();
-                    name.starts_with("skewguard_") && name.ends_with(&format!("_{debian}.deb"))
-                })
-            };
-            let package = packages.iter().find(is_its).expect("a release has a package for each architecture");
-            output(Command::new("dpkg-deb").arg("--extract").arg(package).arg(programs.dir.path().join(arch))).unwrap();
+            packages::program(&packages::built_for(debian).unwrap(), &programs.dir.path().join(arch)).unwrap();
         }
         programs
     }

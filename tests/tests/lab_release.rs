@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::container::{Release, Root};
-use tests::packages::{FOLDER, Packages, built};
+use tests::packages::{self, FOLDER, Packages, built};
 use tests::process::{lab_dir, output, private_dir};
 
 /// The project's folder.
@@ -108,8 +108,7 @@ fn a_release_that_is_to_be_complete_names_what_could_not_be_built_and_leaves_wha
     fs::create_dir(&into).unwrap();
     fs::write(into.join("former"), "").unwrap();
     // Where the workshop has it as well.
-    let program = folder.path().join("skewguard");
-    fs::copy(std::env::var_os("SKEWGUARD_BIN").unwrap(), &program).unwrap();
+    let program = packages::program(&built().unwrap(), &folder.path().join("package")).unwrap();
     let mut release = Command::new(project().join("tests/workshop"));
     // Without the folder in which the lab has helm.
     let without = "PATH=$(echo \"$PATH\" | tr : '\\n' | grep -v '/lab/bin$' | paste -sd:) && ! command -v helm && \
