@@ -38,6 +38,7 @@ prepare_lab() {
     install_moto
     install_helm
     install_grafana
+    install_sdks
     install_s3
     unpack_missing_libraries
     check_lab

@@ -70,6 +70,11 @@ impl Dialogue {
         Ok(answer.trim_end().to_owned())
     }
 
+    /// Its number on this machine.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to standard error so far.
     pub fn log(&self) -> String {
         let log = fs::read(self.dir.path().join("log"));

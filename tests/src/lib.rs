@@ -58,6 +58,7 @@ pub mod receiver;
 pub mod repositories;
 pub mod rpms;
 pub mod s3;
+pub mod sdks;
 pub mod tarball;
 pub mod targets;
 pub mod tls;

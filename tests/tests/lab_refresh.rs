@@ -19,6 +19,7 @@ use tests::http::{HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::ntp::{self, NtpServer, Packet, scripted};
+use tests::sdks::{self, Java, Jvm};
 
 const TOKEN: &str = "PUT /latest/api/token";
 const DOCUMENT: &str = "GET /latest/meta-data/iam/security-credentials/web";
@@ -28,6 +29,11 @@ const TOLERANCE: f64 = 2.0;
 const ADVISORY_LEAD: f64 = 300.0;
 /// The Rust SDK takes up to so much off its 10 s, anew for each credential.
 const RUST_JITTER: f64 = 5.0;
+/// New credentials of a role are there at least so many seconds before the end of those before them, as AWS has it.
+const ROTATED: i64 = 300;
+/// A virtual machine of Java is slow where its clock is not the system's: so many seconds pass at once, which are what is
+/// measured too little.
+const STRIDE: u32 = 15;
 /// The answer of an STS that takes any signature.
 const IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
     <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
@@ -48,8 +54,21 @@ struct Host {
     _time: NtpServer,
 }
 
+/// When a metadata service hands out new credentials.
+#[derive(Clone, Copy, PartialEq)]
+enum New {
+    /// To whoever asks.
+    Always,
+    /// When [`ROTATED`] is left of the former.
+    Late,
+}
+
 impl Host {
     fn new(lag: f64, life: u32) -> Self {
+        Self::with(lag, life, New::Always)
+    }
+
+    fn with(lag: f64, life: u32, new: New) -> Self {
         let net = Net::new().unwrap();
         let passed = Arc::new(AtomicU32::new(0));
         let truth = Arc::clone(&passed);
@@ -59,7 +78,13 @@ impl Host {
         let expiration = Arc::new(AtomicI64::new(0));
         imds.on_each(DOCUMENT, {
             let (passed, expiration) = (Arc::clone(&passed), Arc::clone(&expiration));
-            move |_| Reply::ok(document(now() + f64::from(passed.load(Ordering::SeqCst)), life, &expiration))
+            move |_| {
+                let at = whole(now() + f64::from(passed.load(Ordering::SeqCst)));
+                if new == New::Always || expiration.load(Ordering::SeqCst) - at < ROTATED {
+                    expiration.store(at + i64::from(life), Ordering::SeqCst);
+                }
+                Reply::ok(document(expiration.load(Ordering::SeqCst), life))
+            }
         });
         let clock = FakeClock::new().unwrap();
         clock.set(-lag).unwrap();
@@ -87,9 +112,14 @@ sdks: [{sdk}]
 
     /// Lets second after second pass until `happens`, and returns what is left then, in true time, of the credentials that
     /// were handed out before.
-    fn left_when(&self, what: &str, mut happens: impl FnMut() -> bool) -> f64 {
-        for _ in 0..2 * self.life {
-            let passed = f64::from(self.passed.fetch_add(1, Ordering::SeqCst) + 1);
+    fn left_when(&self, what: &str, happens: impl FnMut() -> bool) -> f64 {
+        self.left_in_strides_of(1, what, happens)
+    }
+
+    /// The same with so many seconds at once.
+    fn left_in_strides_of(&self, stride: u32, what: &str, mut happens: impl FnMut() -> bool) -> f64 {
+        for _ in 0..2 * self.life / stride {
+            let passed = f64::from(self.passed.fetch_add(stride, Ordering::SeqCst) + stride);
             self.clock.set(passed - self.lag).unwrap();
             #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch")]
             let left = self.expiration.load(Ordering::SeqCst) as f64 - (now() + passed);
@@ -101,17 +131,19 @@ sdks: [{sdk}]
     }
 }
 
-/// A document with a life of `life` from `now` on; its expiration is noted.
-fn document(now: f64, life: u32, noted: &AtomicI64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "seconds since the epoch")]
-    let expiration = now as i64 + i64::from(life);
-    noted.store(expiration, Ordering::SeqCst);
+/// A document with a life of `life` that ends at `expiration`.
+fn document(expiration: i64, life: u32) -> String {
     let rfc3339 = |seconds| DateTime::from_timestamp(seconds, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
     format!(
         r#"{{"Code":"Success","LastUpdated":"{}","Type":"AWS-HMAC","AccessKeyId":"ASIALABKEYID","SecretAccessKey":"secret","Token":"token","Expiration":"{}"}}"#,
         rfc3339(expiration - i64::from(life)),
         rfc3339(expiration)
     )
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seconds since the epoch")]
+fn whole(seconds: f64) -> i64 {
+    seconds as i64
 }
 
 /// Seconds since the epoch by the machine's clock.
@@ -242,5 +274,79 @@ fn the_rust_sdk_replaces_credentials_when_the_agent_says_or_as_much_earlier_as_i
             Some("critical") => assert!(refreshed.iter().any(|left| *left < TOLERANCE), "{refreshed:?}"),
             Some(_) => assert_eq!(*lag, 5.0),
         }
+    }
+}
+
+/// What the agent says of the SDK for JavaScript, how bad that is, and what is left at a refresh.
+fn javascript_on_a_host_slow_by(lag: f64) -> (f64, Option<String>, f64) {
+    let host = Host::new(lag, 3_600);
+    let (predicted, severity) = host.predicted("js-v3");
+    let mut environment = host.clock.environment().unwrap().to_vec();
+    environment.push(("AWS_EC2_METADATA_V1_DISABLED", "true".into()));
+    let mut program = sdks::javascript(&host.net, &environment).unwrap();
+    let mut uses = || program.ask("use").unwrap();
+    assert_eq!(uses(), "used");
+    let documents = host.imds.count(DOCUMENT);
+    let refreshed = host.left_when("a refresh", || {
+        assert_eq!(uses(), "used");
+        host.imds.count(DOCUMENT) > documents
+    });
+    (predicted, severity, refreshed)
+}
+
+#[test]
+fn the_sdk_for_javascript_replaces_credentials_when_the_agent_says() {
+    let lags = [0.0, 200.0, 400.0];
+    let rows = thread::scope(|scope| {
+        let threads = lags.map(|lag| scope.spawn(move || javascript_on_a_host_slow_by(lag)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    println!("JavaScript v3: seconds of true time left of its credentials");
+    for (lag, (predicted, severity, refreshed)) in lags.iter().zip(&rows) {
+        println!("lag {lag:4.0}: predicted {predicted:6.1}, refreshes {refreshed:6.1}, the agent's word {severity:?}");
+    }
+    for (lag, (predicted, severity, refreshed)) in lags.iter().zip(&rows) {
+        assert!((predicted - (300.0 - lag)).abs() <= 0.5, "{predicted} with a lag of {lag}");
+        assert!((refreshed - predicted).abs() <= TOLERANCE, "{refreshed} is not about {predicted}");
+        assert_eq!(severity.as_deref(), (*refreshed < 0.0).then_some("critical"), "{lag}");
+    }
+}
+
+/// What the agent says of an SDK for Java of 2025, and what is left of each credential when it has the next, of a service
+/// that has new ones as late as AWS allows.
+fn java_on_a_host_slow_by(lag: f64, life: u32) -> (f64, [f64; 2]) {
+    let host = Host::with(lag, life, New::Late);
+    let (predicted, _) = host.predicted("java-v2-2025");
+    let environment = host.clock.environment().unwrap();
+    let jvm = Jvm { environment: &environment, options: &[], provider: "default", sts: None };
+    let mut program = jvm.start(&host.net, Java::V2).unwrap();
+    assert_eq!(program.ask("use").unwrap(), "used");
+    let replaced = std::array::from_fn(|_| {
+        let former = host.expiration.load(Ordering::SeqCst);
+        host.left_in_strides_of(STRIDE, "a new credential", || {
+            assert_eq!(program.ask("use").unwrap(), "used", "{}", program.log());
+            host.expiration.load(Ordering::SeqCst) != former
+        })
+    });
+    (predicted, replaced)
+}
+
+#[test]
+fn the_sdk_for_java_replaces_credentials_no_later_than_the_agent_says() {
+    // It halves what is left until it asks again, so that the life decides how late it is.
+    let hosts = [(0.0, 3_600), (400.0, 3_600)];
+    let rows: Vec<_> = thread::scope(|scope| {
+        let threads = hosts.map(|(lag, life)| scope.spawn(move || java_on_a_host_slow_by(lag, life)));
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    println!("Java 2.33: seconds of true time left of its credentials when it has new ones");
+    for ((lag, life), (predicted, replaced)) in hosts.iter().zip(&rows) {
+        println!("lag {lag:4.0}, life {life}: predicted {predicted:6.1} or more, and it is {replaced:6.1?}");
+    }
+    for ((lag, life), (predicted, replaced)) in hosts.iter().zip(&rows) {
+        assert!((predicted - (1.0 - lag)).abs() <= 0.5, "{predicted} with a lag of {lag}");
+        let least = predicted - f64::from(STRIDE) - TOLERANCE;
+        assert!(replaced.iter().all(|left| *left >= least), "{lag} {life}: {replaced:?}");
+        assert!(*lag == 0.0 || replaced.iter().any(|left| *left < 0.0), "such a lag leaves a gap: {replaced:?}");
     }
 }
