@@ -63,9 +63,17 @@ impl Dialogue {
     pub fn ask(&mut self, question: &str) -> Result<String> {
         // A program that has ended says why on standard error, not in the failure of this.
         let _ = writeln!(self.questions, "{question}");
+        self.hear().with_context(|| format!("no answer to {question:?}"))
+    }
+
+    /// Awaits a line that it says unasked.
+    ///
+    /// # Errors
+    /// When the program has ended, with its standard error.
+    pub fn hear(&mut self) -> Result<String> {
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
-            bail!("the program ended instead of an answer to {question:?}:\n{}", self.log());
+            bail!("the program has ended:\n{}", self.log());
         }
         Ok(answer.trim_end().to_owned())
     }

@@ -59,6 +59,7 @@ pub mod repositories;
 pub mod rpms;
 pub mod s3;
 pub mod sdks;
+pub mod sts;
 pub mod tarball;
 pub mod targets;
 pub mod tls;

@@ -32,7 +32,7 @@ pub struct Jvm<'a> {
 }
 
 impl Jvm<'_> {
-    /// A program on the agent's host that asks STS who it is, or looks up its credentials, whenever it is sent a line. It
+    /// A program on the agent's host, once it is ready, that asks STS who it is, or looks up its credentials, whenever it is sent a line. It
     /// answers `accepted` or `used`, or the exception, which it writes to its log as well, with its causes.
     ///
     /// # Errors
@@ -49,7 +49,9 @@ impl Jvm<'_> {
         arguments.extend(self.options);
         arguments.extend(["-cp", &jars, source.to_str().context("a path that is no text")?, self.provider]);
         arguments.push(self.sts.unwrap_or("-"));
-        Dialogue::on_host(net, self.environment, "java", &arguments)
+        let mut program = Dialogue::on_host(net, self.environment, "java", &arguments)?;
+        program.hear()?;
+        Ok(program)
     }
 }
 

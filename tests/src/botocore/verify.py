@@ -14,6 +14,8 @@ import botocore.auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+LEFT_OUT = botocore.auth.SIGNED_HEADERS_BLACKLIST
+
 for line in sys.stdin:
     asked = json.loads(line)
     given = asked["headers"]["authorization"]
@@ -21,6 +23,8 @@ for line in sys.stdin:
     own = ("authorization", "x-amz-date", "x-amz-security-token", "host")
     headers = {name: asked["headers"][name] for name in names if name not in own}
     request = AWSRequest(asked["method"], asked["url"], headers, bytes.fromhex(asked["body"]))
+    # Some SDKs sign what botocore itself leaves out because proxies change it.
+    botocore.auth.SIGNED_HEADERS_BLACKLIST = [name for name in LEFT_OUT if name not in names]
     keys = Credentials(asked["access_key"], asked["secret_key"], asked["token"])
     signer = botocore.auth.SigV4Auth(keys, asked["service"], asked["region"])
     at = datetime.datetime.strptime(asked["headers"]["x-amz-date"], "%Y%m%dT%H%M%SZ")

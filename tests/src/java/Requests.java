@@ -22,6 +22,8 @@ public final class Requests {
             arguments[0].equals("profile") ? ProfileCredentialsProvider.create() : DefaultCredentialsProvider.builder().build();
         StsClient sts = arguments[1].equals("-") ? null : client(provider, URI.create(arguments[1]));
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
+        // To start takes long, and keys live for seconds.
+        System.out.println("ready");
         while (lines.readLine() != null) {
             try {
                 if (sts == null) {

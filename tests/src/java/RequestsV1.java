@@ -17,6 +17,8 @@ public final class RequestsV1 {
             arguments[0].equals("profile") ? new ProfileCredentialsProvider() : DefaultAWSCredentialsProviderChain.getInstance();
         AWSSecurityTokenService sts = arguments[1].equals("-") ? null : client(provider, arguments[1]);
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
+        // To start takes long, and keys live for seconds.
+        System.out.println("ready");
         while (lines.readLine() != null) {
             try {
                 if (sts == null) {
