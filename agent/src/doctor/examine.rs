@@ -61,7 +61,7 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
     (order.progress)("asking the metadata service, the time daemon and the agent");
     let processes = processes(root, order.pid);
     let (clock_facts, source_facts, imds_facts, status, processes) = tokio::join!(
-        timeout(PATIENCE, clock::gather(root)),
+        timeout(PATIENCE, clock::gather(root, order.env)),
         timeout(PATIENCE, sources::gather(root, &snapshot)),
         ask_imds(order, root),
         timeout(PATIENCE, status::ask_trusted(&order.config.socket)),

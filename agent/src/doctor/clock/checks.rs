@@ -1,32 +1,36 @@
 //! The checks on the clock: how far it is off, who keeps it, and what could make it wrong.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::chronyd::Place;
+use super::chronyd::Place as Asked;
 use super::facts::{Facts, now};
 use super::program::Program;
 use super::reference::Configured;
 use super::users::Users;
-use super::{chrony_conf, chronyd, claims, clockbound, daemon, discipline, offset, phc, time_conf, tree};
+use super::{
+    chrony_conf, chronyd, claims, clockbound, daemon, discipline, mend, ntp_conf, offset, other_conf, phc,
+    timesyncd_conf, tree,
+};
 use crate::config::checked::Config;
 
 use crate::doctor::report::{Area, Check, Verdict};
+use crate::host::distribution::{Distribution, Place};
 use crate::snapshot::Snapshot;
 
 const RTC: &str = "clock-rtc";
 
 /// Looks at the host below `root`, which is `/` but in tests, and asks its chronyd where there is one. Takes some
 /// milliseconds, and two seconds where chronyd does not answer.
-pub async fn gather(root: &Path) -> Facts {
-    let root = root.to_owned();
-    let looking = tokio::task::spawn_blocking(move || look(&root));
+pub async fn gather(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Facts {
+    let (root, place) = (root.to_owned(), Place::of(root, env, false));
+    let looking = tokio::task::spawn_blocking(move || look(&root, place));
     let (facts, places) = looking.await.expect("looking at files neither panics nor is cancelled");
     let tracking = if places.is_empty() { None } else { Some(chronyd::ask(&places).await) };
     Facts { tracking, ..facts }
 }
 
 /// All but chronyd's answer, and where it should be asked.
-fn look(root: &Path) -> (Facts, Vec<Place>) {
+fn look(root: &Path, place: Place) -> (Facts, Vec<Asked>) {
     let seen = daemon::look(root);
     let keeper = seen.keeper().cloned();
     let named = keeper.as_ref().and_then(|keeper| keeper.config.as_deref());
@@ -37,7 +41,10 @@ fn look(root: &Path) -> (Facts, Vec<Place>) {
     // The files of a daemon in a container are not those of the host.
     let is_elsewhere = keeper.as_ref().is_some_and(|keeper| keeper.is_elsewhere);
     let is_own_chrony = !(is_chronyd && is_elsewhere);
-    let chrony = chrony_conf::read(root, named.filter(|_| is_chronyd), &of_chronyd).filter(|_| is_own_chrony);
+    let told = keeper.as_ref().map(|keeper| keeper.told.as_slice()).unwrap_or_default();
+    let directives = if is_chronyd { told } else { &[] };
+    let chrony = chrony_conf::read(root, named.filter(|_| is_chronyd), directives, &of_chronyd);
+    let chrony = chrony.filter(|_| is_own_chrony);
     // A container that shares the network of its host reaches the chronyd that it does not see.
     let may_answer = is_chronyd || (keeper.is_none() && seen.hidden.is_some());
     let places = if may_answer { chrony_conf::places(root, chrony.as_ref(), &of_chronyd) } else { Vec::new() };
@@ -46,10 +53,11 @@ fn look(root: &Path) -> (Facts, Vec<Place>) {
     let followed = keeper.as_ref().map(|keeper| match keeper.program {
         _ if is_elsewhere => unseen(),
         Program::Chronyd => chrony.as_ref().map(|chrony| chrony.configured.clone()).unwrap_or_default(),
-        Program::Timesyncd => time_conf::timesyncd(root, &writers(keeper.program)),
-        Program::Ntpd => time_conf::ntpd(root, named, &writers(keeper.program)),
-        Program::OpenNtpd => time_conf::openntpd(root, named, &writers(keeper.program)),
-        Program::NtpdRs => time_conf::ntpd_rs(root, named, &writers(keeper.program)),
+        Program::Timesyncd => timesyncd_conf::read(root, &writers(keeper.program)),
+        Program::Ntpd => ntp_conf::ntpd(root, named, told, &writers(keeper.program)),
+        Program::Busybox => ntp_conf::busybox(root, told, &writers(keeper.program)),
+        Program::OpenNtpd => other_conf::openntpd(root, named, &writers(keeper.program)),
+        Program::NtpdRs => other_conf::ntpd_rs(root, named, &writers(keeper.program)),
         Program::Phc2sys | Program::Ptp4l => Configured::default(),
     });
     let rtcsync = !is_chronyd || chrony.as_ref().is_some_and(|chrony| chrony.tells_kernel);
@@ -62,7 +70,8 @@ fn look(root: &Path) -> (Facts, Vec<Place>) {
         zone: zone(root),
         offered: phc::look(root),
         clockbound: clockbound::read(root, &users.of_clockbound()),
-        is_debian: is_debian(root),
+        distribution: Distribution::of(root),
+        place: if place == Place::Host && seen.is_container { Place::Container } else { place },
         seen,
     };
     (facts, places)
@@ -97,7 +106,7 @@ fn check_rtc(facts: &Facts) -> Check {
         RTC,
         "the hardware clock is kept in local time (LOCAL in /etc/adjtime)",
         "after a boot the clock is hours off until a time daemon has corrected it, because the clock of an EC2 instance is UTC",
-        "`sudo timedatectl set-local-rtc 0`",
+        mend::hardware_in_utc(facts),
     )
     .with_evidence(facts.zone.iter().map(|zone| format!("time zone: {zone}")))
 }
@@ -113,11 +122,4 @@ fn zone(root: &Path) -> Option<String> {
     let link = std::fs::read_link(tree::under(root, "/etc/localtime")).ok();
     let path = link.as_deref().and_then(Path::to_str).and_then(|path| path.split_once("zoneinfo/"));
     path.map(|(_, zone)| zone.to_owned()).or_else(|| tree::line(&tree::under(root, "/etc/timezone")))
-}
-
-fn is_debian(root: &Path) -> bool {
-    let candidates = ["/etc/os-release", "/usr/lib/os-release"].map(PathBuf::from);
-    let text = candidates.iter().find_map(|path| tree::read(&tree::under(root, path)).ok()).unwrap_or_default();
-    let values = text.lines().filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));
-    values.flat_map(|value| value.trim_matches(['"', '\'']).split(' ')).any(|id| id == "debian" || id == "ubuntu")
 }

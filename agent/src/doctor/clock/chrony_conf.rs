@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::chronyd::Place;
+use super::glob::matches;
 use super::reference::{Configured, Reference};
-use super::tree;
-use crate::foreign::{Refusal, Writers};
+use crate::foreign::Writers;
 
 /// Debian's place, and that of all others.
 const CANDIDATES: [&str; 2] = ["/etc/chrony/chrony.conf", "/etc/chrony.conf"];
@@ -30,10 +30,16 @@ pub struct ChronyConf {
     pub places: Vec<Place>,
 }
 
-/// Reads chronyd's configuration below `root`: the one that its command line names, or the first that is there. `None`
-/// where there is none. What others than `writers` can have written is not followed.
-pub fn read(root: &Path, named: Option<&Path>, writers: &Writers) -> Option<ChronyConf> {
+/// Reads chronyd's configuration below `root`: the directives of its command line, the file that this names, or the first
+/// that is there. `None` where there is none. What others than `writers` can have written is not followed.
+pub fn read(root: &Path, named: Option<&Path>, directives: &[String], writers: &Writers) -> Option<ChronyConf> {
     let mut reader = Reader::new(root, writers);
+    // Where its command line has any, chronyd reads no file.
+    if !directives.is_empty() {
+        reader.configured.is_on_command_line = true;
+        directives.iter().for_each(|directive| reader.line(directive, 0));
+        return Some(reader.end());
+    }
     match named {
         Some(path) => reader.file(path, 0),
         None => {
@@ -141,25 +147,33 @@ impl<'a> Reader<'a> {
 
     /// `include` takes a pattern of file names.
     fn include(&mut self, pattern: &Path, depth: u32) {
-        let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name().and_then(|name| name.to_str())) else {
-            return;
-        };
-        if name.contains(['?', '[']) || folder.to_str().is_none_or(|folder| folder.contains(['*', '?', '['])) {
-            self.configured
-                .unread
-                .push(format!("{}: only stars in the name of the file are understood", pattern.display()));
-            return;
+        let mut found = vec![PathBuf::from("/")];
+        for part in pattern.components() {
+            let Component::Normal(part) = part else { continue };
+            let Some(part) = part.to_str() else { return };
+            found = found.iter().flat_map(|folder| self.matching(folder, part)).take(MOST_FILES).collect();
         }
-        for found in self.names(folder).into_iter().filter(|found| matches(name, found)) {
-            self.file(&folder.join(found), depth + 1);
+        for path in found {
+            self.file(&path, depth + 1);
         }
+    }
+
+    /// What a part of a pattern means in a folder. Without a sign that means others it is a name, be it there or not.
+    fn matching(&mut self, folder: &Path, part: &str) -> Vec<PathBuf> {
+        if !part.contains(['*', '?', '[']) {
+            return vec![folder.join(part)];
+        }
+        let names = self.configured.list(self.root, folder, self.writers);
+        names.iter().filter(|name| matches(part, name)).map(|name| folder.join(name)).collect()
     }
 
     /// All files of these folders in the order of their names; of two with the same name that in the first folder counts.
     fn folders(&mut self, folders: &[&str], suffix: &str, depth: u32) {
         let mut files = BTreeMap::new();
         for folder in folders.iter().map(Path::new) {
-            for name in self.names(folder).into_iter().filter(|name| name.ends_with(suffix)) {
+            for name in
+                self.configured.list(self.root, folder, self.writers).into_iter().filter(|name| name.ends_with(suffix))
+            {
                 let path = folder.join(&name);
                 files.entry(name).or_insert(path);
             }
@@ -168,29 +182,6 @@ impl<'a> Reader<'a> {
             self.file(path, depth + 1);
         }
     }
-
-    fn names(&mut self, folder: &Path) -> Vec<String> {
-        match tree::names_of(self.root, folder, self.writers) {
-            Ok(names) => names,
-            Err(Refusal::NotFound) => Vec::new(),
-            Err(refusal) => {
-                self.configured.unread.push(format!("{}: {refusal}", folder.display()));
-                Vec::new()
-            }
-        }
-    }
-}
-
-/// Whether `name` is what a pattern with stars means.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let between = name.strip_prefix(head).and_then(|name| name.strip_suffix(tail));
-    // Whatever stands between two stars is taken where it comes first, which leaves the most to those after it.
-    let found = |name: &str, part: &str| name.find(part).and_then(|at| name.get(at + part.len()..)).map(str::to_owned);
-    between.is_some_and(|name| middle.split('*').try_fold(name.to_owned(), |name, part| found(&name, part)).is_some())
 }
 
 #[cfg(test)]
@@ -204,7 +195,7 @@ mod tests {
     use crate::doctor::clock::tree::plant;
 
     fn read(root: &Path, named: Option<&Path>) -> Option<ChronyConf> {
-        super::read(root, named, &Writers::with([]))
+        super::read(root, named, &[], &Writers::with([]))
     }
 
     fn names(conf: &ChronyConf) -> Vec<&str> {
@@ -272,16 +263,21 @@ mod tests {
     #[test]
     fn the_first_folder_wins_and_patterns_are_followed() {
         let root = plant(&[
-            ("/etc/chrony.conf", "confdir /a /b\ninclude /c/*.conf\ninclude /c/x?.conf\ninclude /none/*.conf"),
+            (
+                "/etc/chrony.conf",
+                "confdir /a /b\ninclude /c/*.conf\ninclude /c/x?.conf\ninclude /[d]/*/y.conf\ninclude /none/*.conf",
+            ),
             ("/a/1.conf", "server a1.example"),
             ("/b/1.conf", "server b1.example"),
             ("/b/0.conf", "server b0.example"),
             ("/c/2.conf", "server c2.example"),
             ("/c/2.conf~", "server backup.example"),
+            ("/c/x1.conf", "server x1.example"),
+            ("/d/z/y.conf", "server y.example"),
         ]);
         let conf = read(root.path(), None).unwrap();
-        assert_eq!(names(&conf), ["b0.example", "a1.example", "c2.example"]);
-        assert_eq!(conf.configured.unread.len(), 1, "a pattern that is not understood may name more: {conf:?}");
+        assert_eq!(names(&conf), ["b0.example", "a1.example", "c2.example", "x1.example", "x1.example", "y.example"]);
+        assert!(conf.configured.is_complete(), "{conf:?}");
     }
 
     #[test]
@@ -319,23 +315,6 @@ mod tests {
         assert_eq!(names(&conf), ["a.example", "d.example"]);
         let told = conf.configured.unread.join("\n");
         assert!(told.contains("others may write to /etc/open.conf") && told.contains("write to /srv/open"), "{told}");
-    }
-
-    #[test]
-    fn a_pattern_with_stars_matches_as_in_a_shell() {
-        for (pattern, name, expected) in [
-            ("*.conf", "a.conf", true),
-            ("*.conf", ".conf", true),
-            ("*.conf", "a.conf~", false),
-            ("a*b*c", "a--b--c", true),
-            ("a*b*c", "abc", true),
-            ("a*b*c", "ac", false),
-            ("a*a", "a", false),
-            ("plain", "plain", true),
-            ("**", "", true),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
     }
 
     proptest! {

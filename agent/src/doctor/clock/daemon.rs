@@ -1,9 +1,11 @@
 //! Which time daemons run on this host, as far as it lets others see, and which of them may set its clock.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::program::Program;
+use super::command_line::CommandLine;
+use super::program::{Program, is_engine};
 use super::tree;
 use super::users::Users;
 use crate::aws::processes::view::View;
@@ -17,6 +19,9 @@ const SYS_TIME: u32 = 25;
 const TICKS_PER_SECOND: f64 = 100.0;
 /// No file of `/proc` that tells of a daemon is longer.
 const LONGEST: usize = 128 * 1024;
+/// The first number of a user who is a person (login.defs(5)), and that of nobody.
+const FIRST_PERSON: u32 = 1_000;
+const NOBODY: u32 = 65_534;
 /// The field `starttime` of `/proc/PID/stat`, counted from the one behind the name (proc_pid_stat(5)).
 const START_TIME: usize = 19;
 
@@ -38,6 +43,8 @@ pub struct Daemon {
     pub tells_kernel: bool,
     /// The configuration that its command line names.
     pub config: Option<PathBuf>,
+    /// What its command line says beside that: servers of ntpd, and lines of configuration of chronyd.
+    pub told: Vec<String>,
     /// For how long it runs; `None` where that cannot be told.
     pub age: Option<Span>,
     /// Whether it lives in a container, whose files and sockets are not those of the host.
@@ -89,6 +96,8 @@ pub struct Seen {
     pub disbelieved: Vec<Disbelieved>,
     /// Why there may be others that cannot be seen; `None` where there cannot.
     pub hidden: Option<&'static str>,
+    /// Whether this is a container, whose clock is that of its host.
+    pub is_container: bool,
     /// Files that time daemons leave in `/run` while they run.
     pub traces: Vec<PathBuf>,
 }
@@ -113,7 +122,9 @@ pub fn look(root: &Path) -> Seen {
     let pids = names.iter().filter_map(|name| name.parse::<u32>().ok());
     let users = Users::read(root);
     let (mut daemons, mut disbelieved) = (Vec::new(), Vec::new());
-    for found in pids.filter_map(|pid| daemon(root, pid, uptime, &users)) {
+    let pids: Vec<u32> = pids.collect();
+    let engines = engines(root, &pids);
+    for found in pids.into_iter().filter_map(|pid| daemon(root, pid, uptime, &users, &engines)) {
         match found {
             Ok(daemon) => daemons.push(daemon),
             Err(other) => disbelieved.push(other),
@@ -125,15 +136,13 @@ pub fn look(root: &Path) -> Seen {
         .into_iter()
         .filter(|path| tree::under(root, path).exists())
         .collect();
-    Seen { daemons, disbelieved, hidden: hidden(root, &proc), traces }
+    let is_container = is_container(root, &proc);
+    Seen { daemons, disbelieved, hidden: hidden(&proc, is_container), is_container, traces }
 }
 
 /// The pid namespace tells for certain; where it cannot be read, files tell that container runtimes leave.
-fn hidden(root: &Path, proc: &Path) -> Option<&'static str> {
-    const CONTAINER: &str =
-        "this is a container: the time daemon of its host, which keeps the clock of both, cannot be seen from here";
-    const HIDDEN: &str = "/proc hides the processes of other users (hidepid): run the doctor as root";
-    let is_container = match fs::read_link(proc.join("self/ns/pid")) {
+fn is_container(root: &Path, proc: &Path) -> bool {
+    match fs::read_link(proc.join("self/ns/pid")) {
         Ok(namespace) => namespace != Path::new(FIRST_NAMESPACE),
         Err(_) => {
             let marks = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"];
@@ -141,23 +150,61 @@ fn hidden(root: &Path, proc: &Path) -> Option<&'static str> {
             marks.iter().any(|mark| tree::under(root, mark).exists())
                 || ["docker", "kubepods", "containerd", "libpod", "lxc"].iter().any(|word| groups.contains(word))
         }
-    };
+    }
+}
+
+fn hidden(proc: &Path, is_container: bool) -> Option<&'static str> {
+    const CONTAINER: &str =
+        "this is a container: the time daemon of its host, which keeps the clock of both, cannot be seen from here";
+    const HIDDEN: &str = "/proc hides the processes of other users (hidepid): run the doctor as root";
+    const HIDDEN_FROM_ROOT: &str = "/proc hides the processes of others (hidepid), even from root";
     if is_container {
         return Some(CONTAINER);
     }
-    tree::line(&proc.join("1/comm")).is_none().then_some(HIDDEN)
+    let words = if nix::unistd::geteuid().is_root() { HIDDEN_FROM_ROOT } else { HIDDEN };
+    tree::line(&proc.join("1/comm")).is_none().then_some(words)
 }
 
-fn daemon(root: &Path, pid: u32, uptime: Option<f64>, users: &Users) -> Option<Result<Daemon, Disbelieved>> {
-    let view = View::new(root, pid);
-    let text = |name: &str| {
-        let (bytes, _) = view.read(name, LONGEST).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+/// The files that parts of OpenNTPD run, which say by their titles what they are. People may give a process any title; what
+/// a package has started runs as none of them.
+fn engines(root: &Path, pids: &[u32]) -> BTreeSet<PathBuf> {
+    let engine = |pid: &u32| {
+        let folder = tree::under(root, "/proc").join(pid.to_string());
+        tree::line(&folder.join("comm")).filter(|comm| comm == "ntpd")?;
+        let view = View::new(root, *pid);
+        let users = text(&view, "status")?;
+        let users = users.lines().find_map(|line| line.strip_prefix("Uid:"))?.to_owned();
+        let is_person = |user: u32| (FIRST_PERSON..NOBODY).contains(&user);
+        let is_of_system = users.split_whitespace().all(|id| id.parse().is_ok_and(|user| !is_person(user)));
+        (is_of_system && is_engine(&arguments(&view))).then(|| view.link("exe").unwrap_or_default())
     };
+    pids.iter().filter_map(engine).collect()
+}
+
+fn text(view: &View, name: &str) -> Option<String> {
+    let (bytes, _) = view.read(name, LONGEST).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn arguments(view: &View) -> Vec<String> {
+    text(view, "cmdline").unwrap_or_default().split('\0').map(str::to_owned).collect()
+}
+
+fn daemon(
+    root: &Path,
+    pid: u32,
+    uptime: Option<f64>,
+    users: &Users,
+    engines: &BTreeSet<PathBuf>,
+) -> Option<Result<Daemon, Disbelieved>> {
+    let view = View::new(root, pid);
+    let text = |name: &str| text(&view, name);
     let comm = text("comm")?;
-    let arguments = text("cmdline").unwrap_or_default();
-    let arguments: Vec<String> = arguments.split('\0').map(str::to_owned).collect();
-    let program = Program::of(comm.trim(), &arguments)?;
+    let arguments = arguments(&view);
+    let exe = view.link("exe").ok();
+    let file = exe.as_deref().and_then(|file| file.file_name()?.to_str());
+    let has_engines = engines.contains(exe.as_deref().unwrap_or(Path::new("")));
+    let program = Program::of(comm.trim(), &arguments, file, has_engines)?;
     let status = text("status").unwrap_or_default();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     // It has ended, and nobody has taken note yet.
@@ -165,27 +212,32 @@ fn daemon(root: &Path, pid: u32, uptime: Option<f64>, users: &Users) -> Option<R
         return None;
     }
     // Whoever may not see what it is has nothing but its name.
-    let is_another = view
-        .link("exe")
-        .is_ok_and(|file| !file.file_name().is_some_and(|name| program.files().iter().any(|known| name == *known)));
+    let is_another = exe.is_some() && !file.is_some_and(|name| program.files().contains(&name));
     let doubt = doubt(field("Uid:"), program, users, view.shares_users(root));
     if let Some(doubt) = doubt.or(is_another.then_some(Doubt::Program)) {
         return Some(Err(Disbelieved { program, pid, doubt }));
     }
     let capabilities = field("CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    let options = options(&arguments, program.options_with_value());
+    let line = CommandLine::read(&arguments, program.options_with_value(), &["config", "configfile"]);
     let config = match program {
-        Program::Chronyd | Program::OpenNtpd => value(&options, 'f'),
-        Program::Ntpd | Program::NtpdRs => value(&options, 'c'),
-        Program::Phc2sys | Program::Ptp4l | Program::Timesyncd => None,
+        Program::Chronyd | Program::OpenNtpd => line.value("f"),
+        Program::Ntpd => line.value("c").or_else(|| line.value("configfile")),
+        Program::NtpdRs => line.value("c").or_else(|| line.value("config")),
+        Program::Busybox | Program::Phc2sys | Program::Ptp4l | Program::Timesyncd => None,
+    };
+    let told = match program {
+        Program::Chronyd | Program::Ntpd => line.operands().to_vec(),
+        Program::Busybox => line.values("p").map(str::to_owned).collect(),
+        Program::NtpdRs | Program::OpenNtpd | Program::Phc2sys | Program::Ptp4l | Program::Timesyncd => Vec::new(),
     };
     Some(Ok(Daemon {
         program,
         pid,
         may_set_clock: capabilities.is_none_or(|capabilities| capabilities >> SYS_TIME & 1 == 1),
-        leaves_clock_alone: leaves_clock_alone(program, &options),
-        tells_kernel: tells_kernel(program, &options),
+        leaves_clock_alone: leaves_clock_alone(program, &line),
+        tells_kernel: tells_kernel(program, &line),
         config: config.map(PathBuf::from),
+        told,
         age: text("stat").and_then(|stat| age(&stat, uptime)),
         is_elsewhere: view.is_elsewhere(),
     }))
@@ -201,52 +253,29 @@ fn doubt(ids: Option<&str>, program: Program, users: &Users, shares_users: bool)
     }
 }
 
-fn leaves_clock_alone(program: Program, options: &[(char, Option<&str>)]) -> bool {
-    let has = |wanted: char| options.iter().any(|(option, _)| *option == wanted);
+fn leaves_clock_alone(program: Program, line: &CommandLine) -> bool {
     match program {
-        Program::Chronyd => has('x') || has('Q'),
+        Program::Chronyd => line.has("x") || line.has("Q"),
         // It hands its measurements to another daemon, keeps only network cards, or keeps another clock.
         Program::Phc2sys => {
-            value(options, 'E').is_some_and(|servo| servo.starts_with("ntpshm") || servo.starts_with("refclock"))
-                || (has('a') && !has('r'))
-                || value(options, 'c').is_some_and(|clock| clock != "CLOCK_REALTIME")
+            line.value("E").is_some_and(|servo| servo.starts_with("ntpshm") || servo.starts_with("refclock"))
+                || (line.has("a") && !line.has("r"))
+                || line.value("c").is_some_and(|clock| clock != "CLOCK_REALTIME")
         }
-        Program::Ptp4l => !has('S'),
+        Program::Ptp4l => !line.has("S"),
+        // It only looks.
+        Program::Busybox => line.has("w"),
         Program::NtpdRs | Program::Ntpd | Program::OpenNtpd | Program::Timesyncd => false,
     }
 }
 
-/// ntpd does without the kernel where it may only slew.
-fn tells_kernel(program: Program, options: &[(char, Option<&str>)]) -> bool {
+/// ntpd does without the kernel where it may only slew, and that of busybox tells it no bound, which soon is too wide.
+fn tells_kernel(program: Program, line: &CommandLine) -> bool {
     match program {
         Program::Chronyd | Program::NtpdRs | Program::Timesyncd => true,
-        Program::Ntpd => options.iter().all(|(option, _)| *option != 'x'),
-        Program::OpenNtpd | Program::Phc2sys | Program::Ptp4l => false,
+        Program::Ntpd => !line.has("x"),
+        Program::Busybox | Program::OpenNtpd | Program::Phc2sys | Program::Ptp4l => false,
     }
-}
-
-/// The short options of a command line as getopt(3) reads them.
-fn options<'a>(arguments: &'a [String], with_value: &str) -> Vec<(char, Option<&'a str>)> {
-    let mut found = Vec::new();
-    let mut rest = arguments.iter().skip(1);
-    while let Some(argument) = rest.next() {
-        let Some(letters) = argument.strip_prefix('-').filter(|letters| !letters.starts_with('-')) else {
-            continue;
-        };
-        for (index, letter) in letters.char_indices() {
-            if with_value.contains(letter) {
-                let joined = letters.get(index + letter.len_utf8()..).filter(|value| !value.is_empty());
-                found.push((letter, joined.or_else(|| rest.next().map(String::as_str))));
-                break;
-            }
-            found.push((letter, None));
-        }
-    }
-    found
-}
-
-fn value<'a>(options: &[(char, Option<&'a str>)], wanted: char) -> Option<&'a str> {
-    options.iter().find_map(|(option, value)| value.filter(|_| *option == wanted))
 }
 
 fn age(stat: &str, uptime: Option<f64>) -> Option<Span> {
@@ -319,6 +348,23 @@ mod tests {
             assert_eq!(daemon.age, Some(Span::from_seconds(9_000.0)));
             assert_eq!(seen.hidden, None);
         }
+        let named = seen(&[host(), process(77, "ntpd", "/usr/sbin/ntpd -f /etc/openntpd/ntpd.conf", true)]);
+        assert_eq!(named.daemons[0].program, Program::OpenNtpd);
+        let mut engine = process(78, "ntpd", "", false);
+        engine[1].1 = "ntpd: ntp engine\0".into();
+        let parent = || process(77, "ntpd", "/usr/sbin/ntpd -s", true);
+        let of = |user: &str| {
+            let mut engine = engine.clone();
+            engine[2].1 = engine[2].1.replace("Uid:\t0\t0\t0\t0", &format!("Uid:\t{user}\t{user}\t{user}\t{user}"));
+            seen(&[host(), parent(), engine]).daemons[0].program
+        };
+        assert_eq!((of("65534"), of("105"), of("1000")), (Program::OpenNtpd, Program::OpenNtpd, Program::Ntpd));
+        for line in ["ntpd -N -p 169.254.169.123 -n", "ntpd -p pool.ntp.org"] {
+            let busybox = seen(&[host(), process(77, "ntpd", line, true)]);
+            assert_eq!((busybox.daemons[0].program, busybox.daemons[0].told.len()), (Program::Busybox, 1), "{line}");
+        }
+        let told = seen(&[host(), process(77, "chronyd", "chronyd -U -F 1 rtcsync", true)]);
+        assert_eq!(told.daemons[0].told, ["rtcsync"]);
         let mut openntpd = process(77, "ntpd", "", true);
         openntpd[1].1 = "ntpd: [priv]\0".into();
         assert_eq!(seen(&[host(), openntpd]).daemons[0].program, Program::OpenNtpd);
@@ -436,8 +482,7 @@ mod tests {
         #[test]
         fn no_command_line_makes_it_panic(arguments: Vec<String>) {
             for program in [Program::Chronyd, Program::Phc2sys, Program::Ntpd, Program::Timesyncd] {
-                let options = options(&arguments, program.options_with_value());
-                leaves_clock_alone(program, &options);
+                leaves_clock_alone(program, &CommandLine::read(&arguments, program.options_with_value(), &["config"]));
             }
         }
     }

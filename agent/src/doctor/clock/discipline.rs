@@ -55,7 +55,9 @@ pub fn keeper(facts: &Facts, kernel: Option<&Kernel>, now: Option<TrueTime>) -> 
     let names_nobody =
         facts.followed.as_ref().is_some_and(|followed| followed.is_complete() && followed.references.is_empty());
     // The fall-back servers of timesyncd are built in.
-    if names_nobody && matches!(daemon.program, Program::Chronyd | Program::Ntpd | Program::OpenNtpd | Program::NtpdRs)
+    if names_nobody
+        && daemon.program != Program::Timesyncd
+        && !matches!(daemon.program, Program::Phc2sys | Program::Ptp4l)
     {
         return Keeper::Adrift { program: daemon.program, why: "its configuration names no source".to_owned() };
     }
@@ -225,7 +227,7 @@ pub(super) fn check_kernel(facts: &Facts, keeper: &Keeper, kernel: Option<&Kerne
                 KERNEL,
                 format!("the kernel says that nobody synchronizes the clock although {} runs", program.name()),
                 DRIFTS,
-                mend::look_after(*program),
+                mend::look_after(facts, *program),
             )
         }
         Keeper::Kept(_) | Keeper::Outside | Keeper::Starting(..) | Keeper::Unknown(_) => Check::skipped(

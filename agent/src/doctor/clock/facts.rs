@@ -6,6 +6,7 @@ use super::phc;
 use super::reference::Configured;
 use super::tracking::{Tracking, Unheard};
 use crate::credentials::timestamp;
+use crate::host::distribution::{Distribution, Place};
 use crate::snapshot::Snapshot;
 use crate::time::TrueTime;
 
@@ -30,8 +31,10 @@ pub struct Facts {
     pub offered: phc::Offered,
     /// What ClockBound says, or why it does not; `None` where there is none.
     pub clockbound: Option<Result<ClockBound, String>>,
-    /// Whether units and files are called as in Debian.
-    pub is_debian: bool,
+    /// Which distribution it is.
+    pub distribution: Distribution,
+    /// What kind of place it is.
+    pub place: Place,
 }
 
 /// The best that is known of the time.

@@ -118,8 +118,8 @@ pub(super) fn check(dropped: &Dropped) -> Check {
             "DNS, IMDS and NTP share 1024 packets a second for each interface; answers beyond that are lost, and credentials \
              or time with them",
             format!(
-                "find who sends so many, mostly DNS without a cache: `sudo dnf install nscd` or a local resolver, and watch \
-                 whether `ethtool -S <interface> | grep {COUNTER}` still grows"
+                "find who sends so many, mostly DNS without a cache: let a local resolver keep answers (systemd-resolved, dnsmasq, \
+                 NodeLocal DNSCache), and watch whether `ethtool -S <interface> | grep {COUNTER}` still grows"
             ),
         )
     };

@@ -148,7 +148,7 @@ fn zone(offset: Offset) -> Option<String> {
 
 fn keep_utc(facts: &Facts) -> String {
     if facts.is_rtc_local {
-        "keep the hardware clock in UTC: `sudo timedatectl set-local-rtc 0`".to_owned()
+        format!("keep the hardware clock in UTC: {}", mend::hardware_in_utc(facts))
     } else {
         "find what sets the clock from local time (a script with `date -s`, an image, a hypervisor) and let it use UTC; \
          `timedatectl` must say that the RTC is not in the local time zone"

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::discipline;
 use super::keeper::Keeper;
 use super::link_local::{self, Dropped};
+use super::program::Program;
 use super::reference::{Configured, Leap, Reference};
 use super::{facts as clock, mend};
 use crate::assess::source_findings::OF_TIMESCALE;
@@ -181,7 +182,14 @@ fn check_smear(clock: &clock::Facts) -> Check {
     let Some(Configured { references, .. }) = &clock.followed else {
         return Check::skipped(Area::Sources, SMEAR, "no time daemon can be seen whose sources could be judged");
     };
-    let of = |leap: Leap| references.iter().filter(move |reference| reference.leap() == Some(leap));
+    let program = clock.seen.keeper().map(|daemon| daemon.program);
+    // AWS itself sets up its hardware clock beside its servers, and says which of them to prefer.
+    let is_amazons = |reference: &&Reference| reference.is_amazon() && reference.leap() == Some(Leap::Smeared);
+    let has_amazons = references.iter().any(|reference| is_amazons(&reference));
+    let of = |leap: Leap| {
+        let counts = move |reference: &&Reference| !(has_amazons && reference.is_hardware_clock());
+        references.iter().filter(counts).filter(move |reference| reference.leap() == Some(leap))
+    };
     let names = |leap: Leap| of(leap).map(|reference| reference.name.as_str()).collect::<Vec<_>>().join(", ");
     if of(Leap::Smeared).next().is_none() || of(Leap::Whole).next().is_none() {
         return Check::ok(
@@ -195,14 +203,19 @@ fn check_smear(clock: &clock::Facts) -> Check {
         format!("do not: {}", names(Leap::Whole)),
     ];
     let prefers = |leap: Leap| of(leap).any(|reference| reference.is_preferred);
-    let check = if prefers(Leap::Smeared) == prefers(Leap::Whole) {
+    let check = if program == Some(Program::Timesyncd) {
+        Check::ok(
+            Area::Sources,
+            SMEAR,
+            "sources that smear leap seconds stand beside others, and systemd-timesyncd asks one of them at a time",
+        )
+    } else if prefers(Leap::Smeared) == prefers(Leap::Whole) {
         Check::warning(
             Area::Sources,
             SMEAR,
             "the daemon follows servers that smear leap seconds beside others that do not",
             "on the day of a leap second they contradict one another by up to half a second, and the clock follows either",
-            "follow servers of one kind: 169.254.169.123, fd00:ec2::123 and time.aws.com smear, pools do not; or mark one kind \
-             with `prefer`",
+            mend::follow_one_kind(program.unwrap_or(Program::Chronyd)),
         )
     } else {
         Check::ok(

@@ -2,7 +2,10 @@
 
 use std::fs::DirEntry;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
 
 use crate::foreign::{self, Refusal, Rule, Tree, Want, Writers};
 
@@ -36,6 +39,14 @@ pub(super) fn read_of(root: &Path, path: &Path, writers: &Writers) -> Result<Str
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether root has put a link to `/dev/null` at `path` below `root`, by which files are hidden.
+pub(super) fn is_nothing(root: &Path, path: &Path) -> bool {
+    let link = under(root, path);
+    let is_of_root =
+        || std::fs::symlink_metadata(&link).is_ok_and(|link| [0, geteuid().as_raw()].contains(&link.uid()));
+    std::fs::read_link(&link).is_ok_and(|target| target == Path::new("/dev/null")) && is_of_root()
 }
 
 /// The first line of a file without blanks around it; `None` where it cannot be read.

@@ -39,7 +39,7 @@ pub(in crate::doctor::clock) fn facts(files: &[Files], tracking: Heard) -> Facts
     let files: Vec<(&str, &str)> = files.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
     let root = plant(&files);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    Facts { tracking, ..runtime.block_on(clock::gather(root.path())) }
+    Facts { tracking, ..runtime.block_on(clock::gather(root.path(), &|_| None)) }
 }
 
 pub(in crate::doctor::clock) fn config() -> Config {
