@@ -11,6 +11,7 @@ use std::process::Stdio;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use skewguard::aws::chain::{Chain, Failure, How, Outcome, Pick, Step, pick};
+use skewguard::aws::processes::properties::Properties;
 use skewguard::aws::view::{Presence, View, load};
 use tempfile::TempDir;
 use tests::http::{HttpServer, Reply, Request};
@@ -19,6 +20,8 @@ use tests::process::{output, private_dir};
 
 /// How many environments there are, each asked twice.
 const ENVIRONMENTS: usize = 200;
+/// How many files there are that mean to be read differently.
+const FILES: usize = 500;
 const SEED: u64 = 4;
 /// Where a relative URI leads: the endpoint of ECS.
 const ECS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)), 80);
@@ -62,24 +65,7 @@ fn both_sdks_pick_what_skewguard_says_in_generated_environments() {
     let lab = Lab::new();
     let mut random = Rng::with_seed(SEED);
     let environments: Vec<_> = (0..ENVIRONMENTS).map(|number| lab.generate(&mut random, number)).collect();
-    let views: Vec<_> = environments.iter().map(Environment::view).collect();
-    let botocore = lab.ask_botocore(&environments);
-    let rust: Vec<_> = environments.iter().map(|environment| lab.ask_aws_config(environment)).collect();
-
-    let mut table = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (number, view) in views.iter().enumerate() {
-        for (chain, answer) in [(Chain::Botocore, &botocore[number]), (Chain::Rust, &rust[number])] {
-            let pick = pick(chain, view);
-            seen.insert(kind(&pick));
-            if !agrees(&pick, answer) {
-                table.push(format!(
-                    "{number} {chain}: said {}\n  answered {answer:?}\n{}",
-                    pick.outcome, environments[number]
-                ));
-            }
-        }
-    }
+    let (table, seen) = lab.compare(&environments);
     assert!(table.is_empty(), "{} of {} disagree\n{}", table.len(), 2 * ENVIRONMENTS, table.join("\n"));
     // The generator has to go on reaching all of it.
     for wanted in [
@@ -102,6 +88,18 @@ fn both_sdks_pick_what_skewguard_says_in_generated_environments() {
         "file",
     ] {
         assert!(seen.contains(wanted), "no environment for {wanted}: {seen:?}");
+    }
+}
+
+#[test]
+fn both_sdks_read_generated_files_by_the_grammar_that_skewguard_has_of_them() {
+    let lab = Lab::new();
+    let mut random = Rng::with_seed(SEED);
+    let environments: Vec<_> = (0..FILES).map(|number| lab.generate_file(&mut random, number)).collect();
+    let (table, seen) = lab.compare(&environments);
+    assert!(table.is_empty(), "{} of {} disagree\n{}", table.len(), 2 * FILES, table.join("\n"));
+    for wanted in ["static", "instance-role", "partial-keys", "file"] {
+        assert!(seen.contains(wanted), "no file for {wanted}: {seen:?}");
     }
 }
 
@@ -213,7 +211,7 @@ fn errors(failure: &Failure) -> &'static [&'static str] {
 
 impl Environment {
     fn view(&self) -> View {
-        let mut view = View::new(|name| self.variables.get(name).cloned(), [], load);
+        let mut view = View::new(|name| self.variables.get(name).cloned(), Properties::default(), None, load);
         view.container = Presence::Yes;
         view.instance_role = if self.has_role { Presence::Yes } else { Presence::No };
         view
@@ -228,6 +226,29 @@ impl std::fmt::Display for Environment {
 }
 
 impl Lab {
+    /// What the SDKs answer otherwise than was said, and the kinds of what was said.
+    fn compare(&self, environments: &[Environment]) -> (Vec<String>, BTreeSet<&'static str>) {
+        let views: Vec<_> = environments.iter().map(Environment::view).collect();
+        let botocore = self.ask_botocore(environments);
+        let rust: Vec<_> = environments.iter().map(|environment| self.ask_aws_config(environment)).collect();
+
+        let mut table = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (number, view) in views.iter().enumerate() {
+            for (chain, answer) in [(Chain::Botocore, &botocore[number]), (Chain::Rust, &rust[number])] {
+                let pick = pick(chain, view);
+                seen.insert(kind(&pick));
+                if !agrees(&pick, answer) {
+                    table.push(format!(
+                        "{number} {chain}: said {}\n  answered {answer:?}\n{}",
+                        pick.outcome, environments[number]
+                    ));
+                }
+            }
+        }
+        (table, seen)
+    }
+
     fn new() -> Self {
         let net = Net::new().unwrap();
         net.add_address(ECS.ip()).unwrap();
@@ -426,6 +447,87 @@ impl Lab {
             set(variable, &path.display().to_string());
         }
         Environment { variables, config, credentials, has_role: has_instance_role }
+    }
+
+    /// Makes up a credentials file of what editors, people and tools write, on an instance with a role.
+    fn generate_file(&self, random: &mut Rng, number: usize) -> Environment {
+        let begin: &[u8] = choose(
+            random,
+            &[
+                (16, &b""[..]),
+                (1, b"\xef\xbb\xbf"),
+                (1, b"# c\n"),
+                (1, b"; c\n"),
+                (1, b"  # c\n"),
+                (1, b"\n"),
+                (1, b"x\n"),
+                (1, b"region = a\n"),
+                (1, b"# cl\xe9\n"),
+            ],
+        );
+        let header = choose(
+            random,
+            &[
+                (16, "[default]"),
+                (1, "[default] # c"),
+                (1, "[default]# c"),
+                (1, "[default] c"),
+                (1, "[ default ]"),
+                (1, " [default]"),
+                (1, "[default"),
+                (1, "[profile default]"),
+                (1, "[Default]"),
+                (1, "[default]\t; c"),
+            ],
+        );
+        let mut text = format!("{header}\n");
+        for (key, value) in [("aws_access_key_id", "AKID_FILE_default"), ("aws_secret_access_key", "lab")] {
+            text += choose(
+                random,
+                &[
+                    (30, ""),
+                    (1, "region =\n"),
+                    (1, "s3 =\n  a = b\n"),
+                    (1, "s3 =\n  a\n"),
+                    (1, "  x\n"),
+                    (1, "  # c\n"),
+                    (1, "x\n"),
+                    (1, "= x\n"),
+                    (1, "a b = c\n"),
+                    (1, "region = a\nregion = b\n"),
+                    (1, "[other]\n[default]\n"),
+                    (1, "[b]\nregion = x\n"),
+                    (1, "\n  \n\t\n"),
+                    (1, "region: a\n"),
+                ],
+            );
+            let indent = choose(random, &[(20, ""), (1, "  "), (1, "\t")]);
+            let key = if random.u8(..16) == 0 { key.to_uppercase() } else { key.to_owned() };
+            let sign = choose(
+                random,
+                &[(16, " = "), (4, "="), (1, ": "), (1, ":"), (1, "\u{a0}=\u{a0}"), (1, "\t=\t"), (1, " ")],
+            );
+            let end = choose(random, &[(16, ""), (1, " # c"), (1, "#c"), (1, "\t; c"), (1, "  "), (1, "\n  more")]);
+            text += &format!("{indent}{key}{sign}{value}{end}\n");
+        }
+        let bytes =
+            [begin, text.replace('\n', choose(random, &[(12, "\n"), (1, "\r\n"), (1, "\r")])).as_bytes()].concat();
+        let folder = self.path(&format!("file-{number}"));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("credentials");
+        fs::write(&path, &bytes).unwrap();
+        let variables = [
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{IMDS}")),
+            ("AWS_CONFIG_FILE", folder.join("none").display().to_string()),
+            ("AWS_SHARED_CREDENTIALS_FILE", path.display().to_string()),
+            ("HOME", self.dir.path().display().to_string()),
+            ("PATH", "/usr/bin:/bin".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        let credentials = format!("{:?}", String::from_utf8_lossy(&bytes));
+        Environment { variables, config: String::new(), credentials, has_role: true }
     }
 
     /// The lines of a profile: one way to get credentials, or none, or several at once.

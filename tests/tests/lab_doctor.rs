@@ -206,8 +206,8 @@ fn rows() -> Vec<Row> {
         row(
             "shadowing from Java properties",
             Patient::new().beside(&format!(
-                "(exec -a java python3 -c 'import time; time.sleep(600)' -Daws.accessKeyId={id} \
-                 -Daws.secretAccessKey={secret} -Daws.sessionToken={token} -cp /opt/app/sdk-core-2.31.1.jar Main) &\n\
+                "(JAVA_TOOL_OPTIONS='-Daws.accessKeyId={id} -Daws.secretAccessKey={secret} -Daws.sessionToken={token}' \
+                 exec -a java python3 -c 'import time; time.sleep(600)' -cp /opt/app/sdk-core-2.31.1.jar Main) &\n\
                  sleep 0.5"
             )),
             "credentials-shadow",

@@ -5,7 +5,7 @@ use super::ini::Profile;
 use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
 use super::processes::text::printable;
 use super::step::{Failure, How, Step};
-use super::view::{Fault, File, View};
+use super::view::{File, View};
 
 const VARIABLES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 
@@ -21,7 +21,7 @@ pub(super) fn links(view: &View) -> Vec<Link> {
     if !names_itself {
         let found = environment(view);
         // A secret without its key is not noticed.
-        links.push(if view.has("AWS_ACCESS_KEY_ID") { Link::strict(found) } else { Link::lenient(found) });
+        links.push(if view.has_even_blank("AWS_ACCESS_KEY_ID") { Link::strict(found) } else { Link::lenient(found) });
     }
     let mut trail = Trail::at(selected.name);
     links.push(Link::strict(assume_role(view, selected.name, &mut trail)));
@@ -51,19 +51,12 @@ fn no_session(name: &str, session: &str) -> Failure {
 
 /// A file that Python's parser refuses. One that may not be read counts as empty.
 fn refused(file: &File) -> Option<Failure> {
-    let reason = match file.fault {
-        Some(Fault::NotText) => "it is not UTF-8".to_owned(),
-        _ if file.profiles.malformed_for_python() > 0 => {
-            format!("lines that cannot be read: {}", file.profiles.malformed_for_python())
-        }
-        _ if file.profiles.repeated() > 0 => "a section or a key is written twice".to_owned(),
-        _ => return None,
-    };
+    let reason = file.refused.as_ref()?.to_string();
     Some(Failure::File { path: link::shown(&file.path), reason })
 }
 
 fn environment(view: &View) -> Found {
-    link::environment(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])
+    link::environment_even_blank(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])
 }
 
 fn is_role(profile: &Profile) -> bool {
@@ -89,7 +82,7 @@ fn assume_role<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Foun
 
 fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> {
     let found = match source {
-        "Environment" if !view.has("AWS_ACCESS_KEY_ID") => None,
+        "Environment" if !view.has_even_blank("AWS_ACCESS_KEY_ID") => None,
         "Environment" => environment(view)?,
         "EcsContainer" => link::container(view)?,
         "Ec2InstanceMetadata" => link::instance_role(view, link::is_metadata_disabled(view)),

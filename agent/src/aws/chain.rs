@@ -11,24 +11,7 @@ use super::link::Link;
 use super::view::View;
 use super::{botocore, go, java, js, rust};
 
-pub use super::step::{Failure, Given, How, Life, Step};
-
-/// An SDK, by the order in which it looks for credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Chain {
-    /// boto3, botocore and the AWS CLI.
-    Botocore,
-    /// AWS SDK for Java 1.x.
-    JavaV1,
-    /// AWS SDK for Java 2.x.
-    JavaV2,
-    /// AWS SDK for Rust.
-    Rust,
-    /// AWS SDK for Go v2.
-    Go,
-    /// AWS SDK for JavaScript v3.
-    JsV3,
-}
+pub use super::step::{Chain, Failure, Given, How, Life, Step};
 
 /// What came of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +42,7 @@ pub fn pick(chain: Chain, view: &View) -> Pick {
     let mut outcome = Outcome::Nothing;
     let mut passed_over = Vec::new();
     let mut shadows: Vec<Given> = Vec::new();
-    for link in chain.links(view) {
+    for link in links(chain, view) {
         let is_decided = outcome != Outcome::Nothing;
         match link {
             Link::Gives(given) if is_decided => shadows.push(given),
@@ -76,32 +59,16 @@ pub fn pick(chain: Chain, view: &View) -> Pick {
     Pick { chain, outcome, shadows, passed_over }
 }
 
-impl Chain {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Botocore, Self::JavaV1, Self::JavaV2, Self::Rust, Self::Go, Self::JsV3];
-
-    /// The name in output.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Botocore => "botocore",
-            Self::JavaV1 => "java-v1",
-            Self::JavaV2 => "java-v2",
-            Self::Rust => "rust",
-            Self::Go => "go-v2",
-            Self::JsV3 => "js-v3",
-        }
-    }
-
-    /// What the chain makes of a view, link by link, in its order.
-    fn links(self, view: &View) -> Vec<Link> {
-        match self {
-            Self::Botocore => botocore::links(view),
-            Self::JavaV1 => java::links_v1(view),
-            Self::JavaV2 => java::links_v2(view),
-            Self::Rust => rust::links(view),
-            Self::Go => go::links(view),
-            Self::JsV3 => js::links(view),
-        }
+/// What a chain makes of a view, link by link, in its order.
+fn links(chain: Chain, view: &View) -> Vec<Link> {
+    let view = view.as_read_by(chain);
+    match chain {
+        Chain::Botocore => botocore::links(&view),
+        Chain::JavaV1 => java::links_v1(&view),
+        Chain::JavaV2 => java::links_v2(&view),
+        Chain::Rust => rust::links(&view),
+        Chain::Go => go::links(&view),
+        Chain::JsV3 => js::links(&view),
     }
 }
 
@@ -125,12 +92,6 @@ impl Pick {
     }
 }
 
-impl fmt::Display for Chain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -150,6 +111,7 @@ mod tests {
     use proptest::sample::{select, subsequence};
 
     use super::*;
+    use crate::aws::processes::properties::Properties;
     use crate::aws::view::Presence;
 
     const SECRET: &str = "wJalrXUtnFEMI";
@@ -163,9 +125,12 @@ mod tests {
             let set = variables.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
             set.or(home).map(str::to_owned)
         };
-        let mut view = View::new(variable, arguments.iter().copied(), |path| match path {
-            _ if path == Path::new("/h/.aws/config") && !config.is_empty() => Ok(config.to_owned()),
-            _ if path == Path::new("/h/.aws/credentials") && !credentials.is_empty() => Ok(credentials.to_owned()),
+        let line = [&["java"], arguments].concat();
+        let mut view = View::new(variable, Properties::of_command_line(&line), None, |path| match path {
+            _ if path == Path::new("/h/.aws/config") && !config.is_empty() => Ok(config.as_bytes().to_owned()),
+            _ if path == Path::new("/h/.aws/credentials") && !credentials.is_empty() => {
+                Ok(credentials.as_bytes().to_owned())
+            }
             _ => Err(ErrorKind::NotFound.into()),
         });
         view.instance_role = Presence::Yes;

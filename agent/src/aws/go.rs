@@ -54,7 +54,7 @@ enum Loaded {
 }
 
 fn environment(view: &View) -> Found {
-    link::environment(view, &IDS, &SECRETS)
+    link::environment_even_blank(view, &IDS, &SECRETS)
 }
 
 fn instance_role(view: &View) -> Option<Given> {

@@ -1,13 +1,17 @@
 //! How the two SDKs for Java look for credentials. Both pass over whatever is wrong, so that a broken profile ends at the
 //! role of the instance without a word.
 
-use super::ini::Profiles;
+use std::path::Path;
+
+use super::ini::{Profile, Profiles};
 use super::link::{self, Found, Link, Selected, Trail};
 use super::step::{Failure, Given, How, Step};
 use super::view::{File, View};
 
 const SSO: [&str; 5] = ["sso_role_name", "sso_account_id", "sso_region", "sso_start_url", "sso_session"];
 const DEFAULT: &str = "default";
+/// Turns the metadata service off for version 2.
+const DISABLE: &str = "aws.disableEc2Metadata";
 
 /// What version 1 makes of a view, in its order.
 pub(super) fn links_v1(view: &View) -> Vec<Link> {
@@ -21,7 +25,7 @@ pub(super) fn links_v1(view: &View) -> Vec<Link> {
     ];
     // A container that is named takes the place of the instance, whether it answers or not.
     links.push(match link::container(view) {
-        Ok(None) => Link::strict(Ok(instance_role(view))),
+        Ok(None) => Link::strict(Ok(instance_role(view, "com.amazonaws.sdk.disableEc2Metadata"))),
         found => Link::lenient(found),
     });
     links
@@ -35,13 +39,14 @@ pub(super) fn links_v2(view: &View) -> Vec<Link> {
         Link::lenient(web_identity_v2(view)),
         Link::lenient(profile_v2(view)),
         Link::lenient(link::container(view)),
-        Link::strict(Ok(instance_role(view))),
+        Link::strict(Ok(instance_role(view, DISABLE))),
     ]
 }
 
-fn instance_role(view: &View) -> Option<Given> {
-    let by_property = view.property("aws.disableEc2Metadata").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    link::instance_role(view, by_property || link::is_metadata_disabled(view))
+/// Each version has a property of its own, which wins over the variable.
+fn instance_role(view: &View, property: &str) -> Option<Given> {
+    let by_property = view.property(property).map(|value| value.eq_ignore_ascii_case("true"));
+    link::instance_role(view, by_property.unwrap_or_else(|| link::is_metadata_disabled(view)))
 }
 
 /// Properties win over variables.
@@ -64,14 +69,17 @@ fn selected(view: &View, property_first: bool) -> Selected<'_> {
 
 /// One file alone, and a role's source has to hold keys.
 fn profile_v1(view: &View) -> Found {
-    let file = &view.java_v1;
+    let file = &view.credentials;
+    if let Some(failure) = refused(file) {
+        return Err(failure);
+    }
     let selected = selected(view, false);
     let name = selected.name;
     let Some(profile) = file.profiles.get(name) else { return missing(&selected) };
     let of = |key, how| -> Found { Ok(profile.has(key).then(|| link::other(name, how, &file.path))) };
     if !profile.has("role_arn") {
         return match of("credential_process", How::Process)? {
-            None => link::static_keys(profile, name, &file.path),
+            None => keys(profile, name, &file.path),
             found => Ok(found),
         };
     }
@@ -81,7 +89,7 @@ fn profile_v1(view: &View) -> Found {
     match (profile.value("source_profile"), profile.value("credential_source")) {
         (Some(source), _) => {
             let keys = match file.profiles.get(source) {
-                Some(profile) => link::static_keys(profile, source, &file.path)?,
+                Some(profile) => keys(profile, source, &file.path)?,
                 None => return Err(link::invalid(name, format!("has a source_profile that there is not: {source}"))),
             };
             let base = keys.ok_or_else(|| link::invalid(source, "has no keys, and is a source_profile"))?;
@@ -113,11 +121,9 @@ fn missing(selected: &Selected<'_>) -> Found {
 
 fn refused(file: &File) -> Option<Failure> {
     let path = link::shown(&file.path);
-    if let Some(fault) = file.fault {
-        return Some(Failure::File { path, reason: fault.to_string() });
-    }
-    let lines = file.profiles.malformed();
-    (lines > 0).then(|| Failure::File { path, reason: format!("lines that cannot be read: {lines}") })
+    let by_system = file.fault.map(|fault| fault.to_string());
+    let reason = by_system.or_else(|| Some(file.refused.as_ref()?.to_string()))?;
+    Some(Failure::File { path, reason })
 }
 
 fn resolved<'a>(view: &'a View, profiles: &'a Profiles, name: &'a str, trail: &mut Trail<'a>) -> Found {
@@ -158,7 +164,15 @@ fn resolved<'a>(view: &'a View, profiles: &'a Profiles, name: &'a str, trail: &m
     if profile.has("credential_process") {
         return by_key("credential_process", How::Process);
     }
-    link::static_keys(profile, name, link::place(view, name, link::ID))
+    keys(profile, name, link::place(view, name, link::ID))
+}
+
+/// Keys that are empty are none.
+fn keys(profile: &Profile, name: &str, place: &Path) -> Found {
+    match [link::ID, link::SECRET].into_iter().find(|key| profile.is_empty(key)) {
+        Some(key) => Err(link::invalid(name, format!("has an empty {key}"))),
+        None => link::static_keys(profile, name, place),
+    }
 }
 
 fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> {
@@ -168,7 +182,7 @@ fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> 
             found => found,
         },
         "ecscontainer" => link::container(view)?,
-        "ec2instancemetadata" => instance_role(view),
+        "ec2instancemetadata" => instance_role(view, DISABLE),
         _ => return Err(link::invalid(name, format!("has a credential_source that there is not: {source}"))),
     };
     found.map(|given| given.step).ok_or_else(|| link::invalid(name, format!("finds nothing in {source}")))

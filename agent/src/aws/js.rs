@@ -28,7 +28,7 @@ pub(super) fn links(view: &View) -> Vec<Link> {
 }
 
 fn environment(view: &View) -> Found {
-    link::environment(view, &IDS, &SECRETS)
+    link::environment_even_blank(view, &IDS, &SECRETS)
 }
 
 /// Anything but `false` turns the metadata service off.

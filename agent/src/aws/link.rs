@@ -119,9 +119,19 @@ impl<'a> Trail<'a> {
 
 /// Keys in the environment, of which each has several names, the first being the usual one.
 pub(super) fn environment(view: &View, ids: &[&'static str], secrets: &[&'static str]) -> Found {
-    let token = view.first_of(&["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"]);
     let keys = (view.first_of(ids), view.first_of(secrets));
-    pair(keys, (ids, secrets), token, Step::Environment, "the environment")
+    pair(keys, (ids, secrets), token_of_environment(view), Step::Environment, "the environment")
+}
+
+/// The same for an SDK to which blanks are as good a key as any.
+pub(super) fn environment_even_blank(view: &View, ids: &[&'static str], secrets: &[&'static str]) -> Found {
+    let first = |names: &[&'static str]| names.iter().copied().find(|name| view.has_even_blank(name));
+    let keys = (first(ids), first(secrets));
+    pair(keys, (ids, secrets), token_of_environment(view), Step::Environment, "the environment")
+}
+
+fn token_of_environment(view: &View) -> Option<&'static str> {
+    view.first_of(&["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
 }
 
 /// Keys in Java system properties.
@@ -180,7 +190,7 @@ pub(super) fn static_keys(profile: &Profile, name: &str, place: &Path) -> Found 
     };
     match (profile.has(ID), profile.has(SECRET)) {
         (true, true) => {
-            let is_temporary = TOKENS.iter().any(|token| profile.has(token));
+            let is_temporary = TOKENS.iter().any(|token| profile.has(token) && !profile.is_empty(token));
             let life = if is_temporary { Life::Unrenewed } else { Life::LongLived };
             let names = if is_temporary { "keys and a session token" } else { "keys" };
             Ok(Some(given(name, How::Static, life, format!("{names} in {place}"))))

@@ -1,16 +1,19 @@
-//! What the AWS SDKs on this host see and do, without asking any of them: the shared files (`ini`), what one process sees
-//! (`view`), which credentials each SDK picks there (`chain`), and which of them run (`processes`).
+//! What the AWS SDKs on this host see and do, without asking any of them: the shared files (`ini`), as each of them reads
+//! those (`grammar`), what one process sees (`view`), which credentials each SDK picks there (`chain`), and which of them run (`processes`).
 
 mod botocore;
 pub mod chain;
 mod go;
+mod grammar;
 pub mod ini;
 mod java;
 mod js;
 mod link;
+mod parser;
 pub mod processes;
 pub mod proxy;
 mod rust;
 pub mod sdk;
+mod section;
 mod step;
 pub mod view;

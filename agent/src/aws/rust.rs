@@ -39,9 +39,8 @@ fn profile(view: &View) -> Found {
 
 /// A file of another grammar. One that cannot be read, or is no text, counts as empty.
 fn refused(file: &File) -> Option<Failure> {
-    let lines = file.profiles.malformed();
-    (lines > 0)
-        .then(|| Failure::File { path: link::shown(&file.path), reason: format!("lines that cannot be read: {lines}") })
+    let reason = file.refused.as_ref()?.to_string();
+    Some(Failure::File { path: link::shown(&file.path), reason })
 }
 
 /// What a profile gives, or the one that it names as its source.

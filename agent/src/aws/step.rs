@@ -2,6 +2,23 @@
 
 use std::fmt;
 
+/// An SDK, by the order in which it looks for credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Chain {
+    /// boto3, botocore and the AWS CLI.
+    Botocore,
+    /// AWS SDK for Java 1.x.
+    JavaV1,
+    /// AWS SDK for Java 2.x.
+    JavaV2,
+    /// AWS SDK for Rust.
+    Rust,
+    /// AWS SDK for Go v2.
+    Go,
+    /// AWS SDK for JavaScript v3.
+    JsV3,
+}
+
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -118,6 +135,23 @@ pub enum Failure {
     },
 }
 
+impl Chain {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Botocore, Self::JavaV1, Self::JavaV2, Self::Rust, Self::Go, Self::JsV3];
+
+    /// The name in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Botocore => "botocore",
+            Self::JavaV1 => "java-v1",
+            Self::JavaV2 => "java-v2",
+            Self::Rust => "rust",
+            Self::Go => "go-v2",
+            Self::JsV3 => "js-v3",
+        }
+    }
+}
+
 impl Life {
     /// In words, as the rest of a sentence about credentials.
     pub const fn words(self) -> &'static str {
@@ -141,6 +175,12 @@ impl How {
             Self::Process => "credential_process",
             Self::Login => "aws login",
         }
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

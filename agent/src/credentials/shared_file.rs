@@ -139,7 +139,7 @@ fn readings(home: &Home, path: &Path, is_named: bool) -> Vec<Reading> {
 
 /// The profiles that say when they expire, by name. The file does not say when one of them was written.
 fn leases(text: &[u8]) -> impl Iterator<Item = (String, Result<Lease, Unavailable>)> {
-    let profiles = Profiles::parse(Dialect::Credentials, &String::from_utf8_lossy(text));
+    let profiles = Profiles::parse(Dialect::Credentials, text);
     let expiring = profiles.iter().filter_map(|(profile, keys)| {
         let expiration = expiration(keys)?;
         let name = name(profile).unwrap_or_else(|| "profile".to_owned());

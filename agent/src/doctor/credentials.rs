@@ -12,12 +12,14 @@ use crate::time::{Span, humane};
 
 const AREA: Area = Area::Credentials;
 /// Keys by their usual names.
-const KEYS: &str = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN";
+const KEYS: &str = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION";
 
 /// What is known of credentials.
 pub struct Facts<'a> {
     /// Who may sign requests, the shell first.
     pub seen: &'a [Seen],
+    /// Processes with an SDK that have written over what they were started with.
+    pub overwritten: &'a [String],
     /// What was measured.
     pub snapshot: &'a Snapshot,
     /// Whether the clock is a problem of its own, of which late refreshes are a part.
@@ -29,17 +31,17 @@ pub fn check(facts: &Facts<'_>) -> Vec<Check> {
     let truth = parse(&facts.snapshot.time.truth);
     let shadows: Vec<Shadow<'_>> = facts.seen.iter().filter_map(|seen| shadow(seen, truth)).collect();
     let blamed: Vec<String> = shadows.iter().filter_map(Shadow::subject).collect();
-    let mut checks = vec![picked(facts.seen), shadowed(&shadows), broken(facts.seen)];
+    let mut checks = vec![picked(facts), shadowed(&shadows), broken(facts.seen)];
     let findings = facts.snapshot.findings.iter();
     let told = findings.filter(|finding| !blamed.contains(&finding.subject));
     checks.extend(told.filter_map(|finding| of_finding(finding, facts)));
     checks
 }
 
-fn picked(seen: &[Seen]) -> Check {
+fn picked(facts: &Facts<'_>) -> Check {
     const NAME: &str = "credentials-pick";
     let mut evidence = Vec::new();
-    for one in seen {
+    for one in facts.seen {
         let mut by_outcome: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for pick in &one.picks {
             let why = pick.given().map_or_else(String::new, |given| format!(" ({})", given.evidence));
@@ -49,10 +51,18 @@ fn picked(seen: &[Seen]) -> Check {
             |(outcome, chains): (String, Vec<&str>)| format!("{}: {} pick {outcome}", one.who, chains.join(", "));
         evidence.extend(by_outcome.into_iter().map(line));
     }
-    match evidence.len() {
-        0 => Check::skipped(AREA, NAME, "no SDK of which the order is known was found"),
-        _ => Check::ok(AREA, NAME, "what each SDK would pick").with_evidence(evidence),
-    }
+    let check = match (evidence.len(), facts.overwritten.len()) {
+        (0, 0) => Check::skipped(AREA, NAME, "no SDK of which the order is known was found"),
+        (0, _) => Check::skipped(AREA, NAME, "what is picked cannot be told: the variables were overwritten"),
+        _ => Check::ok(AREA, NAME, "what each SDK would pick"),
+    };
+    let unknown = facts.overwritten.iter().map(|who| {
+        format!(
+            "{who}: its environment was overwritten with a title, as by gunicorn or Celery, so that nobody can tell what it picks; \
+             its unit, its container definition or its start script says what it was given"
+        )
+    });
+    check.with_evidence(evidence).with_evidence(unknown)
 }
 
 /// Keys that stand before the role, and that nobody renews.

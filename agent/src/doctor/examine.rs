@@ -91,7 +91,9 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
     let role = presence(imds_facts.as_ref());
     let seen = seen(order, root, &processes, &in_use, role);
     checks.extend(of_imds(order, imds_facts.as_ref(), &processes, &in_use, &seen));
-    checks.extend(credentials::check(&credentials::Facts { seen: &seen, snapshot: &snapshot, clock_is_blamed }));
+    let overwritten = overwritten(order, &processes);
+    let facts = credentials::Facts { seen: &seen, overwritten: &overwritten, snapshot: &snapshot, clock_is_blamed };
+    checks.extend(credentials::check(&facts));
     checks.extend(sdks::check(&processes));
     let facts = AgentFacts {
         status: status.as_ref().map_err(Clone::clone),
@@ -152,6 +154,13 @@ fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet
     seen
 }
 
+/// Processes with an SDK of whose variables nothing is known, or the one that is asked about.
+fn overwritten(order: &Order<'_>, processes: &[Process]) -> Vec<String> {
+    let is_asked_for = |process: &&Process| order.pid.is_some() || !process.found.is_empty();
+    let overwritten = processes.iter().filter(|process| process.is_overwritten).filter(is_asked_for);
+    overwritten.map(|process| format!("process {} ({})", process.pid, process.command)).collect()
+}
+
 fn of_imds(
     order: &Order<'_>,
     facts: Option<&probe::Facts>,
@@ -165,7 +174,8 @@ fn of_imds(
         (Some(_), Some(process)) => process.environment.as_ref()?.value(name).map(str::to_owned),
         _ => (order.env)(name),
     };
-    let whose = seen.first().map_or("this shell", |seen| seen.who.as_str());
+    let asked = order.pid.map(|pid| format!("process {pid}"));
+    let whose = seen.first().map_or(asked.as_deref().unwrap_or("this shell"), |seen| seen.who.as_str());
     let key = |key: &str| seen.first()?.setting(key);
     let around =
         imds::Surroundings { whose, env: &variable, profile: Some(&key), sdks: &sdks, elsewhere: elsewhere.as_deref() };

@@ -29,7 +29,11 @@ fn correction(processes: &[Process]) -> Check {
     }
     let unread = processes.iter().filter(|process| process.is_partial).count();
     let unread = (unread > 0).then(|| {
-        format!("{unread} of {} processes cannot be read in full: run the doctor as root to see all", processes.len())
+        let why = match nix::unistd::geteuid().is_root() {
+            true => "something of them is too large, or was written over",
+            false => "run the doctor as root to see all",
+        };
+        format!("{unread} of {} processes cannot be read in full: {why}", processes.len())
     });
     if users.is_empty() {
         let why = match processes.is_empty() {
@@ -94,11 +98,10 @@ fn listed(users: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::aws::processes::environment::Environment;
     use crate::aws::processes::process::Found;
+    use crate::aws::processes::properties::Properties;
     use crate::aws::sdk::Sdk;
     use crate::doctor::report::Verdict;
 
@@ -109,7 +112,9 @@ mod tests {
             command: "app".to_owned(),
             found: libraries.iter().copied().map(found).collect(),
             environment: Some(Environment::read(environment.as_bytes()).0),
-            properties: BTreeSet::new(),
+            is_overwritten: false,
+            properties: Properties::default(),
+            home: None,
             is_partial: false,
         }
     }
@@ -140,7 +145,8 @@ mod tests {
         hidden.is_partial = true;
         let checks = check(&[process(7, &[], ""), hidden]);
         assert_eq!(checks[0].verdict, Verdict::Skipped);
-        assert_eq!(checks[0].evidence, ["1 of 2 processes cannot be read in full: run the doctor as root to see all"]);
+        assert!(checks[0].evidence[0].starts_with("1 of 2 processes cannot be read in full: "), "{checks:?}");
+        assert!(!nix::unistd::geteuid().is_root() || !checks[0].evidence[0].contains("as root"), "{checks:?}");
         assert!(check(&[])[0].summary.contains("/proc is not readable"));
     }
 

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::aws::chain::{Chain, Given, How, Life, Pick, Step, pick};
 use crate::aws::processes::process::{Library, Process};
+use crate::aws::processes::properties::Properties;
 use crate::aws::processes::view::View as Place;
-use crate::aws::view::{Presence, View, load, text};
+use crate::aws::processes::view::home_of;
+use crate::aws::view::{Presence, View, bytes, load};
 use crate::credentials::timestamp::parse;
 
 /// Properties by which Java is given keys.
@@ -31,14 +33,16 @@ impl Seen {
         instance_role: Presence,
         chains: &[Chain],
     ) -> Self {
-        let mut view = View::new(env, [], load);
+        let user = nix::unistd::geteuid().as_raw();
+        let home = || home_of(&String::from_utf8_lossy(&load(Path::new("/etc/passwd")).ok()?), user);
+        let mut view = View::new(env, Properties::of_variables(env), home(), load);
         view.profile = profile.map(str::to_owned);
         Self::new("this shell".to_owned(), None, view, instance_role, chains)
     }
 
     /// A process whose variables could be read, or that is given keys on its command line; `None` for any other.
     pub fn process(process: &Process, root: &Path, profile: Option<&str>, instance_role: Presence) -> Option<Self> {
-        let has_keys = process.properties.iter().any(|name| KEYS.contains(name));
+        let has_keys = KEYS.iter().any(|name| process.properties.has(name));
         let mut chains: Vec<Chain> = process.found.iter().filter_map(|found| chain(found.library)).collect();
         // Only a program of Java is given keys so, even if its libraries are hidden in an archive.
         if has_keys && !chains.iter().any(|chain| matches!(chain, Chain::JavaV1 | Chain::JavaV2)) {
@@ -49,15 +53,10 @@ impl Seen {
         if process.environment.is_none() && !has_keys {
             return None;
         }
-        // What is withheld is set all the same.
-        let variable = |name: &str| {
-            let environment = process.environment.as_ref().filter(|environment| environment.has(name))?;
-            Some(environment.value(name).unwrap_or("withheld").to_owned())
-        };
-        let arguments: Vec<String> = process.properties.iter().map(|name| format!("-D{name}=withheld")).collect();
+        let variable = |name: &str| process.environment.as_ref()?.stand_in(name).map(str::to_owned);
         let place = Place::new(root, process.pid);
-        let load = |path: &Path| text(&place.find(path)?);
-        let mut view = View::new(variable, arguments.iter().map(String::as_str), load);
+        let load = |path: &Path| bytes(&place.find(path)?);
+        let mut view = View::new(variable, process.properties.clone(), process.home.clone(), load);
         view.profile = profile.map(str::to_owned);
         let who = format!("process {} ({})", process.pid, process.command);
         Some(Self::new(who, Some(process.pid), view, instance_role, &chains))

@@ -65,6 +65,20 @@ impl Tree {
         Ok(Self::new(openat(&self.top, name, flags, Mode::empty())?))
     }
 
+    /// The file to which the link `name` in this folder leads by the kernel's own word, whatever it is called.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn file_behind(&self, name: &str) -> Result<Found, Refusal> {
+        // Elsewhere a link is a text that anybody may have written.
+        if fstatfs(&self.top)?.filesystem_type() != PROC_SUPER_MAGIC {
+            return Err(Refusal::NotFound);
+        }
+        let handle = openat(&self.top, name, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let stat = fstat(&handle)?;
+        Ok(Found::new(handle, stat))
+    }
+
     /// The text of the link `name` in this folder.
     ///
     /// # Errors

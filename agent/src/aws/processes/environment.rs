@@ -1,9 +1,9 @@
 //! What a process was started with, about AWS and proxies: names, and the values that are no secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::java;
+use super::properties::{Properties, VARIABLES};
 use super::text::printable;
 
 /// More variables are not kept.
@@ -45,14 +45,25 @@ const URLS: &[&str] = &["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_
 const CAPABILITY: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 /// Variables that name a proxy, or what is reached without one, in upper or lower case.
 const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
-/// Variables by which a virtual machine of Java is given options.
-const JAVA_OPTIONS: &[&str] = &["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];
 
 /// The variables of a process about AWS and proxies, and `HOME`, where the shared files of AWS are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// Each by its name, with its value where that is no secret.
-    variables: BTreeMap<String, Option<String>>,
+    /// Each by its name.
+    variables: BTreeMap<String, Value>,
+}
+
+/// What is kept of a value, which is judged before it is withheld.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    /// It is no secret.
+    Open(String),
+    /// It is one.
+    Withheld,
+    /// It could be one, and is made of blanks.
+    Blank,
+    /// It could be one, and is empty.
+    Empty,
 }
 
 /// What else an environment tells of where libraries are.
@@ -64,8 +75,8 @@ pub struct Hints {
     pub home: Option<PathBuf>,
     /// `PYTHONPATH`.
     pub python_path: Vec<PathBuf>,
-    /// System properties in options for Java.
-    pub properties: BTreeSet<&'static str>,
+    /// System properties in options for Java, by the variables in the order of [`VARIABLES`].
+    pub properties: [Properties; 3],
     /// Whether there is more of either than is kept.
     pub is_cut: bool,
 }
@@ -83,8 +94,9 @@ impl Environment {
                     hints.python_path = value.split(':').take(MOST_FOLDERS).map(PathBuf::from).collect();
                     hints.is_cut |= value.split(':').nth(MOST_FOLDERS).is_some();
                 }
-                _ if JAVA_OPTIONS.contains(&name) => {
-                    hints.properties.extend(java::properties(value.split_whitespace()));
+                _ if VARIABLES.contains(&name) => {
+                    let own = VARIABLES.iter().zip(&mut hints.properties).find(|(known, _)| **known == name);
+                    own.into_iter().for_each(|(_, own)| *own = Properties::of_variable(value));
                 }
                 _ if is_told(name) => {
                     if environment.variables.len() >= MOST {
@@ -94,7 +106,7 @@ impl Environment {
                     if name == HOME {
                         hints.home = Some(value.into());
                     }
-                    environment.variables.insert(name.to_owned(), open_value(name, value));
+                    environment.variables.insert(name.to_owned(), kept(name, value));
                 }
                 _ => {}
             }
@@ -109,13 +121,38 @@ impl Environment {
 
     /// The value of a variable; `None` where it is not set or a secret.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.variables.get(name)?.as_deref()
+        match self.variables.get(name)? {
+            Value::Open(value) => Some(value),
+            Value::Withheld | Value::Blank | Value::Empty => None,
+        }
+    }
+
+    /// A text that stands for the value of a variable, which SDKs judge as they would the value: that itself where it is no
+    /// secret, and blanks or nothing for a secret that is no more. `None` where the variable is not set.
+    pub fn stand_in(&self, name: &str) -> Option<&str> {
+        Some(match self.variables.get(name)? {
+            Value::Open(value) => value,
+            Value::Withheld => "withheld",
+            Value::Blank => " ",
+            Value::Empty => "",
+        })
     }
 
     /// The names of all.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.keys().map(String::as_str)
     }
+}
+
+/// Whether somebody has written over what a process was started with, as those do who show what they are doing in the list of
+/// processes (`setproctitle`): then nothing is known of its variables. What is left is zeros or blanks, behind the end of the
+/// title where that is long.
+pub fn is_overwritten(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.iter().position(|byte| *byte == 0) else { return false };
+    let (first, rest) = bytes.split_at(end);
+    let is_name = |byte: &u8| byte.is_ascii_graphic();
+    let name = first.split(|byte| *byte == b'=').next().filter(|name| name.len() < first.len() && !name.is_empty());
+    name.is_none_or(|name| !name.iter().all(is_name)) || (rest.len() > 2 && rest.iter().all(|byte| *byte == 0))
 }
 
 fn is_told(name: &str) -> bool {
@@ -129,8 +166,21 @@ fn is_proxy(name: &str) -> bool {
     PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name)) && is_of_one_case()
 }
 
+/// What is kept of a value.
+fn kept(name: &str, value: &str) -> Value {
+    match open_value(name, value) {
+        Some(value) => Value::Open(value),
+        None if value.is_empty() => Value::Empty,
+        None if value.trim().is_empty() => Value::Blank,
+        None => Value::Withheld,
+    }
+}
+
 /// The value where it is no secret, without what is one in it.
 fn open_value(name: &str, value: &str) -> Option<String> {
+    if value.is_empty() && name == CAPABILITY {
+        return Some(String::new());
+    }
     if OPEN.contains(&name) {
         return Some(printable(value));
     }
@@ -212,8 +262,35 @@ mod tests {
             read(&["VIRTUAL_ENV=/venv", "PYTHONPATH=/a:/b", "JAVA_TOOL_OPTIONS=-Xmx1g -Daws.accessKeyId=AKIA -Dx=y"]);
         assert_eq!(hints.virtual_env, Some(PathBuf::from("/venv")));
         assert_eq!(hints.python_path, [PathBuf::from("/a"), PathBuf::from("/b")]);
-        assert_eq!(hints.properties, BTreeSet::from(["aws.accessKeyId"]));
+        assert!(hints.properties[0].has("aws.accessKeyId"));
         assert_eq!(environment, Environment::default());
+    }
+
+    #[test]
+    fn a_secret_is_judged_before_it_is_withheld() {
+        let (environment, _) = read(&["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY= \n", "AWS_SESSION_TOKEN=hunter2"]);
+        let told = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"];
+        assert_eq!(told.map(|name| environment.stand_in(name)), [Some(""), Some(" "), Some("withheld"), None]);
+        assert!(told[..3].iter().all(|name| environment.has(name) && environment.value(name).is_none()));
+        let (empty, _) = read(&["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI="]);
+        assert_eq!(empty.stand_in("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), Some(""));
+    }
+
+    #[test]
+    fn an_environment_that_a_title_was_written_over_is_known() {
+        for (bytes, expected) in [
+            (&b""[..], false),
+            (b"PATH=/bin\0HOME=/root\0", false),
+            (b"PATH=\0", false),
+            (b"\0\0\0\0", true),
+            (b" [app]\0\0\0\0\0", true),
+            (b"orker [a=b]\0\0\0\0", true),
+            (b"a=b\0\0\0\0", true),
+            (b"        \0", true),
+            (b"BASH_FUNC_x%%=() { :; }\0PATH=/bin\0", false),
+        ] {
+            assert_eq!(is_overwritten(bytes), expected, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -14,26 +14,6 @@ const MOST_NAMES: usize = 1_024;
 /// More jars are not searched for others within.
 const MOST_SEARCHED: usize = 16;
 
-/// System properties about AWS and proxies. Others are not told, because they could be anything.
-const PROPERTIES: &[&str] = &[
-    "aws.accessKeyId",
-    "aws.configFile",
-    "aws.disableEc2Metadata",
-    "aws.ec2MetadataServiceEndpoint",
-    "aws.profile",
-    "aws.region",
-    "aws.roleArn",
-    "aws.secretAccessKey",
-    "aws.secretKey",
-    "aws.sessionToken",
-    "aws.sharedCredentialsFile",
-    "aws.webIdentityTokenFile",
-    "com.amazonaws.sdk.disableEc2Metadata",
-    "http.nonProxyHosts",
-    "http.proxyHost",
-    "https.proxyHost",
-];
-
 /// The jars of the SDKs: how their names begin, and how their versions do.
 const JARS: &[(&str, &str)] = &[
     ("sdk-core-", "2."),
@@ -42,12 +22,6 @@ const JARS: &[(&str, &str)] = &[
     ("aws-java-sdk-core-", "1."),
     ("aws-java-sdk-bundle-", "1."),
 ];
-
-/// The names of the system properties about AWS and proxies among some options.
-pub fn properties<'a>(options: impl Iterator<Item = &'a str>) -> BTreeSet<&'static str> {
-    let names = options.filter_map(|option| option.strip_prefix("-D")).map(|option| option.split('=').next());
-    names.filter_map(|name| PROPERTIES.iter().find(|known| Some(**known) == name)).copied().collect()
-}
 
 /// The SDKs on the class path, and in the files that are open or mapped. The second is whether all could be read.
 pub fn find(
@@ -216,11 +190,5 @@ mod tests {
         assert!(is_whole(10, 23));
         assert!(!is_whole(10, 24));
         assert!(!is_whole(11, 0));
-    }
-
-    #[test]
-    fn properties_are_told_by_name_and_only_if_they_are_known() {
-        let options = ["-Daws.accessKeyId=AKIAEXAMPLE", "-Daws.secretKey", "-Ddb.password=x", "-DAKIAEXAMPLE", "-jar"];
-        assert_eq!(properties(options.into_iter()), BTreeSet::from(["aws.accessKeyId", "aws.secretKey"]));
     }
 }

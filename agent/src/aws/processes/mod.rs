@@ -10,6 +10,7 @@ pub mod java;
 pub mod library;
 pub mod node;
 pub mod process;
+pub mod properties;
 pub mod python;
 pub mod scan;
 pub(in crate::aws) mod text;

@@ -1,8 +1,10 @@
 //! What is kept of a process.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::environment::Environment;
+use super::properties::Properties;
 use crate::aws::sdk::Sdk;
 
 pub use super::library::{Found, Library};
@@ -18,8 +20,12 @@ pub struct Process {
     pub found: Vec<Found>,
     /// The variables about AWS and proxies that it was started with; `None` where they cannot be read.
     pub environment: Option<Environment>,
-    /// The system properties of Java about AWS and proxies that it was started with, by name.
-    pub properties: BTreeSet<&'static str>,
+    /// Whether it has written over what it was started with, so that nobody can read its variables.
+    pub is_overwritten: bool,
+    /// The system properties of Java about AWS and proxies that it was started with.
+    pub properties: Properties,
+    /// The home that the user database has for its user; `None` where that is not known.
+    pub home: Option<PathBuf>,
     /// Whether something of it could not be read, so that a library may be missing.
     pub is_partial: bool,
 }

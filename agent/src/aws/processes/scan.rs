@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::binary::{NATIVE, search};
 use super::cache::Cache;
-use super::environment::{Environment, Hints};
+use super::environment::{Environment, Hints, is_overwritten};
 use super::library::{Found, Library};
 use super::process::Process;
+use super::properties::Properties;
 use super::python::Interpreter;
 use super::text::printable;
 use super::view::View;
@@ -81,8 +82,8 @@ pub fn each(root: &Path, cache: &mut Cache, mut take: impl FnMut(Process)) -> bo
 pub fn one(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessError> {
     let process = look(root, pid, cache)?;
     match process.environment {
-        Some(_) => Ok(process),
-        None => Err(ProcessError::Denied(pid)),
+        None if !process.is_overwritten => Err(ProcessError::Denied(pid)),
+        _ => Ok(process),
     }
 }
 
@@ -101,13 +102,16 @@ fn look(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessErro
     }
     let environ = view.read("environ", LONGEST).ok();
     let is_environment_whole = environ.as_ref().is_some_and(|(_, is_whole)| *is_whole);
+    let is_overwritten = environ.as_ref().is_some_and(|(bytes, _)| is_overwritten(bytes));
+    let environ = environ.filter(|_| !is_overwritten);
     let (environment, hints) = environ.map(|(bytes, is_whole)| Environment::read(entries(&bytes, is_whole))).unzip();
     let hints = hints.unwrap_or_default();
-    let mut properties = java::properties(arguments.iter().copied());
-    properties.extend(&hints.properties);
+    let [tool, jdk, last] = &hints.properties;
+    let properties = tool.clone().then(jdk).then(&Properties::of_command_line(&arguments)).then(last);
     let (found, is_whole) = libraries(&view, &arguments, &hints, cache);
-    let is_partial = !(is_whole && is_line_whole && is_environment_whole) || hints.is_cut;
-    Ok(Process { pid, command: command(&view, &arguments), found, environment, properties, is_partial })
+    let is_partial = !(is_whole && is_line_whole && is_environment_whole) || hints.is_cut || is_overwritten;
+    let (command, home) = (command(&view, &arguments), view.home());
+    Ok(Process { pid, command, found, environment, is_overwritten, properties, home, is_partial })
 }
 
 /// The variables in what was read of an environment: where it was cut, the last one may be as well.
@@ -125,8 +129,8 @@ fn command(view: &View, arguments: &[&str]) -> String {
 
 /// The libraries of a process, and whether all that tells them could be read.
 fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) -> (Vec<Found>, bool) {
-    let executable = view.link("exe").ok();
-    let working_directory = view.link("cwd").ok();
+    let executable = view.link("exe").ok().map(|path| view.within(path));
+    let working_directory = view.link("cwd").ok().map(|path| view.within(path));
     let (mapped, are_all_mapped) = mapped(view);
     let is_readable = executable.is_some() && are_all_mapped;
     let started = arguments.first().map_or(Path::new(""), Path::new);
@@ -162,7 +166,7 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
 /// What an executable holds, and the libraries of C++ that it has loaded.
 fn native(view: &View, executable: Option<&Path>, mapped: &[PathBuf], cache: &mut Cache) -> (Vec<Found>, bool) {
     let inside = executable.and_then(|executable| {
-        let file = view.open(executable).ok()?;
+        let file = view.executable().or_else(|_| view.open(executable)).ok()?;
         let metadata = file.metadata().ok()?;
         cache.get(&metadata, || search(&file, NATIVE, &executable.to_string_lossy()).ok())
     });
@@ -185,7 +189,7 @@ fn mapped(view: &View) -> (Vec<PathBuf>, bool) {
         // The path is the last of six columns, and the only one with a slash in front.
         let begin = line.windows(2).position(|pair| pair == b" /").map(|at| at + 1);
         let path = begin.and_then(|begin| line.get(begin..));
-        files.extend(path.map(|path| PathBuf::from(String::from_utf8_lossy(path).into_owned())));
+        files.extend(path.map(|path| view.within(PathBuf::from(String::from_utf8_lossy(path).into_owned()))));
     });
     (files.into_iter().collect(), read.unwrap_or(false))
 }
@@ -310,7 +314,7 @@ mod tests {
             let process = one(host.0.path(), 7, &mut Cache::default()).unwrap();
             let debugged = format!("{process:?}");
             assert!(!debugged.contains(SECRET.get(..10).unwrap()), "{debugged}");
-            assert_eq!(process.properties, BTreeSet::from(["aws.accessKeyId", "aws.secretKey"]));
+            assert_eq!(process.properties.names(), BTreeSet::from(["aws.accessKeyId", "aws.secretKey"]));
             let environment = process.environment.unwrap();
             assert!(environment.has("AWS_SECRET_ACCESS_KEY"));
             assert_eq!(environment.value("HTTPS_PROXY"), Some("http://proxy:3128"));
@@ -358,10 +362,11 @@ mod tests {
         };
         let (line, variables) = (b"app\0".to_vec(), b"AWS_REGION=a\0".to_vec());
         let nulls = |count| vec![0; count];
+        let filler = |count: usize| [b"X=".to_vec(), vec![b'x'; count - 2]].concat();
         for (name, fits, too_much) in [
             ("cmdline", [line.clone(), nulls(MOST_ARGUMENTS - 1)], [line.clone(), nulls(MOST_ARGUMENTS)]),
             ("cmdline", [line.clone(), vec![b'x'; LONGEST - 4]], [line, vec![b'x'; LONGEST]]),
-            ("environ", [variables.clone(), nulls(LONGEST - 13)], [variables.clone(), nulls(LONGEST)]),
+            ("environ", [variables.clone(), filler(LONGEST - 13)], [variables.clone(), filler(LONGEST)]),
             ("maps", [b"\n".to_vec(), vec![b'\n'; LONGEST_MAPS - 1]], [vec![], vec![b'\n'; LONGEST_MAPS + 1]]),
             ("environ", [b"PYTHONPATH=".to_vec(), vec![b':'; 1_023]], [b"PYTHONPATH=".to_vec(), vec![b':'; 1_024]]),
         ] {

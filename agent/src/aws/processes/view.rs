@@ -21,6 +21,8 @@ pub struct View {
     base: Result<Tree, Refusal>,
     reader: Reader,
     is_elsewhere: bool,
+    /// Where its root is for us; `None` where it is ours.
+    top: Option<PathBuf>,
 }
 
 impl View {
@@ -34,7 +36,9 @@ impl View {
             (Some(own), Ok(host)) => own.identity() != host.identity(),
             _ => false,
         };
-        let mut view = Self { folder, base: own.map_or(host, Ok), reader: Reader::default(), is_elsewhere };
+        let top = folder.as_ref().ok().and_then(|folder| folder.link("root").ok());
+        let top = top.filter(|top| is_elsewhere && top.is_absolute() && top != Path::new("/"));
+        let mut view = Self { folder, base: own.map_or(host, Ok), reader: Reader::default(), is_elsewhere, top };
         view.reader = view.who(root);
         view
     }
@@ -109,6 +113,32 @@ impl View {
         Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(target))
     }
 
+    /// The file that it runs, even if that has no name any more, or none where the process lives.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    pub fn executable(&self) -> io::Result<File> {
+        Ok(self.folder()?.file_behind("exe")?.open()?)
+    }
+
+    /// A path that the kernel told, as the process itself has it: one that lives below another folder does not see the way
+    /// there.
+    pub fn within(&self, path: PathBuf) -> PathBuf {
+        let own = self.top.as_ref().and_then(|top| path.strip_prefix(top).ok());
+        own.map_or_else(|| path.clone(), |below| Path::new("/").join(below))
+    }
+
+    /// The home that the user database, as the process sees it, has for its user; `None` where there is none.
+    pub fn home(&self) -> Option<PathBuf> {
+        let status = self.read("status", LONGEST_STATUS).ok()?.0;
+        let status = String::from_utf8_lossy(&status);
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        // The effective one, which the C library asks for as well.
+        let user: u32 = users.split_whitespace().nth(1)?.parse().ok()?;
+        let list = self.find(Path::new("/etc/passwd")).ok()?.beginning(LONGEST_STATUS).ok()?;
+        home_of(&String::from_utf8_lossy(&list), user)
+    }
+
     /// The files that it holds open, one by one.
     pub fn open_files(&self) -> impl Iterator<Item = PathBuf> + use<> {
         let open = || Some(self.folder().ok()?.find(Path::new("fd"), Want::Folder, &Rule::Beneath).ok()?.into_tree());
@@ -158,6 +188,16 @@ impl View {
     fn at(&self, path: &Path, want: Want) -> Result<Found, Refusal> {
         self.base.as_ref().map_err(Clone::clone)?.find(path, want, &Rule::ReadableBy(&self.reader))
     }
+}
+
+/// The home of a user in a list such as `/etc/passwd`.
+pub fn home_of(list: &str, user: u32) -> Option<PathBuf> {
+    let home = list.lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let number: u32 = fields.next()?.parse().ok()?;
+        fields.nth(2).filter(|home| number == user && home.starts_with('/'))
+    });
+    home.map(PathBuf::from)
 }
 
 /// Whether the kernel takes a path of this length.
