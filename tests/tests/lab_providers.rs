@@ -162,6 +162,8 @@ fn every_provider_is_read_and_no_secret_of_any_is_kept_anywhere() {
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", authorization)
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", token)
         .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod")
+        .env("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
         .env("AWS_CREDENTIAL_EXPIRATION", time_in(5_000));
     let mut running = skewguard.run().unwrap();
     let expected = [

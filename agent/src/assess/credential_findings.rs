@@ -214,7 +214,7 @@ pub(super) fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
         (false, true, _) => "and was not renewed; then whoever uses it is refused",
         (false, false, _) => "and was not renewed: whoever uses it is refused",
         (true, true, _) => "and was not rotated; then requests fail with ExpiredToken",
-        (true, false, Renewal::Platform) => {
+        (true, false, Renewal::Platform) if may_be_extended(remaining) => {
             "and was not rotated: requests fail with ExpiredToken, unless AWS has extended its life during an outage"
         }
         (true, false, _) => "and was not rotated: requests fail with ExpiredToken",
@@ -226,6 +226,13 @@ pub(super) fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {
     };
     let summary = format!("{} {when} (true time) {effect}", name(facts));
     Answer::Found(Finding::new(rule.hold, graded, summary, facts.provider.renew()))
+}
+
+/// Whether AWS may have extended the life of credentials with so much left of it, as it does during an outage of its own:
+/// none of those has lasted a week.
+pub fn may_be_extended(remaining: Span) -> bool {
+    const LONGEST: Span = Span::from_nanos(-7 * 86_400 * 1_000_000_000);
+    (LONGEST..=Span::ZERO).contains(&remaining)
 }
 
 /// The levels for the remaining life. A token that the kubelet renews is renewed at four fifths of its life, and may have

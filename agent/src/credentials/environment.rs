@@ -7,12 +7,14 @@ use super::document::time;
 use super::lease::{Lease, Unavailable};
 use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Reading, Round};
-use super::timestamp::Basis;
-use crate::setting::fault::{self, Fault, is_set};
+use super::timestamp::{self, Basis};
+use crate::setting::fault::{self, Fault};
 use crate::setting::locate::Path;
 
 /// The variable that says when the keys beside it expire.
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+/// The key and its secret.
+const PAIR: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 /// The environment says when its credentials expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl Provide for Settings {
     type Written = ();
 
     fn check(_: Option<&()>, _: &Path, around: &Around<'_>) -> Result<Option<Self>, Fault> {
-        Ok(is_set(around.env, EXPIRATION).then_some(Self))
+        Ok(says_when(around.env).then_some(Self))
     }
 
     fn written(_: Option<&Self>) -> Option<()> {
@@ -41,6 +43,11 @@ impl Provide for Settings {
     }
 }
 
+/// Whether there are keys, and an expiration beside them: one that was left alone is nobody's.
+fn says_when(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    PAIR.into_iter().chain([EXPIRATION]).all(|name| env(name).is_some_and(|value| !value.trim().is_empty()))
+}
+
 /// Tells when the credentials of the environment expire. Keys without an expiration are no lease.
 pub struct Environment {
     /// A process cannot be given another environment, so that it is looked at once.
@@ -50,7 +57,7 @@ pub struct Environment {
 impl Environment {
     /// The credentials of the environment as it is.
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let expiration = env(EXPIRATION).filter(|text| !text.trim().is_empty());
+        let expiration = env(EXPIRATION).filter(|_| says_when(env));
         Self { result: expiration.map(|text| lease(&text)) }
     }
 }
@@ -68,7 +75,8 @@ impl Read for Environment {
 }
 
 fn lease(expiration: &str) -> Result<Lease, Unavailable> {
-    let expiration = Some(time(expiration, Basis::Server)?);
+    let number = timestamp::epoch(expiration).map(|nanos| Ok(Basis::Server.at(nanos)));
+    let expiration = Some(number.unwrap_or_else(|| time(expiration, Basis::Server))?);
     Ok(Lease { identity: "environment".to_owned(), code: None, kind: None, last_updated: None, expiration })
 }
 
@@ -108,8 +116,20 @@ mod tests {
         for nothing in [None, Some(""), Some("  ")] {
             assert_eq!(read(nothing).await, None);
         }
-        for text in ["MARKERkey", "1772380800", "soon"] {
+        for text in ["MARKERkey", "17723808", "soon"] {
             assert!(matches!(read(Some(text)).await, Some(Err(Unavailable::Malformed(_)))), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_expiration_that_was_left_without_its_keys_is_nobodys() {
+        for left in [&[][..], &PAIR[..1], &PAIR[1..]] {
+            let env = |name: &str| match name {
+                EXPIRATION => Some("2026-03-01T16:00:00Z".to_owned()),
+                name if left.contains(&name) => Some("MARKERkey".to_owned()),
+                _ => Some(String::new()),
+            };
+            assert!(Environment::from_env(&env).read().await.readings.is_empty(), "{left:?}");
         }
     }
 

@@ -84,6 +84,12 @@ pub enum Unavailable {
     /// The operating system fails to read the file.
     #[error("input/output error")]
     Io,
+    /// A time without an offset, of a tool that is not known.
+    #[error("the time has no offset, and may be one of UTC or of this host's zone")]
+    Ambiguous,
+    /// More than the agent watches.
+    #[error("there are more of them than are watched")]
+    TooMany,
     /// An `https://` address in the environment of a container, which the agent does not ask.
     #[error("services of https are not asked")]
     Https,
@@ -112,13 +118,15 @@ impl Unavailable {
             Self::Escapes => "link-escapes",
             Self::NotAFile => "not-a-file",
             Self::Io => "io-error",
+            Self::Ambiguous => "ambiguous",
+            Self::TooMany => "too-many",
             Self::Https => "https-unsupported",
         })
     }
 
     /// Whether only the agent is kept from reading: those for whom the file is read it all the same.
     pub const fn concerns_reader_alone(&self) -> bool {
-        matches!(self, Self::Denied | Self::Escapes | Self::NotAFile)
+        matches!(self, Self::Denied | Self::Escapes | Self::NotAFile | Self::Ambiguous | Self::TooMany)
     }
 
     /// What an operator can do about it where `provider` is out of order.
@@ -140,6 +148,13 @@ impl Unavailable {
             Self::Escapes => {
                 "put the file itself there, or name the place at which it really is: no link is followed out of the folder \
                  of a cache, nor from anywhere to what whoever made it may not read; links of root are"
+            }
+            Self::Ambiguous => {
+                "let the tool that writes the expiration write an offset beside it, such as Z, or set the zone of the host \
+                 to UTC: `sudo timedatectl set-timezone UTC`"
+            }
+            Self::TooMany => {
+                "take the profiles that nobody uses from the file, or let each user have a file of his own"
             }
             Self::NotAFile => "name a regular file: folders, sockets and devices are not read",
             Self::Io => "look at the file system that holds the file: dmesg names its errors",
@@ -206,9 +221,14 @@ impl Unavailable {
                  principal ec2.amazonaws.com (AssumeRoleUnauthorizedAccess says that it does not); iam/info of the \
                  metadata service shows the same code"
             }
-            Self::Denied | Self::NotFound | Self::Escapes | Self::NotAFile | Self::Io | Self::Https => {
-                self.remedy_of_files()
-            }
+            Self::Ambiguous
+            | Self::TooMany
+            | Self::Denied
+            | Self::NotFound
+            | Self::Escapes
+            | Self::NotAFile
+            | Self::Io
+            | Self::Https => self.remedy_of_files(),
         }
     }
 

@@ -15,11 +15,13 @@ use super::identity::name;
 use super::lease::{Lease, Unavailable};
 use super::provide::{Around, Provide, Renewal};
 use super::round::{Read, Reading, Round};
-use super::timestamp::Basis;
+use super::timestamp::{self, Basis, Timestamp};
 use crate::aws::ini::{Dialect, Profile, Profiles};
+use crate::host::zone::Zone;
 use crate::setting;
 use crate::setting::fault::{Environment, Fault, from_variable};
 use crate::setting::path::absolute;
+use crate::time::NANOS_PER_SECOND;
 
 /// Where the file is in a home.
 const PLACE: &str = ".aws/credentials";
@@ -38,8 +40,15 @@ const KEYS: [&str; 6] = [
 ];
 /// What tools that are written in Go say where they do not know it.
 const GO_ZERO: &str = "0001-01-01T00:00:00";
-/// So many profiles of a file are told.
-const MOST_PROFILES: usize = 256;
+/// More profiles of a file are not watched one by one, which is told. A file of the largest size that is read holds hardly
+/// more that have keys.
+const MOST_PROFILES: usize = 4_096;
+/// What stands for those.
+const MORE: &str = "(more)";
+/// The key and its secret.
+const PAIR: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
+/// aws-mfa keeps the lasting keys of a profile in another of this ending.
+const LASTING: &str = "-long-term";
 
 /// The files that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,20 +149,54 @@ fn readings(home: &Home, path: &Path, is_named: bool) -> Vec<Reading> {
 /// The profiles that say when they expire, by name. The file does not say when one of them was written.
 fn leases(text: &[u8]) -> impl Iterator<Item = (String, Result<Lease, Unavailable>)> {
     let profiles = Profiles::parse(Dialect::Credentials, text);
-    let expiring = profiles.iter().filter_map(|(profile, keys)| {
-        let expiration = expiration(keys)?;
+    let zone = Zone::of(Path::new("/"));
+    let mut expiring = profiles.iter().filter_map(|(profile, keys)| {
+        let expiration = expires(&profiles, profile, keys, zone.as_ref())?;
         let name = name(profile).unwrap_or_else(|| "profile".to_owned());
-        let lease = |expiration| Lease {
-            identity: name.clone(),
-            code: None,
-            kind: None,
-            last_updated: None,
-            expiration: Some(expiration),
-        };
-        let result = time(expiration, Basis::Server).map(lease);
-        Some((name, result))
+        let identity = name.clone();
+        let lease =
+            |expiration| Lease { identity, code: None, kind: None, last_updated: None, expiration: Some(expiration) };
+        Some((name, expiration.map(lease)))
     });
-    expiring.take(MOST_PROFILES).collect::<Vec<_>>().into_iter()
+    let mut told: Vec<_> = expiring.by_ref().take(MOST_PROFILES).collect();
+    if expiring.next().is_some() {
+        told.push((MORE.to_owned(), Err(Unavailable::TooMany)));
+    }
+    told.into_iter()
+}
+
+/// When the keys of a profile expire; `None` where nobody says so, or where there are no keys that could.
+///
+/// A time without an offset is one of UTC or of the host's zone, as the tool has it that is known by a mark of its own.
+///
+/// # Errors
+/// `Malformed` where it is no time, and `Ambiguous` where it could be either of two.
+pub fn expires(
+    profiles: &Profiles,
+    name: &str,
+    keys: &Profile,
+    zone: Option<&Zone>,
+) -> Option<Result<Timestamp, Unavailable>> {
+    let has_keys = PAIR.iter().all(|key| keys.has(key) && !keys.is_empty(key));
+    let text = expiration(keys).filter(|_| has_keys)?;
+    let Some(unzoned) = timestamp::unzoned(text) else {
+        return Some(
+            timestamp::epoch(text).map_or_else(|| time(text, Basis::Server), |nanos| Ok(Basis::Server.at(nanos))),
+        );
+    };
+    let local = zone.map(|zone| {
+        let seconds = unzoned.div_euclid(NANOS_PER_SECOND);
+        zone.moment(seconds).saturating_mul(NANOS_PER_SECOND).saturating_add(unzoned.rem_euclid(NANOS_PER_SECOND))
+    });
+    let is_of_awsume = keys.has("autoawsume") || keys.has("awsumepy_command") || keys.value("manager").is_some();
+    let is_of_aws_mfa = keys.has("assumed_role") || profiles.get(&format!("{name}{LASTING}")).is_some();
+    let nanos = match local {
+        Some(local) if is_of_awsume || local == unzoned => Some(local),
+        None if is_of_awsume => None,
+        _ if is_of_aws_mfa => Some(unzoned),
+        _ => None,
+    };
+    Some(nanos.map(|nanos| Basis::Server.at(nanos)).ok_or(Unavailable::Ambiguous))
 }
 
 fn expiration(keys: &Profile) -> Option<&str> {
@@ -203,6 +246,9 @@ mod tests {
             "aws_expiration = \"2026-03-01T16:00:00.000Z\"",
             "expiration = 2026-03-01 16:00:00",
             "aws_credential_expiration = 2026-03-01T16:00:00+00:00",
+            "aws_session_expiration = 2026-03-01T16:00:00+00:00+0000",
+            "x_security_token_expires = 1772380800",
+            "aws_expiration = 1772380800000",
             "aws_session_token_expiration = 2026-03-01 16:00:00+00:00",
             "expiration = 2027-01-01 00:00:00\nx_security_token_expires = 2026-03-01T16:00:00Z",
             "x_security_token_expires = 0001-01-01T00:00:00Z\nexpiration = 2026-03-01 16:00:00",
@@ -213,7 +259,7 @@ mod tests {
         {
             assert_eq!(expiration_of(line), None, "{line}");
         }
-        for line in ["expiration = MARKERsecret", "aws_expiration = 1772380800", "expiration = tomorrow"] {
+        for line in ["expiration = MARKERsecret", "aws_expiration = 17723808", "expiration = tomorrow"] {
             assert_eq!(expiration_of(line).as_deref(), Some("malformed"), "{line}");
         }
     }
@@ -245,7 +291,46 @@ mod tests {
     fn a_file_of_any_length_has_a_bounded_number_of_readings() {
         let text: String =
             (0..MOST_PROFILES + 9).map(|n| profile(&format!("p{n}"), "expiration = 2026-03-01 16:00:00")).collect();
-        assert_eq!(read(&text).len(), MOST_PROFILES);
+        let read = read(&text);
+        assert_eq!(read.len(), MOST_PROFILES + 1);
+        assert_eq!(read.last(), Some(&(MORE.to_owned(), Err(Unavailable::TooMany))));
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_what_its_tool_means_or_told_as_ambiguous() {
+        let east = Zone::read_rule("JST-9");
+        let of = |text: &str, zone: Option<&Zone>| {
+            let profiles = Profiles::parse(Dialect::Credentials, text.as_bytes());
+            let told = expires(&profiles, "p", profiles.get("p").unwrap(), zone)?;
+            Some(told.map_or_else(|reason| reason.code().into_owned(), |time| rfc3339(time.nanos())[11..16].to_owned()))
+        };
+        let line = "expiration = 2026-03-01 16:00:00";
+        let plain = profile("p", line);
+        let awsume = profile("p", &format!("{line}\nmanager = awsume"));
+        let auto = profile("p", &format!("{line}\nautoawsume = true"));
+        let mfa = profile("p", &format!("{line}\nassumed_role = False"));
+        let beside = format!("{plain}{}", profile("p-long-term", ""));
+        for (text, zone, expected) in [
+            (&plain, Some(&east), "ambiguous"),
+            (&plain, None, "ambiguous"),
+            (&plain, Some(&Zone::default()), "16:00"),
+            (&awsume, Some(&east), "07:00"),
+            (&auto, Some(&east), "07:00"),
+            (&awsume, None, "ambiguous"),
+            (&mfa, Some(&east), "16:00"),
+            (&beside, None, "16:00"),
+        ] {
+            assert_eq!(of(text, zone).as_deref(), Some(expected), "{text} {zone:?}");
+        }
+        let zoned = profile("p", "expiration = 2026-03-01 16:00:00+00:00\nmanager = awsume");
+        assert_eq!(of(&zoned, Some(&east)).as_deref(), Some("16:00"));
+    }
+
+    #[test]
+    fn an_expiration_without_keys_is_nobodys() {
+        for keys in ["", "aws_access_key_id =\naws_secret_access_key =\n", "aws_access_key_id = a\n"] {
+            assert_eq!(read(&format!("[p]\n{keys}expiration = 2026-03-01T16:00:00Z\n")), []);
+        }
     }
 
     #[tokio::test]

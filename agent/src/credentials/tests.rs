@@ -110,6 +110,7 @@ fn whoever_is_asked_is_read() {
     let env = |name: &str| match name {
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" => Some("/v2/credentials".to_owned()),
         "AWS_CREDENTIAL_EXPIRATION" => Some("2026-03-01T16:00:00Z".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
         _ => None,
     };
     let config = parse(&text, Path::new("a.yaml"), &env).unwrap_or_else(|error| panic!("{error}"));
@@ -197,6 +198,8 @@ fn the_environment_says_what_there_is_where_the_file_does_not() {
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/etc/aws/credentials"),
         ("AWS_CREDENTIAL_EXPIRATION", "2026-03-01T16:00:00Z"),
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
         ("HOME", "/home/app"),
     ];
     let all = with("{}", &variables);
@@ -224,7 +227,12 @@ fn a_certificate_is_warned_of_days_before_its_end_and_a_json_file_as_all_else() 
 
 #[test]
 fn what_is_known_holds_only_while_the_same_is_asked() {
-    let of = |text: &str| with(&format!("credentials: {text}"), &[("AWS_CREDENTIAL_EXPIRATION", "x")]);
+    let of = |text: &str| {
+        with(
+            &format!("credentials: {text}"),
+            &["AWS_CREDENTIAL_EXPIRATION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, "x")),
+        )
+    };
     let first = of("{ imds: { endpoint: 'http://a' }, homes: [/a] }");
     let slower = of("{ imds: { endpoint: 'http://a', poll: 1h }, homes: [/a] }");
     let other = of("{ imds: { endpoint: 'http://b' }, homes: [/b] }");

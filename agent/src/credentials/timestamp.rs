@@ -87,16 +87,56 @@ impl Timestamp {
 /// The nanoseconds since the Unix epoch that a text says: RFC 3339 with any number of decimals, or the same with an
 /// offset without its colon or without the offset, which is UTC then; `T` may be a blank. `None` for all else.
 pub fn parse(text: &str) -> Option<i64> {
-    const WITH_OFFSET: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"];
-    const WITHOUT: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+    zoned(text).or_else(|| unzoned(text))
+}
+
+/// The same for a text that says its offset, or that it is UTC. Of two offsets one behind the other, as programs write that
+/// add one to what has one, the first is that of the time.
+pub fn zoned(text: &str) -> Option<i64> {
+    const FORMATS: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z"];
     let text = text.trim();
-    // botocore writes the names of the zone as well.
-    let text = text.strip_suffix("UTC").map_or(text, str::trim_end);
-    let rfc3339 = || DateTime::parse_from_rfc3339(text).ok();
-    let offset = || WITH_OFFSET.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
-    let plain = || WITHOUT.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let time = rfc3339().or_else(offset).map(|time| time.to_utc()).or_else(|| plain().map(|time| time.and_utc()))?;
-    time.timestamp_nanos_opt()
+    let rfc3339 = |text: &str| DateTime::parse_from_rfc3339(text).ok();
+    let offset = |text: &str| FORMATS.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
+    let read = |text: &str| rfc3339(text).or_else(|| offset(text));
+    if let Some(time) = read(text).or_else(|| read(without_offset(text)?.trim_end())) {
+        return time.to_utc().timestamp_nanos_opt();
+    }
+    // Some write the name of the zone.
+    ["UTC", "GMT"].iter().find_map(|name| unzoned(text.strip_suffix(name)?))
+}
+
+/// The same for a text that says no offset, as if it were UTC.
+pub fn unzoned(text: &str) -> Option<i64> {
+    const FORMATS: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+    let text = text.trim();
+    let time = FORMATS.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+    time.and_utc().timestamp_nanos_opt()
+}
+
+/// A text without the offset at its end.
+fn without_offset(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_suffix(['Z', 'z']) {
+        return Some(rest);
+    }
+    let at = text.rfind(['+', '-'])?;
+    let (rest, offset) = text.split_at_checked(at)?;
+    let digits = offset.get(1..)?.replace(':', "");
+    (digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)
+}
+
+/// The nanoseconds since the Unix epoch that a whole number says, which counts seconds, or a thousandth, a millionth or a
+/// thousand-millionth of them, whichever is a time of this age; `None` for all else.
+pub fn epoch(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let number: i64 = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let unit = match text.len() {
+        9 | 10 => 1_000_000_000,
+        12 | 13 => 1_000_000,
+        15 | 16 => 1_000,
+        18 | 19 => 1,
+        _ => return None,
+    };
+    number.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -119,6 +159,10 @@ mod tests {
             "2026-03-01T16:00:00UTC",
             "2026-03-01 16:00:00+00:00",
             " 2026-03-01 16:00:00 \n",
+            "2026-03-01T16:00:00+00:00+0000",
+            "2026-03-01T18:00:00+02:00Z",
+            "2026-03-01 18:00:00+02:00 +0000",
+            "2026-03-01 16:00:00 GMT",
         ] {
             assert_eq!(parse(text), moment, "{text:?}");
         }
@@ -143,9 +187,21 @@ mod tests {
         assert_eq!(server.remaining_local(now), local.remaining_local(now));
     }
 
+    #[test]
+    fn a_number_counts_what_makes_it_a_time_of_this_age() {
+        let moment = Some(1_772_380_800_000_000_000);
+        for text in ["1772380800", " 1772380800000 ", "1772380800000000", "1772380800000000000"] {
+            assert_eq!(epoch(text), moment, "{text}");
+        }
+        for text in ["", "-1772380800", "17723808001", "1772380800.5", "20260301", "99999999999999999999"] {
+            assert_eq!(epoch(text), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text: String) {
+        fn no_text_makes_it_panic(text: String, end in "2026-03-01T16:00:00[+Z:0-9-]{0,14}") {
+            let _ = (parse(&end), epoch(&text));
             parse(&text);
         }
     }

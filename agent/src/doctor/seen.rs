@@ -8,7 +8,9 @@ use crate::aws::processes::properties::Properties;
 use crate::aws::processes::view::View as Place;
 use crate::aws::processes::view::home_of;
 use crate::aws::view::{Presence, View, bytes, load};
-use crate::credentials::timestamp::parse;
+use crate::credentials::shared_file::expires;
+use crate::credentials::timestamp::{Timestamp, parse};
+use crate::host::zone::Zone;
 
 /// Properties by which Java is given keys.
 const KEYS: [&str; 4] = ["aws.accessKeyId", "aws.secretAccessKey", "aws.secretKey", "aws.sessionToken"];
@@ -92,8 +94,8 @@ impl Seen {
         match step {
             Step::Environment => parse(self.view.value("AWS_CREDENTIAL_EXPIRATION")?),
             Step::Profile { name, how: How::Static } => {
-                let says = |(key, value): (&str, Option<&str>)| parse(value.filter(|_| key.contains("expir"))?);
-                self.view.profiles.get(name)?.iter().find_map(says)
+                let (profiles, zone) = (&self.view.profiles, Zone::of(Path::new("/")));
+                expires(profiles, name, profiles.get(name)?, zone.as_ref())?.ok().map(Timestamp::nanos)
             }
             _ => None,
         }

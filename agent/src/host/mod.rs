@@ -6,3 +6,4 @@ pub mod identity;
 pub mod mark;
 pub(crate) mod small_file;
 pub mod vmclock;
+pub mod zone;

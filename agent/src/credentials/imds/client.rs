@@ -1,4 +1,5 @@
-//! The client of the instance metadata service. It speaks IMDSv2 alone: a token first, and never a request without.
+//! The client of the instance metadata service. It speaks IMDSv2: a token first, and no request without, but to what imitates
+//! the service and knows no tokens. Such a one refuses them by a status by which SDKs know it, and answers without.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const TOKEN_PATH: &str = "/latest/api/token";
 pub(super) const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 /// The pause before the second attempt. Each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// For how long no token is asked for again where there was none to be had.
+const WITHOUT_TOKEN: Duration = Duration::from_secs(20);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -50,6 +53,8 @@ pub struct ImdsClient {
     /// The address of the same service in the other family, which is asked where `base` cannot be reached.
     twin: Option<Url>,
     token: Option<Token>,
+    /// Until when no token is asked for, and why there was none to be had.
+    without_token: Option<(Instant, Unavailable)>,
     attempts: u32,
     random: fastrand::Rng,
 }
@@ -64,7 +69,15 @@ impl ImdsClient {
         let base = base.ok_or(SetupError::Endpoint)?;
         let http = Http::new(config.timeout, None)?;
         let twin = twin(&config.endpoint).and_then(|twin| Url::parse(twin).ok());
-        Ok(Self { http, base, twin, token: None, attempts: config.attempts, random: fastrand::Rng::new() })
+        Ok(Self {
+            http,
+            base,
+            twin,
+            token: None,
+            without_token: None,
+            attempts: config.attempts,
+            random: fastrand::Rng::new(),
+        })
     }
 
     /// Reads the role of the instance and the lease of its credentials.
@@ -94,8 +107,12 @@ impl ImdsClient {
     /// The body at `path`, `None` where there is nothing (404). A 401 renews the token once.
     pub(super) async fn get(&mut self, path: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         for _ in 0..2 {
-            let token = self.token().await?;
-            match self.send(Method::GET, path, Some((token::TOKEN, token))).await {
+            let header = match self.token().await {
+                Ok(token) => Some((token::TOKEN, token)),
+                Err(reason) if self.goes_on_without_token() => return self.get_without_token(path, reason).await,
+                Err(reason) => return Err(reason),
+            };
+            match self.send(Method::GET, path, header).await {
                 Err(Unavailable::Http(401)) => self.token = None,
                 Err(Unavailable::Http(404)) => return Ok(None),
                 result => return result.map(|answer| Some(answer.body)),
@@ -104,9 +121,28 @@ impl ImdsClient {
         Err(Unavailable::TokenRefused)
     }
 
+    /// The body at `path` as version 1 has it; `refused` is why there is no token, which is the reason of all else.
+    async fn get_without_token(&mut self, path: &str, refused: Unavailable) -> Result<Option<Vec<u8>>, Unavailable> {
+        match self.send(Method::GET, path, None).await {
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(Unavailable::Http(404)) if refused != Unavailable::Http(404) => Ok(None),
+            Err(Unavailable::Http(_) | Unavailable::Forbidden) => Err(refused),
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Whether the last token was refused in the way of a service that knows none.
+    pub fn goes_on_without_token(&self) -> bool {
+        self.without_token.is_some()
+    }
+
     /// The token, a new one where there is none or it is about to end.
     pub(super) async fn token(&mut self) -> Result<HeaderValue, Unavailable> {
         let asked = Instant::now();
+        if let Some((_, reason)) = self.without_token.as_ref().filter(|(until, _)| asked < *until) {
+            return Err(reason.clone());
+        }
+        self.without_token = None;
         if let Some(header) = self.token.as_ref().and_then(|token| token.header(asked)) {
             return Ok(header);
         }
@@ -114,7 +150,11 @@ impl ImdsClient {
         let answer = match self.send(Method::PUT, TOKEN_PATH, Some(lifetime.clone())).await {
             Err(reason) if is_out_of_reach(&reason) => self.token_of_twin(lifetime).await.unwrap_or(Err(reason)),
             result => result,
-        }?;
+        };
+        if let Err(reason @ (Unavailable::Forbidden | Unavailable::Http(404 | 405))) = &answer {
+            self.without_token = Some((asked + WITHOUT_TOKEN, reason.clone()));
+        }
+        let answer = answer?;
         let (token, header) = Token::new(&answer, asked)?;
         self.token = Some(token);
         Ok(header)
@@ -301,9 +341,23 @@ mod tests {
             (405, Unavailable::Http(405)),
             (204, Unavailable::Http(204)),
         ] {
-            let fake = Fake::healthy([(TOKEN_ROUTE, vec![Reply::status(status)])]).await;
+            let routes = [(TOKEN_ROUTE, vec![Reply::status(status)]), (ROLES_ROUTE, vec![Reply::status(401)])];
+            let fake = Fake::healthy(routes).await;
             assert_eq!(fetch(&fake).await.result, Err(reason));
-            assert_eq!(fake.seen().len(), 1, "after {status} nothing else is asked");
+            let asked = if matches!(status, 403..=405) { 2 } else { 1 };
+            assert_eq!(fake.seen().len(), asked, "after {status} SDKs ask for nothing else, or without a token");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_knows_no_tokens_is_read_without_one_and_not_asked_for_one_each_time() {
+        for status in [403, 404, 405] {
+            let fake = Fake::healthy([(TOKEN_ROUTE, vec![Reply::status(status)])]).await;
+            let mut client = client(&fake);
+            for _ in 0..2 {
+                assert!(client.credentials().await.result.is_ok(), "{status}");
+            }
+            assert_eq!(fake.count(TOKEN_ROUTE), 1, "{status}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! What is wrong with the instance metadata service. One check tells the cause, and the others refer to it.
 
+use super::cause::{Cause, speaks_version_1_alone};
 use super::probe::{Facts, Reach};
 use super::role;
 use super::settings::{ATTEMPTS, Endpoint, TIMEOUT, V1_DISABLED, enabled};
 pub use super::settings::{Lookup, Surroundings};
+use crate::aws::sdk::Sdk;
 use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
 use crate::doctor::report::{Area, Check, Verdict};
@@ -55,53 +57,6 @@ fn unless_elsewhere(check: Check, elsewhere: Option<&str>) -> Check {
     }
 }
 
-/// Why the service hands nothing out. What it says of the role is another matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// Nobody accepts connections.
-    Unreachable,
-    /// Somebody accepts connections and says nothing.
-    Silent,
-    /// The answer with the token is lost on its way, and others arrive.
-    HopLimit,
-    /// The instance's own switch.
-    Off,
-    /// The token alone is forbidden, as it is for requests with `X-Forwarded-For`.
-    Forwarded,
-    /// The token is refused for the time being.
-    Throttled,
-    /// Something that does not speak as the service does.
-    Stranger,
-}
-
-impl Cause {
-    fn of(facts: &Facts) -> Option<Self> {
-        if facts.reach != Reach::Connected {
-            return Some(Self::Unreachable);
-        }
-        match (&facts.open, &facts.token) {
-            (_, Some(Ok(()))) => None,
-            (Some(Err(Unavailable::Forbidden)), Some(Err(Unavailable::Forbidden))) => Some(Self::Off),
-            (_, Some(Err(Unavailable::Forbidden))) => Some(Self::Forwarded),
-            (_, Some(Err(Unavailable::Throttled(_)))) | (Some(Err(Unavailable::Throttled(_))), _) => {
-                Some(Self::Throttled)
-            }
-            (Some(open), Some(Err(Unavailable::Timeout))) if is_answer(open) => Some(Self::HopLimit),
-            (_, None | Some(Err(Unavailable::Timeout))) => Some(Self::Silent),
-            _ => Some(Self::Stranger),
-        }
-    }
-
-    /// Whether it is the metadata service that fails, rather than nobody or somebody else.
-    const fn is_of_the_service(self) -> bool {
-        matches!(self, Self::HopLimit | Self::Off | Self::Forwarded | Self::Throttled)
-    }
-}
-
-fn is_answer(result: &Result<(), Unavailable>) -> bool {
-    matches!(result, Ok(()) | Err(Unavailable::Http(_) | Unavailable::Forbidden | Unavailable::Redirect(_)))
-}
-
 struct Case<'a> {
     facts: &'a Facts,
     around: &'a Surroundings<'a>,
@@ -131,7 +86,11 @@ impl<'a> Case<'a> {
 
     /// Why there is no metadata service to judge; `None` where there is one, or should be.
     fn absence(&self) -> Option<&'static str> {
-        if self.cause.is_none_or(Cause::is_of_the_service) {
+        // Other clouds have a service of their own at this address, which refuses what it does not know.
+        let server = self.facts.answerer.as_ref().and_then(|answerer| answerer.server.as_deref());
+        let is_elsewhere =
+            self.facts.is_ec2 == Some(false) && server != Some(EC2) && self.endpoint.named_by().is_none();
+        if self.cause.is_none_or(|cause| cause.is_of_the_service() && !is_elsewhere) {
             return None;
         }
         match self.facts.is_ec2 {
@@ -159,7 +118,7 @@ impl<'a> Case<'a> {
     }
 
     fn enabled(&self) -> Check {
-        if self.cause != Some(Cause::Off) {
+        if self.cause != Some(Cause::Off) || self.absence().is_some() {
             return enabled(self.around, self.absence().is_none());
         }
         let effect = "No SDK on this instance gets the credentials of its role.";
@@ -186,6 +145,7 @@ impl<'a> Case<'a> {
                 let remedy = reason.map_or("", |reason| reason.remedy(Provider::Imds)).replace("<id>", self.instance);
                 (format!("what answers at {endpoint} is not the metadata service of EC2: {text}"), remedy)
             }
+            _ if self.absence().is_some() => return self.see(REACHABLE),
             None | Some(Cause::HopLimit | Cause::Off | Cause::Forwarded | Cause::Throttled) => {
                 let slowest = self.facts.requests.iter().filter(|request| request.outcome != "timeout");
                 let slowest = slowest.map(|request| request.duration).max().unwrap_or_default();
@@ -242,6 +202,9 @@ impl<'a> Case<'a> {
         if self.cause.is_some() {
             return self.see(NAME);
         }
+        if speaks_version_1_alone(self.facts) {
+            return self.version_1();
+        }
         match &self.facts.open {
             Some(Ok(())) => Check::ok(Area::Imds, NAME, "version 2 works, and version 1 is possible").with_evidence([
                 format!("to demand version 2: {}", self.modify("--http-tokens required")),
@@ -255,8 +218,34 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// What imitates the service, and knows no tokens.
+    fn version_1(&self) -> Check {
+        const NAME: &str = "imds-version";
+        let without: Vec<&str> =
+            [Sdk::Rust].into_iter().filter(|sdk| self.around.sdks.contains(sdk)).map(Sdk::name).collect();
+        let is_forbidden =
+            self.around.setting(V1_DISABLED).is_some_and(|(_, value)| value.trim().eq_ignore_ascii_case("true"));
+        let told = self.around.told(V1_DISABLED, "SDKs fall back on version 1");
+        let summary = "what answers speaks version 1 alone, on which SDKs fall back, but for that of Rust";
+        let effect = "They ask for a token, get none, and find no credentials of the instance role.";
+        let remedy = "let what answers in the place of EC2 speak version 2, or take it away: iptables-save -t nat | grep \
+                      169.254.169.254";
+        let check = if is_forbidden {
+            let summary =
+                format!("what answers speaks version 1 alone, and {} forbids SDKs to use it", V1_DISABLED.variable());
+            Check::problem(Area::Imds, NAME, summary, effect, remedy)
+        } else if !without.is_empty() {
+            let summary = format!("what answers speaks version 1 alone, which {} does not", without.join(", "));
+            Check::problem(Area::Imds, NAME, summary, effect, remedy)
+        } else {
+            Check::ok(Area::Imds, NAME, summary)
+        };
+        check.with_evidence(self.statuses()).with_evidence([told])
+    }
+
     fn hop_limit(&self) -> Check {
         match self.cause {
+            _ if self.absence().is_some() => self.see(HOP_LIMIT),
             None => Check::ok(Area::Imds, HOP_LIMIT, "the answer with the token arrives here")
                 .with_evidence(&self.facts.container),
             Some(Cause::HopLimit) => {
@@ -281,6 +270,9 @@ impl<'a> Case<'a> {
     }
 
     fn throttling(&self) -> Check {
+        if self.absence().is_some() {
+            return self.see(THROTTLING);
+        }
         let requests = &self.facts.requests;
         let is_throttled = |outcome: &str| outcome == "http-429" || outcome.starts_with("http-5");
         let throttled: Vec<_> = requests.iter().filter(|request| is_throttled(&request.outcome)).collect();
@@ -325,6 +317,9 @@ impl<'a> Case<'a> {
     }
 
     fn server(&self) -> Check {
+        if self.absence().is_some() {
+            return self.see(SERVER);
+        }
         if self.cause == Some(Cause::Forwarded) {
             let effect = "No SDK gets a token, and with it no credentials.";
             let remedy = "find the proxy between this host and the metadata service, and let it pass requests without \

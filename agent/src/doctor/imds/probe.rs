@@ -127,9 +127,10 @@ pub async fn probe(config: &Imds, root: &Path, env: &dyn Fn(&str) -> Option<Stri
 async fn ask(client: &mut ImdsClient, facts: &mut Facts) {
     facts.open = Some(client.open().await);
     let token = client.session().await;
-    let has_token = token.is_ok();
+    // The client goes on without a token where the service knows none and answers all the same.
+    let goes_on = token.is_ok() || (matches!(facts.open, Some(Ok(()))) && client.goes_on_without_token());
     facts.token = Some(token);
-    if has_token {
+    if goes_on {
         let date = client.answerer().and_then(|answerer| answerer.date);
         facts.offset = date.map(|date| Offset::new(SystemTime::from_nanos(date).since(local::read().system)));
         facts.role = Some(client.role().await);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::before::Before;
 use super::possession::Possession;
-use crate::assess::credential_findings::{CredentialFacts, Life, Outage, Overdue, Reads};
+use crate::assess::credential_findings::{CredentialFacts, Life, Outage, Overdue, Reads, may_be_extended};
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::assess::rotation::{PROMISE, Rotation};
@@ -260,7 +260,8 @@ impl Known {
             last_updated: lease.and_then(|lease| lease.last_updated).map(text),
             remaining_seconds: lifetime.and_then(|lifetime| lifetime.remaining).map(Span::seconds),
             remaining_local_seconds: lifetime.map(|lifetime| lifetime.remaining_local.seconds()),
-            age_seconds: assessed.age.map(Span::seconds),
+            // Whoever issued it by a clock that is fast says nothing of its age.
+            age_seconds: assessed.age.filter(|age| *age >= Span::ZERO).map(Span::seconds),
             refresh_margins_seconds: lifetime.map_or_else(BTreeMap::new, |lifetime| {
                 lifetime.refresh_margins.iter().map(|(sdk, margin)| (sdk.name().to_owned(), margin.seconds())).collect()
             }),
@@ -289,7 +290,7 @@ impl Known {
             // It says when it ends, and nobody knows what time it is.
             (None, None) if assessed.lifetime.is_some() => "unverified",
             // It is handed out all the same: AWS may have extended its life (static stability).
-            (None, Some(left)) if left <= Span::ZERO && self.provider.renewal() == Renewal::Platform => {
+            (None, Some(left)) if may_be_extended(left) && self.provider.renewal() == Renewal::Platform => {
                 "expired-extended"
             }
             (None, Some(left)) if left <= Span::ZERO => "expired",
@@ -379,6 +380,7 @@ mod tests {
         assert_eq!(state(&imds(800.0), 10.0), "expiring");
         assert_eq!(state(&imds(300.0), 10.0), "rotation-overdue", "AWS promises five minutes");
         assert_eq!(state(&imds(5.0), 10.0), "expired-extended");
+        assert_eq!(state(&imds(5.0), 8.0 * 86_400.0), "expired", "no outage lasts a week");
         assert_eq!(state(&read(Provider::SharedFile, lease(None, 5.0), 10.0), 10.0), "expired");
         let mut gone = imds(6.0 * HOUR);
         gone.take(Err(Unavailable::NoRole), now(20.0).boot);

@@ -364,3 +364,34 @@ async fn what_nobody_needs_is_no_warning_either() {
         assert_eq!((&excused.effect, &excused.remedy), (&None, &None), "{name}");
     }
 }
+
+#[tokio::test]
+async fn what_knows_no_tokens_serves_the_sdks_that_go_on_without_and_names_the_others() {
+    for status in [403, 404, 405] {
+        let fake = service([(TOKEN_ROUTE, vec![Reply::status(status)]), (OPEN, vec![Reply::ok("ami-id")])]).await;
+        let facts = facts(&fake).await;
+        let version = |sdks: &[Sdk], variables: &[(&str, &str)]| {
+            let checks = judged_with(&facts, variables, sdks, None);
+            assert!(
+                checks.iter().all(|check| check.name == "imds-version" || check.verdict < Verdict::Problem),
+                "{checks:#?}"
+            );
+            let version = named(&checks, "imds-version");
+            (version.verdict, version.summary.clone())
+        };
+        assert_eq!(version(&[], &[]).0, Verdict::Ok, "{status}");
+        assert!(version(&[Sdk::Botocore], &[]).1.contains("but for that of Rust"));
+        assert_eq!(version(&[Sdk::Botocore, Sdk::Rust], &[]).0, Verdict::Problem);
+        assert_eq!(version(&[], &[("AWS_EC2_METADATA_V1_DISABLED", "true")]).0, Verdict::Problem);
+    }
+}
+
+#[tokio::test]
+async fn the_service_of_another_cloud_that_forbids_all_is_none_of_ec2() {
+    let routes = [(TOKEN_ROUTE, vec![Reply::status(403)]), (OPEN, vec![Reply::status(403)])];
+    let fake = service(routes).await;
+    let mut facts = facts_of(&fake.endpoint, Some(false), Duration::from_secs(20)).await;
+    facts.answerer.as_mut().unwrap().server = Some("Metadata Server for VM".to_owned());
+    let checks = judged(&facts);
+    assert!(checks.iter().all(|check| check.verdict <= Verdict::Skipped), "{checks:#?}");
+}
