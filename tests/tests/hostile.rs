@@ -96,6 +96,11 @@ fn no_known_configuration_breaks_a_promise() {
 }
 
 #[test]
+fn no_known_text_with_errors_breaks_a_promise() {
+    replay("explain");
+}
+
+#[test]
 fn no_known_file_of_the_queue_breaks_a_promise() {
     replay("queue_item");
 }
@@ -201,6 +206,11 @@ fn no_damaged_response_breaks_a_promise() {
 #[test]
 fn no_damaged_configuration_breaks_a_promise() {
     damaged("config", 500);
+}
+
+#[test]
+fn no_damaged_text_with_errors_breaks_a_promise() {
+    damaged("explain", 500);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -133,9 +134,12 @@ pub(super) struct Doctor {
     /// Look at this profile of the shared AWS files
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
-    /// Say what an error message of AWS means on this host; - reads it from standard input
+    /// Say what the errors in a text mean on this host: a message, or the end of a log; - reads standard input
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(super) explain: Option<String>,
+    pub(super) explain: Option<OsString>,
+    /// Explain the text alone: ask nothing and read nothing of this host, not even a configuration; the exit code is 3
+    #[arg(long, requires = "explain", conflicts_with_all = ["pid", "profile", "path"])]
+    pub(super) no_host: bool,
 }
 
 #[derive(Args)]

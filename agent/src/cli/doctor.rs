@@ -1,6 +1,8 @@
 //! `doctor`: looks at this host once, and says why requests fail and what mends it.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +15,22 @@ use super::text::{self, Paint};
 use crate::config::checked::Config;
 use crate::config::load::load;
 use crate::doctor::examine::{Order, examine};
+use crate::doctor::explain::answer::explain;
+use crate::doctor::explain::paste::Paste;
 use crate::doctor::report::Report;
 use crate::doctor::text::render;
 use crate::telemetry::settings::Telemetry;
 
 /// How long the measuring of the clock and of credentials may take; all else takes ten seconds, at the same time.
 const MEASURING: Duration = Duration::from_secs(12);
-/// A longer error message is cut off.
-const LONGEST_ERROR: u64 = 64 * 1024;
 
 /// Examines this host. The result is the exit code.
 pub(super) async fn doctor(arguments: &Doctor) -> anyhow::Result<u8> {
-    let error = arguments.explain.as_deref().map(message).transpose()?;
+    let error = arguments.explain.as_deref().map(paste).transpose()?;
+    if let Some(paste) = error.as_ref().filter(|_| arguments.no_host) {
+        let (checks, errors) = explain(paste, None);
+        return print(&Report::of_text(checks, errors), arguments);
+    }
     let progress = Progress::new();
     // A wrong configuration is a finding, and no reason to look at nothing.
     let (config, wrong_config) = match read(&arguments.config) {
@@ -63,14 +69,12 @@ fn built_in() -> anyhow::Result<Config> {
     load(None, &|_| None).context("the built-in configuration is wrong")
 }
 
-/// The message itself, or what standard input has.
-fn message(text: &str) -> anyhow::Result<String> {
+/// The text itself, or the end of what standard input has.
+fn paste(text: &OsStr) -> anyhow::Result<Paste> {
     if text != "-" {
-        return Ok(text.to_owned());
+        return Ok(Paste::of(text.as_bytes()));
     }
-    let mut bytes = Vec::new();
-    io::stdin().lock().take(LONGEST_ERROR).read_to_end(&mut bytes).context("failed to read standard input")?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Paste::read(io::stdin().lock()).context("failed to read standard input")
 }
 
 fn print(report: &Report, arguments: &Doctor) -> anyhow::Result<u8> {

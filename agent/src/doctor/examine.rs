@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::agent::AgentFacts;
 use super::clock::{checks as clock, sources};
 use super::explain::host::{Holding, HostFacts};
+use super::explain::paste::Paste;
 use super::imds::{checks as imds, probe};
 use super::report::{Area, Check, Report, Verdict};
 use super::seen::Seen;
@@ -45,8 +46,8 @@ pub struct Order<'a> {
     pub pid: Option<u32>,
     /// One profile of the shared files.
     pub profile: Option<String>,
-    /// An error message to explain.
-    pub error: Option<String>,
+    /// A text with errors to explain.
+    pub error: Option<Paste>,
     /// Told what is being done.
     pub progress: &'a dyn Fn(&str),
 }
@@ -101,10 +102,10 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
         config: &order.config,
     };
     checks.extend(agent::check(&facts));
-    if let Some(text) = &order.error {
-        checks.push(explain::answer::explain(text, &host(engine, &checks)));
-    }
-    Ok(Report::new(checks))
+    let Some(paste) = &order.error else { return Ok(Report::new(checks)) };
+    let (explained, errors) = explain::answer::explain(paste, Some(&host(engine, &checks)));
+    checks.extend(explained);
+    Ok(Report::new(checks).with_errors(errors))
 }
 
 async fn processes(root: &Path, pid: Option<u32>) -> Result<Vec<Process>, ProcessError> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::explain::explained::Explained;
 use crate::snapshot::Status;
 
 /// How a check ended, from best to worst.
@@ -66,21 +67,37 @@ pub enum Area {
 /// All checks of one examination, the worst first; those of the same verdict in the order of their areas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// How it stands with the host. It is the first word of the text and decides the exit code.
+    /// How it stands with the host. It is the first word of the text and decides the exit code. An error that was handed in
+    /// counts where its cause is here now.
     pub status: Status,
     /// How the worst of them ended.
     pub verdict: Verdict,
     /// The checks.
     pub checks: Vec<Check>,
+    /// The errors of a text that was handed in, the newest first: the same as the checks of [`Area::Error`], for programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Explained>,
 }
 
 impl Report {
     /// Sorts what was found.
     pub fn new(mut checks: Vec<Check>) -> Self {
         checks.sort_by_key(|check| (std::cmp::Reverse(check.verdict.max(Verdict::Skipped)), check.area));
-        let verdict = checks.iter().map(|check| check.verdict).filter(|verdict| *verdict >= Verdict::Warning).max();
+        let counted = checks.iter().filter(|check| check.is_of_host());
+        let verdict = counted.map(|check| check.verdict).filter(|verdict| *verdict >= Verdict::Warning).max();
         let verdict = verdict.unwrap_or(Verdict::Ok);
-        Self { status: status(verdict, &checks), verdict, checks }
+        Self { status: status(verdict, &checks), verdict, checks, errors: Vec::new() }
+    }
+
+    /// What a text says, without a look at any host.
+    pub fn of_text(checks: Vec<Check>, errors: Vec<Explained>) -> Self {
+        Self { status: Status::Unknown, verdict: Verdict::Skipped, checks, errors }
+    }
+
+    /// The same with the errors that a text has.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<Explained>) -> Self {
+        Self { errors, ..self }
     }
 }
 
@@ -159,6 +176,11 @@ impl Check {
         remedy: impl Into<String>,
     ) -> Self {
         Self { verdict: Verdict::Problem, ..Self::warning(area, name, summary, effect, remedy) }
+    }
+
+    /// Whether it says how it stands with this host. An error whose cause is not here does not.
+    pub fn is_of_host(&self) -> bool {
+        self.area != Area::Error || self.verdict == Verdict::Problem
     }
 
     /// The same with the facts on which it rests.

@@ -33,7 +33,8 @@ pub fn render(report: &Report, paint: &dyn Fn(Status, &str) -> String) -> String
 }
 
 fn headline(report: &Report) -> (&'static str, String) {
-    let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+    let of_host = || report.checks.iter().filter(|check| check.is_of_host());
+    let count = |verdict| of_host().filter(|check| check.verdict == verdict).count();
     let (problems, warnings) = (count(Verdict::Problem), count(Verdict::Warning));
     let (word, why) = match report.status {
         Status::Critical => ("PROBLEM", String::new()),
@@ -42,6 +43,9 @@ fn headline(report: &Report) -> (&'static str, String) {
         Status::Ok => ("OK", String::new()),
     };
     let many = |count: usize, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+    if of_host().next().is_none() {
+        return (word, format!("this host was not looked at; {} explained", many(report.errors.len(), "error")));
+    }
     let summary = format!(
         "{why}{}, {}, {} well, {} skipped",
         many(problems, "problem"),

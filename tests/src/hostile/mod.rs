@@ -4,6 +4,7 @@
 //! The fuzzers in `tests/fuzz` call these functions, and so does `tests/hostile.rs`, with all that the fuzzers have found.
 
 pub mod config;
+pub mod explain;
 pub mod imds;
 pub mod kept;
 pub mod ntp;
@@ -15,11 +16,12 @@ mod bytes;
 pub type Target = fn(&[u8]);
 
 /// Every target by the name that it has in `tests/fuzz`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("ntp_reply", ntp::reply),
     ("imds_document", imds::document),
     ("imds_response", imds::response),
     ("config", config::text),
+    ("explain", explain::text),
     ("queue_item", kept::queue_item),
     ("state", kept::state),
 ];

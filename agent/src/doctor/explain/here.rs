@@ -1,21 +1,24 @@
 //! What an error most likely comes from on this host.
 
-use super::complaint::Complaint;
 use super::host::{Holding, HostFacts};
+use super::kind::Kind;
 use super::symptom::Symptom;
 use super::times::Times;
 use crate::assess::clock_findings::SET_THE_CLOCK;
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
+use crate::aws::sdk::Sdk;
 use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::provide::Renewal;
-use crate::time::{NANOS_PER_SECOND, Span, humane, humane_offset};
+use crate::time::{NANOS_PER_SECOND, Offset, Span, humane, humane_offset};
 
 /// The documented window of a signature.
 const SIGNATURE: Span = Span::from_nanos(300 * NANOS_PER_SECOND);
 /// The window of S3 and STS, and of `RequestExpired`.
 const LARGEST: Span = Span::from_nanos(900 * NANOS_PER_SECOND);
+/// From this lag on SDKs that are in use everywhere keep credentials that have run out.
+const KEPT_TOO_LONG: Span = Span::from_nanos(60 * NANOS_PER_SECOND);
 /// A clock that lags by this is suspected of ending a URL that does not say how late it came.
 const TELLING: Span = Span::from_nanos(60 * NANOS_PER_SECOND);
 /// Why AWS does not know an access key that it knew once.
@@ -25,13 +28,13 @@ const ANOTHER_SECRET: &str = "the secret key is not the one of this access key";
 const NOTHING_HIDDEN: &str = "nothing is known here that hides the role of the instance";
 
 /// What this host has to do with an error.
-pub struct Here {
+pub(super) struct Here {
     /// Whether the cause is there now.
-    pub is_present: bool,
+    pub(super) is_present: bool,
     /// What was found, as the end of a sentence.
-    pub text: String,
-    /// What mends it, where this host tells better than the complaint does.
-    pub remedy: Option<String>,
+    pub(super) text: String,
+    /// What mends it, where this host tells better than the error does.
+    pub(super) remedy: Option<String>,
 }
 
 impl Here {
@@ -44,40 +47,68 @@ impl Here {
     }
 
     /// Judges an error by what is known of this host.
-    pub fn of(complaint: Complaint, times: &Times, host: &HostFacts) -> Self {
-        match complaint {
-            Complaint::RequestTimeTooSkewed => clock(times, host, LARGEST),
-            Complaint::SignatureExpired | Complaint::SignatureNotYetCurrent | Complaint::PresignedNotYetValid => {
-                clock(times, host, SIGNATURE)
+    pub(super) fn of(kind: Kind, sign: &Sign, times: &Times, host: &HostFacts) -> Self {
+        match kind {
+            Kind::RequestTimeTooSkewed | Kind::RequestInTheFuture => clock(sign, times, host, LARGEST),
+            Kind::SignatureExpired | Kind::SignatureNotYetCurrent | Kind::PresignedNotYetValid => {
+                clock(sign, times, host, SIGNATURE)
             }
-            Complaint::PresignedExpired => presigned(times, host),
-            Complaint::RequestExpired => past(host, LARGEST)
+            Kind::RequestExpired if sign.told.is_some() => clock(sign, times, host, LARGEST),
+            Kind::PresignedExpired => presigned(times, host),
+            Kind::RequestExpired => slow(host, LARGEST)
                 .or_else(|| expired(host))
                 .or_else(|| outlived(host))
                 .unwrap_or_else(|| in_order(host)),
-            Complaint::AuthFailure => {
+            Kind::AuthFailure => {
                 past(host, SIGNATURE).or_else(|| shadowed(host, NO_MORE)).unwrap_or_else(|| in_order(host))
             }
-            Complaint::ExpiredToken => expired(host).or_else(|| outlived(host)).unwrap_or_else(|| in_order(host)),
-            Complaint::StillExpired => fast(host).or_else(|| expired(host)).unwrap_or_else(|| in_order(host)),
-            Complaint::WebIdentityExpired | Complaint::InvalidIdentityToken => of_provider(host, Provider::WebIdentity),
-            Complaint::SsoExpired => of_provider(host, Provider::SsoCache),
-            Complaint::Container => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Container)),
-            Complaint::Imds(symptom) => imds(host, symptom),
-            Complaint::NoCredentials => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Imds)),
-            Complaint::SignatureMismatch => past(host, SIGNATURE)
-                .or_else(|| shadowed(host, ANOTHER_SECRET))
-                .unwrap_or_else(|| Self::absent("nothing on this host tells which")),
-            Complaint::InvalidClientTokenId | Complaint::UnrecognizedClient | Complaint::InvalidAccessKeyId => {
+            Kind::EksUnauthorized => past(host, SIGNATURE)
+                .or_else(|| expired(host))
+                .or_else(|| shadowed(host, NO_MORE))
+                .unwrap_or_else(|| in_order(host)),
+            Kind::ExpiredToken => {
+                expired(host).or_else(|| outlived(host)).or_else(|| late(host)).unwrap_or_else(|| in_order(host))
+            }
+            Kind::StillExpired => fast(host).or_else(|| expired(host)).unwrap_or_else(|| in_order(host)),
+            Kind::WebIdentityExpired | Kind::InvalidIdentityToken | Kind::AssumeRoleDenied => {
+                of_provider(host, Provider::WebIdentity)
+            }
+            Kind::SsoExpired => of_provider(host, Provider::SsoCache),
+            Kind::LoginExpired => of_provider(host, Provider::LoginCache),
+            Kind::Container => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Container)),
+            Kind::Imds(symptom) => imds(host, symptom),
+            Kind::NoCredentials => proxied(host).unwrap_or_else(|| of_provider(host, Provider::Imds)),
+            Kind::SignatureMismatch => shadowed(host, ANOTHER_SECRET)
+                .unwrap_or_else(|| Self::absent("nothing that was looked at on this host tells which")),
+            Kind::InvalidClientTokenId | Kind::UnrecognizedClient | Kind::InvalidAccessKeyId => {
                 shadowed(host, NO_MORE).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN))
             }
             // Keys that never expire have no session token.
-            Complaint::InvalidToken => outlived(host).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN)),
-            Complaint::IncompleteSignature | Complaint::MissingAuthenticationToken => {
-                Self::absent("neither the clock nor the credentials of this host are part of it")
+            Kind::InvalidToken => outlived(host).unwrap_or_else(|| Self::absent(NOTHING_HIDDEN)),
+            Kind::CertificateNotYetValid | Kind::JwtNotYetValid => reader(host, times.offset().map(Offset::span), 1),
+            Kind::CertificateExpired | Kind::JwtExpired => reader(host, times.overdue(), -1),
+            Kind::KerberosSkew => past(host, SIGNATURE).unwrap_or_else(|| now(host)),
+            Kind::SamlExpired | Kind::CognitoExpired | Kind::CertificateOutsideValidity | Kind::CloudWatchTime => {
+                now(host)
             }
+            Kind::EcrExpired
+            | Kind::CodeArtifactExpired
+            | Kind::IncompleteSignature
+            | Kind::MissingAuthenticationToken
+            | Kind::ServiceUnreachable
+            | Kind::StsThrottled => Self::absent("nothing of this host was looked at for it"),
         }
     }
+}
+
+/// Which way the clock that signed was off by the text.
+pub(super) struct Sign {
+    /// How far, where it tells.
+    pub(super) told: Option<Offset>,
+    /// 1 slow, -1 fast, 0 where it tells neither.
+    pub(super) direction: i32,
+    /// By the time of the log the clock was right, and the request waited.
+    pub(super) has_waited: bool,
 }
 
 /// The clock of this host is off by more than `limit` for certain.
@@ -89,28 +120,74 @@ fn past(host: &HostFacts, limit: Span) -> Option<Here> {
     ))
 }
 
-/// What the message tells of the clock that signed, and what the clock here is like now.
-fn clock(times: &Times, host: &HostFacts, usual: Span) -> Here {
+/// The same, where the clock is slow.
+fn slow(host: &HostFacts, limit: Span) -> Option<Here> {
+    past(host, limit).filter(|_| host.skew.is_some_and(|skew| skew.offset.lag() > Span::ZERO))
+}
+
+/// What the message tells of the clock that signed, and what the clock here is like now: the same fault or another one.
+fn clock(sign: &Sign, times: &Times, host: &HostFacts, usual: Span) -> Here {
     let limit = times.window.unwrap_or(usual);
-    let then = times.offset().map(humane_offset);
+    let then = sign.told.filter(|_| !sign.has_waited).map(|told| match told.lag() {
+        // Some of it may be the time that the request waited.
+        Span::ZERO => format!("the clock that signed was {}", humane_offset(told)),
+        lag => format!("the time in the request was {} behind", humane(lag)),
+    });
+    let waited =
+        sign.has_waited.then(|| "by the time of its log the clock was right and the request waited".to_owned());
+    let then = waited.or(then);
+    let with = |rest: String| match &then {
+        Some(then) => format!("{then}; {rest}"),
+        None => rest,
+    };
+    let Some(skew) = host.skew else {
+        return Here::absent(with(
+            "how far the clock here is off is not known: `skewguard check` measures it".to_owned(),
+        ));
+    };
     if let Some(here) = past(host, limit) {
-        return match then {
-            Some(then) => Here { text: format!("the clock that signed was {then}, and {}", here.text), ..here },
-            None => here,
-        };
-    }
-    let then = then.map_or_else(String::new, |then| format!("the clock that signed was {then}; "));
-    Here::absent(match host.skew {
-        Some(skew) if skew.at_most() >= limit => {
-            format!("{then}the system clock here is {} now: whether it is off is not certain", in_words(&skew))
+        let is_slow = skew.offset.lag() > Span::ZERO;
+        if sign.has_waited || sign.direction > 0 && !is_slow || sign.direction < 0 && is_slow {
+            let text = with(format!("{}: that is another fault than this error's", here.text));
+            return Here { is_present: false, text, remedy: here.remedy };
         }
-        Some(skew) => format!(
-            "{then}the system clock here is {} now, within the limit of {} s: it was set since then, another host signed, or \
-             the request waited after it was signed",
-            in_words(&skew),
+        return Here { text: with(here.text), ..here };
+    }
+    let now = format!("the system clock here is {} now", in_words(&skew));
+    Here::absent(with(match () {
+        () if skew.at_most() >= limit => format!("{now}: whether it is off is not certain"),
+        () if sign.has_waited => format!("{now}, within the limit of {} s", limit.seconds()),
+        () if sign.direction < 0 => {
+            format!("{now}, within the limit of {} s: it was set since then, or another host signed", limit.seconds())
+        }
+        () => format!(
+            "{now}, within the limit of {} s: it was set since then, another host signed, or the request waited after it was \
+             signed",
             limit.seconds()
         ),
-        None => format!("{then}how far the clock here is off is not known: `skewguard check` measures it"),
+    }))
+}
+
+/// A clock that reads certificates and tokens: off by as much as is `needed`, slow where `direction` is 1 and fast where it
+/// is -1.
+fn reader(host: &HostFacts, needed: Option<Span>, direction: i64) -> Here {
+    let Some(skew) = host.skew else { return now(host) };
+    let off = skew.offset.span().nanos().saturating_mul(direction);
+    let needed = needed.map_or(TELLING, Span::abs);
+    if off > skew.bound.span().nanos() && off >= needed.nanos() {
+        return Here::present(
+            format!("the system clock here is {} now, which is enough for it", in_words(&skew)),
+            SET_THE_CLOCK,
+        );
+    }
+    now(host)
+}
+
+/// What the clock here is like now.
+fn now(host: &HostFacts) -> Here {
+    Here::absent(match host.skew {
+        Some(skew) => format!("the system clock here is {} now", in_words(&skew)),
+        None => "how far the clock here is off is not known: `skewguard check` measures it".to_owned(),
     })
 }
 
@@ -124,7 +201,31 @@ fn presigned(times: &Times, host: &HostFacts) -> Here {
             format!("the system clock is {} now, and URLs that this host signs end earlier by that", in_words(&skew));
         return Here::present(text, SET_THE_CLOCK);
     }
-    Here::absent(format!("the system clock here is {} now, which is not the cause", in_words(&skew)))
+    Here::absent(match times.overdue() {
+        Some(overdue) => {
+            format!("the system clock here is {} now, and the URL came {} too late", in_words(&skew), humane(overdue))
+        }
+        None => format!("the system clock here is {} now", in_words(&skew)),
+    })
+}
+
+/// A slow clock with which SDKs keep credentials that have run out.
+fn late(host: &HostFacts) -> Option<Here> {
+    let skew = host.skew.filter(|skew| skew.offset.lag() > Span::ZERO && skew.at_least() >= KEPT_TOO_LONG)?;
+    let lag = skew.offset.lag();
+    let kept: Vec<String> = Sdk::current()
+        .filter_map(|sdk| {
+            let margin = Span::from_duration(sdk.refresh_margin());
+            let over = Span::from_nanos(lag.nanos().saturating_sub(margin.nanos()));
+            (over > Span::ZERO).then(|| format!("{} for {}", sdk.name(), humane(over)))
+        })
+        .collect();
+    let text = format!(
+        "the system clock is {} now, and with it SDKs keep credentials that have run out: {} of every lifetime",
+        in_words(&skew),
+        kept.join(", ")
+    );
+    Some(Here::present(text, SET_THE_CLOCK))
 }
 
 /// Credentials that have run out here, or that an SDK on this host refreshes too late.
