@@ -353,6 +353,9 @@ pub struct AlertMessage {
     pub summary: String,
     /// What mends it.
     pub remedy: String,
+    /// The URL of what is written about this kind of alert; absent where there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
     /// Whose alert it is: the name that the host had when the alert began to fire.
     pub host: String,
     /// What the instance metadata service had said of the host when the alert began to fire.

@@ -269,6 +269,7 @@ mod tests {
     use crate::credentials::round::{self, Round};
     use crate::engine::{Engine, Event};
     use crate::notify::message::message;
+    use crate::notify::runbooks::Runbooks;
     use crate::sources::poller::Polled;
     use crate::sources::refusal::Refusal;
     use crate::time::{BootTime, Reading, Span, SystemTime};
@@ -316,7 +317,7 @@ mod tests {
         let host = HostIdentity { instance_id: Some("i-1".to_owned()), ..HostIdentity::default() };
         engine.handle(Event::Host(host), now(0.0));
         let untold = live(&mut engine, 0).into_iter().map(|transition| {
-            let message = message(&transition, SystemTime::ZERO);
+            let message = message(&transition, SystemTime::ZERO, &Runbooks::default());
             Untold { transition, message }
         });
         let untold: Vec<_> = untold.collect();

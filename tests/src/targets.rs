@@ -59,6 +59,9 @@ pub fn pagerduty(request: &Request, routing_key: &str) -> Result<()> {
     }
     bounded(&event, "/payload/summary", 1024)?;
     bounded(&event, "/payload/source", 1024)?;
+    for link in event.get("links").and_then(Value::as_array).into_iter().flatten() {
+        ensure!(text(link, "/href")?.starts_with("http"), "a link leads nowhere");
+    }
     let severities = ["critical", "error", "warning", "info"];
     ensure!(severities.contains(&text(&event, "/payload/severity")?), "payload.severity");
     if event.pointer("/payload/timestamp").is_some() {

@@ -5,7 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use tests::alertmanager::Alertmanager;
 use tests::chrony::Chrony;
 use tests::http::{self, HttpServer, Reply, Request};
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::observability::alert::RUNBOOKS;
 use tests::process::output;
 use tests::s3::{self, S3};
 use tests::targets::{self, Keys};
@@ -107,6 +108,11 @@ fn regular(time: &str) -> String {
     }
 }
 
+/// The runbook of the alert that most are told of here.
+fn runbook() -> String {
+    format!("{RUNBOOKS}/clock-skew.md")
+}
+
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
@@ -139,6 +145,7 @@ fn pagerduty_is_triggered_triggered_again_with_the_same_key_and_resolved() {
     let actions: Vec<_> = events.iter().map(|event| &event["event_action"]).collect();
     assert_eq!(actions, ["trigger", "trigger", "resolve"]);
     assert!(events.iter().all(|event| event["dedup_key"] == events[0]["dedup_key"]), "{events:?}");
+    assert!(events[..2].iter().all(|event| event["links"][0]["href"] == runbook()), "{events:?}");
     let (first, second) = (&events[0]["payload"], &events[1]["payload"]);
     assert_eq!((&first["severity"], &first["class"]), (&"critical".into(), &"clock-skew".into()));
     assert_eq!(
@@ -177,6 +184,8 @@ fn slack_is_told_of_an_alert_again_and_of_its_end() {
     assert!(headers[1].starts_with("still CRITICAL: clock-skew on "), "{headers:?}");
     assert!(headers[2].starts_with("RESOLVED: clock-skew on "), "{headers:?}");
     assert!(bodies(&slack)[0]["blocks"][1]["text"]["text"].as_str().unwrap().contains("400 s fast"));
+    let link = format!("<{}|Runbook>", runbook());
+    assert!(bodies(&slack).iter().all(|body| body["blocks"][2]["elements"][1]["text"] == *link));
     let log = running.log();
     assert!(log.contains("TRACE") && !log.contains("SlackPiece"), "the URL is a secret");
 }
@@ -233,6 +242,8 @@ fn sns_and_eventbridge_take_what_a_host_signs_whose_clock_is_two_days_off_and_th
         let changes: Vec<_> =
             forms.iter().map(|form| form["MessageAttributes.entry.3.Value.StringValue"].as_str()).collect();
         assert_eq!(changes, ["firing", "repeated", "resolved"]);
+        let said = |form: &BTreeMap<_, String>| serde_json::from_str::<Value>(&form["Message"]).unwrap();
+        assert!(forms.iter().all(|form| said(form)["runbook"] == runbook()), "{forms:?}");
         let distinct = |name: &str| forms.iter().filter_map(|form| form.get(name)).collect::<BTreeSet<_>>().len();
         let expected = if forms[0]["TopicArn"] == FIFO { (1, 3) } else { (0, 0) };
         assert_eq!((distinct("MessageGroupId"), distinct("MessageDeduplicationId")), expected);
@@ -244,6 +255,7 @@ fn sns_and_eventbridge_take_what_a_host_signs_whose_clock_is_two_days_off_and_th
     let changes: Vec<_> = details.iter().map(|detail| &detail["change"]).collect();
     assert_eq!(changes, ["firing", "repeated", "resolved"]);
     assert!(details.iter().all(|detail| detail["id"] == details[0]["id"]), "{details:?}");
+    assert!(details.iter().all(|detail| detail["runbook"] == runbook()), "{details:?}");
     let entry = &bodies(&bus)[0]["Entries"][0];
     let expected = format!("arn:aws:ec2:{REGION}:123456789012:instance/{}", metadata::INSTANCE_ID);
     assert_eq!(entry["Resources"], Value::from(vec![expected]));
@@ -322,6 +334,7 @@ fn a_real_alertmanager_has_the_alert_at_true_time_however_wrong_the_clock_is() {
         let starts = seconds(alert["startsAt"].as_str().unwrap());
         assert!((began - 1.0..=now() + 1.0).contains(&starts), "{offset}: {alert}");
         assert_eq!(alert["annotations"]["verified"], "true");
+        assert_eq!(alert["annotations"]["runbook_url"], runbook());
         let system = seconds(alert["annotations"]["system_time"].as_str().unwrap());
         assert!((system - now()).abs() > 86_400.0, "the clock of the host is wrong by {offset}: {alert}");
 
@@ -415,7 +428,7 @@ fn a_test_opens_and_closes_on_every_channel_though_the_clock_is_wrong() {
     );
     assert_eq!(fires["id"], ends["id"]);
     assert!(fires["summary"].as_str().unwrap().contains("nothing is wrong"), "{fires}");
-    assert_eq!(fires["verified"], true);
+    assert_eq!((&fires["verified"], &fires["runbook"]), (&true.into(), &Value::Null), "a test needs no runbook");
     let ahead = seconds(fires["true_time"].as_str().unwrap()) - now();
     assert!((ahead - TWO_DAYS).abs() < 60.0, "{ahead}");
 

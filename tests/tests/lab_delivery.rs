@@ -120,8 +120,9 @@ fn bears_true_time(fault: &str, wrong_by: f64) {
     let victoria = Victoria::start(&net, Side::Aws, SocketAddr::new(IMDS, 8428)).unwrap();
     let receiver = Receiver::start(&net, receiving()).unwrap();
     let hook = receiver.url();
+    let near = NEAR.replace("boot_grace: 0s", "boot_grace: 0s, runbooks: \"https://wiki.example/ours/\"");
     let yaml = format!(
-        "{NEAR}telemetry: {{ otlp: {{ interval: 1s }} }}\nchannels: [{{ name: ops, webhook: {{ url: \"{hook}/hook\" }} }}]\n"
+        "{near}telemetry: {{ otlp: {{ interval: 1s }} }}\nchannels: [{{ name: ops, webhook: {{ url: \"{hook}/hook\" }} }}]\n"
     );
     let agent = Skewguard::new(&net, &yaml).unwrap().with_faked_time(fault).unwrap();
     let agent = agent
@@ -143,9 +144,13 @@ fn bears_true_time(fault: &str, wrong_by: f64) {
     assert_near("the webhook's true time", told.time("true_time"), told.arrived, 1.0);
     assert_near("the webhook's system time", told.time("system_time"), told.time("true_time") + wrong_by, 1.0);
     assert_eq!(told.body["verified"], true);
+    assert_eq!(told.body["runbook"], "https://wiki.example/ours/clock-skew.md");
     let record = taken.records.iter().find(|record| record.key == told.key).unwrap();
     assert_near("the record's time", record.time, record.arrived, 1.0);
     assert_eq!(record.attributes["time.verified"], "true");
+    assert_eq!(record.attributes["alert.runbook"], "https://wiki.example/ours/clock-skew.md");
+    let line = running.log().lines().find(|line| line.contains("\"alert\":\"clock-skew\"")).unwrap().to_owned();
+    assert!(line.contains(r#""runbook":"https://wiki.example/ours/clock-skew.md""#), "{line}");
 
     let age = || victoria.query("time() - timestamp(clock_offset_seconds)").unwrap()[0].1;
     // The newest sample is as old as the last export: an interval at most, and the way.

@@ -19,6 +19,7 @@ use crate::delivery::request::{Answer, Destination, Failure};
 use crate::host::identity::{Speaker, name};
 use crate::notify::channel::{Channel, destination};
 use crate::notify::message::{item, message};
+use crate::notify::runbooks::Runbooks;
 use crate::telemetry::settings::Telemetry;
 
 /// How long the measuring of true time may take.
@@ -113,7 +114,8 @@ fn test_message(since: Stamp, change: Change, clock: &TrueClock) -> crate::snaps
         remedy: "Nothing is to be done".to_owned(),
         speaker,
     };
-    message(&transition, reading.system)
+    // About a test nothing is to be done.
+    message(&transition, reading.system, &Runbooks::default())
 }
 
 fn outcome(change: Change, result: &Result<Answer, Failure>) -> String {

@@ -10,6 +10,7 @@ use crate::assess::rule::Rules;
 use crate::aws::sdk::Sdk;
 use crate::host::vmclock;
 use crate::notify::channel::Channel;
+use crate::notify::runbooks::Runbooks;
 use crate::sources::source::Source;
 
 /// All that the agent was told.
@@ -66,6 +67,8 @@ pub struct Alerts {
     pub boot_grace: Duration,
     /// How often a firing alert is repeated.
     pub repeat: Duration,
+    /// Where it is written what is to be done.
+    pub runbooks: Runbooks,
     /// What raises each alert.
     pub rules: Rules,
 }

@@ -14,6 +14,7 @@ use super::rules::{BOOT_GRACE, HOLD, REPEAT};
 use crate::assess::alerts::{ROWS, Row};
 use crate::assess::finding::Kind;
 use crate::assess::level::{Level, Unit};
+use crate::notify::runbooks::OURS;
 use crate::setting::period::Period;
 use crate::setting::text;
 
@@ -24,6 +25,8 @@ pub struct Alerts {
     pub boot_grace: Option<Period>,
     /// How often a firing alert is repeated.
     pub repeat: Option<Period>,
+    /// Where the runbooks are, or off.
+    pub runbooks: Option<String>,
     /// What is said of each alert.
     pub sections: BTreeMap<Kind, Section>,
 }
@@ -42,7 +45,7 @@ pub struct Section {
 }
 
 static KEYS: LazyLock<Vec<&str>> =
-    LazyLock::new(|| ["boot_grace", "repeat"].into_iter().chain(Kind::ALL.map(Kind::name)).collect());
+    LazyLock::new(|| ["boot_grace", "repeat", "runbooks"].into_iter().chain(Kind::ALL.map(Kind::name)).collect());
 
 /// The keys of the section of an alert: those of the levels that it has, and of what all have.
 const fn keys(row: &Row) -> &'static [&'static str] {
@@ -186,6 +189,7 @@ impl<'de> Deserialize<'de> for Alerts {
                             alerts.sections.extend(section.map(|section| (row.kind, section)));
                         }
                         None if key == "repeat" => alerts.repeat = map.next_value()?,
+                        None if key == "runbooks" => alerts.runbooks = map.next_value()?,
                         None => alerts.boot_grace = map.next_value()?,
                     }
                 }
@@ -201,6 +205,7 @@ impl Serialize for Alerts {
         let mut map = serializer.serialize_map(None)?;
         entry(&mut map, "boot_grace", self.boot_grace.as_ref())?;
         entry(&mut map, "repeat", self.repeat.as_ref())?;
+        entry(&mut map, "runbooks", self.runbooks.as_ref())?;
         for (kind, section) in &self.sections {
             map.serialize_entry(kind, section)?;
         }
@@ -238,6 +243,7 @@ impl JsonSchema for Alerts {
         let mut properties = serde_json::Map::new();
         properties.insert("boot_grace".into(), described::<Period>(generator, grace));
         properties.insert("repeat".into(), described::<Period>(generator, repeat));
+        properties.insert("runbooks".into(), runbooks());
         for row in &ROWS {
             properties.insert(row.kind.name().into(), section(row, generator));
         }
@@ -245,6 +251,15 @@ impl JsonSchema for Alerts {
             "type": "object", "description": "When to speak.", "additionalProperties": false, "properties": properties,
         })
     }
+}
+
+/// The schema of where the runbooks are.
+fn runbooks() -> serde_json::Value {
+    let text = format!(
+        "Where the runbooks are, whose URL every alert carries: the http:// or https:// URL of a folder, to which /ALERT.md \
+         is added, or off. Default: {OURS}."
+    );
+    serde_json::json!({ "type": ["string", "null"], "pattern": "^(off|https?://[^@?#\\s]+)$", "description": text })
 }
 
 /// The schema of the section of an alert.

@@ -9,6 +9,7 @@ use super::raw_alerts::{self, Section};
 use crate::assess::alerts::Row;
 use crate::assess::level::{Bad, Level};
 use crate::assess::rule::{Rule, Rules};
+use crate::notify::runbooks::Runbooks;
 use crate::setting::fault::{Bounds, Fault};
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
@@ -33,8 +34,14 @@ pub(super) fn alerts(given: Option<&raw_alerts::Alerts>) -> Result<Alerts, Fault
     Ok(Alerts {
         boot_grace: BOOT_GRACE.or(given.boot_grace, default::BOOT_GRACE, &at, "boot_grace")?,
         repeat: REPEAT.or(given.repeat, default::REPEAT, &at, "repeat")?,
+        runbooks: runbooks(given.runbooks.as_deref(), &at)?,
         rules: Rules::try_from_rows(rule_of)?,
     })
+}
+
+fn runbooks(given: Option<&str>, at: &Path) -> Result<Runbooks, Fault> {
+    let Some(text) = given else { return Ok(Runbooks::default()) };
+    Runbooks::parse(text).map_err(|message| Fault::at(at.key("runbooks"), message))
 }
 
 fn rule(row: &Row, given: Section) -> Result<Rule, Fault> {

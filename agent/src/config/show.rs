@@ -112,6 +112,7 @@ fn alerts(alerts: &Alerts) -> raw_alerts::Alerts {
     raw_alerts::Alerts {
         boot_grace: Some(Period(alerts.boot_grace)),
         repeat: Some(Period(alerts.repeat)),
+        runbooks: Some(alerts.runbooks.written().to_owned()),
         sections: alerts.rules.iter().map(|(row, rule)| (row.kind, section(rule))).collect(),
     }
 }
@@ -144,6 +145,7 @@ sdks: [rust, go-v2-2025]
 limits: [{ name: kerberos, window: 5m }, { name: "true", window: 24h }]
 alerts:
   boot_grace: 0s
+  runbooks: https://wiki.example/a
   clock-skew: { enabled: false, warning: 1ms, critical: 1ms, for: 24h }
   credential-expiring: { warning: 0s, critical: 0s }
   source-unreachable: { for: 1m }

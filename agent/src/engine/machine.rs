@@ -27,6 +27,7 @@ use crate::config::checked::Config;
 use crate::credentials::imds::host::HostIdentity;
 use crate::host::identity::Speaker;
 use crate::host::vmclock::Page;
+use crate::notify::runbooks::Runbooks;
 use crate::snapshot::{Delivery, Steps};
 use crate::sources::poller::Polled;
 use crate::sources::refusal::Refusal;
@@ -237,6 +238,11 @@ impl Engine {
     /// Every alert that fires, as if it were told again at `now`.
     pub fn firing(&self, now: Stamp) -> impl Iterator<Item = Transition> {
         self.alerts.firing(now)
+    }
+
+    /// Where it is written what is to be done about an alert.
+    pub fn runbooks(&self) -> &Runbooks {
+        &self.config.alerts.runbooks
     }
 
     /// What is known of time at `reading`.

@@ -1,5 +1,6 @@
 //! The JSON body of one transition of an alert, the same for every channel.
 
+use super::runbooks::Runbooks;
 use crate::alert::machine::Transition;
 use crate::clock::true_clock::Stamp;
 use crate::delivery::item::{Class, Content, Item};
@@ -9,8 +10,8 @@ use crate::snapshot::AlertMessage;
 use crate::telemetry::logs::EVENT;
 use crate::time::{SystemTime, rfc3339};
 
-/// Writes the message of a transition that happened at `system` by the system clock.
-pub fn message(transition: &Transition, system: SystemTime) -> AlertMessage {
+/// Writes the message of a transition that happened at `system` by the system clock, with the runbook among these.
+pub fn message(transition: &Transition, system: SystemTime, runbooks: &Runbooks) -> AlertMessage {
     let Speaker { host, attributes } = &transition.speaker;
     let since = rfc3339(transition.since.time.nanos());
     AlertMessage {
@@ -24,6 +25,7 @@ pub fn message(transition: &Transition, system: SystemTime) -> AlertMessage {
         change: transition.change,
         summary: transition.summary.clone(),
         remedy: transition.remedy.clone(),
+        runbook: runbooks.of(transition.kind),
         host: host.clone(),
         attributes: attributes.clone(),
         since,
@@ -68,6 +70,9 @@ pub(crate) mod tests {
     /// True time of every message here, by which the system clock is a day fast.
     pub(in crate::notify) const TRUE_TIME: &str = "2026-03-01T10:05:00.000Z";
 
+    /// The runbook of every message here.
+    pub(in crate::notify) const RUNBOOK: &str = "https://wiki.example/a&b/clock-skew.md";
+
     pub(crate) fn skew(change: Change) -> AlertMessage {
         AlertMessage {
             event: EVENT.into(),
@@ -80,6 +85,7 @@ pub(crate) mod tests {
             change,
             summary: "The system clock is 24.0 h fast".into(),
             remedy: "Start chronyd".into(),
+            runbook: Some(RUNBOOK.into()),
             host: "ip-10-0-0-1".into(),
             attributes: BTreeMap::from(
                 [("host.id", "i-1"), ("cloud.region", "eu-central-1"), ("cloud.account.id", "123456789012")]
@@ -114,6 +120,7 @@ pub(crate) mod tests {
             subject in long(".{0,10}", 30),
             summary in long(".{0,10}", 500),
             remedy in long("[a-z&<> é]{0,10}", 400),
+            runbook in prop::option::of("https://[a-z]{1,9}/[a-z&]{0,480}"),
             host in long(".{1,10}", 30),
             attributes in prop::collection::btree_map("[a-z.]{1,12}", ".{0,12}", 0..4),
             since_verified: bool,
@@ -124,7 +131,7 @@ pub(crate) mod tests {
                 alert: kind,
                 severity: if is_critical { Severity::Critical } else { Severity::Warning },
                 before: before.filter(|_| change == Change::Firing),
-                change, subject, summary, remedy, host, attributes, since_verified, verified,
+                change, subject, summary, remedy, runbook, host, attributes, since_verified, verified,
                 ..skew(change)
             }
         }
@@ -143,9 +150,12 @@ pub(crate) mod tests {
     #[test]
     fn a_message_without_what_was_added_later_is_read() {
         let mut json = serde_json::to_value(skew(Change::Firing)).unwrap();
-        json.as_object_mut().unwrap().remove("since_verified");
+        for later in ["since_verified", "runbook"] {
+            json.as_object_mut().unwrap().remove(later).unwrap();
+        }
         assert_eq!(json.get("before"), None);
         let read: AlertMessage = serde_json::from_value(json).unwrap();
         assert!(!read.since_verified, "what is not said is not vouched for");
+        assert_eq!(read.runbook, None);
     }
 }

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod aws;
 pub mod channel;
 pub mod message;
+pub mod runbooks;
 pub mod targets;
 
 mod text;

@@ -127,7 +127,7 @@ impl Flow {
     /// the state until each of them waits in its queues, which the disk keeps as well.
     async fn tell(&mut self, transitions: Vec<Transition>, system: SystemTime) {
         let untold = transitions.into_iter().map(|transition| {
-            let message = message(&transition, system);
+            let message = message(&transition, system, self.engine.runbooks());
             Untold { transition, message }
         });
         let untold: Vec<_> = untold.collect();

@@ -173,6 +173,7 @@ pub(super) mod tests {
     use crate::engine::{Engine, Event};
     use crate::host::mark::Mark;
     use crate::notify::message::{item, message};
+    use crate::notify::runbooks::Runbooks;
     use crate::time::{Reading, Span};
 
     struct Down;
@@ -197,7 +198,7 @@ pub(super) mod tests {
         });
         let transition = transitions.next().unwrap();
         drop(transitions);
-        let message = message(&transition, start.system);
+        let message = message(&transition, start.system, &Runbooks::default());
         (engine.image(), Untold { transition, message })
     }
 

@@ -240,7 +240,7 @@ impl Reporters {
             let Some((repost, due)) = repost.as_mut().filter(|(_, due)| *due <= now.boot) else { continue };
             *due = now.boot.plus(Span::from_duration(repost.every));
             let firing = engine.firing(stamp).filter_map(|transition| told(channel, &transition));
-            let firing: Vec<_> = firing.map(|seen| message(&seen, now.system)).collect();
+            let firing: Vec<_> = firing.map(|seen| message(&seen, now.system, engine.runbooks())).collect();
             outbox.push_latest((repost.item)(&firing, stamp));
         }
     }

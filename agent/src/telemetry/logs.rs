@@ -67,6 +67,9 @@ impl AlertLog {
         ];
         record.add_attributes(attributes.map(|(key, value)| (key, AnyValue::from(value.to_owned()))));
         record.add_attribute("time.verified", message.verified);
+        if let Some(runbook) = &message.runbook {
+            record.add_attribute("alert.runbook", runbook.clone());
+        }
         // The resource is the host as it is when this is exported. A receiver joins what fires and what is over by what it was.
         record.add_attribute("host.name", message.host.clone());
         record.add_attributes(message.attributes.clone());
@@ -124,7 +127,10 @@ mod tests {
         let (entries, mut exported) = mpsc::unbounded_channel();
         let _parcel = AlertLog::new(entries).write(&transition, &message);
         let Some(Entry::Record(record, _)) = exported.recv().await else { panic!("no record") };
-        for (key, value) in [("host.name", "ip-10-0-0-1"), ("host.id", "i-1"), ("alert.id", &message.id)] {
+        let runbook = message.runbook.as_deref().unwrap();
+        for (key, value) in
+            [("host.name", "ip-10-0-0-1"), ("host.id", "i-1"), ("alert.id", &message.id), ("alert.runbook", runbook)]
+        {
             let told: Vec<_> = record.attributes_iter().filter(|(told, _)| told.as_str() == key).collect();
             assert!(matches!(told[..], [(_, AnyValue::String(told))] if told.as_str() == value), "{key}: {told:?}");
         }

@@ -7,8 +7,8 @@ use skewguard::assess::alerts::{Part, ROWS, Row};
 use super::record::{ADDRESS, PRESENT, SEEN};
 use super::rule::Written;
 
-/// Where the runbooks are, unless whoever installs the rules has others.
-pub const RUNBOOKS: &str = "https://github.com/skewguard/skewguard/blob/main/deploy/runbooks";
+/// Where the runbooks are, unless whoever installs the rules has others: the agent says the same.
+pub use skewguard::notify::runbooks::OURS as RUNBOOKS;
 /// The label `source` of what the rules tell; what an agent tells itself has `skewguard`.
 pub const BY_RULES: &str = "skewguard-rules";
 /// The alert of many hosts with one cause.

@@ -16,6 +16,7 @@ use crate::delivery::request::{Answer, Failure};
 use crate::engine::Image;
 use crate::notify::channel::{Channel, message as seen_message, told};
 use crate::notify::message::{item, message};
+use crate::notify::runbooks::Runbooks;
 use crate::notify::targets::AnyTarget;
 use crate::notify::targets::slack::Slack;
 use crate::setting::secret::SecretRef;
@@ -137,7 +138,7 @@ impl Post {
     pub(super) fn tell(&mut self, transitions: &[Transition], image: &Image, now: Reading) -> Telling {
         let untold: Vec<_> = transitions
             .iter()
-            .map(|one| Untold { transition: one.clone(), message: message(one, now.system) })
+            .map(|one| Untold { transition: one.clone(), message: message(one, now.system, &Runbooks::default()) })
             .collect();
         assert!(untold.len() <= MOST_UNTOLD, "{} are to be told at once", untold.len());
         // A disk that keeps nothing lets a crash forget; without a crash nothing is lost even so.

@@ -184,13 +184,16 @@ fn labels(message: &AlertMessage, severity: Severity) -> BTreeMap<&'static str, 
 }
 
 fn annotations(message: &AlertMessage) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
+    let annotations = BTreeMap::from([
         ("summary", message.summary.clone()),
         ("remedy", message.remedy.clone()),
         ("true_time", message.true_time.clone()),
         ("system_time", message.system_time.clone()),
         ("verified", message.verified.to_string()),
-    ])
+    ]);
+    // By the name that rules have for it, and templates know.
+    let runbook = message.runbook.clone().map(|runbook| ("runbook_url", runbook));
+    annotations.into_iter().chain(runbook).collect()
 }
 
 #[cfg(test)]
@@ -200,7 +203,7 @@ mod tests {
 
     use super::*;
     use crate::demo::http::{Response, start};
-    use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
+    use crate::notify::message::tests::{RUNBOOK, TRUE_TIME, any_message, item, skew};
     use crate::notify::targets::target::tests::attempted;
 
     /// The path and the body of what is posted.
@@ -228,11 +231,17 @@ mod tests {
                 },
                 "annotations": {
                     "summary": "The system clock is 24.0 h fast", "remedy": "Start chronyd",
-                    "true_time": TRUE_TIME, "system_time": "2026-03-02T10:05:00.000Z", "verified": "true",
+                    "runbook_url": RUNBOOK, "true_time": TRUE_TIME, "system_time": "2026-03-02T10:05:00.000Z", "verified": "true",
                 },
                 "startsAt": "2026-03-01T10:00:00.000Z",
             }])
         );
+    }
+
+    #[test]
+    fn without_a_runbook_there_is_no_annotation_of_one() {
+        let [alert] = &posted(&AlertMessage { runbook: None, ..skew(Change::Firing) })[..] else { panic!() };
+        assert!(!alert.annotations.contains_key("runbook_url"));
     }
 
     #[tokio::test]

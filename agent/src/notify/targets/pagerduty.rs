@@ -101,8 +101,17 @@ struct Event<'a> {
     event_action: &'static str,
     dedup_key: String,
     client: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Payload<'a>>,
+}
+
+/// What an incident shows beside it.
+#[derive(Serialize)]
+struct Link<'a> {
+    href: &'a str,
+    text: &'static str,
 }
 
 #[derive(Serialize)]
@@ -122,11 +131,13 @@ struct Payload<'a> {
 /// A repeated alert triggers again with the same key, which PagerDuty counts to the same incident.
 fn event<'a>(message: &'a AlertMessage, routing_key: &'a str) -> Event<'a> {
     let is_resolved = message.change == Change::Resolved;
+    let runbook = message.runbook.as_deref().filter(|_| !is_resolved);
     Event {
         routing_key,
         event_action: if is_resolved { "resolve" } else { "trigger" },
         dedup_key: short_name(&message.id, LONGEST_KEY),
         client: "skewguard",
+        links: runbook.map(|href| Link { href, text: "Runbook" }).into_iter().collect(),
         payload: (!is_resolved).then(|| Payload {
             summary: cut(&format!("{}: {}", message.host, message.summary), LONGEST_SUMMARY),
             source: &message.host,
@@ -164,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::demo::http::{Response, start};
-    use crate::notify::message::tests::{TRUE_TIME, any_message, item, skew};
+    use crate::notify::message::tests::{RUNBOOK, TRUE_TIME, any_message, item, skew};
     use crate::notify::targets::target::tests::attempted;
 
     fn json_of(message: &AlertMessage) -> Value {
@@ -182,6 +193,7 @@ mod tests {
                 "event_action": "trigger",
                 "dedup_key": "ip-10-0-0-1/clock-skew//2026-03-01T10:00:00.000Z",
                 "client": "skewguard",
+                "links": [{ "href": RUNBOOK, "text": "Runbook" }],
                 "payload": {
                     "summary": "ip-10-0-0-1: The system clock is 24.0 h fast",
                     "source": "ip-10-0-0-1",
@@ -239,6 +251,8 @@ mod tests {
             prop_assert!(event["dedup_key"].as_str().unwrap().len() <= 255);
             let is_resolved = message.change == Change::Resolved;
             prop_assert_eq!(event["payload"].is_null(), is_resolved);
+            let has_link = message.runbook.is_some() && !is_resolved;
+            prop_assert_eq!(event.get("links").is_some(), has_link);
             if !is_resolved {
                 prop_assert!(event["payload"]["summary"].as_str().unwrap().chars().count() <= 1024);
                 prop_assert_eq!(event["payload"].get("timestamp").is_some(), message.verified);

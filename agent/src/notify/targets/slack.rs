@@ -110,12 +110,17 @@ fn said(message: &AlertMessage) -> Value {
         .fold(String::new(), |place, value| format!("{place} · {value}"));
     let context =
         format!("true time {}{doubt} · system time {}{place} · skewguard", message.true_time, message.system_time);
+    let said = |text: String| json!({ "type": "mrkdwn", "text": text });
+    let mut elements = vec![said(escaped(&context, LONGEST_CONTEXT))];
+    // It is shorter than any limit, so that no link is cut in two.
+    let link = |url: &str| said(format!("<{}|Runbook>", url.replace('&', "&amp;")));
+    elements.extend(message.runbook.as_deref().map(link));
     json!({
         "text": escaped(&format!("{title}: {}", message.summary), LONGEST_SECTION),
         "blocks": [
             { "type": "header", "text": { "type": "plain_text", "text": escaped(&title, LONGEST_HEADER) } },
             { "type": "section", "text": { "type": "mrkdwn", "text": escaped(body, LONGEST_SECTION) } },
-            { "type": "context", "elements": [{ "type": "mrkdwn", "text": escaped(&context, LONGEST_CONTEXT) }] },
+            { "type": "context", "elements": elements },
         ],
     })
 }
@@ -184,12 +189,17 @@ mod tests {
                     { "type": "header", "text": { "type": "plain_text", "text": "CRITICAL: clock-skew on ip-10-0-0-1" } },
                     { "type": "section", "text": { "type": "mrkdwn", "text":
                         "The system clock is 24.0 h fast\n\na &lt; b &amp; c &gt; d" } },
-                    { "type": "context", "elements": [{ "type": "mrkdwn", "text":
-                        "true time 2026-03-01T10:05:00.000Z · system time 2026-03-02T10:05:00.000Z · i-1 · 123456789012 · \
-                         eu-central-1 · skewguard" }] },
+                    { "type": "context", "elements": [
+                        { "type": "mrkdwn", "text":
+                            "true time 2026-03-01T10:05:00.000Z · system time 2026-03-02T10:05:00.000Z · i-1 · 123456789012 \
+                             · eu-central-1 · skewguard" },
+                        { "type": "mrkdwn", "text": "<https://wiki.example/a&amp;b/clock-skew.md|Runbook>" },
+                    ] },
                 ],
             })
         );
+        let silent = said(&AlertMessage { runbook: None, ..skew(Change::Firing) });
+        assert_eq!(silent["blocks"][2]["elements"].as_array().map(Vec::len), Some(1));
         let resolved = said(&skew(Change::Resolved));
         assert_eq!(resolved["blocks"][0]["text"]["text"], "RESOLVED: clock-skew on ip-10-0-0-1");
         assert_eq!(resolved["blocks"][1]["text"]["text"], "The system clock is 24.0 h fast");
@@ -250,7 +260,11 @@ mod tests {
             let length = |pointer: &str| told.pointer(pointer).unwrap().as_str().unwrap().chars().count();
             prop_assert!((1..=150).contains(&length("/blocks/0/text/text")));
             prop_assert!((1..=3000).contains(&length("/blocks/1/text/text")));
-            prop_assert!((1..=3000).contains(&length("/blocks/2/elements/0/text")));
+            for element in told["blocks"][2]["elements"].as_array().unwrap() {
+                prop_assert!((1..=3000).contains(&element["text"].as_str().unwrap().chars().count()));
+            }
+            let link = told.pointer("/blocks/2/elements/1/text").map(|link| link.as_str().unwrap().replace("&amp;", "&"));
+            prop_assert_eq!(link, message.runbook.map(|url| format!("<{url}|Runbook>")));
             prop_assert!((1..=4000).contains(&length("/text")));
         }
 
