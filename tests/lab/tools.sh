@@ -39,6 +39,8 @@ prepare_lab() {
     install_helm
     install_grafana
     install_sdks
+    install_perses
+    install_chromium
     install_s3
     unpack_missing_libraries
     check_lab

@@ -18,6 +18,7 @@
 //! - [`fleet`]: what `deploy` has for fleets, and a server with a release.
 //! - [`repositories`]: what `deploy/sign` makes of these packages, and a server of it.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
+//! - [`browser`]: what draws dashboards.
 //! - [`observability`]: rules and all else by which a fleet is seen, written once for every backend.
 //! - [`process`], [`wait`]: finding, starting, stopping and awaiting all of these.
 //!
@@ -29,6 +30,7 @@
 pub mod agent;
 pub mod alertmanager;
 pub mod botocore;
+pub mod browser;
 pub mod chart;
 pub mod chrony;
 pub mod container;

@@ -124,6 +124,58 @@ impl<'net> Victoria<'net> {
         Ok(())
     }
 
+    /// Adds series, a line of JSON each, with all their values.
+    ///
+    /// # Errors
+    /// When they are refused.
+    pub fn import_series(&self, lines: &str) -> Result<()> {
+        let address = self.address;
+        let response =
+            self.net.within(self.side, || http::request(address, "POST", "/api/v1/import", &[], lines))??;
+        ensure!(response.status < 300, "import: {} {}", response.status, response.body);
+        Ok(())
+    }
+
+    /// Records what an expression has yielded, a value a minute, as a rule would have done all the time: its series are called
+    /// `name`, and bear `labels` as well. Both times are seconds since the epoch.
+    ///
+    /// # Errors
+    /// When it is refused, or does not yield a matrix.
+    pub fn record(
+        &self,
+        (name, expr): (&str, &str),
+        labels: &BTreeMap<&'static str, String>,
+        (from, to): (u64, u64),
+    ) -> Result<()> {
+        let body = format!("query={}&start={from}&end={to}&step=60s", http::encode_query(expr));
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let address = self.address;
+        let response = self.net.within(self.side, || {
+            http::get(address, "/internal/force_flush")?;
+            http::request(address, "POST", "/api/v1/query_range", &headers, body)
+        })??;
+        let answer: Value = serde_json::from_str(&response.body).with_context(|| response.body.clone())?;
+        let matrix = answer.pointer("/data/result").and_then(Value::as_array).with_context(|| answer.to_string())?;
+        let mut lines = String::new();
+        for series in matrix {
+            let mut metric = crate::victoria::labels(series)?;
+            metric.extend(labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            metric.insert("__name__".to_owned(), name.to_owned());
+            let points = series.get("values").and_then(Value::as_array).context("no values")?;
+            let point = |point: &Value| {
+                let value = point.pointer("/1")?.as_str()?.parse::<f64>().ok()?;
+                Some((point.pointer("/0")?.as_f64()? * 1e3, value))
+            };
+            let (timestamps, values): (Vec<f64>, Vec<f64>) = points.iter().filter_map(point).unzip();
+            let line = serde_json::json!({
+                "metric": metric, "values": values,
+                "timestamps": timestamps.iter().map(|at| *at as u64).collect::<Vec<_>>(),
+            });
+            lines += &format!("{line}\n");
+        }
+        self.import_series(&lines)
+    }
+
     /// Evaluates an expression now, once all that has arrived is made searchable.
     ///
     /// # Errors

@@ -45,6 +45,9 @@ fn host(index: u32, minutes: f64) -> Exported {
         sample("clock.disruptions", &[], minutes),
         sample("skewguard.alert.active", &[("alert", "clock-undisciplined"), ("severity", severity)], 1.0),
     ];
+    samples.extend(["credential-rotation-overdue", "credential-unavailable"].map(|alert| {
+        sample("skewguard.alert.active", &[("alert", alert), ("severity", "warning"), ("subject", "imds")], 1.0)
+    }));
     samples.extend(["forward", "backward"].map(|way| sample("clock.steps", &[("clock.direction", way)], minutes)));
     samples.extend(["sigv4", "s3-sts"].into_iter().flat_map(|limit| {
         let of = [("aws.limit", limit)];
@@ -134,6 +137,8 @@ fn empty(scheme: Scheme) -> Vec<String> {
     let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(600);
     let gone = "skewguard:host:present{host=\"gone\",instance_id=\"i-gone\",region=\"eu-central-1\"} 1";
     victoria.import(&format!("{gone} {}\n", then.as_millis())).unwrap();
+    // No agent was ever installed there.
+    victoria.import("node_uname_info{nodename=\"bare\",instance=\"10.0.0.99:9100\"} 1\n").unwrap();
     // Nobody is told.
     let _vmalert = Vmalert::start(&net, at(8880), &rules, &victoria.url(), "http://127.0.0.1:9").unwrap();
     let (queries, files) = queries(scheme);
@@ -157,22 +162,29 @@ fn empty(scheme: Scheme) -> Vec<String> {
 }
 
 #[test]
-fn a_host_in_a_table_leads_to_the_dashboard_of_that_host() {
+fn a_host_that_is_chosen_in_a_table_goes_along_to_the_dashboard_of_a_host_whatever_its_address() {
     for dotted in ["", ".dotted"] {
         let read = |name: &str| -> Value {
             let path = root().join(format!("deploy/dashboards/grafana/{name}{dotted}.json"));
             serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
         };
-        let host = read("host");
-        assert_eq!(host["templating"]["list"][1]["name"], "host");
-        let begin = format!("/d/{}?", host["uid"].as_str().unwrap());
-        let panels = read("fleet")["panels"].take();
+        let (host, mut fleet) = (read("host"), read("fleet"));
+        for dashboard in [&host, &fleet] {
+            assert_eq!((&dashboard["uid"], &dashboard["id"]), (&Value::Null, &Value::Null), "an import gives it one");
+            let names: Vec<_> =
+                dashboard["templating"]["list"].as_array().unwrap().iter().map(|one| one["name"].as_str()).collect();
+            assert!(names.contains(&Some("host")), "{names:?}");
+            let link = &dashboard["links"][0];
+            assert_eq!((&link["type"], &link["includeVars"]), (&"dashboards".into(), &true.into()));
+            assert_eq!(link["tags"], dashboard["tags"]);
+        }
+        let panels = fleet["panels"].take();
         let overrides =
             panels.as_array().unwrap().iter().flat_map(|panel| panel["fieldConfig"]["overrides"].as_array());
         let links: Vec<_> = overrides.flatten().filter_map(|one| one.pointer("/properties/0/value/0/url")).collect();
         assert!(links.len() > 2, "{links:?}");
         for url in links.iter().map(|url| url.as_str().unwrap()) {
-            assert!(url.starts_with(&begin) && url.contains("&var-host=${__value.raw}"), "{url}");
+            assert!(url.starts_with("?${datasource:queryparam}&") && url.contains("&var-host=${__value.raw}"), "{url}");
         }
     }
 }

@@ -80,6 +80,8 @@ pub fn files() -> Result<Vec<(String, String)>> {
 
 #[cfg(test)]
 mod tests {
+    use skewguard::assess::alerts::ROWS;
+
     use super::*;
     use crate::observability::scheme;
 
@@ -121,6 +123,32 @@ mod tests {
             assert!(body.min().is_some_and(|lines| lines > 1), "{} has an empty part", alert.name);
             assert!(text.contains("```console "), "{} has no command that is run", alert.name);
         }
+    }
+
+    #[test]
+    fn each_alert_has_a_rule_a_runbook_a_panel_and_its_place_in_the_documentation() {
+        let files: std::collections::BTreeMap<_, _> = files().unwrap().into_iter().collect();
+        let readme = fs::read_to_string(root().join("README.md")).unwrap();
+        let own = ROWS.each_ref().map(|row| row.kind.name());
+        for alert in alert::all() {
+            let name = &alert.name;
+            for rules in ["skewguard.rules", "skewguard.dotted.rules"] {
+                let text = &files[&format!("deploy/rules/{rules}.yaml")];
+                assert!(text.contains(&format!("- alert: {name}\n")), "{name} has no rule in {rules}");
+                assert!(text.contains(&format!("/{name}.md\n")), "{name} has no link to its runbook in {rules}");
+            }
+            assert!(root().join(format!("deploy/runbooks/{name}.md")).exists(), "{name} has no runbook");
+            for kind in ["grafana", "perses"] {
+                let text =
+                    ["fleet", "host"].map(|name| files[&format!("deploy/dashboards/{kind}/{name}.json")].clone());
+                assert!(text.concat().contains(&format!("\"Runbook: {name}\"")), "{name} has no panel for {kind}");
+            }
+            assert!(files[README].contains(&format!("| [`{name}`](")), "{name} is not in the table of {README}");
+            if own.contains(&name.as_str()) {
+                assert!(readme.contains(&format!("| `{name}` |")), "{name} is not in the README");
+            }
+        }
+        assert!(alert::all().len() > own.len() && own.len() > 9);
     }
 
     #[test]

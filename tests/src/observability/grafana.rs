@@ -6,6 +6,8 @@ use super::alert::RUNBOOKS;
 use super::panel::{Dashboard, Levels, Panel, Shape, Unit, with};
 use super::scheme::Scheme;
 
+/// The variable of one host.
+const HOST: &str = "host";
 /// The schema of Grafana 11 and later.
 const SCHEMA: u32 = 39;
 
@@ -21,28 +23,25 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         let (places, height) = row.places();
         for (panel, x, y) in places {
             let place = json!({ "x": x, "y": below + 1 + y, "w": panel.width, "h": panel.height() });
-            panels.push(drawn(panel, scheme, panels.len() + 1, &place));
+            panels.push(drawn(panel, dashboard.choice.0, scheme, panels.len() + 1, &place));
         }
         below += 1 + height;
     }
-    let dashboards = with(link("skewguard", "dashboards", ""), json!({ "tags": ["skewguard"] }));
+    // Found by their tag: whoever imports them may give them any address. What is chosen here goes with whoever follows.
+    let dashboards = with(link("skewguard", "dashboards", ""), json!({ "tags": ["skewguard"], "includeVars": true }));
     let (label, are_several) = dashboard.choice;
-    let labels = format!("label_values(skewguard:host:present, {label})");
-    let mut choice = json!({
-        "name": label, "type": "query", "datasource": source(), "refresh": 2, "sort": 1,
-        "query": { "qryType": 1, "query": labels, "refId": "labels" }, "multi": are_several, "includeAll": are_several,
-    });
-    if are_several {
-        let all = json!({ "allValue": ".*", "current": { "text": ["All"], "value": ["$__all"] } });
-        choice = with(choice, all);
+    let mut variables = vec![
+        json!({ "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus" }),
+        variable(label, are_several),
+    ];
+    if label != HOST {
+        // Chosen in a table, and carried to the dashboard of one host.
+        variables.push(with(variable(HOST, false), json!({ "hide": 2 })));
     }
     json!({
-        "uid": identity(dashboard.name, scheme), "title": dashboard.title, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
+        "title": dashboard.title, "tags": ["skewguard"], "schemaVersion": SCHEMA, "editable": true,
         "graphTooltip": 1, "refresh": "1m", "time": { "from": "now-6h", "to": "now" }, "timezone": "utc",
-        "templating": { "list": [
-            { "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus" },
-            choice,
-        ] },
+        "templating": { "list": variables },
         "annotations": { "list": [{
             "name": "Alerts", "enable": true, "iconColor": "red", "datasource": source(), "titleFormat": "{{kind}}",
             "textFormat": "{{severity}} {{subject}} {{host}}", "step": "1m",
@@ -54,10 +53,17 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
     })
 }
 
-/// What the address of a dashboard ends in, by which another one leads to it.
-fn identity(name: &str, scheme: Scheme) -> String {
-    let dotted = if scheme == Scheme::Opentelemetry { "-dotted" } else { "" };
-    format!("skewguard-{name}{dotted}")
+/// What is chosen: a value of a label, or several.
+fn variable(label: &str, are_several: bool) -> Value {
+    let labels = format!("label_values(skewguard:host:present, {label})");
+    let choice = json!({
+        "name": label, "type": "query", "datasource": source(), "refresh": 2, "sort": 1,
+        "query": { "qryType": 1, "query": labels, "refId": "labels" }, "multi": are_several, "includeAll": are_several,
+    });
+    if !are_several {
+        return choice;
+    }
+    with(choice, json!({ "allValue": ".*", "current": { "text": ["All"], "value": ["$__all"] } }))
 }
 
 fn link(title: &str, kind: &str, url: &str) -> Value {
@@ -72,7 +78,7 @@ fn source() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
+fn drawn(panel: &Panel, label: &str, scheme: Scheme, id: usize, place: &Value) -> Value {
     let is_table = panel.shape == Shape::Table;
     let is_now = matches!(panel.shape, Shape::Table | Shape::Number);
     let target = |(index, query): (usize, &super::panel::Query)| {
@@ -108,7 +114,7 @@ fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
         "fieldConfig": { "defaults": {
             "unit": unit(panel.unit), "custom": custom, "color": { "mode": if is_now { "thresholds" } else { "palette-classic" } },
             "thresholds": { "mode": "absolute", "steps": steps(panel.levels) },
-        }, "overrides": overrides(panel, scheme) },
+        }, "overrides": overrides(panel, label) },
         "options": match panel.shape {
             Shape::Number => json!({
                 "colorMode": "background", "graphMode": "area", "justifyMode": "auto", "textMode": "auto",
@@ -116,27 +122,38 @@ fn drawn(panel: &Panel, scheme: Scheme, id: usize, place: &Value) -> Value {
             }),
             Shape::Table => json!({ "showHeader": true, "cellHeight": "sm" }),
             Shape::Lines | Shape::Stack => json!({
-                "legend": { "displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull"], "showLegend": true },
+                "legend": { "displayMode": if panel.has_names_beside() { "table" } else { "list" },
+                    "placement": if panel.has_names_beside() { "right" } else { "bottom" }, "calcs": ["lastNotNull"], "showLegend": true },
                 "tooltip": { "mode": "multi", "sort": "none" },
             }),
         },
-        "transformations": if is_table { json!([{ "id": "organize", "options": {
-            "excludeByName": { "Time": true, "__name__": true }, "indexByName": {}, "renameByName": {} } }]) }
-            else { json!([]) },
+        "transformations": if is_table { organized(panel) } else { json!([]) },
     })
 }
 
-/// A host in a table leads to its dashboard.
-fn overrides(panel: &Panel, scheme: Scheme) -> Value {
-    if panel.shape != Shape::Table {
+/// The columns of a table, in their order.
+fn organized(panel: &Panel) -> Value {
+    let (labels, value) = panel.columns;
+    let places = labels.iter().copied().chain(["Value"]).enumerate();
+    let places: serde_json::Map<_, _> = places.map(|(place, name)| (name.to_owned(), place.into())).collect();
+    json!([{ "id": "organize", "options": {
+        "excludeByName": { "Time": true, "__name__": true, "Value": value.is_none() },
+        "indexByName": places, "renameByName": value.map_or(json!({}), |name| json!({ "Value": name })),
+    } }])
+}
+
+/// A host in a table is chosen by a click; the link to its dashboard, at the top, takes it along.
+fn overrides(panel: &Panel, label: &str) -> Value {
+    if panel.shape != Shape::Table || label == HOST {
         return json!([]);
     }
-    let chosen = "var-datasource=${datasource}&var-host=${__value.raw}&${__url_time_range}";
-    let url = format!("/d/{}?{chosen}", identity("host", scheme));
-    let link = json!({ "title": "This host", "url": url, "targetBlank": false });
+    let url = format!(
+        "?${{datasource:queryparam}}&${{{label}:queryparam}}&var-{HOST}=${{__value.raw}}&${{__url_time_range}}"
+    );
+    let link = json!({ "title": "Choose this host for \"skewguard: host\"", "url": url, "targetBlank": false });
     json!([
         { "matcher": { "id": "byName", "options": "host" }, "properties": [{ "id": "links", "value": [link] }] },
-        { "matcher": { "id": "byName", "options": "Value" }, "properties": [
+        { "matcher": { "id": "byName", "options": panel.columns.1.unwrap_or("Value") }, "properties": [
             { "id": "custom.cellOptions", "value": { "type": "color-text" } },
         ] },
     ])
@@ -146,6 +163,7 @@ fn unit(unit: Unit) -> &'static str {
     match unit {
         Unit::Count => "short",
         Unit::Seconds => "s",
+        Unit::PlainSeconds => "suffix: s",
         Unit::Share => "percentunit",
         Unit::Drift => "none",
     }

@@ -5,7 +5,7 @@
 //! - [`record`], [`alert`]: what is recorded, and what is told of it; [`rule`]: how a rule is written.
 //! - [`panel`], [`dashboard`]: what is seen of it; [`grafana`], [`perses`], [`vmui`]: how each writes that.
 //! - [`routing`]: how Alertmanager makes one page of what belongs together.
-//! - [`fleet`]: fleets that rules are tried with.
+//! - [`fleet`]: fleets that rules are tried with; [`story`]: six hours of one, to look at.
 //! - [`committed`]: the files, which a test compares; `SKEWGUARD_WRITE_DOCS=1 cargo test -p tests documented` writes them.
 
 pub mod alert;
@@ -19,4 +19,5 @@ pub mod record;
 pub mod routing;
 pub mod rule;
 pub mod scheme;
+pub mod story;
 pub mod vmui;

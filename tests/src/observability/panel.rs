@@ -15,8 +15,10 @@ pub fn with(object: Value, more: Value) -> Value {
 pub enum Unit {
     /// Hosts, items, steps.
     Count,
-    /// Seconds.
+    /// Seconds, or minutes and hours where there are many.
     Seconds,
+    /// Seconds, however many: a limit of AWS is 240 s, and 4 min to nobody.
+    PlainSeconds,
     /// A share of 1.
     Share,
     /// Seconds a second.
@@ -82,6 +84,8 @@ pub struct Panel {
     pub queries: Vec<Query>,
     /// The runbook that says what to do about it.
     pub runbook: Option<&'static str>,
+    /// Of a table: the labels that it shows, and what the value is called, where it says anything.
+    pub columns: (&'static [&'static str], Option<&'static str>),
     /// Its width of 24.
     pub width: u32,
 }
@@ -122,7 +126,7 @@ pub fn panel(
         Shape::Table => 12,
         Shape::Lines | Shape::Stack => 8,
     };
-    Panel { title, about, shape, unit, levels: Levels::None, queries, runbook: None, width }
+    Panel { title, about, shape, unit, levels: Levels::None, queries, runbook: None, columns: (&[], None), width }
 }
 
 impl Panel {
@@ -136,6 +140,17 @@ impl Panel {
     #[must_use]
     pub fn runbook(self, alert: &'static str) -> Self {
         Self { runbook: Some(alert), ..self }
+    }
+
+    /// The same with these columns.
+    #[must_use]
+    pub fn columns(self, labels: &'static [&'static str], value: Option<&'static str>) -> Self {
+        Self { columns: (labels, value), ..self }
+    }
+
+    /// Whether what its areas are called stands beside them: they are many, and below them they would leave no room.
+    pub fn has_names_beside(&self) -> bool {
+        self.width >= 12 && self.shape == Shape::Stack
     }
 
     /// The same with another width.

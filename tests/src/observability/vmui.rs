@@ -14,7 +14,7 @@ pub fn written(dashboard: &Dashboard, scheme: Scheme) -> Value {
         let alias = panel.queries.iter().map(|query| scheme.legend(query.legend));
         json!({
             "title": panel.title, "description": panel.description(RUNBOOKS), "showLegend": true,
-            "unit": if matches!(panel.unit, Unit::Seconds) { "s" } else { "" },
+            "unit": if matches!(panel.unit, Unit::Seconds | Unit::PlainSeconds) { "s" } else { "" },
             "expr": expr.collect::<Vec<_>>(), "alias": alias.collect::<Vec<_>>(), "width": (panel.width / 2).max(3),
         })
     };

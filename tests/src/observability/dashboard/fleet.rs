@@ -22,10 +22,19 @@ pub fn dashboard() -> Dashboard {
     }
 }
 
+/// How many hosts the alert of this name has.
+const WITHOUT_AGENT: &str = "count(max by (host) (skewguard:host:seen unless on (host) skewguard:host:present unless on (address) skewguard:address:present unless on (address) label_replace(skewguard:host:present, \"address\", \"$1\", \"host\", \"(.+)\"))) or vector(0)";
+
 fn now() -> Vec<Panel> {
-    let number = |title, about, expr| panel(title, about, Shape::Number, Unit::Count, &[(expr, title)]);
+    let number = |title, about, expr| panel(title, about, Shape::Number, Unit::Count, &[(expr, title)]).wide(6);
     vec![
-        number("Hosts", "Hosts that report.", "count(skewguard:host:present{region=~\"$region\"})"),
+        number(
+            "Hosts",
+            "Hosts that report. Without any, the way of the telemetry is broken.",
+            "count(skewguard:host:present{region=~\"$region\"}) or vector(0)",
+        )
+        .levels(Levels::Below(1.0, 1.0))
+        .runbook("fleet-absent"),
         number(
             "Silent",
             "Reported within the last hour, and do not now.",
@@ -33,6 +42,16 @@ fn now() -> Vec<Panel> {
         )
         .levels(Levels::Above(1.0, 100.0))
         .runbook("host-silent"),
+        number("Without agent", "Hosts where node_exporter runs, in all regions, and from which no agent reports.", WITHOUT_AGENT)
+            .levels(Levels::Above(1.0, 1e9))
+            .runbook("host-without-agent"),
+        number(
+            "Unverified",
+            "Hosts where nothing vouches for the time now.",
+            "sum(skewguard:hosts:state{state!=\"synchronized\", region=~\"$region\"}) or vector(0)",
+        )
+        .levels(Levels::Above(1.0, 100.0))
+        .runbook("clock-unverified"),
         number(
             "Critical",
             "Hosts with an alert that is critical.",
@@ -45,30 +64,32 @@ fn now() -> Vec<Panel> {
             "count(count by (host, instance_id) (skewguard:alert:firing{severity=\"warning\", region=~\"$region\"})) or vector(0)",
         )
         .levels(Levels::Above(1.0, 1e9)),
-        number(
-            "Unverified",
-            "Hosts where nothing vouches for the time now.",
-            "sum(skewguard:hosts:state{state!=\"synchronized\", region=~\"$region\"}) or vector(0)",
-        )
-        .levels(Levels::Above(1.0, 100.0))
-        .runbook("clock-unverified"),
         panel(
-            "Least margin",
+            "Least margin, seconds",
             "What the worst host has left to the first limit.",
             Shape::Number,
-            Unit::Seconds,
+            Unit::PlainSeconds,
             &[("min(skewguard:host:margin_seconds{region=~\"$region\"})", "least margin")],
         )
         .levels(LIMIT_MARGIN)
-        .runbook("clock-skew"),
+        .runbook("clock-skew")
+        .wide(6),
+        number(
+            "Other versions",
+            "Hosts with another version of the agent than most. It is more than 0 during a rollout, and not for a day.",
+            "sum(skewguard:hosts{region=~\"$region\"}) - max(sum by (version) (skewguard:hosts{region=~\"$region\"}))",
+        )
+        .levels(Levels::Above(1.0, 1e9))
+        .runbook("fleet-version-skew"),
     ]
 }
 
 fn margins() -> Vec<Panel> {
     let by = |title, expr| {
-        panel(title, "The least margin of each.", Shape::Lines, Unit::Seconds, &[(expr, "{{value}}")])
+        panel(title, "The least margin of each.", Shape::Lines, Unit::PlainSeconds, &[(expr, "{{value}}")])
             .levels(LIMIT_MARGIN)
-            .wide(6)
+            .runbook("clock-skew")
+            .wide(12)
     };
     vec![
         panel(
@@ -95,9 +116,13 @@ fn margins() -> Vec<Panel> {
             "Worst ten",
             "The hosts with the least margin.",
             Shape::Table,
-            Unit::Seconds,
-            &[("bottomk(10, skewguard:host:margin_seconds{region=~\"$region\"})", "{{host}}")],
+            Unit::PlainSeconds,
+            &[(
+                "round(bottomk(10, min by (host, availability_zone, image) (skewguard:host:margin_seconds{region=~\"$region\"})), 0.1)",
+                "{{host}}",
+            )],
         )
+        .columns(&["host", "availability_zone", "image"], Some("seconds left"))
         .levels(LIMIT_MARGIN)
         .runbook("clock-skew"),
         by(
@@ -134,16 +159,24 @@ fn wrongs() -> Vec<Panel> {
             "By cause: how many hosts have the alert.",
             Shape::Table,
             Unit::Count,
-            &[("topk(20, skewguard:cause:alerting{region=~\"$region\"})", "{{kind}} {{cause}} {{value}}")],
+            &[(
+                "topk(20, max by (kind, severity, cause, shared) (label_replace(skewguard:cause:alerting{region=~\"$region\"}, \"shared\", \"$1\", \"value\", \"(.*)\")))",
+                "{{kind}} {{cause}} {{shared}}",
+            )],
         )
+        .columns(&["kind", "severity", "cause", "shared"], Some("hosts"))
         .runbook("fleet-cause"),
         panel(
             "Hosts and their alerts",
             "A row for each.",
             Shape::Table,
             Unit::Count,
-            &[("topk(100, skewguard:alert:firing{region=~\"$region\"})", "{{host}} {{kind}} {{subject}}")],
+            &[(
+                "topk(100, max by (host, severity, kind, subject, availability_zone, image) (skewguard:alert:firing{region=~\"$region\"}))",
+                "{{host}} {{kind}} {{subject}}",
+            )],
         )
+        .columns(&["host", "severity", "kind", "subject", "availability_zone", "image"], None)
         .wide(24),
     ]
 }
@@ -155,8 +188,12 @@ fn credentials() -> Vec<Panel> {
             "True life that is left of a credential, the least of each host.",
             Shape::Table,
             Unit::Seconds,
-            &[("bottomk(10, skewguard:host:credential_remaining_seconds{region=~\"$region\"})", "{{host}}")],
+            &[(
+                "round(bottomk(10, min by (host, availability_zone, image) (skewguard:host:credential_remaining_seconds{region=~\"$region\"})))",
+                "{{host}}",
+            )],
         )
+        .columns(&["host", "availability_zone", "image"], Some("seconds left"))
         .levels(CREDENTIAL_LIFE)
         .runbook("credential-expiring"),
         panel(
@@ -172,7 +209,25 @@ fn credentials() -> Vec<Panel> {
         .levels(REFRESH_MARGIN)
         .runbook("credential-refresh-margin")
         .wide(12),
+        credentials_of(
+            "Rotation overdue",
+            "Hosts with a credential that is not replaced at the interval that was usual.",
+            "count(skewguard:alert:firing{kind=\"credential-rotation-overdue\", region=~\"$region\"}) or vector(0)",
+            "credential-rotation-overdue",
+        ),
+        credentials_of(
+            "Unavailable",
+            "Hosts where a provider hands out no credentials.",
+            "count(skewguard:alert:firing{kind=\"credential-unavailable\", region=~\"$region\"}) or vector(0)",
+            "credential-unavailable",
+        ),
     ]
+}
+
+/// How many hosts have an alert.
+fn credentials_of(title: &'static str, about: &'static str, expr: &'static str, alert: &'static str) -> Panel {
+    let one = panel(title, about, Shape::Number, Unit::Count, &[(expr, title)]);
+    one.levels(Levels::Above(1.0, 100.0)).runbook(alert).wide(12)
 }
 
 fn clocks() -> Vec<Panel> {
@@ -184,7 +239,8 @@ fn clocks() -> Vec<Panel> {
             Unit::Count,
             &[("sum by (state) (skewguard:hosts:state{region=~\"$region\"})", "{{state}}")],
         )
-        .runbook("clock-unverified"),
+        .runbook("clock-unverified")
+        .wide(12),
         panel(
             "Steps and disruptions",
             "Clocks that were set, and machines that were moved or restored, within an hour.",
@@ -195,7 +251,8 @@ fn clocks() -> Vec<Panel> {
                 ("sum(increase(`clock.disruptions`{`cloud.region`=~\"$region\"}[1h]))", "disruptions"),
             ],
         )
-        .runbook("clock-stepped"),
+        .runbook("clock-stepped")
+        .wide(12),
         panel(
             "Sources by verdict",
             "How many hosts hold what of each source.",
@@ -206,7 +263,8 @@ fn clocks() -> Vec<Panel> {
                 "{{source}} {{verdict}}",
             )],
         )
-        .runbook("source-falseticker"),
+        .runbook("source-falseticker")
+        .wide(12),
         panel(
             "Time Sync against HTTPS servers",
             "By how much Amazon Time Sync is ahead of the dates of all HTTPS servers of a host, by the nearest of them, as half of the hosts have it; 0 where it is between them.",
@@ -217,7 +275,8 @@ fn clocks() -> Vec<Panel> {
                 "{{availability_zone}}",
             )],
         )
-        .runbook("fleet-time-sync-off"),
+        .runbook("fleet-time-sync-off")
+        .wide(12),
     ]
 }
 

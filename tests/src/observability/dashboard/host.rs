@@ -25,7 +25,7 @@ fn host_clock() -> Vec<Panel> {
             "Offset and how far it can be wrong",
             "True minus system time: positive where the clock is slow. Lines are at 240 and 300 s, the first limits of AWS, on either side; another is at 900 s.",
             Shape::Lines,
-            Unit::Seconds,
+            Unit::PlainSeconds,
             &[
                 ("`clock.offset`{`host.name`=\"$host\"}", "offset"),
                 ("`clock.offset`{`host.name`=\"$host\"} + on (`host.name`) `clock.error_bound`{`host.name`=\"$host\"}", "at most"),
@@ -39,7 +39,7 @@ fn host_clock() -> Vec<Panel> {
             "Margin to each limit",
             "Negative where the limit is passed.",
             Shape::Lines,
-            Unit::Seconds,
+            Unit::PlainSeconds,
             &[("max by (`aws.limit`) (`aws.signature.margin`{`host.name`=\"$host\"})", "{{~aws.limit~}}")],
         )
         .levels(LIMIT_MARGIN)
@@ -79,7 +79,7 @@ fn host_sources() -> Vec<Panel> {
             "What each source says",
             "True minus system time, as this source has it.",
             Shape::Lines,
-            Unit::Seconds,
+            Unit::PlainSeconds,
             &[("`clock.source.offset`{`host.name`=\"$host\"}", "{{~clock.source~}}")],
         )
         .runbook("source-falseticker")
@@ -121,8 +121,12 @@ fn host_rest() -> Vec<Panel> {
             "Those that fire.",
             Shape::Table,
             Unit::Count,
-            &[("skewguard:alert:firing{host=\"$host\"}", "{{severity}} {{kind}} {{subject}}")],
+            &[(
+                "max by (severity, kind, subject) (skewguard:alert:firing{host=\"$host\"})",
+                "{{severity}} {{kind}} {{subject}}",
+            )],
         )
+        .columns(&["severity", "kind", "subject"], None)
         .wide(8),
     ]
 }
