@@ -1,10 +1,10 @@
 //! The dashboards of `deploy/dashboards`: every query of every file, without what stands in for nothing, returns data of a fleet, from a real VictoriaMetrics with
-//! the recordings of a real vmalert, under both schemes of names.
+//! the recordings of a real vmalert, under both schemes of names; those for CloudWatch of the same fleet under its own.
 
 #![expect(clippy::disallowed_methods, reason = "what a host was seen at lies in the past")]
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tests::exported::{Exported, Sample, request, sample};
 use tests::net::{IMDS, Net, Side};
 use tests::observability::committed::root;
-use tests::observability::scheme::Scheme;
+use tests::observability::scheme::{RESOURCE, Scheme};
 use tests::process::lab_dir;
 use tests::victoria::Victoria;
 use tests::vmalert::Vmalert;
@@ -106,7 +106,8 @@ fn asked(value: &Value, found: &mut BTreeSet<String>) {
 fn queries(scheme: Scheme) -> (BTreeSet<String>, usize) {
     let (mut found, mut files) = (BTreeSet::new(), 0);
     for folder in fs::read_dir(root().join("deploy/dashboards")).unwrap().map(|entry| entry.unwrap().path()) {
-        if !folder.is_dir() {
+        // CloudWatch asks other things, under names of its own.
+        if !folder.is_dir() || folder.ends_with("cloudwatch") {
             continue;
         }
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -187,6 +188,55 @@ fn a_host_that_is_chosen_in_a_table_goes_along_to_the_dashboard_of_a_host_whatev
             assert!(url.starts_with("?${datasource:queryparam}&") && url.contains("&var-host=${__value.raw}"), "{url}");
         }
     }
+}
+
+/// What hosts export, under the names of CloudWatch, as of so many minutes ago.
+fn in_cloudwatch(fleet: &[Exported], minutes_ago: u64) -> String {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(minutes_ago * 60);
+    let mut lines = String::new();
+    for Exported { resource, samples } in fleet {
+        for Sample { metric, attributes, value } in samples {
+            let resource = resource.iter().map(|(name, value)| (format!("{RESOURCE}{name}"), value.clone()));
+            let own = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let name = [("__name__".to_owned(), (*metric).to_owned())];
+            let labels: BTreeMap<_, _> = resource.chain(own).chain(name).collect();
+            let at = u64::try_from(at.as_millis()).unwrap();
+            let line = serde_json::json!({ "metric": labels, "values": [value], "timestamps": [at] });
+            lines += &format!("{line}\n");
+        }
+    }
+    lines
+}
+
+/// The same for VictoriaMetrics, which knows names in quotes everywhere but in `by (…)`.
+fn unquoted(query: &str) -> String {
+    let mut pieces = query.split("by (");
+    let mut text = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        let (labels, rest) = piece.split_once(')').unwrap();
+        let labels = labels.replace('"', "").replace('.', "\\.").replace('@', "\\@");
+        text += &format!("by ({labels}){rest}");
+    }
+    text
+}
+
+#[test]
+fn each_query_for_cloudwatch_returns_data_of_what_is_kept_under_its_names() {
+    let net = Net::new().unwrap();
+    let victoria = Victoria::start(&net, Side::Aws, SocketAddr::new(IMDS, 8428)).unwrap();
+    let fleet: Vec<_> = (0..6).map(|index| host(index, 1.0)).collect();
+    victoria.import_series(&in_cloudwatch(&fleet, 0)).unwrap();
+    // It has fallen silent since.
+    victoria.import_series(&in_cloudwatch(&[host(6, 1.0)], 20)).unwrap();
+    let path = root().join("deploy/dashboards/cloudwatch/fleet.json");
+    let body: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let charts = body["widgets"].as_array().unwrap().iter().filter(|widget| widget["type"] == "chart");
+    let queries = charts.flat_map(|chart| chart["properties"]["data"]["queries"].as_array().unwrap());
+    let queries: Vec<_> = queries.map(|query| query["query"].as_str().unwrap()).collect();
+    assert!(queries.len() > 15, "{queries:?}");
+    let is_empty = |query: &&&str| victoria.query(&unquoted(&query.replace(" or vector(0)", ""))).unwrap().is_empty();
+    wait_until("data for each query", Duration::from_secs(20), || queries.iter().find(is_empty).is_none())
+        .unwrap_or_else(|error| panic!("{error}: {:?}", queries.iter().filter(is_empty).collect::<Vec<_>>()));
 }
 
 /// What is a string in JSON and a constant in Grafana's types.

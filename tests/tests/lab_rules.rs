@@ -288,6 +288,7 @@ fn rules(scheme: Scheme) -> String {
     let name = match scheme {
         Scheme::Prometheus => "skewguard.rules.yaml",
         Scheme::Opentelemetry => "skewguard.dotted.rules.yaml",
+        Scheme::Cloudwatch => panic!("CloudWatch takes no rules"),
     };
     root().join("deploy/rules").canonicalize().unwrap().join(name).to_str().unwrap().to_owned()
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::rule::file;
 use super::scheme::Scheme;
-use super::{alert, dashboard, grafana, perses, routing, vmui};
+use super::{alert, cloudwatch, dashboard, grafana, perses, routing, vmui};
 
 const WRITTEN_BY: &str = "\
 # Rules for a fleet with skewguard, for Prometheus, VictoriaMetrics, Mimir and Thanos: see README.md beside this file.
@@ -64,6 +64,8 @@ pub fn files() -> Result<Vec<(String, String)>> {
         (SCHEMA.into(), schema()?),
         (README.into(), readme()?),
     ];
+    let body = cloudwatch::written(&dashboard::cloudwatch::dashboard());
+    files.push(("deploy/dashboards/cloudwatch/fleet.json".into(), format!("{body:#}\n")));
     for dashboard in [dashboard::fleet::dashboard(), dashboard::host::dashboard()] {
         for (scheme, dotted) in [(Scheme::Prometheus, ""), (Scheme::Opentelemetry, ".dotted")] {
             let path = |kind| format!("deploy/dashboards/{kind}/{}{dotted}.json", dashboard.name);

@@ -3,12 +3,14 @@
 //!
 //! - [`scheme`]: the names under which a backend keeps a metric.
 //! - [`record`], [`alert`]: what is recorded, and what is told of it; [`rule`]: how a rule is written.
-//! - [`panel`], [`dashboard`]: what is seen of it; [`grafana`], [`perses`], [`vmui`]: how each writes that.
+//! - [`panel`], [`dashboard`]: what is seen of it; [`grafana`], [`perses`], [`vmui`], [`cloudwatch`]: how each
+//!   writes that.
 //! - [`routing`]: how Alertmanager makes one page of what belongs together.
 //! - [`fleet`]: fleets that rules are tried with; [`story`]: six hours of one, to look at.
 //! - [`committed`]: the files, which a test compares; `SKEWGUARD_WRITE_DOCS=1 cargo test -p tests documented` writes them.
 
 pub mod alert;
+pub mod cloudwatch;
 pub mod committed;
 pub mod dashboard;
 pub mod fleet;

@@ -13,10 +13,17 @@ pub enum Scheme {
     Prometheus,
     /// As it was sent: `clock.offset`. VictoriaMetrics does so by default.
     Opentelemetry,
+    /// As CloudWatch has it: as it was sent, in quotes, and of a resource with that before it.
+    Cloudwatch,
 }
 
+/// What attributes of a resource begin with, in CloudWatch.
+pub const RESOURCE: &str = "@resource.";
+/// How the names of attributes of a resource begin.
+const OF_RESOURCE: [&str; 4] = ["host.", "cloud.", "service.", "skewguard.configuration"];
+
 impl Scheme {
-    /// Both.
+    /// Those that rules and dashboards for any backend are written for.
     pub const ALL: [Self; 2] = [Self::Prometheus, Self::Opentelemetry];
 
     /// An expression in which each name of OpenTelemetry stands in backticks, with the names of this scheme.
@@ -32,12 +39,15 @@ impl Scheme {
             (_, Some(metric)) => self.metric(piece, metric),
             (_, None) => self.attribute(piece),
         };
-        pieces.iter().enumerate().map(name).collect()
+        let text: String = pieces.iter().enumerate().map(name).collect();
+        // A metric with matchers is one selector there.
+        if self == Self::Cloudwatch { text.replace("\"}{", "\", ") } else { text }
     }
 
     fn metric(self, name: &str, metric: &Metric) -> String {
         match self {
             Self::Opentelemetry => name.replace('.', "\\."),
+            Self::Cloudwatch => format!("{{\"{name}\"}}"),
             Self::Prometheus => name.replace('.', "_") + metric.unit_suffix() + metric.kind_suffix(),
         }
     }
@@ -45,6 +55,7 @@ impl Scheme {
     fn attribute(self, name: &str) -> String {
         match self {
             Self::Opentelemetry => name.replace('.', "\\."),
+            Self::Cloudwatch => self.quoted(name),
             Self::Prometheus => name.replace('.', "_"),
         }
     }
@@ -62,7 +73,10 @@ impl Scheme {
     /// An attribute as a string in an expression, such as the source of `label_replace`.
     pub fn quoted(self, name: &str) -> String {
         match self {
-            Self::Opentelemetry => format!("\"{name}\""),
+            Self::Cloudwatch if OF_RESOURCE.iter().any(|begin| name.starts_with(begin)) => {
+                format!("\"{RESOURCE}{name}\"")
+            }
+            Self::Opentelemetry | Self::Cloudwatch => format!("\"{name}\""),
             Self::Prometheus => format!("\"{}\"", name.replace('.', "_")),
         }
     }
@@ -130,6 +144,11 @@ mod tests {
         assert_eq!(
             Scheme::Opentelemetry.expression(template),
             "max by (host\\.name) (clock\\.offset + clock\\.drift + clock\\.state + clock\\.steps)"
+        );
+        assert_eq!(
+            Scheme::Cloudwatch
+                .query("max by (`host.name`, `aws.limit`) (`clock.state`{~clock.state~=~\"a|b\", alert=\"c\"})"),
+            "max by (\"@resource.host.name\", \"aws.limit\") ({\"clock.state\", \"clock.state\"=~\"a|b\", alert=\"c\"})"
         );
         assert!(metrics().len() > 30, "{:?}", metrics());
     }

@@ -1,4 +1,5 @@
 //! The dashboards.
 
+pub mod cloudwatch;
 pub mod fleet;
 pub mod host;
