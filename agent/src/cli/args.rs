@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::setting::period::{Period, PeriodError};
+use crate::setting::url::WebUrl;
 
 /// Warns before AWS rejects a request because a clock is wrong or a credential has run out.
 #[derive(Parser)]
@@ -22,7 +23,7 @@ right for EC2. The answer goes to standard output, the log to standard error (RU
 
 Exit codes of check, status and doctor: 0 ok, 1 warning, 2 critical, 3 unknown.
 Of wait: 0 good, 1 measured and not good, 3 not known. Of check --format npd: 0 ok or warning, 1 critical, 2 unknown.
-Of all commands: 64 wrong usage, 69 no agent answers, 70 the agent cannot start, 75 a part of the running agent has ended \
+Of all commands: 64 wrong usage, 69 no agent answers, or no collector of a drill, 70 the agent cannot start, 75 a part of the running agent has ended \
 or hangs, so that it must be started anew, 78 wrong configuration.";
 
 #[derive(Subcommand)]
@@ -63,10 +64,38 @@ pub(super) enum Command {
     /// Starts NTP servers, an instance metadata service and a collector on loopback, lets the real agent loose on them,
     /// and makes the clock drift, jump by 400 s and be repaired, and the rotation of credentials stall. Needs no
     /// network, no privilege and no file; the clock of this host is not touched.
-    Demo,
+    ///
+    /// With --fleet it is a fire drill: so many hosts that there are not, each with the real engine, of which some get into
+    /// trouble after two minutes: drift, a step, a bad image, a broken availability zone, a stalled rotation, silence, a
+    /// channel that refuses, a migration. It says which alerts came when, and whether any was missing or false.
+    ///
+    /// With --otlp their metrics go into your own backend as they happen, second for second, because rules and pages judge
+    /// what is recent; the hosts are five minutes old by then. Headers and TLS are those of the OTEL_EXPORTER_OTLP_*
+    /// variables. Every series has skewguard.demo=true, skewguard.demo.run and the account 000000000000, by which it is
+    /// muted and deleted; rules page for it as for any host. Log records of alerts are not sent.
+    ///
+    /// Exit codes: 0 all that was due was told, nothing else, and all was taken; 1 it was not, or it was ended by SIGTERM or
+    /// SIGINT; 69 the collector takes nothing.
+    Demo(Demo),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
+}
+
+#[derive(Args)]
+pub(super) struct Demo {
+    /// Play a fleet of so many hosts, 50 to 100000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=100_000))]
+    pub(super) fleet: Option<u32>,
+    /// Send their metrics to this collector: the base URL, to which /v1/metrics is added
+    #[arg(long, value_name = "URL", requires = "fleet", value_parser = collector)]
+    pub(super) otlp: Option<WebUrl>,
+    /// How long it lasts, 5 to 1440; the last alert is due after 18
+    #[arg(long, value_name = "M", requires = "fleet", default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=1_440))]
+    pub(super) minutes: u32,
+    /// Send all of it at once, stamped as if it were just over: for dashboards, as no page comes of what is past
+    #[arg(long, requires = "otlp")]
+    pub(super) past: bool,
 }
 
 #[derive(Args)]
@@ -238,6 +267,10 @@ const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
 
 fn patience(text: &str) -> Result<Duration, String> {
     at_most(LONGEST, text)
+}
+
+fn collector(text: &str) -> Result<WebUrl, String> {
+    WebUrl::parse(text).map_err(|error| error.to_string())
 }
 
 fn life(text: &str) -> Result<Duration, String> {

@@ -60,7 +60,7 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Alert(Alert::Test(arguments)) => {
             block_on(alert::test(read(&arguments.config)?, arguments.channel.as_deref()))?
         }
-        Command::Demo => block_on(demo::demo())?,
+        Command::Demo(arguments) => block_on(demo::demo(arguments))?,
         Command::Config(command) => config::config(command),
     }
 }

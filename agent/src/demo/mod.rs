@@ -2,6 +2,7 @@
 //! them one after the other while the real agent watches.
 
 mod collector;
+pub mod fleet;
 pub(crate) mod http;
 mod imds;
 pub(crate) mod ntp;

@@ -183,11 +183,11 @@ fn key(record: &LogRecord) -> String {
     text(KEY).unwrap_or_else(|| record.time_unix_nano.to_string())
 }
 
-fn unix_nanos(time: TrueTime) -> u64 {
+pub(super) fn unix_nanos(time: TrueTime) -> u64 {
     u64::try_from(time.nanos()).unwrap_or(0)
 }
 
-fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn compress(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body)?;
     encoder.finish()

@@ -3,6 +3,7 @@
 mod catalogue;
 pub mod collector;
 pub mod detail;
+pub mod direct;
 pub mod export;
 pub mod exposition;
 pub mod gateway;
