@@ -307,3 +307,20 @@ fn a_container_gets_no_answer_until_it_may_take_another_hop() {
     host.imds.on("PUT /latest/api/token", token);
     assert_eq!(program.ask("who?").unwrap(), "accepted", "{}", program.log());
 }
+
+#[test]
+fn the_sdk_for_java_asks_the_metadata_service_past_a_proxy_and_the_doctor_knows_that() {
+    let host = Host::new();
+    host.hand_out(&host.sts.issue(LONG));
+    let proxy =
+        [("HTTP_PROXY", "http://127.0.0.1:3128".to_owned()), ("http_proxy", "http://127.0.0.1:3128".to_owned())];
+    let environment = host.environment(&proxy);
+    let options = ["-Dhttp.proxyHost=127.0.0.1", "-Dhttp.proxyPort=3128"];
+    let jvm = Jvm { environment: &environment, options: &options, provider: "default", sts: None };
+    for sdk in [Java::V2, Java::V1] {
+        let mut program = jvm.start(&host.net, sdk).unwrap();
+        assert_eq!(program.ask("which?").unwrap(), "used", "{}", program.log());
+        let examined = problems(&examined(&host, &program));
+        assert!(!examined.contains_key("imds-proxy"), "{examined:?}");
+    }
+}

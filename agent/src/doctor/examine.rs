@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::seen::Seen;
 use super::{agent, credentials, explain, sdks};
 use crate::aws::chain::Chain;
 use crate::aws::processes::cache::Cache;
+use crate::aws::processes::library::Library;
 use crate::aws::processes::process::{Process, sdks_in_use};
 use crate::aws::processes::scan::{self, ProcessError};
 use crate::aws::sdk::Sdk;
@@ -91,7 +93,7 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
 
     let role = presence(imds_facts.as_ref());
     let seen = seen(order, root, &processes, &in_use, role);
-    checks.extend(of_imds(order, imds_facts.as_ref(), &processes, &in_use, &seen));
+    checks.extend(of_imds(order, imds_facts.as_ref(), &processes, &seen));
     let overwritten = overwritten(order, &processes);
     let facts = credentials::Facts { seen: &seen, overwritten: &overwritten, snapshot: &snapshot, clock_is_blamed };
     checks.extend(credentials::check(&facts));
@@ -162,14 +164,8 @@ fn overwritten(order: &Order<'_>, processes: &[Process]) -> Vec<String> {
     overwritten.map(|process| format!("process {} ({})", process.pid, process.command)).collect()
 }
 
-fn of_imds(
-    order: &Order<'_>,
-    facts: Option<&probe::Facts>,
-    processes: &[Process],
-    in_use: &BTreeSet<Sdk>,
-    seen: &[Seen],
-) -> Vec<Check> {
-    let sdks: Vec<Sdk> = in_use.iter().copied().collect();
+fn of_imds(order: &Order<'_>, facts: Option<&probe::Facts>, processes: &[Process], seen: &[Seen]) -> Vec<Check> {
+    let libraries = of(processes);
     let elsewhere = seen.first().and_then(Seen::elsewhere);
     let variable = |name: &str| match (order.pid, processes.first()) {
         (Some(_), Some(process)) => process.environment.as_ref()?.value(name).map(str::to_owned),
@@ -178,8 +174,13 @@ fn of_imds(
     let asked = order.pid.map(|pid| format!("process {pid}"));
     let whose = seen.first().map_or(asked.as_deref().unwrap_or("this shell"), |seen| seen.who.as_str());
     let key = |key: &str| seen.first()?.setting(key);
-    let around =
-        imds::Surroundings { whose, env: &variable, profile: Some(&key), sdks: &sdks, elsewhere: elsewhere.as_deref() };
+    let around = imds::Surroundings {
+        whose,
+        env: &variable,
+        profile: Some(&key),
+        libraries: &libraries,
+        elsewhere: elsewhere.as_deref(),
+    };
     match facts {
         Some(facts) => {
             let mut checks = imds::check(facts, &around);
@@ -188,10 +189,9 @@ fn of_imds(
                 let Some(environment) = &process.environment else { continue };
                 let whose = format!("process {} ({})", process.pid, process.command);
                 let env = |name: &str| environment.value(name).map(str::to_owned);
-                let mut sdks: Vec<Sdk> = process.found.iter().filter_map(|found| found.library.sdk()).collect();
-                sdks.dedup();
-                if !sdks.is_empty() {
-                    let around = imds::Surroundings { whose: &whose, env: &env, sdks: &sdks, ..around };
+                let libraries = of(slice::from_ref(process));
+                if !libraries.is_empty() {
+                    let around = imds::Surroundings { whose: &whose, env: &env, libraries: &libraries, ..around };
                     let others = imds::check(facts, &around);
                     checks.iter_mut().zip(others).for_each(|(one, other)| worse_by_variables(one, other));
                 }
@@ -200,6 +200,13 @@ fn of_imds(
         }
         None => vec![Check::skipped(Area::Imds, "imds-enabled", "the configuration of skewguard disables it")],
     }
+}
+
+/// The libraries in these processes, each once.
+fn of(processes: &[Process]) -> Vec<Library> {
+    let libraries: BTreeSet<Library> =
+        processes.iter().flat_map(|process| &process.found).map(|found| found.library).collect();
+    libraries.into_iter().collect()
 }
 
 fn worse_by_variables(one: &mut Check, other: Check) {

@@ -1,5 +1,6 @@
 //! The libraries that sign requests for AWS, and their versions.
 
+use crate::aws::proxy::Rule;
 use crate::aws::sdk::Sdk;
 
 /// Java 2.41.0 was released on 30 December 2025.
@@ -49,6 +50,15 @@ impl Library {
         match self {
             Self::Sdk(sdk) => Some(sdk),
             Self::JavaV1 | Self::GoV1 | Self::JsV2 => None,
+        }
+    }
+
+    /// How it finds out whether it asks the metadata service through a proxy. Those for Java and JavaScript never do.
+    pub const fn proxy(self) -> Rule {
+        match self {
+            Self::Sdk(sdk) => sdk.row().proxy,
+            Self::GoV1 => Rule::Go,
+            Self::JavaV1 | Self::JsV2 => Rule::Direct,
         }
     }
 

@@ -5,6 +5,7 @@ use super::probe::{Facts, Reach};
 use super::role;
 use super::settings::{ATTEMPTS, Endpoint, TIMEOUT, V1_DISABLED, enabled};
 pub use super::settings::{Lookup, Surroundings};
+use crate::aws::processes::library::Library;
 use crate::aws::sdk::Sdk;
 use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
@@ -221,8 +222,11 @@ impl<'a> Case<'a> {
     /// What imitates the service, and knows no tokens.
     fn version_1(&self) -> Check {
         const NAME: &str = "imds-version";
-        let without: Vec<&str> =
-            [Sdk::Rust].into_iter().filter(|sdk| self.around.sdks.contains(sdk)).map(Sdk::name).collect();
+        let without: Vec<&str> = [Library::Sdk(Sdk::Rust)]
+            .into_iter()
+            .filter(|one| self.around.libraries.contains(one))
+            .map(Library::name)
+            .collect();
         let is_forbidden =
             self.around.setting(V1_DISABLED).is_some_and(|(_, value)| value.trim().eq_ignore_ascii_case("true"));
         let told = self.around.told(V1_DISABLED, "SDKs fall back on version 1");

@@ -4,6 +4,7 @@ use reqwest::Url;
 
 use super::probe::shown;
 use super::proxy::{ProxyEnv, swallows};
+use crate::aws::processes::library::Library;
 use crate::aws::proxy::Rule;
 use crate::aws::sdk::Sdk;
 use crate::doctor::report::{Area, Check};
@@ -45,8 +46,8 @@ pub struct Surroundings<'a> {
     pub env: Lookup<'a>,
     /// The keys of its profile in `~/.aws/config`, where that can be read.
     pub profile: Option<Lookup<'a>>,
-    /// The SDKs that are in use; empty where they are not known.
-    pub sdks: &'a [Sdk],
+    /// The libraries that are in use; empty where they are not known.
+    pub libraries: &'a [Library],
     /// Where SDKs find credentials before they would ask the metadata service, such as `the web identity token`. It must be
     /// a place where they are renewed: keys that somebody exported do not tell what services on this host use.
     pub elsewhere: Option<&'a str>,
@@ -169,14 +170,15 @@ impl Endpoint {
         if told.is_empty() {
             return Check::ok(Area::Imds, NAME, format!("no proxy is set in {}", around.whose));
         }
-        let through = |sdk: &Sdk| swallows(sdk.row().proxy, &env, url);
+        let through = |library: &Library| swallows(library.proxy(), &env, url);
         // One that is not known to be in use is no reason to alarm anybody where its users are few.
-        let usual = Sdk::usual();
-        let judged = if around.sdks.is_empty() { &usual } else { around.sdks };
-        let swallowed: Vec<Sdk> = judged.iter().copied().filter(through).collect();
+        let usual: Vec<Library> = Sdk::usual().into_iter().map(Library::Sdk).collect();
+        let judged = if around.libraries.is_empty() { &usual } else { around.libraries };
+        let swallowed: Vec<Library> = judged.iter().copied().filter(through).collect();
+        let current = || Sdk::current().map(Library::Sdk);
         let evidence = told.into_iter().chain([
-            format!("through the proxy: {}", names(Sdk::current().filter(through))),
-            format!("directly: {}", names(Sdk::current().filter(|sdk| !through(sdk)))),
+            format!("through the proxy: {}", names(current().filter(through))),
+            format!("directly: {}", names(current().filter(|library| !through(library)))),
             format!("curl asks {}", if swallows(Rule::Curl, &env, url) { "through the proxy" } else { "directly" }),
         ]);
         let check = if swallowed.is_empty() {
@@ -196,11 +198,11 @@ impl Endpoint {
     }
 }
 
-fn names(sdks: impl Iterator<Item = Sdk>) -> String {
-    let names: Vec<_> = sdks
-        .map(|sdk| match sdk {
-            Sdk::Rust => "rust (from behavior version 2025-08-07)",
-            sdk => sdk.name(),
+fn names(libraries: impl Iterator<Item = Library>) -> String {
+    let names: Vec<_> = libraries
+        .map(|library| match library {
+            Library::Sdk(Sdk::Rust) => "rust (from behavior version 2025-08-07)",
+            library => library.name(),
         })
         .collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }

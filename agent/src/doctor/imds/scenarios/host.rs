@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::aws::processes::library::Library;
 use crate::aws::sdk::Sdk;
 use crate::credentials::imds::fake::{
     DOCUMENT, DOCUMENT_ROUTE, Fake, ROLES_ROUTE, Reply, SECRETS, TOKEN, TOKEN_ROUTE, config,
@@ -66,7 +67,8 @@ pub(super) fn judged_with(
     elsewhere: Option<&str>,
 ) -> Vec<Check> {
     let env = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    let around = Surroundings { whose: "this shell", env: &env, profile: None, sdks, elsewhere };
+    let libraries: Vec<Library> = sdks.iter().copied().map(Library::Sdk).collect();
+    let around = Surroundings { whose: "this shell", env: &env, profile: None, libraries: &libraries, elsewhere };
     let checks = check(facts, &around);
     let shown = format!("{facts:?} {}", serde_json::to_string(&checks).unwrap());
     for secret in SECRETS.into_iter().chain([TOKEN, "hunter2"]) {

@@ -328,11 +328,13 @@ async fn the_keys_of_the_profile_count_where_no_variable_is_set() {
         [(None, "metadata_service_num_attempts=4"), (Some("2"), "AWS_METADATA_SERVICE_NUM_ATTEMPTS=2")]
     {
         let env = |name: &str| variable.filter(|_| name == "AWS_METADATA_SERVICE_NUM_ATTEMPTS").map(str::to_owned);
-        let around = Surroundings { whose: "this shell", env: &env, profile: Some(&keys), sdks: &[], elsewhere: None };
+        let around =
+            Surroundings { whose: "this shell", env: &env, profile: Some(&keys), libraries: &[], elsewhere: None };
         assert_eq!(named(&check(&facts, &around), "imds-throttling").evidence[0], expected);
     }
     let keys = |key: &str| (key == "ec2_metadata_service_endpoint").then(|| "nowhere".to_owned());
-    let around = Surroundings { whose: "this shell", env: &|_| None, profile: Some(&keys), sdks: &[], elsewhere: None };
+    let around =
+        Surroundings { whose: "this shell", env: &|_| None, profile: Some(&keys), libraries: &[], elsewhere: None };
     let checks = check(&facts, &around);
     let endpoint = named(&checks, "imds-endpoint");
     assert_eq!(remedy(endpoint), "remove ec2_metadata_service_endpoint from ~/.aws/config");
