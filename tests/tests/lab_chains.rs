@@ -234,15 +234,16 @@ impl Lab {
 
         let mut table = Vec::new();
         let mut seen = BTreeSet::new();
-        for (number, view) in views.iter().enumerate() {
-            for (chain, answer) in [(Chain::Botocore, &botocore[number]), (Chain::Rust, &rust[number])] {
+        let answers = botocore.iter().zip(&rust);
+        for ((number, environment), (view, (botocore, rust))) in
+            environments.iter().enumerate().zip(views.iter().zip(answers))
+        {
+            for (chain, answer) in [(Chain::Botocore, botocore), (Chain::Rust, rust)] {
                 let pick = pick(chain, view);
                 seen.insert(kind(&pick));
                 if !agrees(&pick, answer) {
-                    table.push(format!(
-                        "{number} {chain}: said {}\n  answered {answer:?}\n{}",
-                        pick.outcome, environments[number]
-                    ));
+                    let said = &pick.outcome;
+                    table.push(format!("{number} {chain}: said {said}\n  answered {answer:?}\n{environment}"));
                 }
             }
         }

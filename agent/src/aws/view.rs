@@ -189,7 +189,7 @@ impl View {
     pub fn new(
         variable: impl Fn(&str) -> Option<String>,
         properties: Properties,
-        home_of_user: Option<PathBuf>,
+        home_of_user: Option<&Path>,
         load: impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -197,7 +197,8 @@ impl View {
         let mut variables: BTreeMap<_, _> = KEPT.iter().filter_map(|name| Some((*name, told(name)?))).collect();
         variables.extend(told(FULL_URI).map(|url| (FULL_URI, origin(&url).to_owned())));
         let own_home = variables.get("HOME").map(PathBuf::from);
-        let home = own_home.clone().or_else(|| home_of_user.clone());
+        let home_of_user = || home_of_user.map(Path::to_owned);
+        let home = own_home.clone().or_else(home_of_user);
         let file = |variable: &str, name: &str, home: &Option<PathBuf>| {
             let path = match (variables.get(variable), home) {
                 (Some(path), home) => expanded(path, home.as_deref()),
@@ -216,7 +217,7 @@ impl View {
                 // takes the configuration where there are no credentials.
                 Chain::JavaV1 => {
                     let home = properties.value("user.home").map(PathBuf::from);
-                    let home = home.or_else(|| home_of_user.clone()).or_else(|| own_home.clone());
+                    let home = home.or_else(home_of_user).or_else(|| own_home.clone());
                     let named = file("AWS_CREDENTIAL_PROFILES_FILE", "credentials", &home);
                     let is_usual = !named.is_there() && !variables.contains_key("AWS_CREDENTIAL_PROFILES_FILE");
                     let usual = is_usual.then(|| file("", "config", &home)).filter(Loaded::is_there);

@@ -140,9 +140,11 @@ fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet
     let profile = order.profile.as_deref();
     let mut seen = Vec::new();
     if order.pid.is_none() {
-        let judged: Vec<Sdk> =
-            if in_use.is_empty() { order.config.sdks.clone() } else { in_use.iter().copied().collect() };
-        let mut chains: Vec<Chain> = judged.into_iter().filter_map(|sdk| sdk.row().chain).collect();
+        let mut chains: Vec<Chain> = in_use.iter().filter_map(|sdk| sdk.row().chain).collect();
+        // Of some that run nobody knows in which order they look.
+        if chains.is_empty() {
+            chains = order.config.sdks.iter().filter_map(|sdk| sdk.row().chain).collect();
+        }
         chains.sort_unstable();
         chains.dedup();
         seen.push(Seen::shell(order.env, profile, role, &chains));

@@ -37,7 +37,7 @@ impl Seen {
     ) -> Self {
         let user = nix::unistd::geteuid().as_raw();
         let home = || home_of(&String::from_utf8_lossy(&load(Path::new("/etc/passwd")).ok()?), user);
-        let mut view = View::new(env, Properties::of_variables(env), home(), load);
+        let mut view = View::new(env, Properties::of_variables(env), home().as_deref(), load);
         view.profile = profile.map(str::to_owned);
         Self::new("this shell".to_owned(), None, view, instance_role, chains)
     }
@@ -58,7 +58,7 @@ impl Seen {
         let variable = |name: &str| process.environment.as_ref()?.stand_in(name).map(str::to_owned);
         let place = Place::new(root, process.pid);
         let load = |path: &Path| bytes(&place.find(path)?);
-        let mut view = View::new(variable, process.properties.clone(), process.home.clone(), load);
+        let mut view = View::new(variable, process.properties.clone(), process.home.as_deref(), load);
         view.profile = profile.map(str::to_owned);
         let who = format!("process {} ({})", process.pid, process.command);
         Some(Self::new(who, Some(process.pid), view, instance_role, &chains))

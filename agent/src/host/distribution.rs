@@ -37,9 +37,7 @@ pub enum Distribution {
     Unknown,
 }
 
-/// Files that container runtimes leave.
-const MARKS: [&str; 2] = [".dockerenv", "run/.containerenv"];
-/// Variables that they set.
+/// Variables that container runtimes set.
 const IN_CONTAINERS: [&str; 3] = ["container", "KUBERNETES_SERVICE_HOST", "ECS_CONTAINER_METADATA_URI_V4"];
 
 /// What kind of place a host is.
@@ -82,8 +80,8 @@ impl Distribution {
 
     fn named(text: &str) -> Self {
         let value = |key: &str| {
-            let values = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
-            values.last().unwrap_or_default().trim_matches(['"', '\'', ' ']).to_ascii_lowercase()
+            let mut values = text.lines().rev().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+            values.next().unwrap_or_default().trim_matches(['"', '\'', ' ']).to_ascii_lowercase()
         };
         let version: u32 =
             value("VERSION_ID").split('.').next().and_then(|major| major.parse().ok()).unwrap_or(u32::MAX);
@@ -140,8 +138,7 @@ impl Place {
     /// The place below `root`; `is_container` is whether something speaks for a container.
     pub fn of(root: &Path, env: &dyn Fn(&str) -> Option<String>, is_container: bool) -> Self {
         let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
-        let is_marked =
-            MARKS.iter().any(|mark| root.join(mark).exists()) || IN_CONTAINERS.iter().any(|name| is_set(name));
+        let is_marked = IN_CONTAINERS.iter().any(|name| is_set(name));
         if is_set("AWS_LAMBDA_FUNCTION_NAME") || is_set("LAMBDA_TASK_ROOT") {
             Self::Lambda
         } else if is_container || is_marked {
@@ -197,7 +194,6 @@ mod tests {
         assert_eq!(Place::of(root.path(), &none, true), Place::Container);
         let pod = |name: &str| (name == "KUBERNETES_SERVICE_HOST").then(|| "10.0.0.1".to_owned());
         assert_eq!(Place::of(root.path(), &pod, false), Place::Container);
-        assert_eq!(Place::of(host(&[("run/.containerenv", "")]).path(), &none, false), Place::Container);
         assert_eq!(Place::of(root.path(), &lambda, true), Place::Lambda);
         assert_eq!(Place::of(host(&[]).path(), &none, false), Place::Host);
     }

@@ -129,8 +129,8 @@ fn command(view: &View, arguments: &[&str]) -> String {
 
 /// The libraries of a process, and whether all that tells them could be read.
 fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) -> (Vec<Found>, bool) {
-    let executable = view.link("exe").ok().map(|path| view.within(path));
-    let working_directory = view.link("cwd").ok().map(|path| view.within(path));
+    let executable = view.link("exe").ok().map(|path| view.within(&path));
+    let working_directory = view.link("cwd").ok().map(|path| view.within(&path));
     let (mapped, are_all_mapped) = mapped(view);
     let is_readable = executable.is_some() && are_all_mapped;
     let started = arguments.first().map_or(Path::new(""), Path::new);
@@ -189,7 +189,7 @@ fn mapped(view: &View) -> (Vec<PathBuf>, bool) {
         // The path is the last of six columns, and the only one with a slash in front.
         let begin = line.windows(2).position(|pair| pair == b" /").map(|at| at + 1);
         let path = begin.and_then(|begin| line.get(begin..));
-        files.extend(path.map(|path| view.within(PathBuf::from(String::from_utf8_lossy(path).into_owned()))));
+        files.extend(path.map(|path| view.within(Path::new(&*String::from_utf8_lossy(path)))));
     });
     (files.into_iter().collect(), read.unwrap_or(false))
 }

@@ -123,9 +123,9 @@ impl View {
 
     /// A path that the kernel told, as the process itself has it: one that lives below another folder does not see the way
     /// there.
-    pub fn within(&self, path: PathBuf) -> PathBuf {
+    pub fn within(&self, path: &Path) -> PathBuf {
         let own = self.top.as_ref().and_then(|top| path.strip_prefix(top).ok());
-        own.map_or_else(|| path.clone(), |below| Path::new("/").join(below))
+        own.map_or_else(|| path.to_owned(), |below| Path::new("/").join(below))
     }
 
     /// The home that the user database, as the process sees it, has for its user; `None` where there is none.

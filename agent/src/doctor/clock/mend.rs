@@ -342,7 +342,7 @@ mod tests {
         for distribution in Distribution::ALL {
             for (place, has_chrony) in PLACES.into_iter().flat_map(|place| [(place, true), (place, false)]) {
                 for program in PROGRAMS {
-                    let facts = Facts { distribution, place, has_chrony, ..usual.clone() };
+                    let facts = Facts { has_chrony, distribution, place, ..usual.clone() };
                     for told in all(&facts, program) {
                         let at = format!("{distribution:?} {place:?} {program:?}: {told}");
                         let own = match distribution {
@@ -360,7 +360,7 @@ mod tests {
                         }
                         match distribution {
                             Distribution::Alpine => {
-                                assert!(!has("systemctl") && !has("sudo") || has("timesyncd"), "{at}")
+                                assert!(!has("systemctl") && !has("sudo") || has("timesyncd"), "{at}");
                             }
                             Distribution::Bottlerocket => assert!(!has("/etc/") || has("timesyncd"), "{at}"),
                             _ => assert!(!has("rc-service") && !has("apiclient"), "{at}"),
