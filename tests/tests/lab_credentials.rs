@@ -294,7 +294,10 @@ fn without_a_time_source_no_credential_is_called_valid() {
     let net = Net::new().unwrap();
     let home = private_dir().unwrap();
     fs::create_dir(home.path().join(".aws")).unwrap();
-    let profile = format!("[night]\nx_security_token_expires = {}\n", time_in(-21 * 24 * HOUR));
+    let profile = format!(
+        "[night]\naws_access_key_id = a\naws_secret_access_key = b\nx_security_token_expires = {}\n",
+        time_in(-21 * 24 * HOUR)
+    );
     fs::write(home.path().join(".aws/credentials"), profile).unwrap();
     let yaml = format!(
         "sources: [{{ name: amazon-time-sync, ntp: 169.254.169.123, poll: 1s }}]\ncredentials:\n  \

@@ -58,7 +58,8 @@ fn a_user_of_its_own_keeps_the_state_and_with_the_homes_shown_their_folders_are_
         host.status();
         let mark = host.run(&format!("cat {STATE}/host"));
         let expiration = host.run("date --utc --date='6 hours' +%Y-%m-%dT%H:%M:%SZ");
-        let file = format!("[night]\naws_expiration = {expiration}\n");
+        let file =
+            format!("[night]\naws_access_key_id = a\naws_secret_access_key = b\naws_expiration = {expiration}\n");
         host.root().write("/home/app/.aws/credentials", &file).unwrap();
         host.root().write(CONFIG, "credentials: { homes: [/home/app] }\n").unwrap();
 

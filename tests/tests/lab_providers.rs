@@ -128,8 +128,11 @@ fn every_provider_is_read_and_no_secret_of_any_is_kept_anywhere() {
     let (home, other, files) = (private_dir().unwrap(), private_dir().unwrap(), private_dir().unwrap());
     furnish(home.path());
     fs::create_dir(other.path().join(".aws")).unwrap();
-    fs::write(other.path().join(".aws/credentials"), format!("[night]\naws_expiration = {}\n", time_in(8_000)))
-        .unwrap();
+    fs::write(
+        other.path().join(".aws/credentials"),
+        format!("[night]\naws_access_key_id = a\naws_secret_access_key = b\naws_expiration = {}\n", time_in(8_000)),
+    )
+    .unwrap();
     let file = |name: &str, text: &str| {
         let path = files.path().join(name);
         fs::write(&path, text).unwrap();

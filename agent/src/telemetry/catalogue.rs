@@ -394,8 +394,9 @@ mod tests {
         for home in &homes {
             fs::create_dir_all(home.join(".aws/cli/cache")).unwrap();
             // A name that cannot be shown is told by its place among those of its kind.
-            let profiles = "[default]\nexpiration = 2026-12-01 16:00:00\n[\u{e4}]\nexpiration = 2026-12-01 16:00:00\n\
-                            [\u{f6}]\nexpiration = 2026-12-01 16:00:00\n[bob:default]\nexpiration = 2026-12-01 16:00:00\n";
+            let keys = "aws_access_key_id = a\naws_secret_access_key = b\nexpiration = 2026-12-01T16:00:00Z\n";
+            let profiles: String =
+                ["default", "\u{e4}", "\u{f6}", "bob:default"].iter().map(|name| format!("[{name}]\n{keys}")).collect();
             fs::write(home.join(".aws/credentials"), profiles).unwrap();
             for name in ["1.json", "2.json"] {
                 fs::write(home.join(".aws/cli/cache").join(name), role).unwrap();
