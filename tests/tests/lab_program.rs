@@ -322,11 +322,28 @@ fn wrong_usage_exits_64_and_explains_itself_on_standard_error() {
         &["run", "--no-such-option"],
         &["status", "extra"],
         &["demo", "--config", "/dev/null"],
+        &["doctor", "--no-host"],
+        &["doctor", "--no-host", "--explain", "x", "--pid", "1"],
+        &["doctor", "--no-host", "--explain", "x", "--config", "/dev/null"],
     ] {
         let answer = skewguard(arguments);
         assert_eq!((answer.code, answer.stdout.as_str()), (Some(USAGE), ""), "{arguments:?}: {answer:?}");
         assert!(answer.stderr.len() > 20, "{arguments:?}: {answer:?}");
     }
+}
+
+#[test]
+fn a_text_is_explained_without_a_look_at_the_host() {
+    let text = "Signature expired: 20260301T120000Z is now earlier than 20260301T120959Z (20260301T121459Z - 5 min.)";
+    let answer = skewguard(&["doctor", "--no-host", "--format", "json", "--explain", text]);
+    assert_eq!(answer.code, Some(3), "nothing is known of the host: {answer:?}");
+    let report: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let error = &report["errors"][0];
+    assert_eq!((&error["kind"], &error["skew_seconds"]), (&"signature-expired".into(), &899.into()), "{report:#}");
+    assert_eq!(error["this_host"]["state"], "not-asked", "{report:#}");
+    assert_eq!(report["checks"].as_array().unwrap().len(), 1, "nothing else was looked at: {report:#}");
+    let answer = skewguard(&["doctor", "--no-host", "--explain", "hello"]);
+    assert!(answer.stdout.starts_with("UNKNOWN  this host was not looked at"), "{answer:?}");
 }
 
 #[test]

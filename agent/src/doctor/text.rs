@@ -97,8 +97,13 @@ mod tests {
         let warning =
             || Check::warning(Area::Sources, "source-a", "no reply in time", "one witness less", "ask another");
         let problem = || Check::problem(Area::Imds, "imds-role", "no role is attached", "no credentials", "attach one");
+        // An error that was handed in counts where its cause is here.
+        let error = || Check::warning(Area::Error, "error-expired-token", "ExpiredToken", "refused", "renew them");
+        let here = || Check { verdict: Verdict::Problem, ..error() };
         for (checks, word, code) in [
             (vec![offset(true)], "OK  ", 0),
+            (vec![offset(true), error()], "OK  ", 0),
+            (vec![offset(true), here()], "PROBLEM  ", 2),
             (vec![offset(true), warning()], "WARNING  ", 1),
             (vec![offset(true), warning(), problem()], "PROBLEM  ", 2),
             (vec![offset(false), warning(), problem()], "PROBLEM  ", 2),
@@ -112,5 +117,15 @@ mod tests {
             let json = serde_json::to_value(&report).unwrap();
             assert_eq!(json["status"], report.status.name(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_text_alone_says_nothing_of_a_host() {
+        let error = Check::warning(Area::Error, "error-expired-token", "ExpiredToken", "refused", "renew them");
+        let report = Report::of_text(vec![error], Vec::new());
+        let text = render(&report, &|_, name| name.to_owned());
+        assert!(text.starts_with("UNKNOWN  this host was not looked at"), "{text}");
+        assert!(text.contains("error-expired-token: ExpiredToken"), "{text}");
+        assert_eq!(report.status.exit_code(), 3);
     }
 }

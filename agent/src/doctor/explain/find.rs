@@ -88,11 +88,14 @@ pub(super) fn find(paste: &Paste) -> Found {
             }
         }
     }
+    // Who names another cloud, and nothing that is AWS's own, speaks of that one throughout.
+    let has_own = by_entry.values().flatten().any(|hit| !hit.row.is_shared);
+    let is_foreign = !has_own && folded.has_any(foreign::MARKS, &(0..lines.text.len()));
     let skipped = by_entry.len().saturating_sub(MOST);
     let mut findings = Vec::new();
     for (at, hits) in by_entry.into_iter().skip(skipped) {
         if let Some(entry) = entries.get(at) {
-            findings.extend(judge(&page, entry, hits));
+            findings.extend(judge(&page, entry, hits, is_foreign));
         }
     }
     let mut findings = without_wrappers(&findings);
@@ -125,9 +128,10 @@ fn newest_first(findings: &mut [Finding]) {
 }
 
 /// What the wordings of one error prove together.
-fn judge(page: &Page<'_>, entry: &Entry, hits: Vec<Hit>) -> Vec<Finding> {
+fn judge(page: &Page<'_>, entry: &Entry, hits: Vec<Hit>, is_foreign: bool) -> Vec<Finding> {
     let range = &entry.range;
-    let is_foreign = page.folded.has_any(foreign::MARKS, range);
+    let is_foreign =
+        is_foreign || [foreign::MARKS, foreign::NAMES].iter().any(|marks| page.folded.has_any(marks, range));
     let mut causes: Vec<usize> =
         CAUSES.iter().flat_map(|needle| page.folded.find(*needle, range.clone())).map(|place| place.start).collect();
     causes.sort_unstable();

@@ -6,10 +6,13 @@ use memchr::memmem;
 
 use super::decode::WRAP;
 
+/// What Java and others put behind the code of an error.
+const ENDING: &[u8] = b"exception";
+
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needle {
-    /// A name in one word, such as `ExpiredToken`: also with `Exception`, `Error` or `Fault` behind it.
+    /// A name in one word, such as `ExpiredToken`: also with `Exception` behind it.
     Code(&'static str),
     /// Words with one blank between them.
     Words(&'static str),
@@ -115,10 +118,8 @@ impl Folded {
         let is_letter = |index: usize| self.bytes.get(index).is_some_and(u8::is_ascii_alphabetic);
         let after = self.bytes.get(end..).unwrap_or_default();
         let has_ending = matches!(needle, Needle::Code(_))
-            && [&b"exception"[..], b"error", b"fault", b"s"].iter().any(|ending| {
-                after.starts_with(ending)
-                    && (!is_letter(end + ending.len()) || self.gap(end + ending.len()) != Gap::None)
-            });
+            && after.starts_with(ENDING)
+            && (!is_letter(end + ENDING.len()) || self.gap(end + ENDING.len()) != Gap::None);
         let ends = !is_word(end - 1) || self.gap(end) != Gap::None || !is_letter(end) || has_ending;
         fits && begins && ends
     }
@@ -180,7 +181,7 @@ mod tests {
         ] {
             assert!(has(text, Needle::Code("ExpiredToken")), "{text}");
         }
-        for text in ["your expired token", "NotExpiredToken", "ExpiredTokenizer"] {
+        for text in ["your expired token", "NotExpiredToken", "ExpiredTokenizer", "ExpiredTokenError"] {
             assert!(!has(text, Needle::Code("ExpiredToken")), "{text}");
         }
     }

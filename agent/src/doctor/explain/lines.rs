@@ -8,6 +8,8 @@ use super::stamp;
 
 /// Narrower texts were not wrapped.
 const NARROWEST: usize = 40;
+/// Lines that begin with as many equal bytes are not one line.
+const ALIKE: usize = 8;
 /// What stands at the sides of a box.
 const SIDES: [char; 9] = ['│', '┃', '║', '╷', '╵', '┆', '▌', '▏', '|'];
 
@@ -37,6 +39,8 @@ impl Lines {
         let mut lines: Vec<Line> = Vec::new();
         for line in plain.split('\n') {
             let (bare, indent, is_boxed) = bare(line);
+            // A fence, or the last quotation mark of a string.
+            let bare = if bare.chars().all(|c| matches!(c, '`' | '"' | '\'' | '~')) { "" } else { bare };
             let start = text.len();
             let mut was_blank = false;
             for c in bare.chars().filter(|c| *c != WRAP) {
@@ -48,7 +52,8 @@ impl Lines {
             lines.push(Line { range: start..text.len(), indent, is_boxed });
             text.push('\n');
         }
-        let wrapped = wrapped(&text, &lines);
+        let mut wrapped = wrapped(&text, &lines);
+        cut(&text, &lines, &mut wrapped);
         Self { text: with_wraps(text, &wrapped), lines: joined(lines, &wrapped) }
     }
 }
@@ -107,16 +112,37 @@ fn wrapped(text: &str, lines: &[Line]) -> Vec<bool> {
         let widths: Vec<usize> = paragraph.iter().map(|line| of(line).chars().count() + line.indent).collect();
         let width = widths.iter().copied().max().unwrap_or_default();
         let (_, but_last) = widths.split_last().unwrap_or((&0, &[]));
+        let are_alike = paragraph.windows(2).any(|pair| match pair {
+            [line, next] => of(line).get(..ALIKE).is_some_and(|start| of(next).starts_with(start)),
+            _ => false,
+        });
         let is_cut = but_last.iter().all(|one| one + 1 >= width);
         let word = |line: &Line| of(line).split(' ').next().unwrap_or_default().chars().count();
         let is_filled = but_last.iter().zip(paragraph.iter().skip(1)).all(|(one, next)| one + 1 + word(next) > width);
         let is_told = length > 2 || paragraph.first().is_some_and(|line| is_unfinished(of(line)));
-        if width >= NARROWEST && is_told && (is_cut || is_filled) {
+        if width >= NARROWEST && is_told && !are_alike && (is_cut || is_filled) {
             wrapped.iter_mut().skip(first).take(length - 1).for_each(|one| *one = true);
         }
         first += length;
     }
     wrapped
+}
+
+/// Marks the lines that a terminal has cut: none is longer, and several are as long.
+fn cut(text: &str, lines: &[Line], wrapped: &mut [bool]) {
+    let of = |line: &Line| text.get(line.range.clone()).unwrap_or_default();
+    let widths: Vec<usize> = lines.iter().map(|line| of(line).chars().count() + line.indent).collect();
+    let width = widths.iter().copied().max().unwrap_or_default();
+    if width < NARROWEST || widths.iter().filter(|one| **one == width).count() < 2 {
+        return;
+    }
+    let pairs = lines.iter().zip(lines.iter().skip(1)).zip(&widths).zip(wrapped);
+    for (((line, next), one), is_wrapped) in pairs {
+        let (line, next) = (of(line), of(next));
+        // Lines that begin alike are lines of a log.
+        *is_wrapped |=
+            one + 1 >= width && !next.is_empty() && !begins_anew(line, next) && line.get(..ALIKE) != next.get(..ALIKE);
+    }
 }
 
 /// Whether a sentence, a parenthesis or a quotation is still open at the end of a line.
@@ -215,6 +241,12 @@ mod tests {
         assert_eq!(of(cut).len(), 1, "{:?}", of(cut));
         let filled = "An error occurred (ExpiredToken) when calling\nthe ListBuckets operation: The provided token\nhas expired.";
         assert_eq!(of(filled).len(), 1);
+        let mixed = "2026-03-01T12:00:00Z ERROR the request failed\nAn error occurred (Expired\nToken) when calling the L\nistBuckets operation: The";
+        assert_eq!(of(mixed).len(), 4, "nothing is that narrow");
+        let cut = "2026-03-01T12:00:00Z ERROR the request is\nlost\nAn error occurred (ExpiredToken) when call\ning the ListBuckets operation: The provide\nd token has expired.";
+        assert_eq!(of(cut).len(), 2, "{:?}", of(cut));
+        let alike = ["RequestTimeTooSkewed: the request was too old"; 3].join("\n");
+        assert_eq!(of(&alike).len(), 3);
         let log = "worker 7 timed out after 30 s and is restarted\nget credentials: no role was found there, said somebody\nend";
         assert_eq!(of(log).len(), 3);
     }

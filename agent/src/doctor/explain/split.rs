@@ -108,7 +108,10 @@ impl State {
         let is_stamped = stamp::begins(text);
         let is_value =
             is_stamped && behind_stamp(text).is_some_and(|rest| rest.starts_with(['<', ',', ')', '"', '\'']));
-        if (is_value || is_spoken_of(previous, text)) && !self.is_after_blank {
+        // A time or a number that a wrapped line has cut, or that a sentence goes on with.
+        let is_cut = previous.ends_with(|c: char| c.is_ascii_digit()) && text.starts_with(|c: char| c.is_ascii_digit());
+        let is_rest = stamp::is_of_a_signature(text) || is_cut && !is_stamped;
+        if (is_value || is_rest || is_spoken_of(previous, text)) && !self.is_after_blank {
             return true;
         }
         if is_stamped || text.starts_with("{\"") {

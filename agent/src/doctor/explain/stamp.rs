@@ -82,6 +82,12 @@ pub(super) fn begins(line: &str) -> bool {
     at_start(line).is_some() || is_without_year(line)
 }
 
+/// Whether a line begins with a time as a signature has it, which no log has at the beginning of a line.
+pub(super) fn is_of_a_signature(line: &str) -> bool {
+    let is_basic = line.as_bytes().get(8).is_some_and(|byte| byte.eq_ignore_ascii_case(&b't'));
+    is_basic && read(line).is_some()
+}
+
 /// The time with which a line of a log begins.
 pub(super) fn at_start(line: &str) -> Option<Stamp> {
     let line = line.trim_start_matches(['[', '(', '"']);

@@ -181,6 +181,15 @@ impl Page<'_> {
             let hits: Vec<_> = self.folded.find(Needle::Words("date"), entry.clone()).collect();
             hits.into_iter().find_map(|hit| {
                 let before = self.text.get(entry.start..hit.start)?.trim_end_matches(['"', '\'', ' ']);
+                let word = before.trim_end_matches(['\n', WRAP, ' ']);
+                if word
+                    .len()
+                    .checked_sub(9)
+                    .and_then(|at| word.get(at..))
+                    .is_some_and(|word| word.eq_ignore_ascii_case("timestamp"))
+                {
+                    return None;
+                }
                 let is_header = before.is_empty() || before.ends_with(['(', '{', '[', ',', '<', '\n', WRAP]);
                 self.stamp_at(hit.end, entry.end).filter(|(at, _)| is_header && at.is_zoned).map(|(at, _)| at)
             })

@@ -159,7 +159,7 @@ fn keys_that_never_expire_are_the_cause_where_aws_does_not_know_them_and_not_whe
         assert_eq!((check.verdict, remedy(&check)), (Verdict::Problem, "unset AWS_ACCESS_KEY_ID"), "{text}");
         assert!(check.summary.ends_with(&format!("; {sentence}: most likely {suspicion}")), "{check:?}");
     }
-    for text in [EXPIRED, "RequestExpired", "InvalidToken"] {
+    for text in [EXPIRED, "RequestExpired", "<Code>InvalidToken</Code>"] {
         let check = explain(text, &host);
         assert_eq!(check.verdict, Verdict::Warning, "{text}");
         assert!(!check.summary.contains(sentence), "{}", check.summary);

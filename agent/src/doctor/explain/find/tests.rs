@@ -180,6 +180,127 @@ fn every_sdk_is_understood() {
     }
 }
 
+/// What others than the services themselves say, and what wraps it.
+const OF_OTHERS: &[(&str, Kind)] = &[
+    (
+        "mc: <ERROR> Unable to list. The difference between the request time and the server's time is too large.",
+        Kind::RequestTimeTooSkewed,
+    ),
+    (
+        "0 NOTICE: request time skew too big now=2026-03-01 12:00:00.000000 req_time=2026-03-01 11:00:00.000000",
+        Kind::RequestTimeTooSkewed,
+    ),
+    (
+        "NOTICE: Time may be set wrong - time from \"b.example\" is 9m55.3s different from this computer",
+        Kind::RequestTimeTooSkewed,
+    ),
+    ("kinit: Clock skew too great while getting initial credentials", Kind::KerberosSkew),
+    ("jwt.exceptions.ImmatureSignatureError: The token is not yet valid (nbf)", Kind::JwtNotYetValid),
+    ("TokenExpiredError: jwt expired\n    at verify (/app/verify.js:1:2)", Kind::JwtExpired),
+    ("curl: (60) SSL certificate problem: certificate is not yet valid", Kind::CertificateNotYetValid),
+    (
+        "java.security.cert.CertificateExpiredException: NotAfter: Sun Mar 01 12:00:00 UTC 2026",
+        Kind::CertificateExpired,
+    ),
+    ("x509: certificate has expired or is not yet valid", Kind::CertificateOutsideValidity),
+    ("error: You must be logged in to the server (Unauthorized)", Kind::EksUnauthorized),
+    ("denied: Your authorization token has expired. Reauthenticate and try again.", Kind::EcrExpired),
+    (
+        "npm error 401 Unauthorized - GET https://d-111122223333.d.codeartifact.eu-west-1.amazonaws.com/npm/r/p",
+        Kind::CodeArtifactExpired,
+    ),
+    ("NotAuthorizedException: Refresh Token has expired", Kind::CognitoExpired),
+    ("Invalid login token. Token expired: 1772366598 >= 1772366400", Kind::CognitoExpired),
+    (
+        "(ExpiredTokenException) when calling the AssumeRoleWithSAML operation: Token must be redeemed within 5 minutes of issuance",
+        Kind::SamlExpired,
+    ),
+    (
+        "aws: [ERROR]: An error occurred (AccessDeniedException) when calling the CreateOAuth2Token operation: The refresh token has expired.",
+        Kind::LoginExpired,
+    ),
+    (
+        "Your session has expired or credentials have changed. Please reauthenticate using 'aws login'.",
+        Kind::LoginExpired,
+    ),
+    ("The retrieved credentials have already expired: Now = 03/01/2026 12:00:00", Kind::StillExpired),
+    ("parameter MetricData.member.1.Timestamp must specify a time within the past two weeks.", Kind::CloudWatchTime),
+    (
+        "WebIdentityErr: failed to retrieve credentials\ncaused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        Kind::AssumeRoleDenied,
+    ),
+    (
+        "get credentials: failed to refresh cached credentials, operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 400, api error Throttling: Rate exceeded",
+        Kind::StsThrottled,
+    ),
+    (
+        "failed to refresh cached credentials, failed to retrieve credentials\ncaused by: Post \"https://sts.eu-west-1.amazonaws.com/\": dial tcp: i/o timeout",
+        Kind::ServiceUnreachable,
+    ),
+    (
+        "refresh cached SSO token failed, operation error SSO OIDC: CreateToken, StatusCode: 0, request send failed, dial tcp: lookup oidc.eu-west-1.amazonaws.com: no such host",
+        Kind::ServiceUnreachable,
+    ),
+    (
+        "Unable to retrieve the requested metadata (/latest/meta-data/public-ipv4). The requested metadata is not found",
+        Kind::Imds(Symptom::NoSuchPath),
+    ),
+    ("curl: (28) Failed to connect to 169.254.169.254 port 80: Connection timed out", Kind::Imds(Symptom::Timeout)),
+    (
+        "Get \"http://169.254.169.254/latest/api/token\": dial tcp 169.254.169.254:80: connect: host is down, it failed",
+        Kind::Imds(Symptom::Refused),
+    ),
+    (
+        "! java.net.SocketTimeoutException: connect timed out\n! at a.b(C.java:1)\n! Causing: com.amazonaws.SdkClientException: Failed to connect to service endpoint:",
+        Kind::Imds(Symptom::Timeout),
+    ),
+    (
+        "HTTP/1.1 403 Forbidden\nX-Amzn-Errortype: InvalidSignatureException\n\n{\"message\":\"Signature expired: 20260301T120000Z is now earlier than 20260301T121500Z (20260301T122000Z - 5 min.)\"}",
+        Kind::SignatureExpired,
+    ),
+    (
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '20260301' != '20260302'",
+        Kind::SignatureMismatch,
+    ),
+];
+
+#[test]
+fn the_innermost_cause_is_told_and_not_what_wraps_it() {
+    for (message, kind) in OF_OTHERS {
+        assert_eq!(of(message), [*kind], "{message}");
+    }
+}
+
+#[test]
+fn what_is_of_others_is_not_ours() {
+    for text in [
+        "ManagedIdentityCredential authentication failed: IMDSv2 probe failed. (169.254.169.254:80) timed out",
+        "DefaultAzureCredential failed to retrieve a token.\nIt tried several.\nConnection to 169.254.169.254 timed out.",
+        "google.auth.exceptions: Compute Engine Metadata server unavailable: host='169.254.169.254': timed out",
+        "ElasticsearchSecurityException: missing authentication token for REST request [/_sql]",
+        "org.apache.hadoop.security.token.SecretManager$InvalidToken: token (HDFS_DELEGATION_TOKEN 1) is expired",
+        "Your password reset request has expired. Please request a new link.",
+        "Your SSO session has expired. Please sign in again.",
+        "authlib.jose.errors.ExpiredTokenError: expired_token: The token is expired",
+        "make: warning:  Clock skew detected.  Your build may be incomplete.",
+        "Could not connect to the endpoint URL: \"https://dynamodb.eu-west-1.amazonaws.com/\"",
+        "caused by: Post https://sts.amazonaws.com/: remote error: tls: access denied",
+        "An error occurred (ThrottlingException) when calling the DescribeStacks operation: Rate exceeded",
+        "2026-03-01T12:00:00Z [debug] [imds] using IMDSv2",
+    ] {
+        assert_eq!(of(text), [], "{text}");
+    }
+}
+
+#[test]
+fn wordings_of_two_errors_are_not_put_together() {
+    let text = "AccessDenied: not authorized to perform: s3:ListBucket\nAn error occurred (RequestExpired): Request has expired.";
+    assert_eq!(of(text), [Kind::RequestExpired]);
+    let text = "2026-03-01 worker 7 timed out, restarting\nno EC2 IMDS role found, operation error ec2imds: GetMetadata, http \
+                response error StatusCode: 404";
+    assert_eq!(of(text), [Kind::Imds(Symptom::NoRole)]);
+}
+
 #[test]
 fn what_is_no_error_of_time_or_credentials_is_none() {
     for text in ["", "hello", "AccessDenied: no identity-based policy allows it", "404 Not Found", "connection refused"]

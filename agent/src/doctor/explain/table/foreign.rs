@@ -10,7 +10,7 @@ pub(in crate::doctor::explain) const MARKS: &[Needle] = &[
     Words("azure.identity"),
     Words("azure instance metadata"),
     Words("defaultazurecredential"),
-    Words("azure"),
+    Words("azurerm"),
     Words("microsoftonline"),
     Words("graph.microsoft.com"),
     Words("/metadata/identity/oauth2"),
@@ -22,6 +22,7 @@ pub(in crate::doctor::explain) const MARKS: &[Needle] = &[
     Words("computemetadata"),
     Words("google.auth"),
     Words("googleapis"),
+    Words("gcloud"),
     Words("google compute engine"),
     Words("gce metadata"),
     Words("compute engine metadata"),
@@ -55,6 +56,9 @@ pub(in crate::doctor::explain) const MARKS: &[Needle] = &[
     Words("graphmethodexception"),
     Code("OAuthException"),
 ];
+
+/// Names that show it only within the same error: elsewhere people speak of them for other reasons.
+pub(in crate::doctor::explain) const NAMES: &[Needle] = &[Words("azure"), Words("microsoft"), Words("google")];
 
 /// Kinds that are ours by their wording alone, whoever else is named beside it.
 pub(in crate::doctor::explain) const ANYBODYS: &[super::Kind] = &[

@@ -12,6 +12,20 @@ const OF_A_URL: &[super::Needle] = &[
     Words("access denied"),
 ];
 
+/// How SDKs and S3 write a code.
+const OF_A_SERVICE: &[super::Needle] = &[
+    Words("an error occurred ("),
+    Words("error code:"),
+    Words("<code>"),
+    Words("api error"),
+    Words("status code:"),
+    Words("amazonaws"),
+    Words("awssdk"),
+    Words("provided token"),
+    Words("s3error"),
+    Words("s3 error"),
+];
+
 pub(in crate::doctor::explain) const ROWS: &[Row] = &[
     words("SigV4 services", "signature expired:", Kind::SignatureExpired).with(&[
         Words("is now earlier than"),
@@ -91,7 +105,7 @@ pub(in crate::doctor::explain) const ROWS: &[Row] = &[
         .without(&[Code("InvalidClientTokenId")]),
     code("S3", "InvalidAccessKeyId", Kind::InvalidAccessKeyId),
     words("S3", "access key id you provided does not exist", Kind::InvalidAccessKeyId),
-    code("S3", "InvalidToken", Kind::InvalidToken).shared().with(super::OF_AWS).without(&[
+    code("S3", "InvalidToken", Kind::InvalidToken).shared().with(OF_A_SERVICE).without(&[
         Words("provided token has expired"),
         Words("cognito"),
     ]),
