@@ -298,3 +298,5 @@ fn lines(newest: &Finding, count: usize, range: Option<[i64; 2]>) -> Vec<String>
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrapped;

@@ -47,11 +47,11 @@ fn entities(text: &str) -> String {
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('&') {
         plain.push_str(before);
-        let name = behind.get(..).and_then(|behind| {
-            let end = behind.bytes().take(LONGEST_ENTITY).position(|byte| byte == b';')?;
-            behind.get(..end)
-        });
-        match name.and_then(|name| Some((name, entity(name)?))) {
+        let bytes = behind.bytes().take(LONGEST_ENTITY);
+        let name = bytes.enumerate().find(|(_, byte)| *byte == b';').and_then(|(end, _)| behind.get(..end));
+        // A terminal may have cut it.
+        let c = name.and_then(|name| entity(&name.replace(['\n', '\r'], "")));
+        match name.zip(c) {
             Some((name, c)) => {
                 plain.push(c);
                 rest = behind.get(name.len() + 1..).unwrap_or_default();
