@@ -4,7 +4,7 @@
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend; [`receiver`]: one that refuses whatever is not as it should be, and a webhook.
-//! - [`vmalert`]: a real judge of rules; [`exported`]: what hosts export that there are not.
+//! - [`vmalert`]: a real judge of rules; [`vmagent`]: a real collector; [`exported`]: what hosts export that there are not.
 //! - [`alertmanager`], [`s3`]: a real target of a channel, and a server that refuses wrong signatures.
 //! - [`botocore`]: programs on a real SDK, which hold a role's credentials and sign; [`dialogue`]: how a test asks them.
 //! - [`targets`]: strict scripted targets of channels, for those services that no lab can have.
@@ -68,6 +68,7 @@ pub mod tls;
 pub mod udev;
 pub mod victoria;
 pub mod vm;
+pub mod vmagent;
 pub mod vmalert;
 pub mod wait;
 pub mod watch;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
@@ -93,6 +94,16 @@ impl<'net> Victoria<'net> {
     /// The base URL for OTLP/HTTP; an exporter adds `/v1/metrics`.
     pub fn otlp_url(&self) -> String {
         format!("http://{}/opentelemetry", self.address)
+    }
+
+    /// The process id, for `/proc`; `None` while it is down.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Server::pid)
+    }
+
+    /// The folder of what it has stored.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// What VictoriaMetrics has written so far.

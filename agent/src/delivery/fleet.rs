@@ -7,12 +7,16 @@ use super::item::tests::item;
 use super::policy::Again;
 use super::queue::{Budget, Next, Queue, Rhythm};
 use super::request::{Answer, Failure};
+use crate::config::load::load;
 use crate::schedules;
 use crate::time::BootTime;
 
 const HOSTS: u32 = 200;
 /// When the collector breaks down.
 const BEGIN: f64 = 600.0;
+/// What an export of a host and a log record of an alert take, in bytes.
+const EXPORT: usize = 1_400;
+const RECORD: usize = 700;
 const BUDGET: Budget = Budget { size: 1 << 30, age: Duration::from_secs(1_000_000) };
 
 /// What happens to the collector.
@@ -65,9 +69,9 @@ struct Host {
 }
 
 impl Host {
-    fn new(outage: Outage, mut random: fastrand::Rng) -> Self {
+    fn new(outage: Outage, budget: Budget, mut random: fastrand::Rng) -> Self {
         let Outage { interval, lasts, alerts, .. } = outage;
-        let mut queue = Queue::new(BUDGET, []);
+        let mut queue = Queue::new(budget, []);
         let period = Duration::from_secs_f64(interval);
         for (lane, rhythm) in LANES.into_iter().zip([Rhythm::Every(period), Rhythm::Beside(period)]) {
             queue.open(lane, rhythm, BootTime::ZERO, random.f64());
@@ -88,11 +92,11 @@ impl Host {
         let now = BootTime::from_seconds(self.now);
         if self.export <= self.now {
             self.export += interval;
-            self.queue.push(LANES[0], item(Class::Telemetry, &made[0].to_string(), b"x"), now);
+            self.queue.push(LANES[0], item(Class::Telemetry, &made[0].to_string(), &[0; EXPORT]), now);
             made[0] += 1;
         } else {
             self.alerts.pop();
-            self.queue.push(LANES[1], item(Class::Alert, &made[1].to_string(), b"x"), now);
+            self.queue.push(LANES[1], item(Class::Alert, &made[1].to_string(), &[0; RECORD]), now);
             made[1] += 1;
         }
     }
@@ -141,12 +145,17 @@ impl Host {
 }
 
 fn play(outage: Outage, seed: u64) -> Seen {
+    play_of(HOSTS, BUDGET, outage, seed).0
+}
+
+/// What is seen of so many hosts, and when each request arrived from the moment on at which the collector is back.
+fn play_of(hosts: u32, budget: Budget, outage: Outage, seed: u64) -> (Seen, Vec<f64>) {
     let Outage { interval, lasts, .. } = outage;
     let end = BEGIN + 2.5 * lasts + 900.0 + 30.0 * interval;
     let (mut arrivals, mut seen) = (Vec::new(), Seen::default());
     let mut random = fastrand::Rng::with_seed(seed);
-    for _ in 0..HOSTS {
-        let mut host = Host::new(outage, random.fork());
+    for _ in 0..hosts {
+        let mut host = Host::new(outage, budget, random.fork());
         loop {
             let next = [0, 1].map(|kind| host.send(outage, kind, &mut arrivals, &mut seen));
             let made = host.next_made();
@@ -167,8 +176,8 @@ fn play(outage: Outage, seed: u64) -> Seen {
     let within =
         |first: &f64| arrivals.partition_point(|at| *at < first + window) - arrivals.partition_point(|at| at < first);
     let most = arrivals.iter().map(within).max().unwrap();
-    seen.load = most as f64 / (f64::from(HOSTS) / 6.0);
-    seen
+    seen.load = most as f64 / (f64::from(hosts) / 6.0);
+    (seen, arrivals)
 }
 
 #[test]
@@ -202,4 +211,33 @@ fn two_hundred_hosts_never_load_a_collector_that_comes_back_more_than_three_time
         }
     }
     assert!(worst > 1.5, "the fleet does catch up: {worst}");
+}
+
+#[test]
+fn ten_thousand_hosts_whose_collector_was_away_for_an_hour_lose_nothing_and_load_it_evenly() {
+    let hosts = if schedules::all() { 10_000 } else { 500 };
+    // As hosts are by default, and each has six alerts to tell.
+    let defaults = load(None, &|_| None).unwrap().queue;
+    let budget = Budget { size: defaults.size, age: defaults.age };
+    let outage = Outage { interval: 60.0, lasts: 3_600.0, alerts: 6, wish: None };
+    let (seen, arrivals) = play_of(hosts, budget, outage, 1);
+    let back = BEGIN + outage.lasts;
+    let usual = f64::from(hosts) / outage.interval;
+    println!("{hosts} hosts, {usual:.0} requests a second as usual; {seen:?}");
+    let curve = |from: f64, to: f64| {
+        let within = arrivals.iter().filter(|at| (back + from..back + to).contains(*at)).count();
+        within as f64 / (to - from)
+    };
+    for minute in [0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 75, 90, 105] {
+        let from = 60.0 * f64::from(minute);
+        let rate = curve(from, from + 60.0);
+        println!("minute {minute:>3}: {rate:6.1} requests a second, {:.2} of the usual", rate / usual);
+    }
+    // Metrics as well as log records of alerts wait, and all of them arrive.
+    assert_eq!(seen.taken, seen.made);
+    assert!(seen.made[0] > 60 * hosts as usize && seen.made[1] == 6 * hosts as usize, "{seen:?}");
+    assert!(seen.load <= 3.0, "{seen:?}");
+    assert!(curve(0.0, 60.0) <= 2.0 * usual, "the first minute is no stampede: {}", curve(0.0, 60.0));
+    assert!(curve(600.0, 1_200.0) > 1.5 * usual, "and then it is caught up with");
+    assert!(seen.caught_up.iter().all(|seconds| (1.0..2.0 * outage.lasts).contains(seconds)), "{seen:?}");
 }

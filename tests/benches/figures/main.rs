@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "a bench takes the time")]
 
+mod fleet;
 mod witnesses;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -43,6 +44,10 @@ fn main() -> Result<()> {
     // Those of the witnesses alone.
     if std::env::args().any(|argument| argument == "witnesses") {
         return witnesses::witnesses();
+    }
+    // Those of a fleet alone, which take ten minutes.
+    if std::env::args().any(|argument| argument == "fleet") {
+        return fleet::fleet();
     }
     println!("figure                                          median       reach");
     accuracy()?;

@@ -174,8 +174,9 @@ fn conclude(drill: &Drill, run: &str, post: &Post, print: &dyn Fn(&str)) -> bool
     let each = |total: u64| total as f64 / sent.exports.max(1) as f64;
     let verb = if drill.collector.is_some() { "sent" } else { "made" };
     print(&format!(
-        "\n{} exports were {verb}, each with {:.1} points in {:.0} bytes.",
+        "\n{} exports with {} points were {verb}: each has {:.1} points in {:.0} bytes.",
         sent.exports,
+        sent.points,
         each(sent.points),
         each(sent.bytes)
     ));
