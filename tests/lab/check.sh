@@ -16,6 +16,7 @@ check_lab() {
     check_program promtool prometheus --version
     check_program prometheus prometheus --version
     check_program prometheus-node-exporter prometheus-node-exporter --version
+    check_program vmagent victoria-metrics -version
     check_program vmalert victoria-metrics -version
     check_program vmalert-tool victoria-metrics --help
     check_program systemd-nspawn systemd-container --version

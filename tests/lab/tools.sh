@@ -126,17 +126,17 @@ missing_libraries() {
 # The releases that the tests were written against: another one may do its work differently.
 install_moto() {
     local wanted=$here/tests/requirements.txt
-    cmp -s "$wanted" "$lab/venv/requirements.txt" && "$lab/venv/bin/python" -c 'import moto, botocore' 2>/dev/null && return
+    cmp -s "$wanted" "$lab/venv/requirements.txt" && "$lab/venv/bin/python" -c 'import moto, botocore, rotel' 2>/dev/null && return
     # One that another release of Python made does not work with this one.
     if ! "$lab/venv/bin/python" -m pip --version >/dev/null 2>&1 && ! python3 -m venv --clear "$lab/venv" >/dev/null 2>&1; then
         install_packages python3 python3-venv
         python3 -m venv --clear "$lab/venv"
     fi
     "$lab/venv/bin/python" -m pip install --quiet -r "$wanted" ||
-        die "failed to install moto and botocore with pip, for $(python3 --version): see tests/requirements.txt"
+        die "failed to install moto, botocore and rotel with pip, for $(python3 --version): see tests/requirements.txt"
     [[ -x $lab/venv/bin/moto_server ]] || die "moto has no program moto_server: see tests/requirements.txt"
     cp "$wanted" "$lab/venv/requirements.txt"
-    warn "installed moto and botocore"
+    warn "installed moto, botocore and rotel"
 }
 
 # An S3 server that refuses wrong signatures. It is built from source, which takes some minutes, but only once.

@@ -2,7 +2,8 @@
 //! in a real VictoriaMetrics, with what the rules would have recorded. `SKEWGUARD_WRITE_DOCS=1` keeps the pictures beside them.
 
 #![expect(clippy::disallowed_methods, reason = "a dashboard shows the last hours of the machine's own clock")]
-#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no text is")]
 
 use std::fs;
 use std::net::SocketAddr;

@@ -285,11 +285,7 @@ fn written(case: &Case, scheme: Scheme, alerts: &[Alert]) -> Value {
 }
 
 fn rules(scheme: Scheme) -> String {
-    let name = match scheme {
-        Scheme::Prometheus => "skewguard.rules.yaml",
-        Scheme::Opentelemetry => "skewguard.dotted.rules.yaml",
-        Scheme::Cloudwatch => panic!("CloudWatch takes no rules"),
-    };
+    let name = if scheme == Scheme::Prometheus { "skewguard.rules.yaml" } else { "skewguard.dotted.rules.yaml" };
     root().join("deploy/rules").canonicalize().unwrap().join(name).to_str().unwrap().to_owned()
 }
 

@@ -72,7 +72,11 @@ pub fn lines(scheme: Scheme, end: u64) -> String {
 
 fn host(index: u32, scheme: Scheme, end: u64, lines: &mut String) {
     let has_image = index % 4 == 3;
-    let zone = ["eu-central-1a", "eu-central-1b", "eu-central-1c"][index as usize % 3];
+    let zone = match index % 3 {
+        0 => "eu-central-1a",
+        1 => "eu-central-1b",
+        _ => "eu-central-1c",
+    };
     // Some run away faster than others, and one faster than all.
     let pace = if index == 31 { 0.0182 } else { 0.002 + 0.0009 * f64::from(index % 11) };
     let resource = BTreeMap::from([

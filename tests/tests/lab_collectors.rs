@@ -1,0 +1,84 @@
+//! Real collectors between the agent and a real backend: what arrives is what arrives without one, under the same names and as of
+//! the same moments, although the clock of the host is days off.
+
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it takes the time itself")]
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tests::agent::Skewguard;
+use tests::chrony::Chrony;
+use tests::collectors::Collector;
+use tests::metadata;
+use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::victoria::{Labels, Victoria};
+use tests::wait::wait_until;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// By so much the clock of the host is fast, in seconds.
+const FAST: f64 = 172_800.0;
+
+fn at(port: u16) -> SocketAddr {
+    SocketAddr::new(IMDS, port)
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+fn config(otlp: &str) -> String {
+    format!(
+        "
+sources: [{{ name: amazon-time-sync, ntp: 169.254.169.123, trusted: true, poll: 1s }}]
+credentials: {{ imds: {{ poll: 10s }} }}
+alerts: {{ boot_grace: 0s }}
+telemetry: {{ detail: full, otlp: {{ endpoint: \"{otlp}\", interval: 1s, timeout: 1s }} }}
+"
+    )
+}
+
+/// The series that a backend has of the agent, each by its name and its labels. Whoever exports is another process each time.
+fn series(victoria: &Victoria<'_>) -> BTreeSet<Labels> {
+    let of_agent = "{service_name=\"skewguard\"}";
+    let own = |mut labels: Labels| {
+        labels.remove("service_instance_id");
+        labels
+    };
+    victoria.export(of_agent).unwrap().into_keys().map(own).collect()
+}
+
+#[test]
+fn what_passes_through_a_collector_arrives_as_it_does_without_one() {
+    let net = Net::new().unwrap();
+    let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
+    let _metadata = metadata::start(&net, Side::Aws, at(80), &metadata::valid_document()).unwrap();
+    let backends = [8428, 8429, 8430].map(|port| Victoria::start(&net, Side::Aws, at(port)).unwrap());
+    let vmagent = Collector::vmagent(&net, at(8480), &backends[1].url()).unwrap();
+    let rotel = Collector::rotel(&net, at(4318), &backends[2].otlp_url()).unwrap();
+    let direct = backends[0].otlp_url();
+    let ways = [("without one", direct.as_str()), ("vmagent", vmagent.endpoint()), ("rotel", rotel.endpoint())];
+    let began = now();
+    let agents = ways.map(|(_, otlp)| Skewguard::new(&net, &config(otlp)).unwrap().with_faked_time("+2d").unwrap());
+    let _running = agents.each_ref().map(|agent| agent.run().unwrap());
+
+    for ((way, _), victoria) in ways.iter().zip(&backends) {
+        let is_there = || victoria.samples("clock_offset_seconds").is_ok_and(|samples| samples.len() >= 10);
+        wait_until(way, PATIENCE, is_there)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", vmagent.log(), rotel.log()));
+        let samples = victoria.samples("clock_offset_seconds").unwrap();
+        assert!(samples.iter().all(|(at, _)| (began - 1.0..now() + 1.0).contains(at)), "{way}: {samples:?}");
+        assert!(samples.iter().all(|(_, offset)| (offset + FAST).abs() < 1.0), "{way}: {samples:?}");
+        // One a second, as they were measured, however they were collected.
+        let gaps: Vec<f64> = samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        let usual = gaps.iter().filter(|gap| (0.8..1.3).contains(*gap)).count();
+        assert!(usual * 4 >= gaps.len() * 3, "{way}: {gaps:?}");
+    }
+    for ((way, _), victoria) in ways.iter().zip(&backends).skip(1) {
+        let differ =
+            || -> Vec<Labels> { series(victoria).symmetric_difference(&series(&backends[0])).cloned().collect() };
+        wait_until(way, PATIENCE, || differ().is_empty()).unwrap_or_else(|error| panic!("{error}: {:?}", differ()));
+        assert!(series(victoria).len() > 40, "{way}");
+    }
+}
