@@ -18,6 +18,8 @@ const UNKNOWN_EFFECT: &str = "what it comes from is not said here";
 const UNKNOWN_REMEDY: &str = "hand in the whole message, with its code and what caused it: what is understood is what AWS and its SDKs \
     say of time, signatures, keys, tokens and sessions, and of the metadata service, and what TLS, JSON Web Tokens, Kerberos \
     and CloudWatch say of time";
+const WAITED_EFFECT: &str =
+    "the request is refused; one that is signed anew and sent at once is not refused for its time";
 /// Who logs a refusal does so within this time.
 const AT_ONCE: i64 = 60 * NANOS_PER_SECOND;
 /// The same, where the zone is not told and all zones have to be thought of.
@@ -122,7 +124,8 @@ fn tell(newest: &Finding, group: &[Finding], host: Option<&HostFacts>) -> (Check
         causes,
         this_host,
     };
-    (check(&explained, words.effect), explained)
+    let effect = if sign.has_waited { WAITED_EFFECT } else { words.effect };
+    (check(&explained, effect), explained)
 }
 
 /// It for people.

@@ -14,7 +14,7 @@ pub(super) struct Words {
 }
 
 const EXPIRED: &str = "requests with these credentials are refused until others are used";
-const CLOCK: &str = "requests that this clock signs are refused, until it is set or the SDK corrects the skew";
+const CLOCK: &str = "the request is refused; where the clock is off, so is all that it signs";
 const KEY: &str = "requests with this key are refused";
 const NONE: &str = "the SDK sends nothing at all, or tries again and again";
 const URL: &str = "who holds the URL is refused, and needs a new one";
