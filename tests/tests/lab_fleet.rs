@@ -49,7 +49,7 @@ fn drill(net: &Net, hosts: usize, minutes: u32, otlp: &str) -> u64 {
 }
 
 /// Which labels the series of each metric have.
-fn labels(victoria: &Victoria, selector: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn labels(victoria: &Victoria<'_>, selector: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (mut labels, _) in victoria.query(&format!("last_over_time({selector}[1h])")).unwrap() {
         let name = labels.remove("__name__").unwrap_or_default();
@@ -109,7 +109,7 @@ fn hurried(scheme: Scheme) -> String {
 }
 
 /// Records who was there in the last hour, as the rules would have done meanwhile.
-fn remember(net: &Net, victoria: &Victoria, rules: &str) {
+fn remember(net: &Net, victoria: &Victoria<'_>, rules: &str) {
     let (before, rest) = rules.split_once("  - record: skewguard:address:present").unwrap();
     assert!(before.contains("record: skewguard:host:present") && !rest.is_empty());
     let dir = private_dir().unwrap();
@@ -126,7 +126,7 @@ fn remember(net: &Net, victoria: &Victoria, rules: &str) {
 }
 
 /// What fires: the alert, what it is of, and by what it is shared.
-fn firing(victoria: &Victoria) -> BTreeSet<(String, String)> {
+fn firing(victoria: &Victoria<'_>) -> BTreeSet<(String, String)> {
     let all = victoria.query("ALERTS{alertstate=\"firing\"}").unwrap();
     let of = |labels: &BTreeMap<String, String>| {
         let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
@@ -141,7 +141,9 @@ fn firing(victoria: &Victoria) -> BTreeSet<(String, String)> {
 /// What the rules must say of the end of a drill: nothing of those that are well.
 fn expected() -> BTreeSet<(String, String)> {
     let mut expected = BTreeSet::new();
-    let mut tell = |alert: &str, of: &str| drop(expected.insert((alert.to_owned(), of.to_owned())));
+    let mut tell = |alert: &str, of: &str| {
+        expected.insert((alert.to_owned(), of.to_owned()));
+    };
     let mut of_hosts = |hosts: std::ops::Range<usize>, alerts: &[&str]| {
         hosts.for_each(|host| alerts.iter().for_each(|alert| tell(alert, &format!("{host:05}"))));
     };
@@ -256,8 +258,8 @@ fn a_backend_that_is_down_for_a_while_misses_nothing_behind_two_tiers_of_collect
     let edge = Vmagent::start(&net, at(8429), "edge", ("CORE_URLS", &urls)).unwrap();
     other.down().unwrap();
     let points = drill(&net, 60, 5, &edge.otlp_url());
-    let all = |victoria: &Victoria| victoria.export("{skewguard_demo=\"true\"}").unwrap();
-    let count = |victoria: &Victoria| all(victoria).values().map(|samples| samples.len() as u64).sum::<u64>();
+    let all = |victoria: &Victoria<'_>| victoria.export("{skewguard_demo=\"true\"}").unwrap();
+    let count = |victoria: &Victoria<'_>| all(victoria).values().map(|samples| samples.len() as u64).sum::<u64>();
     // The one that is up has all, though the other takes nothing.
     wait_until("all samples", PATIENCE, || count(&victoria) >= points).unwrap();
     other.up().unwrap();
