@@ -63,7 +63,7 @@ impl Dialogue {
     pub fn ask(&mut self, question: &str) -> Result<String> {
         // A program that has ended says why on standard error, not in the failure of this.
         let _ = writeln!(self.questions, "{question}");
-        self.hear().with_context(|| format!("no answer to {question:?}"))
+        self.hear()
     }
 
     /// Awaits a line that it says unasked.
@@ -73,7 +73,7 @@ impl Dialogue {
     pub fn hear(&mut self) -> Result<String> {
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
-            bail!("the program has ended:\n{}", self.log());
+            bail!("the program ended instead of an answer:\n{}", self.log());
         }
         Ok(answer.trim_end().to_owned())
     }
