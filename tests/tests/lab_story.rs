@@ -186,9 +186,14 @@ fn a_slow_clock_keeps_expired_keys_until_it_is_set() {
     host.assert_warned("clock-skew");
 
     let explained = explained(&host, &program);
-    println!("{explained:#}");
+    let error = &explained["errors"][0];
+    assert_eq!(
+        (&error["kind"], &error["this_host"]["state"]),
+        (&"expired-token".into(), &"present".into()),
+        "{error:#}"
+    );
+    assert!(error["this_host"]["remedy"].as_str().unwrap().contains("makestep"), "{error:#}");
     let examined = problems(&examined(&host, &program));
-    println!("{examined:#?}");
     assert!(examined["clock-offset"].contains("makestep"), "{examined:?}");
     host.clock.set(0.0).unwrap();
     assert_eq!(program.ask("who?").unwrap(), "accepted", "{}", program.log());
@@ -205,9 +210,9 @@ fn a_profile_that_nobody_renews_is_refused_until_somebody_does() {
     let refused = until_refused(&mut program);
     assert!(refused.contains("The security token included in the request is expired"), "{refused}");
     host.assert_warned("credential-expiring");
+    assert_eq!(explained(&host, &program)["errors"][0]["kind"], "expired-token");
 
     let examined = problems(&examined(&host, &program));
-    println!("{examined:#?}");
     let said = examined.values().find(|said| said.contains(".aws/credentials"));
     assert!(said.is_some(), "{examined:?}");
     host.credentials(&host.sts.issue(LONG).profile("default"));
@@ -232,7 +237,6 @@ fn keys_in_properties_stand_before_the_role_until_they_are_taken_away() {
 
     let report = examined(&host, &program);
     let examined = problems(&report);
-    println!("{examined:#?}");
     assert!(examined["credentials-shadow"].contains("-Daws.accessKeyId"), "{examined:?}");
     for secret in [&keys.secret, &keys.token] {
         assert!(!report.to_string().contains(secret.as_str()));
@@ -258,7 +262,6 @@ fn keys_in_variables_stand_before_the_role_until_they_are_taken_away() {
 
     let report = examined(&host, &program);
     let examined = problems(&report);
-    println!("{examined:#?}");
     assert!(examined["credentials-shadow"].contains("AWS_ACCESS_KEY_ID"), "{examined:?}");
     for secret in [&keys.secret, &keys.token] {
         assert!(!report.to_string().contains(secret.as_str()));
@@ -283,7 +286,6 @@ fn a_role_that_is_asked_too_often_hands_out_nothing_until_it_is_left_in_peace() 
     assert!(refused.contains("The security token included in the request is expired"), "{refused}");
     host.assert_warned("credential-expiring");
     let examined = problems(&examined(&host, &program));
-    println!("{examined:#?}");
     assert!(examined.keys().any(|name| name.starts_with("imds-")), "{examined:?}");
     host.hand_out(&host.sts.issue(LONG));
     drop(program);
@@ -301,8 +303,9 @@ fn a_container_gets_no_answer_until_it_may_take_another_hop() {
     let mut program = host.program(Java::V2, "default", &[], &version_2);
     let refused = program.ask("who?").unwrap();
     assert!(refused.contains("Unable to load credentials"), "{refused}");
+    let kind = explained(&host, &program)["errors"][0]["kind"].to_string();
+    assert!(kind.contains("imds") || kind.contains("no-credentials"), "{kind}");
     let examined = problems(&examined(&host, &program));
-    println!("{examined:#?}");
     assert!(examined["imds-hop-limit"].contains("--http-put-response-hop-limit 2"), "{examined:?}");
     host.imds.on("PUT /latest/api/token", token);
     assert_eq!(program.ask("who?").unwrap(), "accepted", "{}", program.log());

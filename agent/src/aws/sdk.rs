@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::chain::Chain;
 use super::proxy::Rule;
 
-/// What is known of an SDK. Source: the SDKs' code of 2026, where nothing else is said.
+/// What is known of an SDK. Source: the SDKs' code of 2026, where nothing else is said. The margins of botocore, Java 2.x of
+/// 2025, JavaScript v3 and Rust are measured as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// M: the SDK refreshes once local time is within M of the expiration, so that `M − lag` is left in true time. Where an
