@@ -21,17 +21,18 @@ install_perses() {
     warn "installed the components of Perses"
 }
 
-# install_chromium: unpacked into target/lab/chromium, with the libraries that this machine lacks.
+# install_chromium: unpacked into target/lab/chromium, with the libraries that this machine lacks. Ubuntu has none but in a
+# container of its own, which sees nothing of the lab.
 install_chromium() {
-    local into=$lab/chromium package packages
+    local into=$lab/chromium package
     [[ -e $into/ready ]] && return
+    if is_ubuntu; then
+        warn "dashboards are not drawn (lab_perses): that needs the package chromium of Debian"
+        return
+    fi
     rm -rf "$into"
-    mkdir -p "$into/debs" "$into/root"
-    mapfile -t packages < <(missing_with chromium)
-    ((${#packages[@]})) || { use_own_lists machine && mapfile -t packages < <(missing_with chromium); }
-    ((${#packages[@]})) || { command -v chromium >/dev/null && return; }
-    ((${#packages[@]})) || die "no package chromium found for this machine: see $lab/apt/update.log"
-    (cd "$into/debs" && apt-get "${own_apt[@]}" -o APT::Sandbox::User= -q download "${packages[@]}") >"$lab/chromium.log" 2>&1 ||
+    mkdir -p "$into/root"
+    download_chromium "$into/debs" || { use_own_lists machine && download_chromium "$into/debs"; } ||
         die "failed to download chromium: see $lab/chromium.log"
     for package in "$into"/debs/*.deb; do
         dpkg -x "$package" "$into/root"
@@ -39,6 +40,18 @@ install_chromium() {
     rm -rf "$into/debs"
     touch "$into/ready"
     warn "unpacked chromium"
+}
+
+has_chromium() { [[ -e $lab/chromium/ready ]]; }
+
+# download_chromium FOLDER: by the lists that there are; these may name what is gone.
+download_chromium() {
+    local packages
+    rm -rf "$1"
+    mkdir -p "$1"
+    mapfile -t packages < <(missing_with chromium)
+    ((${#packages[@]})) || return 1
+    (cd "$1" && apt-get "${own_apt[@]}" -o APT::Sandbox::User= -q download "${packages[@]}") >"$lab/chromium.log" 2>&1
 }
 
 # missing_with PACKAGE: prints it and what it needs, as far as this machine has not installed it.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::dialogue::Dialogue;
 use crate::net::Net;
-use crate::process::lab_dir;
+use crate::process::{lab_dir, tool};
 
 /// An SDK for Java.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ impl Jvm<'_> {
         arguments.extend(self.options);
         arguments.extend(["-cp", &jars, source.to_str().context("a path that is no text")?, self.provider]);
         arguments.push(self.sts.unwrap_or("-"));
-        let mut program = Dialogue::on_host(net, self.environment, "java", &arguments)?;
+        let mut program = Dialogue::on_host(net, self.environment, tool("java")?, &arguments)?;
         program.hear()?;
         Ok(program)
     }
@@ -64,7 +64,7 @@ pub fn javascript(net: &Net, environment: &[(&str, OsString)]) -> Result<Dialogu
     let mut environment = environment.to_vec();
     environment.push(("NODE_PATH", lab_dir()?.join("sdks/javascript/node_modules").into()));
     let source = program("javascript").join("role.js");
-    Dialogue::on_host(net, &environment, "node", &[source.to_str().context("a path that is no text")?])
+    Dialogue::on_host(net, &environment, tool("node")?, &[source.to_str().context("a path that is no text")?])
 }
 
 fn program(language: &str) -> PathBuf {

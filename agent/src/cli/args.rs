@@ -93,7 +93,7 @@ pub(super) struct Demo {
     /// How long it lasts, 5 to 1440; the last alert is due after 18
     #[arg(long, value_name = "M", requires = "fleet", default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=1_440))]
     pub(super) minutes: u32,
-    /// Send all of it at once, stamped as if it were just over: for dashboards, as no page comes of what is past
+    /// Send all of it at once, stamped as if it were just over: for dashboards. Rules record and page nothing that is past
     #[arg(long, requires = "otlp")]
     pub(super) past: bool,
 }

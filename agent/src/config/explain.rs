@@ -124,8 +124,8 @@ fn within(lines: &[&str], position: Position) -> Position {
 
 /// Whether the last of the lines may be shown as it is: it belongs to a section in which no secret is written.
 fn is_public(lines: &[&str]) -> bool {
-    // What follows user information in a URL is preceded by its password.
-    if lines.last().is_some_and(|line| line.contains('@')) {
+    // What follows user information in a URL is preceded by its password, and a query may hold a token.
+    if lines.last().is_some_and(|line| line.contains('@') || line.contains("://") && line.contains('?')) {
         return false;
     }
     // Comments are in no section, and the elements of a list may stand at the very left.
@@ -237,6 +237,7 @@ mod tests {
         assert!(is_public(&["channels:", "sources:", "", "# text", "  - name: a"]));
         assert!(!is_public(&["sources:", "channels:", "- name: a", "  # text"]));
         assert!(!is_public(&["credentials:", "  endpoint: http://u:hunter2@h"]));
+        assert!(!is_public(&["alerts:", "  runbooks: https://h/?token=hunter2"]));
         assert!(!is_public(&["{ sources: [] }"]));
     }
 }

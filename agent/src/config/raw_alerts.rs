@@ -259,7 +259,7 @@ fn runbooks() -> serde_json::Value {
         "Where the runbooks are, whose URL every alert carries: the http:// or https:// URL of a folder, to which /ALERT.md \
          is added, or off. Default: {OURS}."
     );
-    serde_json::json!({ "type": ["string", "null"], "pattern": "^(off|https?://[^@?#\\s]+)$", "description": text })
+    serde_json::json!({ "type": ["string", "null"], "pattern": "^(off|https?://[^/@?#\\s]+(/[^?#\\s]*)?)$", "description": text })
 }
 
 /// The schema of the section of an alert.

@@ -73,7 +73,15 @@ pub fn export(
 
 fn request(origin: &Origin<'_>, snapshot: &Snapshot, stamp: Stamp, told: &mut Told) -> ExportMetricsServiceRequest {
     let text = |value: &str| any_value::Value::StringValue(value.to_owned());
-    let said = origin.resource.iter().filter(|(key, _)| key.as_str() != NAME);
+    // What the origin says of itself counts, whatever the variables of this process say of it.
+    let is_of_origin = |key: &str| {
+        key == NAME
+            || key.starts_with("cloud.")
+            || key.starts_with("host.")
+            || key.starts_with("k8s.")
+            || origin.attributes.iter().any(|(name, _)| *name == key)
+    };
+    let said = origin.resource.iter().filter(|(key, _)| !is_of_origin(key.as_str()));
     let mut attributes: Vec<_> = said.map(|(key, value)| attribute(key.as_str(), any(value))).collect();
     attributes.push(attribute(NAME, text(origin.name)));
     attributes.extend(origin.attributes.iter().map(|(key, value)| attribute(key, text(value))));

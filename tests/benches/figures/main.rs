@@ -28,6 +28,7 @@ use tests::http::{HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::ntp::{NtpServer, ahead_by};
+use tests::packages;
 use tests::process::private_dir;
 
 const MEASUREMENTS: usize = 200;
@@ -155,8 +156,8 @@ fn check() -> Result<()> {
 }
 
 fn size() -> Result<()> {
-    let binary = std::env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set")?;
-    let bytes = std::fs::metadata(binary)?.len();
+    let dir = private_dir()?;
+    let bytes = std::fs::metadata(packages::program(&packages::built()?, dir.path())?)?.len();
     println!("binary                                        {:9.2} MB   8 MB", bytes as f64 / 1e6);
     Ok(())
 }

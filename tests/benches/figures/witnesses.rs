@@ -1,6 +1,5 @@
 //! What each kind of source costs, and how exact it is.
 
-use std::env;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -13,6 +12,7 @@ use skewguard::config::load::parse;
 use tests::agent::Skewguard;
 use tests::chrony::Chrony;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::packages;
 use tests::process::private_dir;
 use tests::tls::Authority;
 use tests::web::WebServer;
@@ -92,6 +92,8 @@ impl Witness<'_> {
 
     /// What more polls of one `check` cost than a single one.
     fn cost(&self, net: &Net, ca: &Path) -> Result<Cost> {
+        let package = private_dir()?;
+        let program = packages::program(&packages::built()?, package.path())?;
         let agent = Skewguard::new(net, &self.config())?;
         let wire = Wire::listen(net, Side::Agent, self.address)?;
         let check = |samples: u32| -> Result<(f64, u64)> {
@@ -99,7 +101,7 @@ impl Witness<'_> {
             let mut command = net.command(Side::Agent, "bash")?;
             command.args(["-c", "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null", "bash", "env"]);
             command.arg(format!("SSL_CERT_FILE={}", ca.display()));
-            command.arg(env::var_os("SKEWGUARD_BIN").context("SKEWGUARD_BIN is not set")?);
+            command.arg(&program);
             command.args(["check", "--timeout", "60s", "--samples", &samples.to_string(), "--config"]);
             let output = command.arg(agent.config()).output()?;
             let told = String::from_utf8_lossy(&output.stderr).into_owned();

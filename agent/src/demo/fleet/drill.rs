@@ -18,6 +18,8 @@ use crate::time::{Span, TrueTime};
 
 /// So many seconds before the beginning the hosts are there already: their boot grace is over, and their trends are known.
 const WARM_UP: i32 = 300;
+/// For so many minutes after its end rules may tell of a drill: host-silent tells for an hour.
+const AFTER: u32 = 75;
 /// What tells a drill from others is written with these.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
@@ -154,7 +156,8 @@ fn introduce(drill: &Drill, run: &str, print: &dyn Fn(&str)) {
     if drill.collector.is_some() {
         print(&format!(
             "Marked {MARK}=true and {RUN}={run}; the account is {ACCOUNT}, hosts are drill-{run}-..., images ami-drill-...\n\
-             Rules page for it as for real hosts. In Alertmanager: amtool silence add account_id={ACCOUNT} -d 2h -c drill"
+             Rules page for it as for real hosts. In Alertmanager: amtool silence add account_id={ACCOUNT} -d {}m -c drill",
+            drill.minutes.saturating_add(AFTER)
         ));
     }
     print("");
@@ -186,7 +189,7 @@ fn conclude(drill: &Drill, run: &str, post: &Post, print: &dyn Fn(&str)) -> bool
     if drill.collector.is_some() {
         print(&format!(
             "\nIts hosts are silent from now on, and host-silent tells so for an hour unless it is muted:\n  \
-             amtool silence add account_id={ACCOUNT} -d 2h -c 'drill {run}'\nVictoriaMetrics forgets it, and what was \
+             amtool silence add account_id={ACCOUNT} -d {AFTER}m -c 'drill {run}'\nVictoriaMetrics forgets it, and what was \
              recorded of it, with:\n  curl http://HOST:8428/api/v1/admin/tsdb/delete_series \\\n    \
              --data-urlencode 'match[]={{skewguard\\.demo=\"true\"}}' --data-urlencode 'match[]={{skewguard_demo=\"true\"}}' \\\n    \
              --data-urlencode 'match[]={{account_id=\"{ACCOUNT}\"}}'"
