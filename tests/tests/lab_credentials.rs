@@ -7,6 +7,7 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -363,7 +364,10 @@ fn a_401_is_overcome_by_a_new_token() {
 fn a_403_says_how_to_turn_the_metadata_service_on() {
     let host = Host::new();
     let imds = host.imds(IMDS);
-    imds.on(TOKEN, Reply::new(403, "Forbidden"));
+    // One that is turned off refuses whatever it is asked.
+    for route in [TOKEN, ROLES, DOCUMENT] {
+        imds.on(route, Reply::new(403, "Forbidden"));
+    }
     let checked = host.check();
     checked.assert_unavailable("http-403", "403");
     let remedy = checked.finding("credential-unavailable").unwrap()["remedy"].as_str().unwrap();
@@ -680,8 +684,10 @@ fn no_secret_stays_in_memory_nor_in_the_log_at_the_most_talkative_level() {
 fn no_secret_of_a_document_that_is_refused_stays_in_memory_or_in_the_log() {
     let host = Host::new();
     let imds = host.imds(IMDS);
-    let answers = AtomicUsize::new(0);
-    imds.on_each(DOCUMENT, move |_| match answers.fetch_add(1, Ordering::SeqCst) {
+    // Each answer is given until it has been judged.
+    let judged = Arc::new(AtomicUsize::new(0));
+    let answers = Arc::clone(&judged);
+    imds.on_each(DOCUMENT, move |_| match answers.load(Ordering::SeqCst) {
         // A secret in the place of a time, then a body that is too long, then one that is cut off.
         0 => Reply::ok(document_with("Success", r#""Expiration" : "TokenPiece""#)),
         1 => Reply::ok(document(HOUR) + &pieces("TokenPiece", 8 * 1024)),
@@ -689,9 +695,10 @@ fn no_secret_of_a_document_that_is_refused_stays_in_memory_or_in_the_log() {
     });
     let skewguard = host.skewguard().env("RUST_LOG", "trace");
     let mut running = skewguard.run().unwrap();
-    for (fetches, code) in [(1, "malformed"), (2, "too-large"), (3, "interrupted")] {
-        let status = await_fetches(&mut running, &imds, fetches);
-        assert_eq!(status["credentials"][0]["code"], code);
+    for code in ["malformed", "too-large", "interrupted"] {
+        let is_judged = |status: &Value| status["credentials"][0]["code"] == code;
+        let status = running.await_status(code, Duration::from_secs(25), is_judged).unwrap();
+        judged.fetch_add(1, Ordering::SeqCst);
         let found = memory::found(running.pid(), &SECRETS).unwrap();
         assert!(found.is_empty(), "{found:?} after {code}");
         assert_no_secret_in(&status.to_string());
