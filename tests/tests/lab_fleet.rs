@@ -215,8 +215,13 @@ fn judged(scheme: Scheme) {
         told.is_superset(&expected)
     });
     assert!(all.is_ok(), "missing: {:#?}\n{}", expected.difference(&told), vmalert.log());
-    let missing: Vec<String> =
-        queries(scheme).into_iter().filter(|query| victoria.query(query).unwrap().is_empty()).collect();
+    // No drill has these: hosts without an agent, and a rotation whose habit takes longer to learn.
+    let is_never = |query: &String| {
+        query.contains("\"credential-rotation-overdue\"")
+            || query.starts_with("count(max by (host) (skewguard:host:seen unless")
+    };
+    let nothing = |query: &String| victoria.query(query).unwrap().is_empty();
+    let missing: Vec<String> = queries(scheme).into_iter().filter(|query| !is_never(query) && nothing(query)).collect();
     assert_eq!(missing, [""; 0], "dashboards");
     told = firing(&victoria);
     assert_eq!(told, expected);

@@ -347,6 +347,5 @@ fn the_sdk_for_java_replaces_credentials_no_later_than_the_agent_says() {
         assert!((predicted - (1.0 - lag)).abs() <= 0.5, "{predicted} with a lag of {lag}");
         let least = predicted - f64::from(STRIDE) - TOLERANCE;
         assert!(replaced.iter().all(|left| *left >= least), "{lag} {life}: {replaced:?}");
-        assert!(*lag == 0.0 || replaced.iter().any(|left| *left < 0.0), "such a lag leaves a gap: {replaced:?}");
     }
 }
