@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
@@ -15,6 +15,8 @@ use crate::net::{Net, Side};
 use crate::process::Server;
 use crate::wait::wait_until;
 
+/// For so long an address may seem to be taken.
+const TAKEN: Duration = Duration::from_secs(5);
 const SHUTDOWN_POLL: Duration = Duration::from_millis(10);
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -136,8 +138,14 @@ impl HttpServer {
     /// # Errors
     /// When the address is not there or taken.
     pub fn start(net: &Net, side: Side, address: SocketAddr) -> Result<Self> {
-        let listener = net.within(side, || TcpListener::bind(address))?;
-        Self::serve(listener.with_context(|| format!("failed to bind {address}"))?)
+        // What another thread has forked holds the socket of a server that has ended, until it becomes its program.
+        let mut bound = net.within(side, || TcpListener::bind(address))?;
+        let began = Instant::now();
+        while began.elapsed() < TAKEN && bound.as_ref().is_err_and(|error| error.kind() == ErrorKind::AddrInUse) {
+            thread::sleep(SHUTDOWN_POLL);
+            bound = net.within(side, || TcpListener::bind(address))?;
+        }
+        Self::serve(bound.with_context(|| format!("failed to bind {address}"))?)
     }
 
     /// Serves on a socket that is already bound.

