@@ -58,7 +58,7 @@ pub(super) struct Entry {
 /// Takes lines apart. Blank lines belong to nobody.
 pub(super) fn split(lines: &Lines) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    let mut state = State { indent: 0, previous: None, is_after_blank: true, is_in_chain: false };
+    let mut state = State { indent: 0, previous: None, is_after_blank: true, is_in_chain: false, is_list: false };
     for line in &lines.lines {
         let text = lines.text.get(line.range.clone()).unwrap_or_default();
         if text.trim().is_empty() {
@@ -79,9 +79,11 @@ pub(super) fn split(lines: &Lines) -> Vec<Entry> {
                 entries.push(Entry { range: line.range.clone(), stamp, is_cause_first: false });
                 state.indent = line.indent;
                 state.is_in_chain = false;
+                state.is_list = false;
             }
         }
         state.is_in_chain |= CHAINS.iter().any(|chain| text.starts_with(chain));
+        state.is_list |= text.contains("NoCredentialProviders");
         state.is_after_blank = false;
         state.previous = Some((text.to_owned(), line.is_boxed));
     }
@@ -96,6 +98,8 @@ struct State {
     previous: Option<(String, bool)>,
     is_after_blank: bool,
     is_in_chain: bool,
+    /// Whether the entry lists what the SDK for Go v1 found at each place.
+    is_list: bool,
 }
 
 impl State {
@@ -124,7 +128,7 @@ impl State {
         if is_more || is_of_box || self.is_in_chain && (text.starts_with("Traceback") || !self.is_after_blank) {
             return true;
         }
-        let is_of_list = LISTED.iter().any(|start| text.starts_with(start)) && so_far.contains("NoCredentialProviders");
+        let is_of_list = self.is_list && LISTED.iter().any(|start| text.starts_with(start));
         // A name alone is what the next line says more of.
         let is_named = !previous.contains(' ') && (previous.ends_with("Exception") || previous.ends_with("Error"));
         if !self.is_after_blank && (is_of_list || is_named) {
