@@ -1,6 +1,6 @@
 //! From a paste to what the doctor says of each error in it.
 
-use super::causes::{SET_THAT_CLOCK, causes};
+use super::causes::{SET_THAT_CLOCK, TWO_CLOCKS, causes};
 use super::explained::{Bound, Cause, Confidence, Direction, Explained, Standing, State, ThisHost};
 use super::find::{Finding, Found, find};
 use super::here::{Here, Sign};
@@ -73,14 +73,17 @@ fn cut(paste: &Paste, found: &Found) -> Vec<String> {
     let bytes = (paste.cut() > 0)
         .then(|| format!("the first {} bytes were not looked at: errors stand at the end of a log", paste.cut()));
     let errors = (found.skipped > 0).then(|| format!("the first {} errors were not looked at", found.skipped));
-    bytes.into_iter().chain(errors).collect()
+    let repeated = (found.repeated > 0).then(|| {
+        format!("{} more of the same wordings, before the newest of one error, were not looked at", found.repeated)
+    });
+    bytes.into_iter().chain(errors).chain(repeated).collect()
 }
 
 /// The findings of each kind, in the order of the newest of each.
 fn groups(findings: Vec<Finding>) -> Vec<Vec<Finding>> {
     let mut groups: Vec<Vec<Finding>> = Vec::new();
     for finding in findings {
-        match groups.iter_mut().find(|group| group.iter().any(|other| other.kind == finding.kind)) {
+        match groups.iter_mut().find(|group| group.first().is_some_and(|other| other.kind == finding.kind)) {
             Some(group) => group.push(finding),
             None => groups.push(vec![finding]),
         }
@@ -119,7 +122,7 @@ fn tell(newest: &Finding, group: &[Finding], host: Option<&HostFacts>) -> (Check
         direction: direction(&sign),
         skew_seconds: nearest,
         skew_range: range,
-        skew_bound: nearest.map(|nearest| bound(newest, nearest)),
+        skew_bound: nearest.and_then(|nearest| bound(newest, nearest)),
         times: lines(newest, group.len(), range),
         causes,
         this_host,
@@ -158,6 +161,9 @@ fn offset(finding: &Finding) -> Option<Offset> {
 
 fn sign(finding: &Finding) -> Sign {
     let told = offset(finding);
+    if finding.row.is_between_hosts {
+        return Sign { told, direction: 0, has_waited: false, is_between_hosts: true };
+    }
     let by_kind = match finding.kind {
         Kind::SignatureExpired | Kind::CertificateNotYetValid | Kind::JwtNotYetValid => 1,
         Kind::SignatureNotYetCurrent | Kind::RequestInTheFuture | Kind::PresignedNotYetValid => -1,
@@ -169,7 +175,12 @@ fn sign(finding: &Finding) -> Sign {
         _ => -1,
     });
     let logged = logged(finding);
-    Sign { told, direction, has_waited: direction > 0 && logged == Some(Logged::Waited { is_certain: true }) }
+    Sign {
+        told,
+        direction,
+        has_waited: direction > 0 && logged == Some(Logged::Waited { is_certain: true }),
+        is_between_hosts: false,
+    }
 }
 
 /// What the time of the log tells of a request that came too late.
@@ -182,7 +193,9 @@ enum Logged {
 }
 
 fn logged(finding: &Finding) -> Option<Logged> {
-    let (stamp, times) = (finding.stamp?, &finding.times);
+    // Of two hosts the one that logs may be the one that is off.
+    let stamp = finding.stamp.filter(|_| !finding.row.is_between_hosts)?;
+    let times = &finding.times;
     let (signed, judged) = (times.signed?.nanos(), times.judged?.nanos());
     if judged.saturating_sub(signed) < WAIT {
         return None;
@@ -212,11 +225,13 @@ const fn direction(sign: &Sign) -> Option<Direction> {
     }
 }
 
-fn bound(finding: &Finding, skew: i64) -> Bound {
+/// Nothing is said of one clock where neither is known to be right.
+fn bound(finding: &Finding, skew: i64) -> Option<Bound> {
     match () {
-        () if finding.times.difference.is_some() => Bound::Exact,
-        () if skew > 0 && finding.times.judged.is_some() => Bound::AtMost,
-        () => Bound::AtLeast,
+        () if finding.row.is_between_hosts => None,
+        () if finding.times.difference.is_some() => Some(Bound::Exact),
+        () if skew > 0 && finding.times.judged.is_some() => Some(Bound::AtMost),
+        () => Some(Bound::AtLeast),
     }
 }
 
@@ -233,9 +248,16 @@ fn causes_of(finding: &Finding, sign: &Sign) -> Vec<Cause> {
     let make =
         |standing, cause: &str, remedy: &str| Cause { standing, cause: cause.to_owned(), remedy: remedy.to_owned() };
     let because = finding.row.because.map(|(cause, remedy)| make(Standing::Proven, cause, remedy));
+    // Who measures the difference has sent nothing that could wait.
+    let is_measured = finding.times.difference.is_some();
+    let is_ahead = finding.times.offset().is_some_and(|offset| offset.span().nanos() < 0);
     let known = causes(finding.kind).iter().filter_map(|(standing, cause, remedy)| {
         let is_clock = *remedy == SET_THAT_CLOCK;
         let is_waiting = cause.starts_with("the request waited");
+        if is_clock && sign.is_between_hosts {
+            let (standing, cause, remedy) = TWO_CLOCKS;
+            return Some(make(standing, cause, remedy));
+        }
         let standing = match logged(finding).filter(|_| sign.direction > 0) {
             Some(Logged::Waited { .. }) if is_clock => return None,
             Some(Logged::Waited { is_certain }) if is_waiting => told_by_log(is_certain),
@@ -244,7 +266,7 @@ fn causes_of(finding: &Finding, sign: &Sign) -> Vec<Cause> {
             _ => *standing,
         };
         // A request that waits gets older, not younger.
-        if is_waiting && sign.direction < 0 {
+        if is_waiting && (is_ahead || is_measured || sign.direction < 0) {
             return None;
         }
         let standing = if is_clock && sign.direction < 0 { Standing::Proven } else { standing };
@@ -275,6 +297,9 @@ fn lines(newest: &Finding, count: usize, range: Option<[i64; 2]>) -> Vec<String>
                     humane(offset.span())
                 )
             }
+            _ if newest.row.is_between_hosts => {
+                format!("the two clocks differed by {} ({seconds} s): which of them was off is not told", humane(offset.span()))
+            }
             _ if times.judged.is_none() && times.difference.is_none() => {
                 format!("the clock that read it was at least {} ({seconds} s)", humane_offset(offset))
             }
@@ -292,13 +317,12 @@ fn lines(newest: &Finding, count: usize, range: Option<[i64; 2]>) -> Vec<String>
             _ => format!("the clock that signed was at least {} ({seconds} s)", humane_offset(offset)),
         }
     });
-    let overdue = times.overdue().map(|overdue| match overdue.nanos() {
-        0.. => format!("it came {} too late", humane(overdue)),
-        _ => format!("it came {} before its end", humane(overdue)),
-    });
+    let overdue = times.overdue().map(|overdue| format!("it came {} too late", humane(overdue)));
     many.into_iter().chain(times.lines()).chain(skew).chain(overdue).collect()
 }
 
+#[cfg(test)]
+mod claims;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From a paste to the errors in it: what each proves, the innermost cause before what wraps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use super::folded::{Folded, Needle};
@@ -11,11 +11,11 @@ use super::stamp::Stamp;
 use super::symptom::Symptom;
 use super::table::sources::{AT_IMDS, BEHIND_IMDS, FAILED, PERHAPS_IMDS};
 use super::table::{Rank, Row, foreign, rows};
-use super::times::{Page, Times};
+use super::times::{Page, Times, boundary};
 
-/// More errors than this, the newest, are not looked at.
+/// Of more errors than this the newest are looked at.
 const MOST: usize = 5_000;
-/// So often at most a wording is looked at within one error.
+/// Where a wording stands more often within one error, its newest places are looked at.
 const MOST_OF_ONE: usize = 64;
 /// How far behind the mention of the metadata service stands why it gave nothing.
 const BEHIND: usize = 1_500;
@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) findings: Vec<Finding>,
     /// How many errors at the beginning were not looked at.
     pub(super) skipped: usize,
+    /// At how many places of the others, that may tell times of their own, a wording was not looked at.
+    pub(super) repeated: usize,
 }
 
 /// One error.
@@ -65,6 +67,53 @@ struct Hit {
     /// How deep a cause it is.
     depth: isize,
     times: Times,
+    /// How often it stands before that in the same error, and is not looked at.
+    before: usize,
+}
+
+/// The newest errors in which wordings stand.
+struct Newest {
+    hits: BTreeMap<usize, Vec<Hit>>,
+    /// Which errors had to go.
+    dropped: Vec<bool>,
+    /// Those before this one are too old.
+    oldest: usize,
+}
+
+impl Newest {
+    fn of(errors: usize) -> Self {
+        Self { hits: BTreeMap::new(), dropped: vec![false; errors], oldest: 0 }
+    }
+
+    /// Keeps the places of a row in an error, and drops the oldest error where that makes too many.
+    fn add(&mut self, error: usize, row: &'static Row, places: &mut VecDeque<Range<usize>>, before: usize) {
+        if places.is_empty() {
+            return;
+        }
+        if error < self.oldest {
+            places.clear();
+            self.leave_out(error);
+            return;
+        }
+        let hits = self.hits.entry(error).or_default();
+        for (at, place) in places.drain(..).enumerate() {
+            let before = if at == 0 { before } else { 0 };
+            let (kind, rank) = (row.proves, row.rank);
+            hits.push(Hit { row, kind, place, rank, depth: 0, times: Times::default(), before });
+        }
+        if self.hits.len() > MOST
+            && let Some((oldest, _)) = self.hits.pop_first()
+        {
+            self.oldest = oldest + 1;
+            self.leave_out(oldest);
+        }
+    }
+
+    fn leave_out(&mut self, error: usize) {
+        if let Some(is_dropped) = self.dropped.get_mut(error) {
+            *is_dropped = true;
+        }
+    }
 }
 
 /// Finds all errors of a paste.
@@ -73,34 +122,43 @@ pub(super) fn find(paste: &Paste) -> Found {
     let folded = Folded::of(&lines.text);
     let page = Page { text: &lines.text, folded: &folded };
     let entries = split(&lines);
-    let mut by_entry: BTreeMap<usize, Vec<Hit>> = BTreeMap::new();
+    let mut newest = Newest::of(entries.len());
+    let mut has_own = false;
     for row in rows() {
         // Places come in their order.
-        let (mut current, mut count) = (usize::MAX, 0);
+        let (mut current, mut before, mut places) = (usize::MAX, 0, VecDeque::with_capacity(MOST_OF_ONE));
         for place in folded.find(row.says, 0..lines.text.len()) {
             let at = entries.partition_point(|entry| entry.range.end <= place.start);
-            (current, count) = if at == current { (at, count + 1) } else { (at, 0) };
+            if at != current {
+                newest.add(current, row, &mut places, before);
+                (current, before) = (at, 0);
+            }
             let is_within =
                 entries.get(at).is_some_and(|entry| entry.range.start <= place.start && place.end <= entry.range.end);
-            if is_within && count < MOST_OF_ONE {
-                let hit = Hit { row, kind: row.proves, place, rank: row.rank, depth: 0, times: Times::default() };
-                by_entry.entry(at).or_default().push(hit);
+            if !is_within {
+                continue;
             }
+            has_own |= !row.is_shared;
+            if places.len() == MOST_OF_ONE {
+                places.pop_front();
+                before += 1;
+            }
+            places.push_back(place);
         }
+        newest.add(current, row, &mut places, before);
     }
     // Who names another cloud, and nothing that is AWS's own, speaks of that one throughout.
-    let has_own = by_entry.values().flatten().any(|hit| !hit.row.is_shared);
     let is_foreign = !has_own && folded.has_any(foreign::MARKS, &(0..lines.text.len()));
-    let skipped = by_entry.len().saturating_sub(MOST);
-    let mut findings = Vec::new();
-    for (at, hits) in by_entry.into_iter().skip(skipped) {
+    let skipped = newest.dropped.iter().filter(|is_dropped| **is_dropped).count();
+    let (mut findings, mut repeated) = (Vec::new(), 0);
+    for (at, hits) in newest.hits {
         if let Some(entry) = entries.get(at) {
-            findings.extend(judge(&page, entry, hits, is_foreign));
+            findings.extend(judge(&page, entry, hits, is_foreign, &mut repeated));
         }
     }
     let mut findings = without_wrappers(&findings);
     newest_first(&mut findings);
-    Found { findings, skipped }
+    Found { findings, skipped, repeated }
 }
 
 /// Without those that only say a part of what stands next to them: that there are no credentials, or the code of an error.
@@ -127,11 +185,10 @@ fn newest_first(findings: &mut [Finding]) {
     }
 }
 
-/// What the wordings of one error prove together.
-fn judge(page: &Page<'_>, entry: &Entry, hits: Vec<Hit>, is_foreign: bool) -> Vec<Finding> {
+/// What the wordings of one error prove together. Adds to `repeated` at how many places their own times were not looked at.
+fn judge(page: &Page<'_>, entry: &Entry, hits: Vec<Hit>, is_foreign: bool, repeated: &mut usize) -> Vec<Finding> {
     let range = &entry.range;
-    let is_foreign =
-        is_foreign || [foreign::MARKS, foreign::NAMES].iter().any(|marks| page.folded.has_any(marks, range));
+    let is_foreign = is_foreign || page.folded.has_any(foreign::MARKS, range) || foreign::is_named(page, range);
     let mut causes: Vec<usize> =
         CAUSES.iter().flat_map(|needle| page.folded.find(*needle, range.clone())).map(|place| place.start).collect();
     causes.sort_unstable();
@@ -145,11 +202,22 @@ fn judge(page: &Page<'_>, entry: &Entry, hits: Vec<Hit>, is_foreign: bool) -> Ve
     hits.retain(|hit| *held.entry(std::ptr::from_ref(hit.row)).or_insert_with(|| holds(hit.row)));
     hits.sort_by_key(|hit| hit.place.start);
     let first_of_imds = hits.iter().find(|hit| is_imds(hit.kind)).map(|hit| hit.place.clone());
+    let mut shared: Vec<(Kind, Times)> = Vec::new();
     for hit in &mut hits {
         let depth = causes.partition_point(|cause| *cause <= hit.place.start);
         let depth = isize::try_from(depth).unwrap_or(isize::MAX);
         hit.depth = if entry.is_cause_first { -depth } else { depth };
-        hit.times = Times::of(page, hit.kind, &hit.place, range);
+        if Times::are_of_a_place(hit.kind) {
+            hit.times = Times::of(page, hit.kind, &hit.place, range);
+            *repeated += hit.before;
+            continue;
+        }
+        let known = shared.iter().find(|(kind, _)| *kind == hit.kind).map(|(_, times)| *times);
+        hit.times = known.unwrap_or_else(|| {
+            let times = Times::of(page, hit.kind, &hit.place, range);
+            shared.push((hit.kind, times));
+            times
+        });
     }
     if let Some(mention) = first_of_imds {
         // A line says why before it says where, or behind it; what other lines say before it is theirs.
@@ -236,11 +304,6 @@ fn path(page: &Page<'_>, entry: &Range<usize>) -> Option<String> {
     let path: String = rest.chars().take(80).filter(|c| !matches!(*c, '\n' | super::decode::WRAP)).collect();
     let path: String = path.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_/".contains(*c)).collect();
     (!path.is_empty()).then_some(path)
-}
-
-/// The next place at or behind `place` where a character begins.
-fn boundary(text: &str, place: usize) -> usize {
-    (place..text.len()).find(|place| text.is_char_boundary(*place)).unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Finds wordings in a text, whatever its case, its blanks, its quotes and its wrapped lines.
 
+use std::iter;
 use std::ops::Range;
 
 use memchr::memmem;
@@ -72,13 +73,19 @@ impl Folded {
         folded
     }
 
-    /// Where a needle stands within a part of the text.
+    /// Where a needle stands within a part of the text, looked for no further than is asked.
     pub(super) fn find(&self, needle: Needle, within: Range<usize>) -> impl Iterator<Item = Range<usize>> {
         let (first, last) = (self.index(within.start), self.index(within.end));
         let wanted = folded_needle(needle.text());
         let hay = self.bytes.get(first..last.max(first)).unwrap_or_default();
-        let found: Vec<usize> = memmem::find_iter(hay, wanted.0.as_slice()).collect();
-        found.into_iter().filter_map(move |at| {
+        let finder = memmem::Finder::new(&wanted.0).into_owned();
+        let mut from = 0;
+        let found = iter::from_fn(move || {
+            let at = from + finder.find(hay.get(from..)?)?;
+            from = at + finder.needle().len();
+            Some(at)
+        });
+        found.filter_map(move |at| {
             let at = at + first;
             self.is_meant(needle, &wanted.1, at).then(|| {
                 let end = self.place(at + wanted.0.len() - 1) + 1;

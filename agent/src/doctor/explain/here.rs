@@ -109,6 +109,8 @@ pub(super) struct Sign {
     pub(super) direction: i32,
     /// By the time of the log the clock was right, and the request waited.
     pub(super) has_waited: bool,
+    /// It tells how two clocks differ, and neither is known to be right.
+    pub(super) is_between_hosts: bool,
 }
 
 /// The clock of this host is off by more than `limit` for certain.
@@ -129,6 +131,7 @@ fn slow(host: &HostFacts, limit: Span) -> Option<Here> {
 fn clock(sign: &Sign, times: &Times, host: &HostFacts, usual: Span) -> Here {
     let limit = times.window.unwrap_or(usual);
     let then = sign.told.filter(|_| !sign.has_waited).map(|told| match told.lag() {
+        _ if sign.is_between_hosts => format!("the two clocks differed by {}", humane(told.span())),
         // Some of it may be the time that the request waited.
         Span::ZERO => format!("the clock that signed was {}", humane_offset(told)),
         lag => format!("the time in the request was {} behind", humane(lag)),
@@ -157,6 +160,12 @@ fn clock(sign: &Sign, times: &Times, host: &HostFacts, usual: Span) -> Here {
     Here::absent(with(match () {
         () if skew.at_most() >= limit => format!("{now}: whether it is off is not certain"),
         () if sign.has_waited => format!("{now}, within the limit of {} s", limit.seconds()),
+        () if sign.is_between_hosts => {
+            format!(
+                "{now}, within the limit of {} s: it was set since then, or the other clock is off",
+                limit.seconds()
+            )
+        }
         () if sign.direction < 0 => {
             format!("{now}, within the limit of {} s: it was set since then, or another host signed", limit.seconds())
         }
@@ -196,12 +205,13 @@ fn presigned(times: &Times, host: &HostFacts) -> Here {
     let Some(skew) = host.skew else {
         return Here::absent("whether the clock here is slow is not known: `skewguard check` measures it");
     };
-    if skew.offset.lag() >= times.overdue().unwrap_or(TELLING) && skew.offset.lag() > skew.bound.span() {
+    let overdue = times.overdue().filter(|overdue| *overdue > Span::ZERO);
+    if skew.offset.lag() >= overdue.unwrap_or(TELLING) && skew.offset.lag() > skew.bound.span() {
         let text =
             format!("the system clock is {} now, and URLs that this host signs end earlier by that", in_words(&skew));
         return Here::present(text, SET_THE_CLOCK);
     }
-    Here::absent(match times.overdue() {
+    Here::absent(match overdue {
         Some(overdue) => {
             format!("the system clock here is {} now, and the URL came {} too late", in_words(&skew), humane(overdue))
         }

@@ -19,8 +19,10 @@ const WINDOWS: RangeInclusive<Span> =
 /// The times that an error message names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
-    /// When the request was signed, by the clock of whoever signed it; for a certificate or a token, the time of whoever read it.
+    /// When the request was signed, by the clock of whoever signed it.
     pub signed: Option<SystemTime>,
+    /// When a certificate or a token was read, by the clock of whoever read it.
+    pub read: Option<SystemTime>,
     /// When AWS judged it, by its own clock.
     pub judged: Option<TrueTime>,
     /// Until when it was good, by the clock of whoever issued it.
@@ -59,7 +61,7 @@ impl Times {
                     .after("jwt expired at", entry)
                     .or_else(|| page.after("has expired on", entry))
                     .map(true_time),
-                signed: page.after("current time:", entry).map(system_time),
+                read: page.after("current time:", entry).map(system_time),
                 ..Self::default()
             },
             _ => Self::default(),
@@ -69,17 +71,24 @@ impl Times {
     /// How far the clock that signed, or that read a certificate of the future, was off: positive where it was slow.
     pub fn offset(&self) -> Option<Offset> {
         let told = self.difference.map(Offset::new);
-        let judged = || {
-            let signed = TrueTime::from_nanos(self.signed?.nanos());
-            Some(Offset::new(self.judged.or(self.good_from)?.since(signed)))
+        let apart = |ours: Option<SystemTime>, theirs: Option<TrueTime>| {
+            Some(Offset::new(theirs?.since(TrueTime::from_nanos(ours?.nanos()))))
         };
-        told.or_else(judged)
+        told.or_else(|| apart(self.signed, self.judged)).or_else(|| apart(self.read, self.good_from))
     }
 
-    /// For how long it was not good any more when it was judged.
+    /// For how long it was not good any more when it was judged or read: never negative. A message by whose times it was
+    /// still good does not tell it.
     pub fn overdue(&self) -> Option<Span> {
-        let judged = self.judged.or_else(|| Some(TrueTime::from_nanos(self.signed?.nanos())));
-        self.good_until.zip(judged).map(|(until, judged)| judged.since(until))
+        let judged = self.judged.or_else(|| Some(TrueTime::from_nanos(self.read?.nanos())));
+        let overdue = self.good_until.zip(judged).map(|(until, judged)| judged.since(until));
+        overdue.filter(|overdue| *overdue >= Span::ZERO)
+    }
+
+    /// Whether the times of a kind stand behind its wording, so that each place of it may tell others. Those of other kinds
+    /// stand anywhere in the error.
+    pub(super) const fn are_of_a_place(kind: Kind) -> bool {
+        matches!(kind, Kind::SignatureExpired | Kind::SignatureNotYetCurrent | Kind::CognitoExpired)
     }
 
     /// Whether all is there that a kind tells.
@@ -89,9 +98,9 @@ impl Times {
 
     /// Each of them for people, written anew.
     pub fn lines(&self) -> Vec<String> {
-        let whose = if self.judged.is_some() || self.good_from.is_none() { "signed" } else { "read" };
         [
-            self.signed.map(|time| format!("{whose} at {} by the clock of who {whose} it", rfc3339(time.nanos()))),
+            self.signed.map(|time| format!("signed at {} by the clock of who signed it", rfc3339(time.nanos()))),
+            self.read.map(|time| format!("read at {} by the clock of who read it", rfc3339(time.nanos()))),
             self.good_from.map(|time| format!("good from {} on", rfc3339(time.nanos()))),
             self.good_until.map(|time| format!("good until {}", rfc3339(time.nanos()))),
             self.judged.map(|time| format!("judged at {} by the service's clock", rfc3339(time.nanos()))),
@@ -114,7 +123,7 @@ const fn system_time(nanos: i64) -> SystemTime {
 impl Page<'_> {
     /// `A is now earlier than B (C - 5 min.)`: A was signed, C is AWS's time. Each stands where it belongs, or is not there.
     fn signature(&self, from: usize, end: usize) -> Times {
-        let end = end.min(from + REACH);
+        let end = end.min(boundary(self.text, from.saturating_add(REACH)));
         let signed = self.stamp_at(from, end);
         let middle = ["is now earlier than", "is still later than"];
         let than = middle.iter().find_map(|words| self.folded.find(Needle::Words(words), from..end).next());
@@ -178,8 +187,7 @@ impl Page<'_> {
         let names = ["request timestamp", "timestamp date is", "timestamp date"];
         let signed = names.iter().find_map(|name| self.values(name, entry).next());
         let date = signed.and_then(|_| {
-            let hits: Vec<_> = self.folded.find(Needle::Words("date"), entry.clone()).collect();
-            hits.into_iter().find_map(|hit| {
+            self.folded.find(Needle::Words("date"), entry.clone()).find_map(|hit| {
                 let before = self.text.get(entry.start..hit.start)?.trim_end_matches(['"', '\'', ' ']);
                 let word = before.trim_end_matches(['\n', WRAP, ' ']);
                 if word
@@ -226,7 +234,7 @@ impl Page<'_> {
             _ => (None, end(&["is after", "notafter"])),
         };
         Times {
-            signed: read.map(|at| system_time(at.nanos)),
+            read: read.map(|at| system_time(at.nanos)),
             good_from: good_from.map(|at| true_time(at.nanos)),
             good_until: good_until.map(|at| true_time(at.nanos)),
             ..Times::default()
@@ -252,15 +260,15 @@ impl Page<'_> {
     }
 
     /// The times that follow a name, which is not a part of another.
-    fn values(&self, name: &'static str, entry: &Range<usize>) -> std::vec::IntoIter<Stamp> {
-        let values = self.folded.find(Needle::Words(name), entry.clone()).filter_map(|hit| {
+    fn values(&self, name: &'static str, entry: &Range<usize>) -> impl Iterator<Item = Stamp> {
+        let end = entry.end;
+        self.folded.find(Needle::Words(name), entry.clone()).filter_map(move |hit| {
             let before = self.text.get(..hit.start)?.chars().next_back();
             if before.is_some_and(|c| c == '-' || c == '_') {
                 return None;
             }
-            self.stamp_at(hit.end, entry.end).map(|(at, _)| at)
-        });
-        values.collect::<Vec<Stamp>>().into_iter()
+            self.stamp_at(hit.end, end).map(|(at, _)| at)
+        })
     }
 
     fn number(&self, name: &'static str, entry: &Range<usize>) -> Option<f64> {
@@ -285,6 +293,11 @@ impl Page<'_> {
         let (stamp, taken) = stamp::read(rest.get(skipped..)?)?;
         Some((stamp, place + skipped + taken))
     }
+}
+
+/// The next place at or behind `place` where a character begins.
+pub(super) fn boundary(text: &str, place: usize) -> usize {
+    (place..text.len()).find(|place| text.is_char_boundary(*place)).unwrap_or(text.len())
 }
 
 /// What stands between a name and its value in XML, JSON, a query, or the output of a programming language.
@@ -328,6 +341,16 @@ mod tests {
         let cut = "SIGNATURE EXPIRED: 2026\n0301T120000Z is now\nearlier than 20260301T121500Z (20260301T12\n  3000Z - 15 MIN.)";
         assert_eq!(offset(&expired(cut)), Some(1_800.0), "cut");
         assert_eq!(expired(cut).window, Some(Span::from_seconds(900.0)));
+    }
+
+    #[test]
+    fn what_stands_far_behind_a_signature_does_not_hide_its_times() {
+        let text =
+            "Signature expired: 20260301T120000Z is now earlier than 20260301T121500Z (20260301T122000Z - 5 min.)";
+        for filler in 0..4 {
+            let text = format!("{text}{}{}", "x".repeat(filler), "\u{20ac}".repeat(200));
+            assert_eq!(offset(&expired(&text)), Some(1_200.0), "{filler}");
+        }
     }
 
     #[test]
@@ -392,6 +415,10 @@ mod tests {
         let early = "<X-Amz-Date>1772366400000</X-Amz-Date><Expires>2026-03-02T12:00:00Z</Expires>\
                      <ServerTime>2026-03-01T11:00:00Z</ServerTime>";
         assert_eq!(offset(&times(early, "x", Kind::PresignedNotYetValid)), Some(-3_600.0));
+        let (without, _) = late.split_once("<ServerTime>").unwrap();
+        assert_eq!(times(without, "x", Kind::PresignedExpired).overdue(), None, "nobody tells when it came");
+        let before = late.replace("12:05:10Z", "12:04:50Z");
+        assert_eq!(times(&before, "x", Kind::PresignedExpired).overdue(), None, "it was good by its own times");
     }
 
     #[test]
@@ -403,7 +430,9 @@ mod tests {
         let early = "x509: certificate has expired or is not yet valid: current time 2026-03-01T13:00:00+08:00 is before 2026-03-01T06:00:00Z";
         assert_eq!(offset(&times(early, "x", Kind::CertificateNotYetValid)), Some(3_600.0));
         let late = "current time 2026-03-01T13:00:00Z is after 2026-03-01T12:00:00Z";
-        assert_eq!(times(late, "x", Kind::CertificateExpired).overdue(), Some(Span::from_seconds(3_600.0)));
+        let late = times(late, "x", Kind::CertificateExpired);
+        assert_eq!(late.overdue(), Some(Span::from_seconds(3_600.0)));
+        assert!(late.lines().iter().any(|line| line.starts_with("read at 2026-03-01T13:00:00")), "{:?}", late.lines());
     }
 
     proptest! {

@@ -100,7 +100,7 @@ impl Kind {
             ),
             Self::ServiceUnreachable => (
                 "credential service unreachable",
-                "STS or IAM Identity Center could not be reached over the network",
+                "STS or IAM Identity Center could not be reached over the network, or did not answer",
                 NONE,
             ),
             Self::AssumeRoleDenied => ("AssumeRole denied", "STS does not let the caller have the role", NONE),

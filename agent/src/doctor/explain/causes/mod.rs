@@ -30,6 +30,13 @@ const FAST: &str = "the system clock of the host that signed was fast";
 const WAITED: &str = "the request waited after it was signed, or was sent again without signing it anew: a slow upload, a queue, a \
     process that was paused";
 
+/// Where neither of two clocks is known to be right.
+pub(in crate::doctor::explain) const TWO_CLOCKS: Cause = (
+    Likely,
+    "the clocks of the two hosts differ: which of them is off is not told",
+    "on both: `skewguard check` or `chronyc tracking`, and set the one that is off",
+);
+
 const UNKNOWN_KEY: &[Cause] = &[
     (Likely, "the key was deleted or deactivated, or is one of another partition or of another service", WHICH_KEYS),
     (
@@ -266,8 +273,8 @@ pub(in crate::doctor::explain) fn causes(kind: Kind) -> &'static [Cause] {
             ),
         ],
         Kind::ServiceUnreachable => &[(
-            Proven,
-            "the request for credentials never reached STS or IAM Identity Center: DNS, the network, a firewall or a proxy",
+            Likely,
+            "STS or IAM Identity Center could not be reached or did not answer: DNS, the network, a firewall or a proxy",
             NETWORK,
         )],
         Kind::AssumeRoleDenied => &[

@@ -1,8 +1,11 @@
 //! What is recognised, and what is not.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::doctor::explain::answer::explain;
 
 fn of(text: &str) -> Vec<Kind> {
     find(&Paste::of(text.as_bytes())).findings.into_iter().map(|finding| finding.kind).collect()
@@ -305,6 +308,89 @@ fn wordings_of_two_errors_are_not_put_together() {
 fn what_is_no_error_of_time_or_credentials_is_none() {
     for text in ["", "hello", "AccessDenied: no identity-based policy allows it", "404 Not Found", "connection refused"]
     {
+        assert_eq!(of(text), [], "{text}");
+    }
+}
+
+/// How long it takes to look for errors in a text.
+fn duration(text: &str) -> Duration {
+    let paste = Paste::of(text.as_bytes());
+    let begin = Instant::now();
+    find(&paste);
+    begin.elapsed()
+}
+
+#[test]
+fn a_list_of_what_gave_no_credentials_takes_no_longer_than_other_lines() {
+    let other = duration(&"OtherConfig,\n".repeat(40_000));
+    let listed = duration(&"SharedConfig,\n".repeat(40_000));
+    assert!(listed < other * 4 + Duration::from_millis(500), "{listed:?}, others {other:?}");
+    let list = "NoCredentialProviders: none\nEnvAccessKeyNotFound: x\nSharedCredsLoad: y\nEC2RoleRequestError: no EC2 instance role found";
+    assert_eq!(of(list), [Kind::Imds(Symptom::NoRole)]);
+    assert_eq!(of(&format!("Something else: none\n\n{list}\nSharedConfig")).len(), 1);
+}
+
+#[test]
+fn the_times_of_one_error_are_read_once_however_often_its_wording_stands_there() {
+    let times = "RequestTime x ".repeat(20_000);
+    let once = duration(&format!("RequestTimeTooSkewed {times}"));
+    let often = duration(&format!("{}{times}", "RequestTimeTooSkewed ".repeat(64)));
+    assert!(often < once * 4 + Duration::from_millis(500), "{often:?}, once {once:?}");
+}
+
+#[test]
+fn of_a_wording_that_stands_in_one_error_too_often_the_newest_are_looked_at_and_the_others_counted() {
+    let signature = |minute: usize| {
+        format!(
+            "Signature expired: 20260301T12{minute:02}00Z is now earlier than 20260301T140000Z (20260301T140500Z - 5 min.) "
+        )
+    };
+    let mut text: String = (0..60).map(signature).collect();
+    text += &(0..10).map(|minute| signature(minute).replace("20260301T12", "20260301T13")).collect::<String>();
+    let found = find(&Paste::of(text.as_bytes()));
+    let skews: Vec<f64> =
+        found.findings.iter().filter_map(|finding| finding.times.offset()).map(|offset| offset.seconds()).collect();
+    assert_eq!(skews.len(), MOST_OF_ONE);
+    assert!(skews.contains(&(56.0 * 60.0)), "the newest: {skews:?}");
+    assert!(!skews.contains(&(125.0 * 60.0)), "the oldest: {skews:?}");
+    let said = explain(&Paste::of(text.as_bytes()), None).0.remove(0).evidence;
+    assert!(said.iter().any(|line| line.contains("6 more")), "{said:?}");
+}
+
+#[test]
+fn the_newest_errors_are_looked_at_and_the_others_counted() {
+    let text = format!("ExpiredToken\n{}", "AuthFailure\n".repeat(MOST + 6));
+    let found = find(&Paste::of(text.as_bytes()));
+    assert_eq!((found.findings.len(), found.skipped), (MOST, 7));
+    assert!(found.findings.iter().all(|finding| finding.kind == Kind::AuthFailure));
+}
+
+#[test]
+fn the_packages_of_a_stack_make_no_error_that_of_another_cloud() {
+    for (text, kind) in [
+        (
+            "Amazon.Runtime.AmazonServiceException: Unable to find credentials\n   at \
+             Microsoft.Extensions.DependencyInjection.ServiceProvider.GetService(Type t)",
+            Kind::NoCredentials,
+        ),
+        (
+            "java.net.SocketTimeoutException: Connect to 169.254.169.254:80 failed: connect timed out\n\tat \
+             com.google.common.cache.LocalCache.get(LocalCache.java:1)",
+            Kind::Imds(Symptom::Timeout),
+        ),
+        (
+            "Connect to 169.254.169.254:80 failed: connect timed out (com.google.common.util.Futures)",
+            Kind::Imds(Symptom::Timeout),
+        ),
+    ] {
+        assert_eq!(of(text), [kind], "{text}");
+    }
+    for text in [
+        "Connect to 169.254.169.254:80 failed: connect timed out while asking Google.",
+        "Azure: Connect to 169.254.169.254:80 failed: connect timed out",
+        "accounts.google.com: Connect to 169.254.169.254:80 failed: connect timed out",
+        "x\n  at a.b(c)\nMicrosoft: Connect to 169.254.169.254:80 failed: connect timed out",
+    ] {
         assert_eq!(of(text), [], "{text}");
     }
 }

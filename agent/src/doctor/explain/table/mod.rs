@@ -46,6 +46,8 @@ pub(super) struct Row {
     pub(super) is_shared: bool,
     /// Which way the clock was off by it: 1 slow, -1 fast, 0 where it does not tell.
     pub(super) leans: i32,
+    /// Whether it compares the clocks of two hosts of which neither is AWS's: none of them is known to be right.
+    pub(super) is_between_hosts: bool,
     /// What it proves beyond its kind: a cause, and what mends it.
     pub(super) because: Option<(&'static str, &'static str)>,
 }
@@ -66,6 +68,7 @@ pub(super) const fn words(product: &'static str, says: &'static str, proves: Kin
         rank: Rank::Words,
         is_shared: false,
         leans: 0,
+        is_between_hosts: false,
         because: None,
     }
 }
@@ -95,6 +98,11 @@ impl Row {
     /// A clock that was ahead.
     pub(super) const fn fast(self) -> Self {
         Self { leans: -1, ..self }
+    }
+
+    /// Of two hosts of which neither is AWS's.
+    pub(super) const fn between_hosts(self) -> Self {
+        Self { is_between_hosts: true, ..self }
     }
 
     pub(super) const fn because(self, cause: &'static str, remedy: &'static str) -> Self {

@@ -26,6 +26,8 @@ const OF_A_SERVICE: &[super::Needle] = &[
     Words("s3 error"),
 ];
 
+const RCLONE: &str = "time may be set wrong - time from";
+
 pub(in crate::doctor::explain) const ROWS: &[Row] = &[
     words("SigV4 services", "signature expired:", Kind::SignatureExpired).with(&[
         Words("is now earlier than"),
@@ -44,10 +46,12 @@ pub(in crate::doctor::explain) const ROWS: &[Row] = &[
         "MinIO",
         "difference between the request time and the server's time is too large",
         Kind::RequestTimeTooSkewed,
-    ),
-    words("MinIO, between its nodes", "is too apart with server time", Kind::RequestTimeTooSkewed),
-    words("Ceph's radosgw", "request time skew too big", Kind::RequestTimeTooSkewed),
-    words("rclone", "time may be set wrong - time from", Kind::RequestTimeTooSkewed),
+    )
+    .between_hosts(),
+    words("MinIO, between its nodes", "is too apart with server time", Kind::RequestTimeTooSkewed).between_hosts(),
+    words("Ceph's radosgw", "request time skew too big", Kind::RequestTimeTooSkewed).between_hosts(),
+    words("rclone", RCLONE, Kind::RequestTimeTooSkewed).with(&[Words("amazonaws.com")]),
+    words("rclone", RCLONE, Kind::RequestTimeTooSkewed).without(&[Words("amazonaws.com")]).between_hosts(),
     code("SDKs", "RequestInTheFuture", Kind::RequestInTheFuture),
     words("MWS, Product Advertising API", "too far in the future", Kind::RequestInTheFuture)
         .with(&[Words("timestamp date"), Words("request signature is")]),
