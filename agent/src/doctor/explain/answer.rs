@@ -100,7 +100,10 @@ fn groups(findings: Vec<Finding>) -> Vec<Vec<Finding>> {
 fn tell(newest: &Finding, group: &[Finding], host: Option<&HostFacts>) -> (Check, Explained) {
     let (kind, words) = (newest.kind, newest.kind.words());
     let skews: Vec<i64> = group.iter().filter_map(skew).collect();
-    let nearest = skews.iter().copied().min_by_key(|skew| skew.abs());
+    // What is told of the clock is of the newest: those on its side of zero agree with it.
+    let side = skew(newest).map(i64::signum);
+    let alike = skews.iter().copied().filter(|skew| side.is_none_or(|side| skew.signum() == side));
+    let nearest = alike.min_by_key(|skew| skew.abs());
     let range =
         skews.iter().min().zip(skews.iter().max()).filter(|(min, max)| min != max).map(|(min, max)| [*min, *max]);
     let sign = sign(newest);

@@ -17,7 +17,7 @@ pub struct Explained {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// How far the time in the request was from that of who judged it, in seconds: positive where it was behind, negative
-    /// where it was ahead. Of several the one nearest to zero.
+    /// where it was ahead. Of several the one nearest to zero, of those on the side of the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew_seconds: Option<i64>,
     /// The least and the greatest, where there are several.

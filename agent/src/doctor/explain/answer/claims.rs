@@ -78,3 +78,22 @@ fn of_two_clocks_of_which_neither_is_known_to_be_right_only_the_difference_is_to
     assert_eq!((explained.direction, explained.skew_bound), (Some(Direction::Fast), Some(Bound::Exact)));
     assert_eq!(explained.causes[0].standing, Standing::Proven, "AWS's clock is right: {explained:?}");
 }
+
+#[test]
+fn the_skew_of_several_is_that_nearest_to_zero_on_the_side_of_the_newest() {
+    let s3 = |signed: &str| {
+        format!(
+            "S3 said <Code>RequestTimeTooSkewed</Code><RequestTime>{signed}</RequestTime><ServerTime>2026-03-01T12:00:00Z</ServerTime>"
+        )
+    };
+    let (fast, slow, slower) = (s3("20260301T121640Z"), s3("20260301T114000Z"), s3("20260301T113000Z"));
+    let explained = alone(&format!("{slower}\n\n{fast}\n\n{slow}"));
+    assert_eq!((explained.count, explained.direction), (3, Some(Direction::Slow)));
+    assert_eq!((explained.skew_seconds, explained.skew_range), (Some(1_200), Some([-1_000, 1_800])));
+    assert_eq!(explained.skew_bound, Some(Bound::AtMost));
+    let explained = alone(&format!("{slow}\n\n{fast}"));
+    assert_eq!((explained.direction, explained.skew_seconds), (Some(Direction::Fast), Some(-1_000)));
+    assert_eq!(explained.skew_bound, Some(Bound::AtLeast));
+    let explained = alone(&format!("{fast}\n\n{slow}\n\n{slower}"));
+    assert_eq!((explained.direction, explained.skew_seconds), (Some(Direction::Slow), Some(1_200)));
+}
