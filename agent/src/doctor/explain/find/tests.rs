@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::doctor::explain::answer::explain;
+use crate::time::Offset;
 
 fn of(text: &str) -> Vec<Kind> {
     find(&Paste::of(text.as_bytes())).findings.into_iter().map(|finding| finding.kind).collect()
@@ -313,6 +314,7 @@ fn what_is_no_error_of_time_or_credentials_is_none() {
 }
 
 /// How long it takes to look for errors in a text.
+#[expect(clippy::disallowed_methods, reason = "it is compared with another duration, and tells no time")]
 fn duration(text: &str) -> Duration {
     let paste = Paste::of(text.as_bytes());
     let begin = Instant::now();
@@ -349,7 +351,7 @@ fn of_a_wording_that_stands_in_one_error_too_often_the_newest_are_looked_at_and_
     text += &(0..10).map(|minute| signature(minute).replace("20260301T12", "20260301T13")).collect::<String>();
     let found = find(&Paste::of(text.as_bytes()));
     let skews: Vec<f64> =
-        found.findings.iter().filter_map(|finding| finding.times.offset()).map(|offset| offset.seconds()).collect();
+        found.findings.iter().filter_map(|finding| finding.times.offset()).map(Offset::seconds).collect();
     assert_eq!(skews.len(), MOST_OF_ONE);
     assert!(skews.contains(&(56.0 * 60.0)), "the newest: {skews:?}");
     assert!(!skews.contains(&(125.0 * 60.0)), "the oldest: {skews:?}");
