@@ -37,8 +37,10 @@ pub(super) async fn doctor(arguments: &Doctor) -> anyhow::Result<u8> {
         Ok(config) => (config, None),
         Err(wrong) => (built_in()?, Some(wrong)),
     };
-    // Whether SDKs may ask the service is one of the questions.
-    let unhindered = |name: &str| env(name).filter(|_| name != "AWS_EC2_METADATA_DISABLED");
+    // Whether SDKs may ask the service, and how, is one of the questions.
+    let unhindered = |name: &str| {
+        env(name).filter(|_| !["AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_V1_DISABLED"].contains(&name))
+    };
     let imds = read_in(&arguments.config, &unhindered)
         .map_or_else(|_| config.credentials.imds.clone(), |config| config.credentials.imds);
     let config = Arc::new(config);

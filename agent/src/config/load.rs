@@ -409,6 +409,14 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
     }
 
     #[test]
+    fn version_1_of_the_metadata_service_is_disabled_by_the_word_true_alone() {
+        for (value, expected) in [("true", false), ("TRUE", false), ("false", true), ("1", true), ("", true)] {
+            let config = with("{}", &[("AWS_EC2_METADATA_V1_DISABLED", value)]);
+            assert_eq!(config.credentials.imds.unwrap().version_1, expected, "{value}");
+        }
+    }
+
+    #[test]
     fn an_empty_variable_is_as_good_as_none() {
         let variables = [
             ("AWS_EC2_METADATA_DISABLED", ""),

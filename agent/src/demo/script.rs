@@ -85,7 +85,13 @@ pub async fn show(defaults: Config, print: &dyn Fn(&str)) -> Result<bool, DemoEr
             })
             .collect(),
         credentials: Credentials {
-            imds: Some(Imds { endpoint: format!("http://{metadata}"), timeout: SECOND, attempts: 1, poll: SECOND }),
+            imds: Some(Imds {
+                endpoint: format!("http://{metadata}"),
+                timeout: SECOND,
+                attempts: 1,
+                poll: SECOND,
+                version_1: true,
+            }),
             ..usual.credentials
         },
         channels: vec![Channel {

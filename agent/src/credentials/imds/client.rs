@@ -1,5 +1,6 @@
 //! The client of the instance metadata service. It speaks IMDSv2: a token first, and no request without, but to what imitates
-//! the service and knows no tokens. Such a one refuses them by a status by which SDKs know it, and answers without.
+//! the service and knows no tokens. Such a one refuses them by a status by which SDKs know it, and answers without. Amazon's
+//! own service refuses them to whoever comes through a proxy that forwards, which is not to be got around.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::credentials::lease::{Lease, Unavailable};
 /// The endpoints of Amazon's service.
 const IPV4: &str = "http://169.254.169.254";
 const IPV6: &str = "http://[fd00:ec2::254]";
+/// What Amazon's service calls itself in `Server`.
+pub(crate) const EC2: &str = "EC2ws";
 const TOKEN_PATH: &str = "/latest/api/token";
 pub(super) const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 /// The pause before the second attempt. Each further one is twice as long.
@@ -55,6 +58,8 @@ pub struct ImdsClient {
     token: Option<Token>,
     /// Until when no token is asked for, and why there was none to be had.
     without_token: Option<(Instant, Unavailable)>,
+    /// Whether anything is asked for without a token.
+    version_1: bool,
     attempts: u32,
     random: fastrand::Rng,
 }
@@ -75,6 +80,7 @@ impl ImdsClient {
             twin,
             token: None,
             without_token: None,
+            version_1: config.version_1,
             attempts: config.attempts,
             random: fastrand::Rng::new(),
         })
@@ -151,13 +157,21 @@ impl ImdsClient {
             Err(reason) if is_out_of_reach(&reason) => self.token_of_twin(lifetime).await.unwrap_or(Err(reason)),
             result => result,
         };
-        if let Err(reason @ (Unavailable::Forbidden | Unavailable::Http(404 | 405))) = &answer {
+        if let Err(reason @ (Unavailable::Forbidden | Unavailable::Http(404 | 405))) = &answer
+            && self.may_do_without_token()
+        {
             self.without_token = Some((asked + WITHOUT_TOKEN, reason.clone()));
         }
         let answer = answer?;
         let (token, header) = Token::new(&answer, asked)?;
         self.token = Some(token);
         Ok(header)
+    }
+
+    /// Whether version 1 is allowed, and somebody else than Amazon's service answered last.
+    fn may_do_without_token(&self) -> bool {
+        let server = self.http.answerer().and_then(|answerer| answerer.server.as_deref());
+        self.version_1 && server != Some(EC2)
     }
 
     /// Asks at the other address, once, and stays there if anybody answers; `None` where nobody does. A family that this
@@ -222,6 +236,11 @@ mod tests {
 
     fn client(fake: &Fake) -> ImdsClient {
         ImdsClient::new(&config(&fake.endpoint)).unwrap()
+    }
+
+    /// An answer of what imitates the service.
+    fn imitation(status: u16) -> Reply {
+        Reply::status(status).with("Server", "imitation")
     }
 
     async fn fetch(fake: &Fake) -> Fetch {
@@ -343,6 +362,10 @@ mod tests {
         ] {
             let routes = [(TOKEN_ROUTE, vec![Reply::status(status)]), (ROLES_ROUTE, vec![Reply::status(401)])];
             let fake = Fake::healthy(routes).await;
+            assert_eq!(fetch(&fake).await.result, Err(reason.clone()));
+            assert_eq!(fake.seen().len(), 1, "after {status} of Amazon's service nothing else is asked for");
+            let routes = [(TOKEN_ROUTE, vec![imitation(status)]), (ROLES_ROUTE, vec![Reply::status(401)])];
+            let fake = Fake::healthy(routes).await;
             assert_eq!(fetch(&fake).await.result, Err(reason));
             let asked = if matches!(status, 403..=405) { 2 } else { 1 };
             assert_eq!(fake.seen().len(), asked, "after {status} SDKs ask for nothing else, or without a token");
@@ -352,12 +375,26 @@ mod tests {
     #[tokio::test]
     async fn what_knows_no_tokens_is_read_without_one_and_not_asked_for_one_each_time() {
         for status in [403, 404, 405] {
-            let fake = Fake::healthy([(TOKEN_ROUTE, vec![Reply::status(status)])]).await;
+            let fake = Fake::healthy([(TOKEN_ROUTE, vec![imitation(status)])]).await;
             let mut client = client(&fake);
             for _ in 0..2 {
                 assert!(client.credentials().await.result.is_ok(), "{status}");
             }
             assert_eq!(fake.count(TOKEN_ROUTE), 1, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_token_nothing_is_read_of_amazon_s_service_or_where_version_1_is_disabled() {
+        for status in [403, 404, 405] {
+            for (reply, version_1) in [(Reply::status(status), true), (imitation(status), false)] {
+                let fake = Fake::healthy([(TOKEN_ROUTE, vec![reply])]).await;
+                let config = Imds { version_1, ..config(&fake.endpoint) };
+                let mut client = ImdsClient::new(&config).unwrap();
+                assert!(client.credentials().await.result.is_err(), "{status} {version_1}");
+                assert!(!client.goes_on_without_token());
+                assert!(fake.seen().iter().all(|request| request.line == TOKEN_ROUTE), "{status} {version_1}");
+            }
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) const DOCUMENT: &str = r#"{
 /// A configuration of one attempt, with a timeout that a loaded machine does not reach by accident.
 pub(crate) fn config(endpoint: &str) -> Imds {
     let [timeout, poll] = [20, 300].map(Duration::from_secs);
-    Imds { endpoint: endpoint.into(), timeout, attempts: 1, poll }
+    Imds { endpoint: endpoint.into(), timeout, attempts: 1, poll, version_1: true }
 }
 
 /// How the end of a body is told.
@@ -236,7 +236,10 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<(
     if matches!(reply.framing, Framing::Raw) {
         return stream.write_all(&reply.body).await;
     }
-    let mut head = format!("HTTP/1.1 {} Said\r\nServer: EC2ws\r\n", reply.status);
+    let mut head = format!("HTTP/1.1 {} Said\r\n", reply.status);
+    if reply.headers.iter().all(|(name, _)| name != "Server") {
+        head.push_str("Server: EC2ws\r\n");
+    }
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

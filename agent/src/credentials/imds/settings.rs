@@ -27,6 +27,7 @@ const POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600))
 const USUAL_POLL: Duration = Duration::from_secs(300);
 
 const DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
+const V1_DISABLED: &str = "AWS_EC2_METADATA_V1_DISABLED";
 const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const ENDPOINT_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
 const REQUEST_TIMEOUT: &str = "AWS_METADATA_SERVICE_TIMEOUT";
@@ -43,6 +44,8 @@ pub struct Imds {
     pub attempts: u32,
     /// How often the credentials are read while they are far from expiry.
     pub poll: Duration,
+    /// Whether a service that knows no tokens is read without one (IMDSv1), which AWS_EC2_METADATA_V1_DISABLED forbids.
+    pub version_1: bool,
 }
 
 /// The role of the instance, from the instance metadata service (IMDSv2).
@@ -109,6 +112,7 @@ impl Provide for Imds {
                 None => USUAL_ATTEMPTS,
             },
             poll: POLL.or(given.poll, USUAL_POLL, at, "poll")?,
+            version_1: true,
         };
         // What the file says is checked even where it is not used; the environment only where it is.
         let enabled = match given.enabled {
@@ -140,6 +144,8 @@ impl Provide for Imds {
             timeout: timeout.unwrap_or(imds.timeout),
             attempts: attempts.unwrap_or(imds.attempts),
             poll: imds.poll,
+            // As for SDKs, whatever is not true is not.
+            version_1: !env(V1_DISABLED).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
         }))
     }
 

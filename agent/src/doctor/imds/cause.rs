@@ -52,8 +52,10 @@ fn is_answer(result: &Result<(), Unavailable>) -> bool {
     matches!(result, Ok(()) | Err(Unavailable::Http(_) | Unavailable::Forbidden | Unavailable::Redirect(_)))
 }
 
-/// Whether it answers without a token and knows none: SDKs take these answers for that, and go on without.
+/// Whether it hands out a role without a token and knows none: SDKs take these answers for that, and go on without. Other
+/// clouds refuse a token as well and answer some of the rest, but have no role. EC2's own service is not asked for it so:
+/// where that refuses a token, it does so for a reason.
 pub(super) fn speaks_version_1_alone(facts: &Facts) -> bool {
     let refuses = matches!(facts.token, Some(Err(Unavailable::Forbidden | Unavailable::Http(404 | 405))));
-    refuses && matches!(facts.open, Some(Ok(()))) && facts.role.is_some()
+    refuses && matches!(facts.open, Some(Ok(()))) && matches!(facts.role, Some(Ok(_)))
 }

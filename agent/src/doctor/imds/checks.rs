@@ -8,6 +8,7 @@ pub use super::settings::{Lookup, Surroundings};
 use crate::aws::processes::library::Library;
 use crate::aws::sdk::Sdk;
 use crate::credentials::Provider;
+use crate::credentials::imds::client::EC2;
 use crate::credentials::lease::Unavailable;
 use crate::doctor::report::{Area, Check, Verdict};
 use crate::time::{Span, humane, humane_offset};
@@ -18,8 +19,6 @@ const REACHABLE: &str = "imds-reachable";
 const HOP_LIMIT: &str = "imds-hop-limit";
 const THROTTLING: &str = "imds-throttling";
 const SERVER: &str = "imds-server";
-/// What the service calls itself.
-const EC2: &str = "EC2ws";
 /// From here on the clock of the service contradicts that of the system, whose difference is known to a second.
 const CLOCKS_DIFFER: Span = Span::from_nanos(2_000_000_000);
 /// As often, and for as many seconds, an SDK tries that outlasts a busy minute of the service.
@@ -250,6 +249,9 @@ impl<'a> Case<'a> {
     fn hop_limit(&self) -> Check {
         match self.cause {
             _ if self.absence().is_some() => self.see(HOP_LIMIT),
+            None if speaks_version_1_alone(self.facts) => {
+                Check::ok(Area::Imds, HOP_LIMIT, "no answer brings a token, so that no hop limit keeps it away")
+            }
             None => Check::ok(Area::Imds, HOP_LIMIT, "the answer with the token arrives here")
                 .with_evidence(&self.facts.container),
             Some(Cause::HopLimit) => {
