@@ -173,11 +173,13 @@ impl Change {
         let day = if let Some(week) = day.strip_prefix('M') {
             let mut numbers = week.split('.').map(str::parse::<u32>);
             let mut next = || numbers.next()?.ok();
-            Day::Week(next()?, next()?, next()?)
+            let (month, week, weekday) = (next()?, next()?, next()?);
+            let is_date = (1..=12).contains(&month) && (1..=5).contains(&week) && weekday <= 6;
+            is_date.then_some(Day::Week(month, week, weekday))?
         } else if let Some(day) = day.strip_prefix('J') {
-            Day::WithoutLeap(day.parse().ok()?)
+            Day::WithoutLeap(number(day, 1)?)
         } else {
-            Day::Plain(day.parse().ok()?)
+            Day::Plain(number(day, 0)?)
         };
         Some(Self { day, time })
     }
@@ -206,6 +208,11 @@ fn days(date: NaiveDate) -> i64 {
 
 fn date(days: i64) -> Option<NaiveDate> {
     NaiveDate::default().checked_add_signed(chrono::TimeDelta::try_days(days)?)
+}
+
+/// The number of a day of the year, which are counted from `first`.
+fn number(text: &str, first: i64) -> Option<i64> {
+    text.parse().ok().filter(|day| (first..=365).contains(day))
 }
 
 /// What follows the name of a zone.
@@ -290,7 +297,39 @@ mod tests {
         assert_eq!(Zone::of(Path::new("/nowhere")), Some(Zone::default()));
     }
 
+    #[test]
+    fn a_day_that_no_year_has_makes_a_file_one_that_is_not_understood() {
+        for (change, is_understood) in [
+            ("J365", true),
+            ("0", true),
+            ("M12.5.6", true),
+            ("J0", false),
+            ("J366", false),
+            ("366", false),
+            ("-1", false),
+            ("J9223372036854775807", false),
+            ("M3.2.7", false),
+            ("M3.2.4294967295", false),
+            ("M3.0.0", false),
+            ("M13.1.0", false),
+        ] {
+            let rule = Rule::read(&format!("A0B,{change},J1"));
+            assert_eq!(rule.is_some(), is_understood, "{change}");
+            let _ = rule.map(|rule| Zone { rule: Some(rule), ..Zone::default() }.moment(1_772_380_800));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_change_of_a_rule_makes_it_panic(
+            changes in "(J?[0-9]{1,19}|M[0-9]{1,2}\\.[0-9]{1,10}\\.([0-6]|42949672[0-9]{2})),(J1|M9\\.5\\.0)",
+            moment: i64,
+        ) {
+            if let Some(rule) = Rule::read(&format!("A0B,{changes}")) {
+                Zone { rule: Some(rule), ..Zone::default() }.moment(moment / 1_000_000_000);
+            }
+        }
+
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>, rule in "[A-Z<>+,./0-9MJ:-]{0,40}", moment: i64) {
             let _ = Zone::read(&bytes);
