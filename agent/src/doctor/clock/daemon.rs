@@ -123,7 +123,7 @@ pub fn look(root: &Path) -> Seen {
     let users = Users::read(root);
     let (mut daemons, mut disbelieved) = (Vec::new(), Vec::new());
     let pids: Vec<u32> = pids.collect();
-    let engines = engines(root, &pids);
+    let engines = engines(root, &pids, &users);
     for found in pids.into_iter().filter_map(|pid| daemon(root, pid, uptime, &users, &engines)) {
         match found {
             Ok(daemon) => daemons.push(daemon),
@@ -165,18 +165,22 @@ fn hidden(proc: &Path, is_container: bool) -> Option<&'static str> {
     tree::line(&proc.join("1/comm")).is_none().then_some(words)
 }
 
-/// The files that parts of OpenNTPD run, which say by their titles what they are. People may give a process any title; what
-/// a package has started runs as none of them.
-fn engines(root: &Path, pids: &[u32]) -> BTreeSet<PathBuf> {
+/// The files that parts of OpenNTPD run on the host itself, which say by their titles what they are. Anybody may give a
+/// process any title: one counts that runs as the user of that daemon, or as another of the system. Users of a directory and
+/// those of containers have numbers beyond, and within a user namespace anybody is whoever he likes.
+fn engines(root: &Path, pids: &[u32], users: &Users) -> BTreeSet<PathBuf> {
     let engine = |pid: &u32| {
         let folder = tree::under(root, "/proc").join(pid.to_string());
         tree::line(&folder.join("comm")).filter(|comm| comm == "ntpd")?;
         let view = View::new(root, *pid);
-        let users = text(&view, "status")?;
-        let users = users.lines().find_map(|line| line.strip_prefix("Uid:"))?.to_owned();
-        let is_person = |user: u32| (FIRST_PERSON..NOBODY).contains(&user);
-        let is_of_system = users.split_whitespace().all(|id| id.parse().is_ok_and(|user| !is_person(user)));
-        (is_of_system && is_engine(&arguments(&view))).then(|| view.link("exe").unwrap_or_default())
+        if view.is_elsewhere() || !view.shares_users(root) {
+            return None;
+        }
+        let status = text(&view, "status")?;
+        let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.to_owned();
+        let is_of_system = |user| user < FIRST_PERSON || user == NOBODY || users.run(Program::OpenNtpd, user);
+        let are_of_system = ids.split_whitespace().all(|id| id.parse().is_ok_and(is_of_system));
+        (are_of_system && is_engine(&arguments(&view))).then(|| view.link("exe").unwrap_or_default())
     };
     pids.iter().filter_map(engine).collect()
 }
@@ -353,12 +357,31 @@ mod tests {
         let mut engine = process(78, "ntpd", "", false);
         engine[1].1 = "ntpd: ntp engine\0".into();
         let parent = || process(77, "ntpd", "/usr/sbin/ntpd -s", true);
-        let of = |user: &str| {
+        let in_place = |user: &str, place: &[(&str, &str)]| {
             let mut engine = engine.clone();
+            for (path, content) in place {
+                engine.retain(|(known, _)| known != path);
+                engine.push(((*path).to_owned(), (*content).to_owned()));
+            }
             engine[2].1 = engine[2].1.replace("Uid:\t0\t0\t0\t0", &format!("Uid:\t{user}\t{user}\t{user}\t{user}"));
             seen(&[host(), parent(), engine]).daemons[0].program
         };
-        assert_eq!((of("65534"), of("105"), of("1000")), (Program::OpenNtpd, Program::OpenNtpd, Program::Ntpd));
+        for (user, expected) in [
+            ("0", Program::OpenNtpd),
+            ("105", Program::OpenNtpd),
+            ("65534", Program::OpenNtpd),
+            ("1000", Program::Ntpd),
+            ("65535", Program::Ntpd),
+            ("100123", Program::Ntpd),
+            ("1840200105", Program::Ntpd),
+        ] {
+            assert_eq!(in_place(user, &[]), expected, "{user}");
+        }
+        let passwd = [("/etc/passwd", "root:x:0:0\n_openntpd:x:61234:1\n")];
+        assert_eq!(in_place("61234", &passwd), Program::OpenNtpd);
+        assert_eq!(in_place("105", &[("/proc/78/ns/user", "-> user:[4026532200]")]), Program::Ntpd);
+        let container = [("/proc/78/root", "-> ../../srv/container"), ("/srv/container/etc/hostname", "x\n")];
+        assert_eq!(in_place("105", &container), Program::Ntpd);
         for line in ["ntpd -N -p 169.254.169.123 -n", "ntpd -p pool.ntp.org"] {
             let busybox = seen(&[host(), process(77, "ntpd", line, true)]);
             assert_eq!((busybox.daemons[0].program, busybox.daemons[0].told.len()), (Program::Busybox, 1), "{line}");
