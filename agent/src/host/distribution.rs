@@ -17,6 +17,8 @@ pub enum Distribution {
     Ubuntu,
     /// SLES and openSUSE.
     Suse,
+    /// SLE Micro and openSUSE MicroOS, whose root is read-only and changes with a snapshot that is booted.
+    SuseMicro,
     /// Alpine, whose services are those of OpenRC.
     Alpine,
     /// Flatcar, which installs nothing and has systemd-timesyncd.
@@ -55,12 +57,13 @@ pub enum Place {
 
 impl Distribution {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Yum,
         Self::Dnf,
         Self::Debian,
         Self::Ubuntu,
         Self::Suse,
+        Self::SuseMicro,
         Self::Alpine,
         Self::Flatcar,
         Self::CoreOs,
@@ -98,7 +101,10 @@ impl Distribution {
                 "ubuntu" => Self::Ubuntu,
                 "vyos" => Self::Vyos,
                 "debian" => Self::Debian,
-                "sles" | "suse" | "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" | "sle-micro" => Self::Suse,
+                "sle-micro" | "sl-micro" | "suse-microos" | "opensuse-microos" | "opensuse-leap-micro" => {
+                    Self::SuseMicro
+                }
+                "sles" | "suse" | "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" => Self::Suse,
                 "alpine" => Self::Alpine,
                 "flatcar" | "coreos" => Self::Flatcar,
                 "bottlerocket" => Self::Bottlerocket,
@@ -118,6 +124,7 @@ impl Distribution {
             Self::Dnf => "sudo dnf install",
             Self::Debian | Self::Ubuntu => "sudo apt-get install",
             Self::Suse => "sudo zypper install",
+            Self::SuseMicro => "sudo transactional-update pkg install",
             Self::Alpine => "apk add",
             Self::Photon => "sudo tdnf install",
             Self::Arch => "sudo pacman -S",
@@ -173,6 +180,9 @@ mod tests {
             ("ID=vyos\nID_LIKE=debian\n", Distribution::Vyos),
             ("ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n", Distribution::Suse),
             ("ID=\"sles\"\nID_LIKE=\"suse\"\n", Distribution::Suse),
+            ("ID=\"sle-micro\"\nID_LIKE=\"suse\"\nVERSION_ID=\"5.5\"\n", Distribution::SuseMicro),
+            ("ID=\"sl-micro\"\nID_LIKE=\"suse\"\nVERSION_ID=\"6.1\"\n", Distribution::SuseMicro),
+            ("ID=\"opensuse-microos\"\nID_LIKE=\"suse opensuse opensuse-tumbleweed\"\n", Distribution::SuseMicro),
             ("ID=alpine\n", Distribution::Alpine),
             ("ID=flatcar\nID_LIKE=coreos\n", Distribution::Flatcar),
             ("ID=bottlerocket\n", Distribution::Bottlerocket),

@@ -17,6 +17,9 @@ const VYOS: &str =
     "`set service ntp server 169.254.169.123 prefer` and `commit` in the configuration mode, then `save`";
 const NIXOS: &str = "`services.chrony.enable = true;` and `networking.timeServers = [ \"169.254.169.123\" ];` in configuration.nix, then \
      `sudo nixos-rebuild switch`";
+/// For whatever reads the servers of the system there.
+const NIXOS_SERVERS: &str =
+    "`networking.timeServers = [ \"169.254.169.123\" ];` in configuration.nix, then `sudo nixos-rebuild switch`";
 /// Where nothing is to be installed.
 const CONTAINER: &str = "nothing is to be installed in here: a container has the clock of its host, and a time daemon belongs \
     there; let the skewguard of the host look";
@@ -53,6 +56,9 @@ pub(super) fn follow_time_sync(facts: &Facts, program: Program) -> String {
         (Distribution::Bottlerocket, _) => return BOTTLEROCKET.to_owned(),
         (Distribution::Vyos, Program::Chronyd | Program::Ntpd) => return VYOS.to_owned(),
         (Distribution::NixOs, Program::Chronyd) => return NIXOS.to_owned(),
+        (Distribution::NixOs, Program::Ntpd | Program::NtpdRs | Program::OpenNtpd | Program::Timesyncd) => {
+            return on_every_node(facts, NIXOS_SERVERS.to_owned());
+        }
         _ => {}
     }
     let (line, usual) = written(facts, program);
@@ -140,6 +146,16 @@ pub(super) fn keep_one(facts: &Facts, kept: Program, others: &[Program]) -> Stri
             let commands = units.iter().map(|unit| format!("`rc-service {unit} stop` and `rc-update del {unit}`"));
             commands.collect::<Vec<_>>().join(", ")
         }
+        // Its image has chronyd alone.
+        Distribution::Bottlerocket => "they run in containers: end their pods, or `apiclient set \
+             host-containers.<name>.enabled=false` for one that the host runs"
+            .to_owned(),
+        // The units are in the store, and what is done to them is undone.
+        Distribution::NixOs => {
+            let lines = units.iter().map(|unit| format!("`systemd.services.{unit}.enable = false;`"));
+            let lines = lines.collect::<Vec<_>>().join(" and ");
+            format!("{lines} in configuration.nix, then `sudo nixos-rebuild switch`")
+        }
         _ => format!("`sudo systemctl disable --now {}`", units.join(" ")),
     };
     let told = format!("keep {} and end the rest: {commands}", kept.name());
@@ -214,7 +230,9 @@ fn start(facts: &Facts) -> String {
             format!("`sudo systemctl enable --now {}` with `{SERVER}` in {file}", unit(facts, Program::Chronyd))
         }
         distribution => {
-            let install = distribution.install("chrony").map(|command| format!("`{command}`"));
+            // What is installed into a snapshot is there once that is booted.
+            let boot = if distribution == Distribution::SuseMicro { " and `sudo reboot`" } else { "" };
+            let install = distribution.install("chrony").map(|command| format!("`{command}`{boot}"));
             // The package of Debian starts it by itself.
             let begin = if distribution.is_like_debian() { "restart" } else { "enable --now" };
             match (install, distribution) {
@@ -336,8 +354,17 @@ mod tests {
 
     #[test]
     fn every_cell_of_distributions_daemons_and_actions_fits_its_host() {
-        const MANAGERS: [&str; 8] =
-            ["yum ", "dnf ", "tdnf ", "apt-get", "zypper", "apk add", "pacman", "nixos-rebuild"];
+        const MANAGERS: [&str; 9] = [
+            "yum ",
+            "dnf ",
+            "tdnf ",
+            "apt-get",
+            "zypper",
+            "apk add",
+            "pacman",
+            "nixos-rebuild",
+            "transactional-update",
+        ];
         let usual = facts(&[], None);
         for distribution in Distribution::ALL {
             for (place, has_chrony) in PLACES.into_iter().flat_map(|place| [(place, true), (place, false)]) {
@@ -362,7 +389,13 @@ mod tests {
                             Distribution::Alpine => {
                                 assert!(!has("systemctl") && !has("sudo") || has("timesyncd"), "{at}");
                             }
-                            Distribution::Bottlerocket => assert!(!has("/etc/") || has("timesyncd"), "{at}"),
+                            Distribution::Bottlerocket => {
+                                assert!((!has("/etc/") || has("timesyncd")) && !has("disable --now"), "{at}");
+                            }
+                            Distribution::NixOs => assert!(!has("able --now") && !has("/etc/"), "{at}"),
+                            Distribution::SuseMicro => {
+                                assert_eq!(has("transactional-update"), has("sudo reboot"), "{at}");
+                            }
                             _ => assert!(!has("rc-service") && !has("apiclient"), "{at}"),
                         }
                         assert_eq!(told.matches('`').count() % 2, 0, "{at}");
