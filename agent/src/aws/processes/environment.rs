@@ -96,7 +96,7 @@ impl Environment {
                 }
                 _ if VARIABLES.contains(&name) => {
                     let own = VARIABLES.iter().zip(&mut hints.properties).find(|(known, _)| **known == name);
-                    own.into_iter().for_each(|(_, own)| *own = Properties::of_variable(value));
+                    own.into_iter().for_each(|(known, own)| *own = Properties::of_variable(value).given_by(known));
                 }
                 _ if is_told(name) => {
                     if environment.variables.len() >= MOST {

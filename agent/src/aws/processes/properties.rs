@@ -57,6 +57,8 @@ pub struct Properties {
     withheld: BTreeSet<&'static str>,
     /// What is set to nothing undoes what was before.
     undone: BTreeSet<&'static str>,
+    /// The variables that set them; the others are set on the command line.
+    givers: BTreeMap<&'static str, &'static str>,
 }
 
 impl Properties {
@@ -81,8 +83,8 @@ impl Properties {
 
     /// Those that some variables set, for a machine without options of its own.
     pub fn of_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let set = VARIABLES.iter().filter_map(|name| variable(name));
-        set.fold(Self::default(), |before, text| before.then(&Self::of_variable(&text)))
+        let set = VARIABLES.iter().filter_map(|name| Some((*name, variable(name)?)));
+        set.fold(Self::default(), |before, (name, text)| before.then(&Self::of_variable(&text).given_by(name)))
     }
 
     fn of(options: impl Iterator<Item = String>) -> Self {
@@ -103,7 +105,21 @@ impl Properties {
         own
     }
 
+    /// The same, known to be set by a variable.
+    #[must_use]
+    pub fn given_by(mut self, variable: &'static str) -> Self {
+        let names = self.kept.keys().chain(&self.withheld);
+        self.givers = names.map(|name| (*name, variable)).collect();
+        self
+    }
+
+    /// The variable that sets a property; `None` where it is set on the command line, or not at all.
+    pub fn giver(&self, name: &str) -> Option<&'static str> {
+        self.givers.get(name).copied()
+    }
+
     fn forget(&mut self, name: &'static str) {
+        self.givers.remove(name);
         self.kept.remove(name);
         self.withheld.remove(name);
         self.undone.remove(name);
@@ -118,6 +134,7 @@ impl Properties {
         self.kept.extend(later.kept.iter().map(|(name, value)| (*name, value.clone())));
         self.withheld.extend(&later.withheld);
         self.undone.extend(&later.undone);
+        self.givers.extend(&later.givers);
         self
     }
 

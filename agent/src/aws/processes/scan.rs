@@ -106,9 +106,11 @@ fn look(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessErro
     let environ = environ.filter(|_| !is_overwritten);
     let (environment, hints) = environ.map(|(bytes, is_whole)| Environment::read(entries(&bytes, is_whole))).unzip();
     let hints = hints.unwrap_or_default();
+    let Libraries { found, is_whole, is_java } = libraries(&view, &arguments, &hints, cache);
+    let on_line = Properties::of_command_line(&arguments);
+    // Children of all kinds inherit the variables, and none but a machine of Java reads them.
     let [tool, jdk, last] = &hints.properties;
-    let properties = tool.clone().then(jdk).then(&Properties::of_command_line(&arguments)).then(last);
-    let (found, is_whole) = libraries(&view, &arguments, &hints, cache);
+    let properties = if is_java { tool.clone().then(jdk).then(&on_line).then(last) } else { on_line };
     let is_partial = !(is_whole && is_line_whole && is_environment_whole) || hints.is_cut || is_overwritten;
     let (command, home) = (command(&view, &arguments), view.home());
     Ok(Process { pid, command, found, environment, is_overwritten, properties, home, is_partial })
@@ -127,8 +129,16 @@ fn command(view: &View, arguments: &[&str]) -> String {
     printable(&name.unwrap_or_default())
 }
 
-/// The libraries of a process, and whether all that tells them could be read.
-fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) -> (Vec<Found>, bool) {
+/// The libraries of a process.
+struct Libraries {
+    found: Vec<Found>,
+    /// Whether all that tells them could be read.
+    is_whole: bool,
+    /// Whether it is a machine of Java, whatever runs in it.
+    is_java: bool,
+}
+
+fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) -> Libraries {
     let executable = view.link("exe").ok().map(|path| view.within(&path));
     let working_directory = view.link("cwd").ok().map(|path| view.within(&path));
     let (mapped, are_all_mapped) = mapped(view);
@@ -136,6 +146,7 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
     let started = arguments.first().map_or(Path::new(""), Path::new);
     let program = file_name(executable.as_deref().unwrap_or(started));
     let has = |name: &str| mapped.iter().any(|file| file_name(file).starts_with(name));
+    let is_java = program == "java" || has("libjvm.so");
     let (mut found, is_whole) = if program == OURSELVES {
         (Vec::new(), true)
     } else if python::is_interpreter(program) {
@@ -147,7 +158,7 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
             files: &mapped,
         };
         (python::find(view, &interpreter).into_iter().collect(), true)
-    } else if program == "java" || has("libjvm.so") {
+    } else if is_java {
         let files = mapped.into_iter().chain(view.open_files());
         java::find(view, arguments, files, working_directory.as_deref(), cache)
     } else if matches!(program, "node" | "nodejs" | "bun") {
@@ -160,7 +171,7 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
     };
     let are_all_kept = found.len() <= MOST_FOUND;
     found.truncate(MOST_FOUND);
-    (found, is_whole && is_readable && are_all_kept)
+    Libraries { found, is_whole: is_whole && is_readable && are_all_kept, is_java }
 }
 
 /// What an executable holds, and the libraries of C++ that it has loaded.
@@ -314,12 +325,31 @@ mod tests {
             let process = one(host.0.path(), 7, &mut Cache::default()).unwrap();
             let debugged = format!("{process:?}");
             assert!(!debugged.contains(SECRET.get(..10).unwrap()), "{debugged}");
-            assert_eq!(process.properties.names(), BTreeSet::from(["aws.accessKeyId", "aws.secretKey"]));
+            let by_variable = Some("aws.accessKeyId").filter(|_| executable == "/usr/bin/java");
+            let expected = by_variable.into_iter().chain(["aws.secretKey"]).collect();
+            assert_eq!(process.properties.names(), expected, "{executable}");
             let environment = process.environment.unwrap();
             assert!(environment.has("AWS_SECRET_ACCESS_KEY"));
             assert_eq!(environment.value("HTTPS_PROXY"), Some("http://proxy:3128"));
             assert_eq!(environment.value("AWS_PROFILE"), Some("work"));
         }
+    }
+
+    #[test]
+    fn the_options_in_variables_are_those_of_a_machine_of_java_alone() {
+        let host = Host::new();
+        let options = ["JAVA_TOOL_OPTIONS=-Daws.accessKeyId=a -Daws.profile=b"];
+        host.process(7, "/usr/bin/java", &["java", "-Daws.secretKey=c", "Main"], &options);
+        host.process(8, "/usr/bin/sleep", &["sleep", "9999"], &options);
+        host.process(9, "/usr/bin/jsvc", &["jsvc"], &options);
+        host.file("proc/9/maps", "7f00-7f01 r-xp 00000000 fe:01 12 /usr/lib/jvm/lib/server/libjvm.so\n");
+        let processes = host.scan();
+        let [java, sleep, jsvc] = &processes[..] else { panic!("{processes:?}") };
+        let giver = |process: &Process, name: &str| process.properties.giver(name);
+        assert_eq!(giver(java, "aws.accessKeyId"), Some("JAVA_TOOL_OPTIONS"));
+        assert!(java.properties.has("aws.secretKey") && giver(java, "aws.secretKey").is_none());
+        assert!(sleep.properties.is_empty(), "{sleep:?}");
+        assert_eq!(jsvc.properties.value("aws.profile"), Some("b"));
     }
 
     #[test]
