@@ -126,13 +126,19 @@ mod tests {
             set.or(home).map(str::to_owned)
         };
         let line = [&["java"], arguments].concat();
-        let mut view = View::new(variable, Properties::of_command_line(&line), None, |path| match path {
-            _ if path == Path::new("/h/.aws/config") && !config.is_empty() => Ok(config.as_bytes().to_owned()),
-            _ if path == Path::new("/h/.aws/credentials") && !credentials.is_empty() => {
-                Ok(credentials.as_bytes().to_owned())
-            }
-            _ => Err(ErrorKind::NotFound.into()),
-        });
+        let mut view = View::new(
+            variable,
+            Properties::of_command_line(&line),
+            None,
+            |path| match path {
+                _ if path == Path::new("/h/.aws/config") && !config.is_empty() => Ok(config.as_bytes().to_owned()),
+                _ if path == Path::new("/h/.aws/credentials") && !credentials.is_empty() => {
+                    Ok(credentials.as_bytes().to_owned())
+                }
+                _ => Err(ErrorKind::NotFound.into()),
+            },
+            &Chain::ALL,
+        );
         view.instance_role = Presence::Yes;
         view
     }

@@ -4,7 +4,7 @@
 //! known to hold no secret; of keys that hold one only that they are there, and whether they are empty; all other keys are
 //! forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys whose values are kept, beside those that say when something expires.
 const KEPT: [&str; 22] = [
@@ -70,6 +70,7 @@ pub struct Profile(BTreeMap<String, Kept>);
 pub struct Profiles {
     profiles: BTreeMap<String, Profile>,
     sso_sessions: BTreeMap<String, Profile>,
+    is_cut: bool,
 }
 
 impl Profile {
@@ -133,7 +134,19 @@ impl Profiles {
         for (name, session) in later.sso_sessions {
             self.sso_sessions.entry(name).or_default().0.extend(session.0);
         }
+        self.is_cut |= later.is_cut;
         self
+    }
+
+    /// Whether there are more than whoever read them wanted.
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Forgets all profiles but those of these names, and the SSO sessions.
+    pub fn keep(&mut self, names: &BTreeSet<String>) {
+        self.profiles.retain(|name, _| names.contains(name));
+        self.sso_sessions.clear();
     }
 
     /// The profile of that name. One that has its section and nothing in it is there.
@@ -151,12 +164,14 @@ impl Profiles {
         self.sso_sessions.get(name)
     }
 
-    pub(super) fn put_profile(&mut self, name: &str, profile: Profile) {
-        self.profiles.insert(name.to_owned(), profile);
+    /// Puts a profile, unless there are as many as there may be.
+    pub(super) fn put_profile(&mut self, name: &str, profile: Profile, most: usize) {
+        put(&mut self.profiles, &mut self.is_cut, (name, profile), most);
     }
 
-    pub(super) fn put_session(&mut self, name: &str, session: Profile) {
-        self.sso_sessions.insert(name.to_owned(), session);
+    /// The same of an SSO session.
+    pub(super) fn put_session(&mut self, name: &str, session: Profile, most: usize) {
+        put(&mut self.sso_sessions, &mut self.is_cut, (name, session), most);
     }
 
     pub(super) fn remove_profile(&mut self, name: &str) -> Option<Profile> {
@@ -165,6 +180,14 @@ impl Profiles {
 
     pub(super) fn remove_session(&mut self, name: &str) -> Option<Profile> {
         self.sso_sessions.remove(name)
+    }
+}
+
+fn put(own: &mut BTreeMap<String, Profile>, is_cut: &mut bool, (name, profile): (&str, Profile), most: usize) {
+    if own.len() < most {
+        own.insert(name.to_owned(), profile);
+    } else {
+        *is_cut = true;
     }
 }
 

@@ -31,22 +31,27 @@ pub enum Refused {
 impl Profiles {
     /// What most SDKs read in a file: for whoever is none. Nothing is refused.
     pub fn parse(dialect: Dialect, bytes: &[u8]) -> Self {
-        read(&REFERENCE, dialect, bytes).unwrap_or_default()
+        read(&REFERENCE, dialect, bytes, usize::MAX).unwrap_or_default()
     }
 }
 
-/// Reads a file as one SDK does.
+/// Reads a file as one SDK does, `most` profiles and SSO sessions of it.
 ///
 /// # Errors
 /// Why that refuses it.
-pub(super) fn read(grammar: &'static Grammar, dialect: Dialect, bytes: &[u8]) -> Result<Profiles, Refused> {
+pub(super) fn read(
+    grammar: &'static Grammar,
+    dialect: Dialect,
+    bytes: &[u8],
+    most: usize,
+) -> Result<Profiles, Refused> {
     let text = match (std::str::from_utf8(bytes), grammar.encoding) {
         (Ok(text), _) => Cow::Borrowed(text),
         (Err(_), Encoding::Refused) => return Err(Refused::NotText),
         (Err(_), Encoding::Emptied) => return Ok(Profiles::default()),
         (Err(_), Encoding::Replaced) => String::from_utf8_lossy(bytes),
     };
-    let mut parser = Parser::new(grammar, dialect);
+    let mut parser = Parser::new(grammar, dialect, most);
     let has_mark = text.starts_with('\u{feff}') && !grammar.blanks.include('\u{feff}');
     for (number, line) in lines(&text, grammar.ends_at_return).enumerate() {
         parser.line(line).map_err(|fault| match fault {
@@ -84,6 +89,7 @@ struct Key {
 struct Parser<'a> {
     grammar: &'static Grammar,
     dialect: Dialect,
+    most: usize,
     read: Profiles,
     /// It replaces `[default]` wherever they stand.
     prefixed_default: Option<Profile>,
@@ -99,10 +105,11 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(grammar: &'static Grammar, dialect: Dialect) -> Self {
+    fn new(grammar: &'static Grammar, dialect: Dialect, most: usize) -> Self {
         Self {
             grammar,
             dialect,
+            most,
             read: Profiles::default(),
             prefixed_default: None,
             headers: HashSet::new(),
@@ -265,10 +272,10 @@ impl<'a> Parser<'a> {
             return;
         }
         match section {
-            Section::Profile(name) => self.read.put_profile(&name, profile),
-            Section::SsoSession(name) => self.read.put_session(&name, profile),
+            Section::Profile(name) => self.read.put_profile(&name, profile, self.most),
+            Section::SsoSession(name) => self.read.put_session(&name, profile, self.most),
             Section::PrefixedDefault if self.grammar.prefixed_default_wins => self.prefixed_default = Some(profile),
-            Section::PrefixedDefault => self.read.put_profile(DEFAULT, profile),
+            Section::PrefixedDefault => self.read.put_profile(DEFAULT, profile, self.most),
             Section::Other | Section::Ignored | Section::None => {}
         }
     }
@@ -276,7 +283,7 @@ impl<'a> Parser<'a> {
     fn finish(mut self) -> Profiles {
         self.end();
         if let Some(profile) = self.prefixed_default {
-            self.read.put_profile(DEFAULT, profile);
+            self.read.put_profile(DEFAULT, profile, self.most);
         }
         self.read
     }
@@ -314,7 +321,7 @@ mod tests {
     /// What each SDK reads under `region` in the profile `a`: its value, `-` where the key is not there, `none` where the
     /// profile is not, and `refused`.
     fn regions(dialect: Dialect, bytes: &[u8]) -> [String; 6] {
-        Chain::ALL.map(|chain| match read(Grammar::of(chain), dialect, bytes) {
+        Chain::ALL.map(|chain| match read(Grammar::of(chain), dialect, bytes, usize::MAX) {
             Err(_) => "refused".to_owned(),
             Ok(read) => read.get("a").map_or("none", |own| own.value("region").unwrap_or("-")).to_owned(),
         })
@@ -395,7 +402,7 @@ mod tests {
             ("[profile default]\nregion=c\n[default]\nregion=a", false),
         ] {
             let of = |chain| {
-                let read = read(Grammar::of(chain), Dialect::Config, text.as_bytes()).unwrap();
+                let read = read(Grammar::of(chain), Dialect::Config, text.as_bytes(), usize::MAX).unwrap();
                 let own = read.get("default").unwrap();
                 (own.value("region").map(str::to_owned), own.has("sso_region"))
             };
@@ -408,7 +415,9 @@ mod tests {
 
     #[test]
     fn a_refusal_says_where_and_shows_nothing_of_it() {
-        let of = |bytes: &[u8]| read(Grammar::of(Chain::Botocore), Dialect::Config, bytes).unwrap_err().to_string();
+        let of = |bytes: &[u8]| {
+            read(Grammar::of(Chain::Botocore), Dialect::Config, bytes, usize::MAX).unwrap_err().to_string()
+        };
         assert_eq!(of(b"[default]\nx\n"), "line 2 cannot be read");
         assert_eq!(of(b"[default]\na=b\na=c\n"), "a key is written twice in its section (line 3)");
         assert_eq!(of(b"[default]\n[default]\n"), "a section is written twice (line 2)");
@@ -447,7 +456,7 @@ mod tests {
     /// What `configparser` of Python 3.11 makes of the same texts.
     #[test]
     fn indented_keys_and_sections_are_read_as_python_does() {
-        let python = |text: &str| read(Grammar::of(Chain::Botocore), Dialect::Config, text.as_bytes());
+        let python = |text: &str| read(Grammar::of(Chain::Botocore), Dialect::Config, text.as_bytes(), usize::MAX);
         for (text, region, role) in [
             ("[default]\n  region = a\n  role_arn = b\n", Some("a"), Some("b")),
             ("[default]\n  region = a\n    role_arn = b\n  sso_region = c\n", Some("a"), None),
@@ -520,7 +529,9 @@ mod tests {
         ];
         for (shape, write) in shapes {
             let (short, long) = (write(LENGTH / 8), write(LENGTH));
-            let each = |text: &str| Chain::ALL.map(|chain| read(Grammar::of(chain), Dialect::Config, text.as_bytes()));
+            let each = |text: &str| {
+                Chain::ALL.map(|chain| read(Grammar::of(chain), Dialect::Config, text.as_bytes(), usize::MAX))
+            };
             let (few, many) = (cpu_of(|| each(&short)), cpu_of(|| each(&long)));
             println!("{shape}: {:.1} ms for 128 KiB, {:.1} ms for 1 MiB", few * 1e3, many * 1e3);
             // Whatever grows with the square of the length takes 64 times as long.
@@ -550,7 +561,7 @@ mod tests {
                     let once = Profiles::parse(dialect, bytes);
                     prop_assert_eq!(once.iter().count(), once.clone().merge(once.clone()).iter().count());
                     for chain in Chain::ALL {
-                        let _ = read(Grammar::of(chain), dialect, bytes);
+                        let _ = read(Grammar::of(chain), dialect, bytes, usize::MAX);
                     }
                 }
             }
@@ -562,7 +573,7 @@ mod tests {
         ) {
             let text = format!("[default]\n{key} {sign} {value}\n");
             for chain in Chain::ALL {
-                let shown = format!("{:?}", read(Grammar::of(chain), Dialect::Credentials, text.as_bytes()));
+                let shown = format!("{:?}", read(Grammar::of(chain), Dialect::Credentials, text.as_bytes(), usize::MAX));
                 prop_assert!(!shown.contains(&value));
             }
         }

@@ -1,10 +1,10 @@
 //! What an SDK within one process sees: the variables and properties that it was started with, and its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::grammar::Grammar;
+use super::grammar::{Grammar, REFERENCE};
 use super::ini::{Dialect, Profiles};
 use super::parser::{self, Refused};
 use super::processes::properties::Properties;
@@ -46,6 +46,8 @@ const WITHHELD: [&str; 9] = [
 const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 /// The longest file that is read, in bytes.
 const LONGEST: usize = 1 << 20;
+/// So many profiles of a file are kept, of each SDK that reads it. Whoever runs a process may write as many as he likes.
+const MOST_PROFILES: usize = 4_096;
 
 /// Whether something is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,8 +146,8 @@ impl Loaded {
     fn read(&self, dialect: Dialect, grammar: Option<&'static Grammar>) -> File {
         let (path, is_there) = (self.path.clone(), self.is_there());
         let read = |bytes: &[u8]| match grammar {
-            Some(grammar) => parser::read(grammar, dialect, bytes),
-            None => Ok(Profiles::parse(dialect, bytes)),
+            Some(grammar) => parser::read(grammar, dialect, bytes, MOST_PROFILES),
+            None => parser::read(&REFERENCE, dialect, bytes, MOST_PROFILES),
         };
         let (profiles, fault, refused) = match &self.bytes {
             Ok(bytes) => read(bytes)
@@ -185,12 +187,13 @@ impl View {
     /// user, and a loader of its files: [`load`] for one that sees the files of this host. Variables that are empty count as
     /// not set, as all SDKs have it.
     ///
-    /// Whether there are roles is not known yet.
+    /// The files are read as the SDKs of `chains` do, and as most do. Whether there are roles is not known yet.
     pub fn new(
         variable: impl Fn(&str) -> Option<String>,
         properties: Properties,
         home_of_user: Option<&Path>,
         load: impl Fn(&Path) -> io::Result<Vec<u8>>,
+        chains: &[Chain],
     ) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let told = |name: &str| set(name).filter(|value| !value.trim().is_empty());
@@ -239,7 +242,7 @@ impl View {
                 own_credentials.as_ref().unwrap_or(&credentials).read(Dialect::Credentials, grammar),
             )
         };
-        let read = Chain::ALL.into_iter().map(|chain| (chain, read_by(chain))).collect();
+        let read = chains.iter().map(|chain| (*chain, read_by(*chain))).collect();
         let Files { config, credentials, profiles } =
             Files::new(config.read(Dialect::Config, None), credentials.read(Dialect::Credentials, None));
         Self {
@@ -266,6 +269,22 @@ impl View {
         Self { variables, withheld, properties, config, credentials, profiles, read, profile, container, instance_role }
     }
 
+    /// The files of which more profiles were there than are read, each once.
+    pub fn cut_files(&self) -> BTreeSet<&Path> {
+        let of_chains = self.read.values().flat_map(|files| [&files.config, &files.credentials]);
+        let files = of_chains.chain([&self.config, &self.credentials]);
+        files.filter(|file| file.profiles.is_cut()).map(|file| file.path.as_path()).collect()
+    }
+
+    /// Forgets what the files say, but for these profiles of both together: once it is known what is picked, no more is
+    /// asked for, and a host has thousands of processes.
+    pub fn keep(&mut self, names: &BTreeSet<String>) {
+        self.read.clear();
+        self.config.profiles = Profiles::default();
+        self.credentials.profiles = Profiles::default();
+        self.profiles.keep(names);
+    }
+
     /// Whether a variable is set to more than blanks. Only variables by which SDKs pick credentials are known.
     pub fn has(&self, variable: &str) -> bool {
         self.withheld.get(variable).copied().unwrap_or_else(|| self.variables.contains_key(variable))
@@ -289,6 +308,11 @@ impl View {
     /// The value of a Java system property; `None` where it is not set, or is a secret.
     pub fn property(&self, name: &str) -> Option<&str> {
         self.properties.value(name)
+    }
+
+    /// The variable that sets a Java system property; `None` where it is set on the command line, or not at all.
+    pub fn giver_of_property(&self, name: &str) -> Option<&'static str> {
+        self.properties.giver(name)
     }
 
     /// The first of several variables that is set.
@@ -344,10 +368,16 @@ mod tests {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let properties = Properties::of_variables(variable).then(&Properties::of_command_line(arguments));
-        View::new(variable, properties, None, |path| {
-            let found = files.iter().find(|(known, _)| Path::new(known) == path);
-            found.map(|(_, text)| text.as_bytes().to_owned()).ok_or_else(|| ErrorKind::NotFound.into())
-        })
+        View::new(
+            variable,
+            properties,
+            None,
+            |path| {
+                let found = files.iter().find(|(known, _)| Path::new(known) == path);
+                found.map(|(_, text)| text.as_bytes().to_owned()).ok_or_else(|| ErrorKind::NotFound.into())
+            },
+            &Chain::ALL,
+        )
     }
 
     #[test]
@@ -411,5 +441,17 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         // Root may read it all the same.
         assert!(load(&path).map_or_else(|error| Fault::of(&error) == Fault::Denied, |text| text == b"[default]"));
+    }
+
+    #[test]
+    fn of_a_file_with_many_profiles_the_first_are_read_and_nothing_is_kept_of_what_nobody_picks() {
+        let text: String = (0..MOST_PROFILES + 9).map(|n| format!("[p{n:05}]\nregion=x\n")).collect();
+        let mut view = view(&[("HOME", "/h")], &[], &[("/h/.aws/credentials", &text)]);
+        assert_eq!(view.cut_files(), BTreeSet::from([Path::new("/h/.aws/credentials")]));
+        assert!(Chain::ALL.iter().all(|chain| view.as_read_by(*chain).profiles.iter().count() == MOST_PROFILES));
+        view.keep(&BTreeSet::from(["p00007".to_owned()]));
+        assert_eq!(view.profiles.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["p00007"]);
+        assert!(view.read.is_empty() && view.credentials.profiles.iter().next().is_none());
+        assert_eq!(view.credentials.path, Path::new("/h/.aws/credentials"));
     }
 }

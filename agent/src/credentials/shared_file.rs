@@ -48,7 +48,7 @@ const MORE: &str = "(more)";
 /// The key and its secret.
 const PAIR: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 /// aws-mfa keeps the lasting keys of a profile in another of this ending.
-const LASTING: &str = "-long-term";
+pub(crate) const LASTING: &str = "-long-term";
 
 /// The files that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -62,7 +62,9 @@ fn picked(facts: &Facts<'_>) -> Check {
              its unit, its container definition or its start script says what it was given"
         )
     });
-    check.with_evidence(evidence).with_evidence(unknown)
+    let cut = facts.seen.iter().flat_map(|one| one.cut_files.iter().map(|file| (&one.who, file.display())));
+    let cut = cut.map(|(who, file)| format!("{who}: {file} has more than 4,096 profiles, and the others are not read"));
+    check.with_evidence(evidence).with_evidence(cut).with_evidence(unknown)
 }
 
 /// Keys that stand before the role, and that nobody renews.
@@ -169,8 +171,8 @@ fn remedy(shadow: &Shadow<'_>) -> String {
     match shadow.step {
         Step::Environment => format!("unset {KEYS}{restart}"),
         Step::SystemProperties => format!(
-            "take -Daws.accessKeyId, -Daws.secretAccessKey (or -Daws.secretKey) and -Daws.sessionToken from the command \
-             line{restart}"
+            "take -Daws.accessKeyId, -Daws.secretAccessKey (or -Daws.secretKey) and -Daws.sessionToken from {}{restart}",
+            seen.givers_of_keys().join(" and ")
         ),
         Step::Profile { name, .. } => {
             let file = seen.credentials_file().display();

@@ -153,8 +153,8 @@ fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet
         |process: &&Process| order.pid.is_some() || !process.found.is_empty() || !process.properties.is_empty();
     seen.extend(processes.iter().filter(asked_for).filter_map(|process| {
         // A profile that somebody asks about is one of the shell, or of the one process that is asked about.
-        let one = Seen::process(process, root, profile.filter(|_| order.pid.is_some()), role)?;
-        Some(if one.picks.is_empty() && order.pid.is_some() { one.by_all() } else { one })
+        let is_asked_about = order.pid.is_some();
+        Seen::process(process, root, profile.filter(|_| is_asked_about), role, is_asked_about)
     }));
     seen
 }
