@@ -211,7 +211,8 @@ fn errors(failure: &Failure) -> &'static [&'static str] {
 
 impl Environment {
     fn view(&self) -> View {
-        let mut view = View::new(|name| self.variables.get(name).cloned(), Properties::default(), None, load);
+        let mut view =
+            View::new(|name| self.variables.get(name).cloned(), Properties::default(), None, load, &Chain::ALL);
         view.container = Presence::Yes;
         view.instance_role = if self.has_role { Presence::Yes } else { Presence::No };
         view

@@ -493,6 +493,7 @@ fn an_s3_server_refuses_what_is_signed_by_the_wrong_clock_and_takes_what_the_age
         timeout: Duration::from_secs(5),
         attempts: 1,
         poll: Duration::from_secs(300),
+        version_1: false,
     };
 
     let by_system_clock = list_bucket(&net, at(9000), &imds, TrueClock::default().now().time);

@@ -77,7 +77,7 @@ pub fn response(input: &[u8]) {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
             let address = listener.local_addr().expect("a listener has an address");
             let [timeout, poll] = [Duration::from_secs(20), Duration::from_secs(300)];
-            let config = Imds { endpoint: format!("http://{address}"), timeout, attempts: 1, poll };
+            let config = Imds { endpoint: format!("http://{address}"), timeout, attempts: 1, poll, version_1: true };
             let mut client = ImdsClient::new(&config).expect("the endpoint is right");
             let asked = async {
                 let fetch = client.credentials().await;
