@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::error::DrillError;
 use super::hosts::Hosts;
 use super::place::{ACCOUNT, MARK, RUN};
 use super::post::Post;
@@ -12,7 +13,6 @@ use super::seen::clock;
 use super::trouble::{CALM, Trouble};
 use crate::clock::local;
 use crate::config::checked::Config;
-use crate::config::explain::ConfigError;
 use crate::setting::url::WebUrl;
 use crate::time::{Span, TrueTime};
 
@@ -54,26 +54,6 @@ pub enum End {
     Ill,
     /// Somebody has ended it.
     Interrupted,
-}
-
-/// Why there is no drill.
-#[derive(Debug, thiserror::Error)]
-pub enum DrillError {
-    /// The configuration of the hosts cannot be made.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The way to the collector cannot be made.
-    #[error("the collector cannot be reached: {0}")]
-    Collector(String),
-    /// The collector does not take metrics.
-    #[error(
-        "the collector does not take metrics: {0}. --otlp is the base URL, to which /v1/metrics is added, such as \
-         http://127.0.0.1:4318, or http://127.0.0.1:8428/opentelemetry of VictoriaMetrics"
-    )]
-    Refused(String),
-    /// What a host exports cannot be encoded.
-    #[error("an export cannot be made: {0}")]
-    Export(#[from] std::io::Error),
 }
 
 /// Plays a drill on hosts that are configured by `defaults`, until its end or that of `ending`. It is told to `show`.

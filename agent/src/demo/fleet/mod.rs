@@ -2,6 +2,7 @@
 //! some of them get into trouble. What they export goes into a backend before any real host does: a fire drill.
 
 mod drill;
+mod error;
 mod host;
 mod hosts;
 mod place;
@@ -9,4 +10,5 @@ mod post;
 mod seen;
 mod trouble;
 
-pub use drill::{Drill, DrillError, End, Show, play};
+pub use drill::{Drill, End, Show, play};
+pub use error::DrillError;

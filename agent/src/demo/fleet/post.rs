@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::drill::DrillError;
+use super::error::DrillError;
 use super::hosts::Due;
 use crate::clock::true_clock::TrueClock;
 use crate::delivery::client::Clients;
