@@ -18,8 +18,10 @@ use tests::http::{HttpServer, Reply};
 use tests::metadata::{self, INSTANCE_ID, ROLE};
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
 use tests::ntp::{self, NtpServer, ahead_by};
-use tests::process::private_dir;
+use tests::process::{private_dir, tool};
 
+/// A program in Java that sleeps.
+const SLEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/java/Sleeper.java");
 const TOKEN: &str = "PUT /latest/api/token";
 const ROOT: &str = "GET /latest/meta-data/";
 const ROLES: &str = "GET /latest/meta-data/iam/security-credentials/";
@@ -207,8 +209,8 @@ fn rows() -> Vec<Row> {
             "shadowing from Java properties",
             Patient::new().beside(&format!(
                 "(JAVA_TOOL_OPTIONS='-Daws.accessKeyId={id} -Daws.secretAccessKey={secret} -Daws.sessionToken={token}' \
-                 exec -a java python3 -c 'import time; time.sleep(600)' -cp /opt/app/sdk-core-2.31.1.jar Main) &\n\
-                 sleep 0.5"
+                 exec {} -cp /opt/app/sdk-core-2.31.1.jar {SLEEPER} >/dev/null 2>&1) &\nsleep 0.5",
+                tool("java").unwrap().display()
             )),
             "credentials-shadow",
             "-Daws.accessKeyId",
