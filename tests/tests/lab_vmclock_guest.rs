@@ -120,7 +120,7 @@ impl Guest {
         let resumed = self.vm.monitor().resumed().unwrap();
         let (arrived, alert) =
             wait_for("an alert", PATIENCE, || self.told.lock().unwrap().iter().find(|told| told.0 > resumed).cloned())
-                .with_context(|| self.vm.console())
+                .with_context(|| self.examination())
                 .unwrap();
         let after = arrived.duration_since(resumed).unwrap();
         let noticed = self.noticed();
@@ -131,6 +131,13 @@ impl Guest {
         assert_eq!((&alert["alert"], &alert["severity"]), (&"clock-skew".into(), &"critical".into()), "{alert}");
         assert!(alert["summary"].as_str().unwrap().contains("s slow"), "{alert}");
         within
+    }
+
+    /// Whether the machine still runs, and what goes on in it.
+    fn examination(&mut self) -> String {
+        let machine = self.vm.monitor().execute("query-status", &json!({}));
+        let inside = self.vm.run("cat /proc/uptime; date; ps; dmesg | tail -n 5; cat /proc/interrupts");
+        format!("{}\n{machine:?}\n{inside:?}", self.vm.console())
     }
 
     /// When the agent read another marker the last time, by the clock of the guest.
