@@ -11,11 +11,12 @@ use super::rule::{Rule, Rules};
 use crate::clock::estimate::ClockState;
 use crate::time::{BootTime, Span, humane, humane_offset};
 
-/// What mends a clock that is off.
-pub const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, then \
-    `systemctl enable --now chronyd` with `server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4` in its configuration";
-const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronized: `chronyc tracking` or \
-    `timedatectl timesync-status`; `systemctl enable --now chronyd` starts one";
+/// What mends a clock that is off. What keeps the time here is for the doctor to find out, which looks only when it is asked.
+pub const SET_THE_CLOCK: &str = "set the clock and keep it: `sudo skewguard doctor` names what keeps time on this host and \
+    the command that mends it; with chrony `sudo chronyc makestep`, and `server 169.254.169.123 prefer iburst minpoll 4 \
+    maxpoll 4` in its configuration";
+const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronized: `chronyc tracking`, `timedatectl \
+    timesync-status`, or `sudo skewguard doctor`, which names what keeps time on this host and the command that mends it";
 const FIND_WHO_STEPPED: &str = "find who set the clock: `journalctl --since -10min` names time daemons and `date`; after a \
     resume from snapshot or hibernation a time daemon may step it once";
 const REACH_A_SOURCE: &str = "let this host reach its sources: `chronyc ntpdata` or `skewguard check` shows which answer; \

@@ -13,7 +13,7 @@ use super::clock::{checks as clock, sources};
 use super::explain::host::{Holding, HostFacts};
 use super::explain::paste::Paste;
 use super::imds::{checks as imds, probe};
-use super::report::{Area, Check, Report, Verdict};
+use super::report::{Area, CLOCK_OFFSET, Check, Report, Verdict};
 use super::seen::Seen;
 use super::{agent, credentials, explain, sdks};
 use crate::aws::chain::Chain;
@@ -226,6 +226,7 @@ fn host(engine: &Engine, checks: &[Check]) -> HostFacts {
     let holding = |(provider, identity, life)| Holding { provider, identity, life };
     HostFacts {
         skew,
+        clock_remedy: wrong(CLOCK_OFFSET).and_then(|check| check.remedy.clone()),
         holdings: holdings.into_iter().map(holding).collect(),
         shadow: shadow.map(|check| check.summary.clone()),
         shadow_remedy: shadow.and_then(|check| check.remedy.clone()),

@@ -4,7 +4,6 @@ use super::host::{Holding, HostFacts};
 use super::kind::Kind;
 use super::symptom::Symptom;
 use super::times::Times;
-use crate::assess::clock_findings::SET_THE_CLOCK;
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::aws::sdk::Sdk;
@@ -118,7 +117,7 @@ fn past(host: &HostFacts, limit: Span) -> Option<Here> {
     let skew = host.skew.filter(|skew| skew.at_least() >= limit)?;
     Some(Here::present(
         format!("the system clock is {} now, past the limit of {} s", in_words(&skew), limit.seconds()),
-        SET_THE_CLOCK,
+        host.set_the_clock(),
     ))
 }
 
@@ -186,7 +185,7 @@ fn reader(host: &HostFacts, needed: Option<Span>, direction: i64) -> Here {
     if off > skew.bound.span().nanos() && off >= needed.nanos() {
         return Here::present(
             format!("the system clock here is {} now, which is enough for it", in_words(&skew)),
-            SET_THE_CLOCK,
+            host.set_the_clock(),
         );
     }
     now(host)
@@ -209,7 +208,7 @@ fn presigned(times: &Times, host: &HostFacts) -> Here {
     if skew.offset.lag() >= overdue.unwrap_or(TELLING) && skew.offset.lag() > skew.bound.span() {
         let text =
             format!("the system clock is {} now, and URLs that this host signs end earlier by that", in_words(&skew));
-        return Here::present(text, SET_THE_CLOCK);
+        return Here::present(text, host.set_the_clock());
     }
     Here::absent(match overdue {
         Some(overdue) => {
@@ -235,7 +234,7 @@ fn late(host: &HostFacts) -> Option<Here> {
         in_words(&skew),
         kept.join(", ")
     );
-    Some(Here::present(text, SET_THE_CLOCK))
+    Some(Here::present(text, host.set_the_clock()))
 }
 
 /// Credentials that have run out here, or that an SDK on this host refreshes too late.
@@ -244,24 +243,24 @@ fn expired(host: &HostFacts) -> Option<Here> {
     let over = lives().find_map(|(holding, life)| {
         // Who uses it renews it first.
         let left = left(life).filter(|left| *left <= Span::ZERO && holding.provider.renewal() != Renewal::OnUse)?;
-        Some(run_out(holding, life, left))
+        Some(run_out(host, holding, life, left))
     });
-    over.or_else(|| lives().find_map(|(holding, life)| refreshed_late(holding, life)))
+    over.or_else(|| lives().find_map(|(holding, life)| refreshed_late(host, holding, life)))
 }
 
-fn run_out(holding: &Holding, life: &Lifetime, left: Span) -> Here {
+fn run_out(host: &HostFacts, holding: &Holding, life: &Lifetime, left: Span) -> Here {
     let text = format!("{} ran out {} ago", holding.name(), humane(left));
     if life.remaining_local > Span::ZERO {
         let text = format!(
             "{text}, and by the slow clock of this host it lives for {} more: SDKs go on using it",
             humane(life.remaining_local)
         );
-        return Here::present(text, SET_THE_CLOCK);
+        return Here::present(text, host.set_the_clock());
     }
     Here::present(text, holding.provider.renew())
 }
 
-fn refreshed_late(holding: &Holding, life: &Lifetime) -> Option<Here> {
+fn refreshed_late(host: &HostFacts, holding: &Holding, life: &Lifetime) -> Option<Here> {
     let (sdk, margin) =
         life.refresh_margins.iter().filter(|(_, margin)| *margin < Span::ZERO).min_by_key(|(_, m)| *m)?;
     let text = format!(
@@ -270,7 +269,7 @@ fn refreshed_late(holding: &Holding, life: &Lifetime) -> Option<Here> {
         holding.name(),
         humane(*margin)
     );
-    Some(Here::present(text, SET_THE_CLOCK))
+    Some(Here::present(text, host.set_the_clock()))
 }
 
 /// By a fast clock credentials have run out that have not.
@@ -283,7 +282,7 @@ fn fast(host: &HostFacts) -> Option<Here> {
             holding.name(),
             humane(remaining)
         );
-        Some(Here::present(text, SET_THE_CLOCK))
+        Some(Here::present(text, host.set_the_clock()))
     })
 }
 
@@ -346,7 +345,7 @@ fn of_provider(host: &HostFacts, provider: Provider) -> Here {
             reason.remedy(provider),
         ),
         Ok(life) => match left(life) {
-            Some(left) if left <= Span::ZERO => run_out(holding, life, left),
+            Some(left) if left <= Span::ZERO => run_out(host, holding, life, left),
             Some(left) => Here::absent(format!("{} lives for {} more on this host now", holding.name(), humane(left))),
             None => Here::absent(format!("{} can be read on this host now", holding.name())),
         },

@@ -1,5 +1,6 @@
 //! What is known of this host when an error is explained.
 
+use crate::assess::clock_findings::SET_THE_CLOCK;
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::credentials::Provider;
@@ -10,6 +11,8 @@ use crate::credentials::lease::Unavailable;
 pub struct HostFacts {
     /// How far the system clock is off now.
     pub skew: Option<Skew>,
+    /// What sets the clock and keeps it, by what was found to keep it here; `None` where it was not found to be wrong.
+    pub clock_remedy: Option<String>,
     /// What was read of each provider.
     pub holdings: Vec<Holding>,
     /// Who signs with keys that nobody renews, as a sentence without its full stop such as `this shell signs with the keys
@@ -35,6 +38,11 @@ pub struct Holding {
 }
 
 impl HostFacts {
+    /// What sets the clock and keeps it.
+    pub(super) fn set_the_clock(&self) -> &str {
+        self.clock_remedy.as_deref().unwrap_or(SET_THE_CLOCK)
+    }
+
     /// What was read of `provider` first.
     pub(super) fn holding(&self, provider: Provider) -> Option<&Holding> {
         self.holdings.iter().find(|holding| holding.provider == provider)

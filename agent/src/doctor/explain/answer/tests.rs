@@ -70,6 +70,9 @@ fn a_clock_that_was_slow_and_still_is_is_the_problem_and_one_that_is_right_now_i
         "{still:?}"
     );
     assert!(remedy(&still).contains("chronyc makestep"));
+    let own = "`sudo systemctl restart systemd-timesyncd`".to_owned();
+    let known = explain(SLOW, &HostFacts { clock_remedy: Some(own.clone()), ..off(890.0) });
+    assert_eq!(remedy(&known), own, "the host tells better what keeps its clock");
     let mended = explain(SLOW, &off(0.002));
     assert_eq!(mended.verdict, Verdict::Warning);
     assert!(mended.summary.contains("2.0 ms slow (± 1.0 ms) now, within the limit of 300 s"), "{}", mended.summary);
