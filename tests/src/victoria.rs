@@ -31,6 +31,7 @@ pub struct Victoria<'net> {
     side: Side,
     address: SocketAddr,
     scheme: Scheme,
+    memory: &'static str,
     server: Option<Server>,
     dir: TempDir,
 }
@@ -49,7 +50,20 @@ impl<'net> Victoria<'net> {
     /// # Errors
     /// As [`Victoria::start`].
     pub fn with_names(net: &'net Net, side: Side, address: SocketAddr, scheme: Scheme) -> Result<Self> {
-        let mut victoria = Self { net, side, address, scheme, server: None, dir: private_dir()? };
+        Self::sized(net, side, address, scheme, "256MB")
+    }
+
+    /// One for a whole fleet, whose series its caches have room for.
+    ///
+    /// # Errors
+    /// As [`Victoria::start`].
+    pub fn large(net: &'net Net, side: Side, address: SocketAddr) -> Result<Self> {
+        Self::sized(net, side, address, Scheme::Prometheus, "4GB")
+    }
+
+    /// It sizes its caches by the memory of the machine; most tests need little of it.
+    fn sized(net: &'net Net, side: Side, address: SocketAddr, scheme: Scheme, memory: &'static str) -> Result<Self> {
+        let mut victoria = Self { net, side, address, scheme, memory, server: None, dir: private_dir()? };
         victoria.up()?;
         Ok(victoria)
     }
@@ -68,8 +82,7 @@ impl<'net> Victoria<'net> {
                 // What has arrived is to be found at once.
                 .args(["-search.latencyOffset=0s", "-search.disableCache"])
                 .arg(format!("-opentelemetry.usePrometheusNaming={}", self.scheme == Scheme::Prometheus))
-                // It sizes its caches by the machine's memory; a test needs little.
-                .arg("-memory.allowedBytes=256MB"),
+                .arg(format!("-memory.allowedBytes={}", self.memory)),
             &dir.join("log"),
         )?;
         let server = self.server.insert(server);

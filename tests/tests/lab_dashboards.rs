@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tests::exported::{Exported, Sample, request, sample};
 use tests::net::{IMDS, Net, Side};
+use tests::observability::asked;
 use tests::observability::committed::root;
 use tests::observability::scheme::{RESOURCE, Scheme};
 use tests::process::lab_dir;
@@ -79,29 +80,6 @@ fn of_source(name: &str, kind: &str, address: &str) -> Vec<Sample> {
     ]
 }
 
-/// All that a dashboard asks, whoever draws it.
-fn asked(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(members) => {
-            for (key, member) in members {
-                match (key.as_str(), member) {
-                    ("expr", Value::String(expr)) => drop(found.insert(expr.clone())),
-                    // One string is Grafana's, a list that of vmui, and Perses has a `query` beside the name of its series.
-                    ("expr", Value::Array(list)) => {
-                        found.extend(list.iter().map(|expr| expr.as_str().unwrap().to_owned()));
-                    }
-                    ("query", Value::String(expr)) if members.contains_key("seriesNameFormat") => {
-                        found.insert(expr.clone());
-                    }
-                    _ => asked(member, found),
-                }
-            }
-        }
-        Value::Array(list) => list.iter().for_each(|one| asked(one, found)),
-        _ => {}
-    }
-}
-
 /// The queries of all files under this scheme, and how many files there are.
 fn queries(scheme: Scheme) -> (BTreeSet<String>, usize) {
     let (mut found, mut files) = (BTreeSet::new(), 0);
@@ -113,9 +91,7 @@ fn queries(scheme: Scheme) -> (BTreeSet<String>, usize) {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let is_dotted = path.to_str().unwrap().ends_with(".dotted.json");
             if is_dotted == (scheme == Scheme::Opentelemetry) {
-                let before = found.len();
-                asked(&serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap(), &mut found);
-                assert!(files > 0 || found.len() > before, "{} asks nothing", path.display());
+                found.append(&mut asked::by_file(&path).unwrap());
                 files += 1;
             }
         }

@@ -8,18 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::agent::{Skewguard, WITH_IMDS};
 use tests::chrony::Chrony;
-use tests::http::{self, Reply};
+use tests::http::{self, HttpServer, Reply};
 use tests::metadata;
 use tests::net::{IMDS, Net, SECOND_TIME_SERVER, Side, TIME_SYNC};
+use tests::observability::asked;
 use tests::observability::committed::root;
 use tests::observability::scheme::Scheme;
-use tests::process::private_dir;
+use tests::process::{Server, private_dir};
 use tests::victoria::Victoria;
 use tests::vmagent::Vmagent;
 use tests::vmalert::Vmalert;
@@ -165,31 +167,14 @@ fn expected() -> BTreeSet<(String, String)> {
     expected
 }
 
-/// What dashboards ask, whichever host they are asked of.
-fn asked(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(members) => members.iter().for_each(|(key, member)| match (key.as_str(), member) {
-            ("expr", Value::String(expr)) => drop(found.insert(expr.clone())),
-            _ => asked(member, found),
-        }),
-        Value::Array(list) => list.iter().for_each(|one| asked(one, found)),
-        _ => {}
-    }
-}
-
+/// What dashboards ask, of every host of a drill.
 fn queries(scheme: Scheme) -> BTreeSet<String> {
-    let end = if scheme == Scheme::Prometheus { "json" } else { "dotted.json" };
-    let mut found = BTreeSet::new();
-    for name in ["fleet", "host"] {
-        let path = root().join(format!("deploy/dashboards/grafana/{name}.{end}"));
-        asked(&serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap(), &mut found);
-    }
     // A panel that shows 0 where there is nothing would hide that it asks for nothing.
     let of_any = |query: &String| {
         let query = query.replace(" or vector(0)", "").replace("$region", ".*");
         query.replace("=\"$host\"", "=~\"drill-.*\"").replace("$host", "drill-.*")
     };
-    found.iter().map(of_any).collect()
+    asked::by_grafana(scheme).unwrap().iter().map(of_any).collect()
 }
 
 fn judged(scheme: Scheme) {
@@ -248,6 +233,66 @@ fn troubles_fire_the_rules_that_they_should_and_are_deleted_under_the_names_of_p
 #[test]
 fn troubles_fire_the_rules_that_they_should_and_are_deleted_under_the_names_of_opentelemetry() {
     judged(Scheme::Opentelemetry);
+}
+
+#[test]
+fn a_drill_sends_second_for_second_until_somebody_ends_it() {
+    let net = Net::new().unwrap();
+    let victoria = Victoria::start(&net, Side::Aws, at(8428)).unwrap();
+    let dir = private_dir().unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut command = net.command(Side::Agent, std::env::var_os("SKEWGUARD_BIN").unwrap()).unwrap();
+        command.args(["demo", "--fleet", "50", "--minutes", "5", "--otlp", &victoria.otlp_url()]);
+        let began = seconds();
+        let mut drill = Server::start(&mut command, &dir.path().join(signal.as_str())).unwrap();
+        let marked = format!("clock_offset_seconds{{skewguard_demo=\"true\",host_name=~\"{}.*\"}}", run(&drill));
+        let samples = || victoria.samples(&marked).unwrap();
+        wait_until("three hosts, each in a second of its own", PATIENCE, || {
+            let mut times: Vec<u64> = samples().iter().map(|(at, _)| *at as u64).collect();
+            times.dedup();
+            drill.still_runs().unwrap();
+            times.len() >= 3
+        })
+        .unwrap();
+        let now = seconds();
+        assert!(
+            samples().iter().all(|(at, _)| (began - 1.0..now + 1.0).contains(at)),
+            "{began} {now}: {:?}",
+            samples()
+        );
+        drill.signal(signal).unwrap();
+        let ended = wait_for("its end", PATIENCE, || drill.exited().unwrap()).unwrap();
+        let told = drill.log();
+        assert_eq!(ended.code(), Some(1), "{told}");
+        for expected in ["when it happens, for 5 minutes", "Ended before its time.", "delete_series"] {
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
+    }
+}
+
+/// The beginning of the names of a drill's hosts.
+fn run(drill: &Server) -> String {
+    let name = || Some(drill.log().split_once("hosts are ")?.1.split_once("...")?.0.to_owned());
+    wait_for("the name of the drill", PATIENCE, name).unwrap()
+}
+
+fn seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+#[test]
+fn a_collector_that_takes_no_metrics_ends_a_drill_before_it_has_begun() {
+    let net = Net::new().unwrap();
+    let server = HttpServer::start(&net, Side::Aws, at(4318)).unwrap();
+    server.on("POST /v1/metrics", Reply::new(404, "no such path"));
+    for (url, why) in [(server.url(), "404"), (format!("http://{}", at(9)), "refused")] {
+        let mut command = net.command(Side::Agent, std::env::var_os("SKEWGUARD_BIN").unwrap()).unwrap();
+        let output = command.args(["demo", "--fleet", "50", "--otlp", &url]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{url}: {told}");
+        assert!(told.contains("does not take metrics") && told.contains(why), "{url}: {told}");
+        assert!(told.contains("--otlp is the base URL"), "{told}");
+    }
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use tests::http;
 use tests::net::{IMDS, Net, Side};
+use tests::observability::asked;
 use tests::observability::committed::root;
+use tests::observability::scheme::Scheme;
 use tests::packages;
 use tests::process::private_dir;
 use tests::victoria::Victoria;
@@ -23,6 +24,8 @@ const MINUTES: u32 = 10;
 const EXPORTS_A_DAY: f64 = 1_440.0;
 /// So many times each query is asked.
 const TIMES: usize = 5;
+/// What a panel asks for of its query: by default a dashboard shows six hours, in as many steps as it has room for.
+const PANEL: &str = "start=-6h&step=45s";
 /// For so long vmalert evaluates, once in thirty seconds.
 const WATCH: Duration = Duration::from_secs(75);
 
@@ -83,7 +86,7 @@ pub(super) fn fleet() -> Result<()> {
 fn measured(hosts: u32) -> Result<Row> {
     let net = Net::new()?;
     let at = |port| SocketAddr::new(IMDS, port);
-    let mut victoria = Victoria::start(&net, Side::Aws, at(8428))?;
+    let mut victoria = Victoria::large(&net, Side::Aws, at(8428))?;
     let pid = victoria.pid().context("VictoriaMetrics does not run")?;
     let (begun, cpu) = (Instant::now(), super::cpu_seconds(pid)?);
     let (text, resident) = drill(&net, hosts, &victoria.otlp_url())?;
@@ -126,7 +129,7 @@ fn measured(hosts: u32) -> Result<Row> {
             for query in queries()? {
                 for _ in 0..TIMES {
                     let asked = Instant::now();
-                    let target = format!("/api/v1/query?query={}", http::encode_query(&query));
+                    let target = format!("/api/v1/query_range?query={}&{PANEL}", http::encode_query(&query));
                     let _ = net.within(Side::Aws, || http::get(at(8428), &target))??;
                     times.push(asked.elapsed().as_secs_f64());
                 }
@@ -161,14 +164,7 @@ fn drill(net: &Net, hosts: u32, otlp: &str) -> Result<(String, f64)> {
     let mut command = net.command(Side::Agent, &binary)?;
     command.args(["demo", "--past", "--otlp", otlp, "--fleet", &hosts.to_string(), "--minutes", &MINUTES.to_string()]);
     let mut child = command.stdout(fs::File::create(&out)?).stderr(Stdio::null()).spawn()?;
-    let mut most = 0.0_f64;
-    while child.try_wait()?.is_none() {
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-        most = most.max(kilobytes.unwrap_or_default() * 1024.0);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let most = super::peak_bytes(&mut child)?;
     let text = fs::read_to_string(out)?;
     ensure!(child.wait()?.success(), "{text}");
     Ok((text, most))
@@ -186,25 +182,9 @@ fn disk(data: &Path) -> Result<(f64, f64)> {
 
 /// What the dashboards of Grafana ask of any host.
 fn queries() -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    for name in ["fleet", "host"] {
-        let text = fs::read_to_string(root().join(format!("deploy/dashboards/grafana/{name}.json")))?;
-        asked(&serde_json::from_str(&text)?, &mut found);
-    }
     let of_one = |query: &String| {
         let query = query.replace("$region", ".*").replace("=\"$host\"", "=~\"drill-.*-00001\"");
         query.replace("$host", "drill-.*-00001")
     };
-    Ok(found.iter().map(of_one).collect())
-}
-
-fn asked(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(members) => members.iter().for_each(|(key, member)| match (key.as_str(), member) {
-            ("expr", Value::String(expr)) => drop(found.insert(expr.clone())),
-            _ => asked(member, found),
-        }),
-        Value::Array(list) => list.iter().for_each(|one| asked(one, found)),
-        _ => {}
-    }
+    Ok(asked::by_grafana(Scheme::Prometheus)?.iter().map(of_one).collect())
 }

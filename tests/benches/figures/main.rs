@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "a bench takes the time")]
 
+mod doctor;
 mod fleet;
 mod witnesses;
 
@@ -46,6 +47,9 @@ fn main() -> Result<()> {
     if std::env::args().any(|argument| argument == "witnesses") {
         return witnesses::witnesses();
     }
+    if std::env::args().any(|argument| argument == "doctor") {
+        return doctor::doctor();
+    }
     // Those of a fleet alone, which take ten minutes.
     if std::env::args().any(|argument| argument == "fleet") {
         return fleet::fleet();
@@ -56,6 +60,7 @@ fn main() -> Result<()> {
     size()?;
     queued()?;
     witnesses::witnesses()?;
+    doctor::doctor()?;
     endurance()
 }
 
@@ -245,7 +250,22 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
 }
 
 fn resident_bytes(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-    Ok(line.split_whitespace().nth(1).context("no figure")?.parse::<f64>()? * 1024.0)
+    memory(pid, "VmRSS:").context("no VmRSS")
+}
+
+/// What the kernel tells of the memory of a process, in bytes; `None` once it has ended.
+fn memory(pid: u32, what: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(what))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0)
+}
+
+/// Awaits the end of a process; returns how much memory it had at most, in bytes, as far as that was seen.
+fn peak_bytes(child: &mut Child) -> Result<f64> {
+    let mut most = 0.0_f64;
+    while child.try_wait()?.is_none() {
+        most = most.max(memory(child.id(), "VmHWM:").unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(most)
 }

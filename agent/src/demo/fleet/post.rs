@@ -107,6 +107,11 @@ impl Post {
         Ok(())
     }
 
+    /// How many exports are under way, of which nobody knows yet whether they are taken.
+    pub(super) fn under_way(&self) -> usize {
+        self.flying.len()
+    }
+
     /// Waits until nothing is under way any more.
     pub(super) async fn finish(&mut self) {
         while !self.flying.is_empty() {
