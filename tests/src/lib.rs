@@ -4,8 +4,8 @@
 //! - [`chrony`], [`ntpsec`]: real NTP servers; chronyd serves whatever time a test chooses.
 //! - [`moto`]: a real instance metadata service; [`metadata`]: a scripted one that is in order.
 //! - [`victoria`]: a real OTLP backend; [`receiver`]: one that refuses whatever is not as it should be, and a webhook.
-//! - [`vmalert`]: a real judge of rules; [`vmagent`]: a real collector; [`exported`]: what hosts export that there are not.
-//! - [`collectors`]: real ones between the agent and that.
+//! - [`vmalert`]: a real judge of rules; [`vmagent`], [`rotel`]: real collectors; [`exported`]: what hosts export that there
+//!   are not.
 //! - [`alertmanager`], [`s3`]: a real target of a channel, and a server that refuses wrong signatures.
 //! - [`botocore`]: programs on a real SDK, which hold a role's credentials and sign; [`dialogue`]: how a test asks them.
 //! - [`targets`]: strict scripted targets of channels, for those services that no lab can have.
@@ -34,7 +34,6 @@ pub mod botocore;
 pub mod browser;
 pub mod chart;
 pub mod chrony;
-pub mod collectors;
 pub mod container;
 mod cpio;
 pub mod dialogue;
@@ -60,6 +59,7 @@ pub mod prometheus;
 pub mod qmp;
 pub mod receiver;
 pub mod repositories;
+pub mod rotel;
 pub mod rpms;
 pub mod s3;
 pub mod sdks;

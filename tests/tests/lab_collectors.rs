@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tests::agent::Skewguard;
 use tests::chrony::Chrony;
-use tests::collectors::Collector;
 use tests::metadata;
 use tests::net::{IMDS, Net, Side, TIME_SYNC};
+use tests::rotel::Rotel;
 use tests::victoria::{Labels, Victoria};
+use tests::vmagent::Vmagent;
 use tests::wait::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,12 +56,13 @@ fn what_passes_through_a_collector_arrives_as_it_does_without_one() {
     let _chrony = Chrony::start(&net, TIME_SYNC).unwrap();
     let _metadata = metadata::start(&net, Side::Aws, at(80), &metadata::valid_document()).unwrap();
     let backends = [8428, 8429, 8430].map(|port| Victoria::start(&net, Side::Aws, at(port)).unwrap());
-    let vmagent = Collector::vmagent(&net, at(8480), &backends[1].url()).unwrap();
-    let rotel = Collector::rotel(&net, at(4318), &backends[2].otlp_url()).unwrap();
-    let direct = backends[0].otlp_url();
-    let ways = [("without one", direct.as_str()), ("vmagent", vmagent.endpoint()), ("rotel", rotel.endpoint())];
+    let core = format!("{}/api/v1/write", backends[1].url());
+    let vmagent = Vmagent::start(&net, at(8480), "edge", ("CORE_URLS", &core)).unwrap();
+    let rotel = Rotel::start(&net, at(4318), &backends[2].otlp_url()).unwrap();
+    let ways = [("without one", backends[0].otlp_url()), ("vmagent", vmagent.otlp_url()), ("rotel", rotel.otlp_url())];
     let began = now();
-    let agents = ways.map(|(_, otlp)| Skewguard::new(&net, &config(otlp)).unwrap().with_faked_time("+2d").unwrap());
+    let agents =
+        ways.each_ref().map(|(_, otlp)| Skewguard::new(&net, &config(otlp)).unwrap().with_faked_time("+2d").unwrap());
     let _running = agents.each_ref().map(|agent| agent.run().unwrap());
 
     for ((way, _), victoria) in ways.iter().zip(&backends) {
@@ -78,7 +80,10 @@ fn what_passes_through_a_collector_arrives_as_it_does_without_one() {
     for ((way, _), victoria) in ways.iter().zip(&backends).skip(1) {
         let differ =
             || -> Vec<Labels> { series(victoria).symmetric_difference(&series(&backends[0])).cloned().collect() };
-        wait_until(way, PATIENCE, || differ().is_empty()).unwrap_or_else(|error| panic!("{error}: {:?}", differ()));
+        wait_until(way, PATIENCE, || differ().is_empty()).unwrap_or_else(|error| {
+            let all = victoria.export("{__name__=~\".+\"}").unwrap();
+            panic!("{error}: {:#?} in one alone, of {:#?} and {}", differ(), all.keys(), series(&backends[0]).len())
+        });
         assert!(series(victoria).len() > 40, "{way}");
     }
 }

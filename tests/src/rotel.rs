@@ -1,5 +1,4 @@
-//! Real collectors between the agent and a backend: vmagent, which takes OTLP and writes on as Prometheus does, and rotel, which
-//! takes OTLP and sends it on as that.
+//! rotel, a collector that takes OTLP and sends it on as that.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,42 +15,23 @@ use crate::process::{Server, lab_dir, private_dir};
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
-/// One of them, on AWS's side.
-pub struct Collector {
+/// One on AWS's side.
+pub struct Rotel {
     server: Server,
-    endpoint: String,
+    address: SocketAddr,
     _dir: TempDir,
 }
 
-impl Collector {
-    /// Starts a vmagent, which writes to the VictoriaMetrics at this URL.
-    ///
-    /// # Errors
-    /// When it does not become ready, with its log.
-    pub fn vmagent(net: &Net, address: SocketAddr, victoria: &str) -> Result<Self> {
-        let dir = private_dir()?;
-        let mut server = Server::start(
-            net.command(Side::Aws, "vmagent")?
-                .arg(format!("-httpListenAddr={address}"))
-                .arg(format!("-remoteWrite.url={victoria}/api/v1/write"))
-                .arg(format!("-remoteWrite.tmpDataPath={}", dir.path().join("data").display()))
-                .args(["-remoteWrite.flushInterval=200ms", "-opentelemetry.usePrometheusNaming=true"])
-                .arg("-memory.allowedBytes=64MB"),
-            &dir.path().join("log"),
-        )?;
-        http::await_answer((net, Side::Aws), &mut server, (address, "/health"), START_DEADLINE)?;
-        Ok(Self { server, endpoint: format!("http://{address}/opentelemetry"), _dir: dir })
-    }
-
-    /// Starts a rotel, which sends metrics to the base URL of another receiver of OTLP.
+impl Rotel {
+    /// Starts one that sends metrics to the base URL of another receiver of OTLP.
     ///
     /// # Errors
     /// When it is missing, or does not become ready, with its log.
-    pub fn rotel(net: &Net, address: SocketAddr, otlp: &str) -> Result<Self> {
+    pub fn start(net: &Net, address: SocketAddr, otlp: &str) -> Result<Self> {
         let dir = private_dir()?;
         // As the package has it, it may be no program.
         let program = dir.path().join("rotel");
-        fs::copy(rotel()?, &program)?;
+        fs::copy(program_of_pip()?, &program)?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
         let mut server = Server::start(
             net.command(Side::Aws, &program)?
@@ -69,12 +49,12 @@ impl Collector {
         })?;
         server.still_runs()?;
         answers.with_context(|| server.log())?;
-        Ok(Self { server, endpoint: format!("http://{address}"), _dir: dir })
+        Ok(Self { server, address, _dir: dir })
     }
 
-    /// The base URL to which an agent exports.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    /// Where agents send to.
+    pub fn otlp_url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// What it has written.
@@ -84,7 +64,7 @@ impl Collector {
 }
 
 /// Where pip has put it.
-fn rotel() -> Result<PathBuf> {
+fn program_of_pip() -> Result<PathBuf> {
     let libraries = lab_dir()?.join("venv/lib");
     let folders = fs::read_dir(&libraries).with_context(|| format!("{} is missing", libraries.display()))?;
     folders
