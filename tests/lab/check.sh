@@ -9,6 +9,7 @@ check_lab() {
     check_program chronyd chrony --version
     check_program chronyc chrony --version
     check_program ntpd ntpsec --version
+    [[ -x $lab/openntpd/root/usr/sbin/ntpd ]] || die "the package openntpd no longer has the program ntpd"
     check_program nginx nginx -v
     check_program lighttpd lighttpd -v
     check_program prometheus-alertmanager prometheus-alertmanager --version

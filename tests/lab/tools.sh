@@ -34,6 +34,7 @@ prepare_lab() {
     for package in "${packages[@]}"; do
         unpack "$package"
     done
+    unpack_openntpd
     unpack_victoria
     install_moto
     install_helm
@@ -73,6 +74,13 @@ unpack_kernel() {
         unpack "$package"
     done
     touch "$debs/kernel.done"
+}
+
+# unpack_openntpd: which calls itself as the ntpd of ntpsec does, so that it lies in a root of its own.
+unpack_openntpd() {
+    local root=$lab/openntpd/root debs=$lab/openntpd/debs
+    mkdir -p "$root" "$debs"
+    unpack openntpd
 }
 
 unpack_victoria() {

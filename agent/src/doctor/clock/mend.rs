@@ -10,8 +10,7 @@ use crate::host::distribution::{Distribution, Place};
 /// The line by which chronyd and ntpd follow Amazon Time Sync, as AWS recommends it.
 const SERVER: &str = "server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4";
 /// The drop-in by which systemd-timesyncd does.
-const TIMESYNCD: &str =
-    "put `[Time]` and `NTP=169.254.169.123` into /etc/systemd/timesyncd.conf.d/amazon-time-sync.conf";
+const TIMESYNCD_DROP_IN: &str = "/etc/systemd/timesyncd.conf.d/amazon-time-sync.conf";
 const BOTTLEROCKET: &str = "`apiclient set --json '{\"ntp\": {\"time-servers\": [\"169.254.169.123\"]}}'`";
 const VYOS: &str =
     "`set service ntp server 169.254.169.123 prefer` and `commit` in the configuration mode, then `save`";
@@ -66,7 +65,7 @@ pub(super) fn follow_time_sync(facts: &Facts, program: Program) -> String {
     let file = followed.and_then(|followed| followed.files.first()).map(|path| path.display().to_string());
     let restart = service(facts, program, "restart");
     let told = match (program, followed) {
-        (Program::Timesyncd, _) => format!("{TIMESYNCD}, then {restart}"),
+        (Program::Timesyncd, _) => format!("put {line} into {usual}, then {restart}"),
         (Program::Busybox, _) => busybox(facts),
         (_, Some(followed)) if followed.is_on_command_line => {
             format!("add {line} to its command line, in its unit or wherever it is started, and start it anew")
@@ -83,23 +82,39 @@ pub(super) fn follow_time_sync(facts: &Facts, program: Program) -> String {
     on_every_node(facts, told)
 }
 
+/// What the configuration of a program says by which it follows Amazon Time Sync, a line each; nothing for those that have none, or
+/// that follow no server.
+pub const fn lines(program: Program) -> &'static [&'static str] {
+    match program {
+        Program::Chronyd | Program::Ntpd => &[SERVER],
+        Program::OpenNtpd => &["server 169.254.169.123"],
+        Program::NtpdRs => &["[[source]]", "mode = \"server\"", "address = \"169.254.169.123\""],
+        Program::Timesyncd => &["[Time]", "NTP=169.254.169.123"],
+        Program::Busybox | Program::Phc2sys | Program::Ptp4l => &[],
+    }
+}
+
 /// What a daemon is to be told, in its own words, and where it usually is.
 fn written(facts: &Facts, program: Program) -> (String, &'static str) {
     let is_debian = facts.distribution.is_like_debian();
-    match program {
-        Program::OpenNtpd => (
-            "`server 169.254.169.123`".to_owned(),
-            if is_debian { "/etc/openntpd/ntpd.conf" } else { "/etc/ntpd.conf" },
-        ),
-        Program::NtpdRs => (
-            "`[[source]]`, `mode = \"server\"` and `address = \"169.254.169.123\"`, a line each,".to_owned(),
-            "/etc/ntpd-rs/ntp.toml",
-        ),
-        Program::Ntpd => (format!("`{SERVER}`"), if is_debian { "/etc/ntpsec/ntp.conf" } else { "/etc/ntp.conf" }),
-        Program::Chronyd | Program::Phc2sys | Program::Ptp4l | Program::Timesyncd | Program::Busybox => {
-            (format!("`{SERVER}`"), chrony_conf(facts))
+    let (program, file) = match program {
+        Program::OpenNtpd => (program, if is_debian { "/etc/openntpd/ntpd.conf" } else { "/etc/ntpd.conf" }),
+        Program::NtpdRs => (program, "/etc/ntpd-rs/ntp.toml"),
+        Program::Ntpd => (program, if is_debian { "/etc/ntpsec/ntp.conf" } else { "/etc/ntp.conf" }),
+        Program::Timesyncd => (program, TIMESYNCD_DROP_IN),
+        Program::Chronyd | Program::Phc2sys | Program::Ptp4l | Program::Busybox => {
+            (Program::Chronyd, chrony_conf(facts))
         }
-    }
+    };
+    let quoted = |line: &&str| format!("`{line}`");
+    let told = match lines(program) {
+        [all @ .., last] if !all.is_empty() => {
+            let all: Vec<String> = all.iter().map(quoted).collect();
+            format!("{} and {}, a line each,", all.join(", "), quoted(last))
+        }
+        lines => lines.iter().map(quoted).collect(),
+    };
+    (told, file)
 }
 
 fn busybox(facts: &Facts) -> String {
@@ -220,7 +235,8 @@ fn start(facts: &Facts) -> String {
         Distribution::Vyos => VYOS.to_owned(),
         Distribution::NixOs => NIXOS.to_owned(),
         Distribution::Flatcar if !facts.has_chrony => {
-            format!("{TIMESYNCD}, then `sudo systemctl enable --now systemd-timesyncd`")
+            let (lines, file) = written(facts, Program::Timesyncd);
+            format!("put {lines} into {file}, then `sudo systemctl enable --now systemd-timesyncd`")
         }
         Distribution::Alpine => {
             let installed = if facts.has_chrony { "" } else { "`apk add chrony`, then " };

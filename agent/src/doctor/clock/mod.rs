@@ -13,7 +13,7 @@ pub mod facts;
 mod glob;
 pub mod keeper;
 pub mod link_local;
-mod mend;
+pub mod mend;
 mod ntp_conf;
 mod offset;
 mod other_conf;
