@@ -67,6 +67,46 @@ pub fn javascript(net: &Net, environment: &[(&str, OsString)]) -> Result<Dialogu
     Dialogue::on_host(net, &environment, tool("node")?, &[source.to_str().context("a path that is no text")?])
 }
 
+/// An SDK that is asked which credentials it picks.
+#[derive(Clone, Copy, Debug)]
+pub enum Picking {
+    /// For Java.
+    Java(Java),
+    /// For JavaScript, version 3.
+    JavaScript,
+}
+
+impl Picking {
+    /// A program on the agent's host, to which a line is an environment (`NAME=VALUE`, separated by U+001F), and which
+    /// answers with the outcome (`picked`, `nothing` or `failed`), the identifier of the keys, and the error, separated by tabs.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(self, net: &Net) -> Result<Dialogue> {
+        let text = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no text");
+        match self {
+            Self::JavaScript => {
+                let modules = lab_dir()?.join("sdks/javascript/node_modules").into();
+                let source = text(&program("javascript").join("picks.js"))?;
+                Dialogue::on_host(net, &[("NODE_PATH", modules)], tool("node")?, &[&source])
+            }
+            Self::Java(sdk) => {
+                let (jars, source) = match sdk {
+                    Java::V2 => ("v2", "Picks.java"),
+                    Java::V1 => ("v1", "PicksV1.java"),
+                };
+                let jars = format!("{}/*", lab_dir()?.join("sdks/java").join(jars).display());
+                let source = text(&program("java").join(source))?;
+                let open = ["java.base/java.lang=ALL-UNNAMED", "java.base/java.util=ALL-UNNAMED"];
+                let open = open.iter().flat_map(|module| ["--add-opens", module]);
+                let arguments: Vec<&str> =
+                    open.chain(["-XX:+UseSerialGC", "-Xmx128m", "-cp", &jars, &source]).collect();
+                Dialogue::on_host(net, &[], tool("java")?, &arguments)
+            }
+        }
+    }
+}
+
 fn program(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(language)
 }

@@ -31,9 +31,11 @@ pub(super) fn links_v1(view: &View) -> Vec<Link> {
     links
 }
 
-/// What version 2 makes of a view, in its order.
+/// What version 2 makes of a view, in its order. Its providers are made before the first of them is asked, and that of the
+/// instance parses the files then: where that fails, nothing is left, not even keys in the environment (2.33).
 pub(super) fn links_v2(view: &View) -> Vec<Link> {
     vec![
+        Link::strict(malformed(view).map_or(Ok(None), Err)),
         Link::lenient(link::system_properties(view, &["aws.secretAccessKey", "aws.secretKey"])),
         Link::lenient(link::environment(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])),
         Link::lenient(web_identity_v2(view)),
@@ -103,7 +105,11 @@ fn profile_v1(view: &View) -> Found {
     }
 }
 
-/// Both files. One line that cannot be read spoils them.
+/// One line that is none spoils both files. A file that may not be read is none.
+fn malformed(view: &View) -> Option<Failure> {
+    [&view.config, &view.credentials].into_iter().filter(|file| file.refused.is_some()).find_map(refused)
+}
+
 fn profile_v2(view: &View) -> Found {
     if let Some(failure) = [&view.config, &view.credentials].into_iter().find_map(refused) {
         return Err(failure);

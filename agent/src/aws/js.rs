@@ -1,6 +1,7 @@
 //! How version 3 of the SDK for JavaScript looks for credentials. A profile that a variable names makes it pass over keys in
-//! the environment, and it passes over most of what is wrong.
+//! the environment, and it passes over most of what is wrong, but for profiles of IAM Identity Center.
 
+use super::ini::Profile;
 use super::link::{self, Found, ID, Link, SECRET, Selected, Trail};
 use super::step::{Failure, Given, How, Step};
 use super::view::View;
@@ -16,15 +17,37 @@ pub(super) fn links(view: &View) -> Vec<Link> {
     if selected.by.is_none() {
         links.push(Link::lenient(environment(view)));
     }
-    links.push(Link::lenient(match view.profiles.get(selected.name) {
+    let by_profile = match view.profiles.get(selected.name) {
         None if selected.by.is_none() => Ok(None),
-        None => Err(selected.missing()),
+        None => Err(Fault::Passed(selected.missing())),
         Some(_) => profile(view, selected.name, &mut Trail::default()),
-    }));
+    };
+    links.push(match by_profile {
+        Err(Fault::Final(failure)) => Link::strict(Err(failure)),
+        Err(Fault::Passed(failure)) => Link::lenient(Err(failure)),
+        Ok(found) => Link::lenient(Ok(found)),
+    });
     links.push(Link::lenient(link::web_identity(view)));
-    links.push(Link::strict(link::container(view)));
-    links.push(Link::strict(Ok(instance_role(view))));
+    match link::container(view) {
+        // The instance is not asked where a variable names a container.
+        Err(failure) => links.push(Link::lenient(Err(failure))),
+        found => links.extend([Link::strict(found), Link::strict(Ok(instance_role(view)))]),
+    }
     links
+}
+
+/// What keeps a profile from giving anything.
+enum Fault {
+    /// The next link is tried.
+    Passed(Failure),
+    /// The search is over.
+    Final(Failure),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Passed(failure)
+    }
 }
 
 fn environment(view: &View) -> Found {
@@ -37,13 +60,13 @@ fn instance_role(view: &View) -> Option<Given> {
     link::instance_role(view, is_disabled)
 }
 
-fn profile<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Found {
+fn profile<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Result<Option<Given>, Fault> {
     let Some(profile) = view.profiles.get(name) else {
         let parent = trail.last();
-        return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")));
+        return Err(link::invalid(parent, format!("has a source_profile that there is not: {name}")).into());
     };
     let by_key = |key, how| Ok(Some(link::other(name, how, link::place(view, name, key))));
-    let keys = || link::static_keys(profile, name, link::place(view, name, ID));
+    let keys = || Ok(link::static_keys(profile, name, link::place(view, name, ID))?);
     let has_keys = profile.has(ID) && profile.has(SECRET);
     let is_source = !trail.is_empty();
     if is_source && has_keys {
@@ -53,7 +76,7 @@ fn profile<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Found {
     match ways {
         (Some(source), None) if profile.has("role_arn") => {
             if trail.has(source) {
-                return Err(link::invalid(name, "is part of a circle of source_profile"));
+                return Err(link::invalid(name, "is part of a circle of source_profile").into());
             }
             trail.enter(source)?;
             let base = self::profile(view, source, trail)?
@@ -77,12 +100,38 @@ fn profile<'a>(view: &'a View, name: &'a str, trail: &mut Trail<'a>) -> Found {
         return by_key("credential_process", How::Process);
     }
     if SSO.iter().any(|key| profile.has(key)) {
-        return by_key("sso_account_id", How::Sso);
+        return sso(view, profile, name).map_err(Fault::Final);
     }
     if profile.has("login_session") {
         return by_key("login_session", How::Login);
     }
     keys()
+}
+
+/// The name of a session that there is not is an error of the program itself, and others of these are told as such.
+fn sso(view: &View, profile: &Profile, name: &str) -> Found {
+    let session = match profile.value("sso_session") {
+        None => None,
+        Some(session) => Some(
+            view.profiles
+                .sso_session(session)
+                .ok_or_else(|| link::invalid(name, format!("has an sso_session that there is not: {session}")))?,
+        ),
+    };
+    for key in ["sso_region", "sso_start_url"] {
+        let of_session = session.and_then(|session| session.value(key));
+        match (profile.value(key), of_session) {
+            (Some(own), Some(other)) if own != other => {
+                return Err(link::invalid(name, format!("has another {key} than its sso_session")));
+            }
+            (None, None) => return Err(link::invalid(name, format!("is for IAM Identity Center, but has no {key}"))),
+            _ => {}
+        }
+    }
+    match ["sso_account_id", "sso_role_name"].iter().find(|key| !profile.has(key)) {
+        Some(key) => Err(link::invalid(name, format!("is for IAM Identity Center, but has no {key}"))),
+        None => Ok(Some(link::other(name, How::Sso, link::place(view, name, "sso_account_id")))),
+    }
 }
 
 fn assumed(view: &View, name: &str, how: How, base: Step) -> Given {
