@@ -77,7 +77,8 @@ pub enum Picking {
 }
 
 impl Picking {
-    /// A program on the agent's host, to which a line is an environment (`NAME=VALUE`, separated by U+001F), and which
+    /// A program on the agent's host, to which a line is an environment (`NAME=VALUE`, or `-DNAME=VALUE` of a
+    /// property for Java, separated by U+001F), and which
     /// answers with the outcome (`picked`, `nothing` or `failed`), the identifier of the keys, and the error, separated by tabs.
     ///
     /// # Errors

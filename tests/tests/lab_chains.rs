@@ -1,4 +1,5 @@
-//! Chains: what skewguard says that an SDK picks is what botocore and aws-config really pick, in generated environments.
+//! Chains: what skewguard says that an SDK picks is what botocore, aws-config and the SDKs for Java (both) and
+//! JavaScript really pick, in generated environments.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
@@ -20,8 +21,8 @@ use tests::net::{Net, Side};
 use tests::process::{output, private_dir};
 use tests::sdks::{Java, Picking};
 
-/// How many environments there are, each asked twice.
-const ENVIRONMENTS: usize = 200;
+/// How many environments there are, each asked of every SDK.
+const ENVIRONMENTS: usize = 500;
 /// How many files there are that mean to be read differently.
 const FILES: usize = 500;
 const SEED: u64 = 4;
@@ -48,6 +49,8 @@ struct Lab {
 /// What a process is started with, and what it is given.
 struct Environment {
     variables: BTreeMap<String, String>,
+    /// What a JVM is given besides, as options.
+    properties: Vec<String>,
     config: String,
     credentials: String,
     has_role: bool,
@@ -63,7 +66,7 @@ struct Answer {
 }
 
 #[test]
-fn both_sdks_pick_what_skewguard_says_in_generated_environments() {
+fn five_sdks_pick_what_skewguard_says_in_generated_environments() {
     let lab = Lab::new();
     let mut random = Rng::with_seed(SEED);
     let environments: Vec<_> = (0..ENVIRONMENTS).map(|number| lab.generate(&mut random, number)).collect();
@@ -72,6 +75,7 @@ fn both_sdks_pick_what_skewguard_says_in_generated_environments() {
     // The generator has to go on reaching all of it.
     for wanted in [
         "environment",
+        "system-properties",
         "web-identity",
         "static",
         "assume-role",
@@ -94,7 +98,7 @@ fn both_sdks_pick_what_skewguard_says_in_generated_environments() {
 }
 
 #[test]
-fn both_sdks_read_generated_files_by_the_grammar_that_skewguard_has_of_them() {
+fn five_sdks_read_generated_files_by_the_grammar_that_skewguard_has_of_them() {
     let lab = Lab::new();
     let mut random = Rng::with_seed(SEED);
     let environments: Vec<_> = (0..FILES).map(|number| lab.generate_file(&mut random, number)).collect();
@@ -173,7 +177,7 @@ fn agrees(pick: &Pick, answer: &Answer) -> bool {
 fn id(step: &Step) -> String {
     match step {
         Step::Environment => "AKID_ENVIRONMENT".to_owned(),
-        Step::SystemProperties => "no SDK here has them".to_owned(),
+        Step::SystemProperties => "AKID_PROPERTIES".to_owned(),
         Step::WebIdentity => "ASIA_WEB_environment".to_owned(),
         Step::Container => "ASIA_CONTAINER".to_owned(),
         Step::InstanceRole => "ASIA_INSTANCE".to_owned(),
@@ -225,8 +229,9 @@ fn errors(failure: &Failure) -> &'static [&'static str] {
 
 impl Environment {
     fn view(&self) -> View {
-        let mut view =
-            View::new(|name| self.variables.get(name).cloned(), Properties::default(), None, load, &Chain::ALL);
+        let line: Vec<&str> = self.properties.iter().map(String::as_str).collect();
+        let properties = Properties::of_command_line(&[&["java"], line.as_slice(), &["Main"]].concat());
+        let mut view = View::new(|name| self.variables.get(name).cloned(), properties, None, load, &Chain::ALL);
         view.container = Presence::Yes;
         view.instance_role = if self.has_role { Presence::Yes } else { Presence::No };
         view
@@ -236,7 +241,8 @@ impl Environment {
 impl std::fmt::Display for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let variables: Vec<_> = self.variables.iter().map(|(name, value)| format!("  {name}={value}")).collect();
-        write!(f, "{}\n-- config\n{}-- credentials\n{}", variables.join("\n"), self.config, self.credentials)
+        let (variables, properties) = (variables.join("\n"), self.properties.join(" "));
+        write!(f, "{variables}\n  {properties}\n-- config\n{}-- credentials\n{}", self.config, self.credentials)
     }
 }
 
@@ -278,10 +284,12 @@ impl Lab {
 
     fn ask(&self, sdk: Picking, environments: &[Environment]) -> Vec<Answer> {
         let mut program = sdk.start(&self.net).unwrap();
+        let is_java = matches!(sdk, Picking::Java(_));
+        let properties = |environment: &Environment| if is_java { environment.properties.clone() } else { Vec::new() };
         let answer = |environment: &Environment| {
-            let variables: Vec<_> =
-                environment.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let told = program.ask(&variables.join("\u{1f}")).unwrap();
+            let variables = environment.variables.iter().map(|(name, value)| format!("{name}={value}"));
+            let line: Vec<_> = variables.chain(properties(environment)).collect();
+            let told = program.ask(&line.join("\u{1f}")).unwrap();
             let mut fields = told.split('\t').map(str::to_owned);
             let mut next = || fields.next().unwrap_or_default();
             Answer { outcome: next(), id: next(), error: next() }
@@ -461,6 +469,20 @@ impl Lab {
             set("AWS_EC2_METADATA_DISABLED", choose(random, &[(1, "true"), (1, "TRUE"), (1, "false")]));
         }
 
+        let keys = ["-Daws.accessKeyId=AKID_PROPERTIES", "-Daws.secretAccessKey=lab"];
+        let of_jvm: &[&str] = choose(
+            random,
+            &[
+                (12, &[]),
+                (1, &keys),
+                (1, &["-Daws.accessKeyId=AKID_PROPERTIES", "-Daws.secretKey=lab"]),
+                (1, &["-Daws.accessKeyId=AKID_PROPERTIES"]),
+                (2, &["-Daws.profile=b"]),
+                (1, &["-Daws.disableEc2Metadata=true"]),
+            ],
+        );
+        let properties = of_jvm.iter().map(|option| (*option).to_owned()).collect();
+
         let mut config = format!("[sso-session lab]\nsso_start_url = {START_URL}\nsso_region = us-east-1\n");
         let mut credentials = String::new();
         for name in PROFILES.into_iter().filter(|_| has_profiles) {
@@ -486,7 +508,9 @@ impl Lab {
             fs::write(&path, text).unwrap();
             set(variable, &path.display().to_string());
         }
-        Environment { variables, config, credentials, has_role: has_instance_role }
+        // As version 1 for Java calls it.
+        set("AWS_CREDENTIAL_PROFILES_FILE", &folder.join("credentials").display().to_string());
+        Environment { variables, properties, config, credentials, has_role: has_instance_role }
     }
 
     /// Makes up a credentials file of what editors, people and tools write, on an instance with a role.
@@ -569,7 +593,7 @@ impl Lab {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
         let credentials = format!("{:?}", String::from_utf8_lossy(&bytes));
-        Environment { variables, config: String::new(), credentials, has_role: true }
+        Environment { variables, properties: Vec::new(), config: String::new(), credentials, has_role: true }
     }
 
     /// The lines of a profile: one way to get credentials, or none, or several at once.

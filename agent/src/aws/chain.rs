@@ -231,9 +231,9 @@ mod tests {
     fn java_properties_are_of_java_and_each_version_has_its_order() {
         let arguments = ["-Daws.accessKeyId=wJalrXUtnFEMI", "-Daws.secretKey=wJalrXUtnFEMI"];
         let role = || Some(Step::InstanceRole);
-        let [v1, v2] = [Some(Step::SystemProperties), Some(Step::SystemProperties)];
-        assert_eq!(steps(&view(&[], &arguments, "", "")), [role(), v1, v2, role(), role(), role()]);
-        let both = steps(&view(&KEYS, &arguments, "", ""));
+        let of_v1 = || Some(Step::SystemProperties);
+        assert_eq!(steps(&view(&[], &arguments, "", "")), [role(), of_v1(), role(), role(), role(), role()]);
+        let both = steps(&view(&KEYS, &[arguments[0], "-Daws.secretAccessKey=wJalrXUtnFEMI"], "", ""));
         assert_eq!((&both[1], &both[2]), (&Some(Step::Environment), &Some(Step::SystemProperties)));
         let newer = steps(&view(&[], &[arguments[0], "-Daws.secretAccessKey=wJalrXUtnFEMI"], "", ""));
         assert_eq!((&newer[1], &newer[2]), (&role(), &Some(Step::SystemProperties)));
@@ -353,7 +353,7 @@ mod tests {
     fn a_line_that_cannot_be_read_stops_the_strict_even_if_there_are_keys() {
         let view = view(&KEYS, &[], "[default\n", "");
         let env = Some(Step::Environment);
-        assert_eq!(steps(&view), [None, env.clone(), env.clone(), env.clone(), env.clone(), env]);
+        assert_eq!(steps(&view), [None, env.clone(), None, env.clone(), env.clone(), env]);
         let without_keys = self::view(&[], &[], "[default\n", "");
         assert!(matches!(pick(Chain::Rust, &without_keys).outcome, Outcome::Failed(Failure::File { .. })));
     }

@@ -28,7 +28,8 @@
 //! Sources: `configloader.py` of botocore 1.44 and `configparser` of Python; `AbstractProfilesConfigFileScanner` and
 //! `BasicProfileConfigLoader` of aws-sdk-java 1.12; `ProfileFileReader` of aws-sdk-java-v2 2.33; `env_config::parse` and
 //! `env_config::normalize` of aws-runtime 1.6; `internal/ini` of aws-sdk-go-v2 since its version 1.7.1;
-//! `shared-ini-file-loader` of Smithy for JavaScript 4.
+//! `shared-ini-file-loader` of Smithy for JavaScript 4. Go alone stands by its source: what the others make of 500 files that
+//! are made up is compared with theirs (`lab_chains`).
 
 use super::step::Chain;
 

@@ -1,4 +1,4 @@
-//! How the two SDKs for Java look for credentials. Both pass over whatever is wrong, so that a broken profile ends at the
+//! How the two SDKs for Java look for credentials. Both pass over most of what is wrong, so that a broken profile ends at the
 //! role of the instance without a word.
 
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(super) fn links_v1(view: &View) -> Vec<Link> {
 pub(super) fn links_v2(view: &View) -> Vec<Link> {
     vec![
         Link::strict(malformed(view).map_or(Ok(None), Err)),
-        Link::lenient(link::system_properties(view, &["aws.secretAccessKey", "aws.secretKey"])),
+        Link::lenient(link::system_properties(view, &["aws.secretAccessKey"])),
         Link::lenient(link::environment(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])),
         Link::lenient(web_identity_v2(view)),
         Link::lenient(profile_v2(view)),
@@ -183,7 +183,7 @@ fn keys(profile: &Profile, name: &str, place: &Path) -> Found {
 
 fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> {
     let found = match source.to_ascii_lowercase().as_str() {
-        "environment" => match link::system_properties(view, &["aws.secretAccessKey", "aws.secretKey"])? {
+        "environment" => match link::system_properties(view, &["aws.secretAccessKey"])? {
             None => link::environment(view, &["AWS_ACCESS_KEY_ID"], &["AWS_SECRET_ACCESS_KEY"])?,
             found => found,
         },

@@ -22,11 +22,18 @@ pub(super) fn links(view: &View) -> Vec<Link> {
         None => Err(Fault::Passed(selected.missing())),
         Some(_) => profile(view, selected.name, &mut Trail::default()),
     };
+    // Where the profile gives nothing, its process is asked all the same.
+    let process = view.profiles.get(selected.name).is_some_and(|profile| profile.has("credential_process"));
+    let process = process && matches!(by_profile, Err(Fault::Passed(_)));
     links.push(match by_profile {
         Err(Fault::Final(failure)) => Link::strict(Err(failure)),
         Err(Fault::Passed(failure)) => Link::lenient(Err(failure)),
         Ok(found) => Link::lenient(Ok(found)),
     });
+    if process {
+        let place = link::place(view, selected.name, "credential_process");
+        links.push(Link::lenient(Ok(Some(link::other(selected.name, How::Process, place)))));
+    }
     links.push(Link::lenient(link::web_identity(view)));
     match link::container(view) {
         // The instance is not asked where a variable names a container.
@@ -142,7 +149,8 @@ fn named_source(view: &View, name: &str, source: &str) -> Result<Step, Failure> 
     let found = match source {
         "Environment" => environment(view)?,
         "EcsContainer" => link::container(view)?,
-        "Ec2InstanceMetadata" => instance_role(view),
+        // Whatever turns the service off elsewhere.
+        "Ec2InstanceMetadata" => link::instance_role(view, false),
         _ => return Err(link::invalid(name, format!("has a credential_source that there is not: {source}"))),
     };
     found.map(|given| given.step).ok_or_else(|| link::invalid(name, format!("finds nothing in {source}")))

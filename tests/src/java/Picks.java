@@ -6,8 +6,8 @@ import java.util.Map;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
 
 /**
- * Which credentials AWS SDK for Java 2.x picks: for each line, which is an environment (NAME=VALUE, separated by U+001F), a line
- * with the outcome, the identifier of the keys and the error, separated by tabs.
+ * Which credentials AWS SDK for Java 2.x picks: for each line, which is an environment (NAME=VALUE or -DNAME=VALUE, separated by
+ * U+001F), a line with the outcome, the identifier of the keys and the error, separated by tabs.
  *
  * <p>A JVM reads its environment once, so that this one is told to forget it: it needs {@code --add-opens} for java.lang and
  * java.util.
@@ -31,12 +31,19 @@ public final class Picks {
         }
     }
 
-    /** Gives this process these variables, and no others. */
+    /** Gives this process these variables and properties, and no others. */
     private static void become(String line) throws Exception {
+        System.getProperties().keySet().removeIf(name -> name.toString().startsWith("aws."));
         Map<String, String> variables = new HashMap<>();
         for (String assignment : line.split("\u001f")) {
             int at = assignment.indexOf('=');
-            variables.put(assignment.substring(0, at), assignment.substring(at + 1));
+            String name = assignment.substring(0, at);
+            String value = assignment.substring(at + 1);
+            if (name.startsWith("-D")) {
+                System.setProperty(name.substring(2), value);
+            } else {
+                variables.put(name, value);
+            }
         }
         Map<String, String> shown = System.getenv();
         Field inner = shown.getClass().getDeclaredField("m");

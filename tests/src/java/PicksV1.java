@@ -46,12 +46,19 @@ public final class PicksV1 {
         }
     }
 
-    /** Gives this process these variables, and no others. */
+    /** Gives this process these variables and properties, and no others. */
     private static void become(String line) throws Exception {
+        System.getProperties().keySet().removeIf(name -> name.toString().startsWith("aws."));
         Map<String, String> variables = new HashMap<>();
         for (String assignment : line.split("\u001f")) {
             int at = assignment.indexOf('=');
-            variables.put(assignment.substring(0, at), assignment.substring(at + 1));
+            String name = assignment.substring(0, at);
+            String value = assignment.substring(at + 1);
+            if (name.startsWith("-D")) {
+                System.setProperty(name.substring(2), value);
+            } else {
+                variables.put(name, value);
+            }
         }
         Map<String, String> shown = System.getenv();
         Field inner = shown.getClass().getDeclaredField("m");
