@@ -47,6 +47,8 @@ pub struct Clients {
     clock: Arc<TrueClock>,
     tls: tls::Setup,
     proxies: Proxies,
+    /// How many idle connections to a host are kept, whatever is spoken over them.
+    idle: Option<usize>,
     made: HashMap<Needs, reqwest::Client>,
 }
 
@@ -63,7 +65,15 @@ impl Clients {
     /// Judges certificates by `clock`, and reads the proxy variables of the process.
     pub fn new(clock: Arc<TrueClock>) -> Self {
         let proxies = Proxies::new(&|name| std::env::var(name).ok());
-        Self { tls: tls::Setup::new(Arc::clone(&clock)), clock, proxies, made: HashMap::new() }
+        Self { tls: tls::Setup::new(Arc::clone(&clock)), clock, proxies, idle: None, made: HashMap::new() }
+    }
+
+    /// Keeps so many idle connections to a host, over TLS as well: for whoever sends much at once, and not for long. A new
+    /// connection for each request would use up the ports.
+    #[must_use]
+    pub fn keeping(mut self, idle: usize) -> Self {
+        self.idle = Some(idle);
+        self
     }
 
     /// The client for `url`; `None` stands for a URL that is a secret, and is taken for an `https://` one. The files
@@ -82,7 +92,7 @@ impl Clients {
             None => self.tls.nobody()?,
         };
         // Whoever exports often would never judge the certificate again, however wrong the time was by which it was judged.
-        let idle = usize::from(needs.tls.is_none());
+        let idle = self.idle.unwrap_or_else(|| usize::from(needs.tls.is_none()));
         let builder = client::builder(tls, needs.is_proxied)
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(idle)
@@ -174,7 +184,8 @@ pub(crate) mod tests {
     #[test]
     fn destinations_with_equal_needs_share_a_client_and_tls_is_left_alone_without_https() {
         let tls = tls::Setup::new(Arc::default());
-        let mut clients = Clients { clock: Arc::default(), tls, proxies: Proxies::default(), made: HashMap::new() };
+        let mut clients =
+            Clients { clock: Arc::default(), tls, proxies: Proxies::default(), idle: None, made: HashMap::new() };
         let missing = Tls { ca: Some("/nowhere/ca.pem".into()), identity: None };
         clients.client(Some(&"http://a".into()), &Tls::default()).unwrap();
         clients.client(Some(&"http://b".into()), &missing).unwrap();

@@ -64,7 +64,8 @@ impl Post {
             let tls = tls(Signal::Metrics, &otlp, &env).map_err(|error| wrong(&error))?;
             let clock = Arc::new(TrueClock::default());
             let url = base.followed_by("/v1/metrics");
-            let client = Clients::new(Arc::clone(&clock)).client(Some(&url), &tls).map_err(|error| wrong(&error))?;
+            let mut clients = Clients::new(Arc::clone(&clock)).keeping(MOST_FLYING);
+            let client = clients.client(Some(&url), &tls).map_err(|error| wrong(&error))?;
             Ok(Arc::new(OtlpDestination::new(client, &clock, Signal::Metrics, url, &otlp, &env)))
         });
         Ok(Self { collector: collector.transpose()?, flying: JoinSet::new(), sent: Sent::default() })
