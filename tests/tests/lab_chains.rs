@@ -146,7 +146,7 @@ fn kind(pick: &Pick) -> &'static str {
 fn is_out_of_reach(pick: &Pick) -> bool {
     let needs = |step: &Step| match (pick.chain, step) {
         (Chain::JavaV1, Step::WebIdentity) => true,
-        (Chain::JavaV1, Step::Profile { how, .. }) => !matches!(how, How::Static | How::Process),
+        (Chain::JavaV1, Step::Profile { how, .. }) => matches!(how, How::AssumeRole),
         (Chain::JavaV2, Step::Profile { how, .. }) => matches!(how, How::Sso),
         _ => false,
     };
@@ -483,7 +483,9 @@ impl Lab {
         );
         let properties = of_jvm.iter().map(|option| (*option).to_owned()).collect();
 
-        let mut config = format!("[sso-session lab]\nsso_start_url = {START_URL}\nsso_region = us-east-1\n");
+        let mut config = format!(
+            "[sso-session lab]\nsso_start_url = {START_URL}\nsso_region = us-east-1\n[sso-session bare]\nx = y\n"
+        );
         let mut credentials = String::new();
         for name in PROFILES.into_iter().filter(|_| has_profiles) {
             let (in_config, in_credentials) =
@@ -623,6 +625,10 @@ impl Lab {
             format!("{sso}sso_start_url = {START_URL}\nsso_region = us-east-1\n"),
             format!("{sso}sso_session = lab\n"),
             format!("{sso}sso_session = missing\n"),
+            format!(
+                "{sso}sso_session = lab\nsso_start_url = https://other.awsapps.com/start\nsso_region = eu-west-1\n"
+            ),
+            format!("{sso}sso_session = bare\nsso_start_url = {START_URL}\nsso_region = us-east-1\n"),
             sso,
             process.clone(),
             format!("{process}{keys}"),

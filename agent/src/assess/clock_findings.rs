@@ -12,7 +12,7 @@ use crate::clock::estimate::ClockState;
 use crate::time::{BootTime, Span, humane, humane_offset};
 
 /// What mends a clock that is off. What keeps the time here is for the doctor to find out, which looks only when it is asked.
-pub const SET_THE_CLOCK: &str = "set the clock and keep it: `sudo skewguard doctor` names what keeps time on this host and \
+const SET_THE_CLOCK: &str = "set the clock and keep it: `sudo skewguard doctor` names what keeps time on this host and \
     the command that mends it; with chrony `sudo chronyc makestep`, and `server 169.254.169.123 prefer iburst minpoll 4 \
     maxpoll 4` in its configuration";
 const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronized: `chronyc tracking`, `timedatectl \

@@ -42,7 +42,11 @@ fn no_token(view: &View, name: &str) -> Option<Failure> {
     let session = view.profiles.get(name)?.value("sso_session")?;
     let Some(settings) = view.profiles.sso_session(session) else { return Some(no_session(name, session)) };
     let key = ["sso_start_url", "sso_region"].iter().find(|key| !settings.has(key))?;
-    Some(link::invalid(name, format!("has an sso_session without {key}: {session}")))
+    Some(incomplete_session(name, session, key))
+}
+
+fn incomplete_session(name: &str, session: &str, key: &str) -> Failure {
+    link::invalid(name, format!("has an sso_session without {key}: {session}"))
 }
 
 fn no_session(name: &str, session: &str) -> Failure {
@@ -162,6 +166,11 @@ fn sso(view: &View, profile: &Profile, name: &str) -> Found {
         Some(session) => Some(view.profiles.sso_session(session).ok_or_else(|| no_session(name, session))?),
         None => None,
     };
+    if let Some((session, settings)) = profile.value("sso_session").zip(session)
+        && let Some(key) = OF_EITHER.iter().find(|key| !settings.has(key))
+    {
+        return Err(incomplete_session(name, session, key));
+    }
     let of_session = |key: &str| session.and_then(|session| session.value(key));
     for key in OF_EITHER {
         let differs = of_session(key).zip(profile.value(key)).is_some_and(|(one, other)| one != other);

@@ -85,24 +85,15 @@ fn profile_v1(view: &View) -> Found {
             found => Ok(found),
         };
     }
-    if profile.has("web_identity_token_file") {
-        return of("web_identity_token_file", How::WebIdentity);
-    }
-    match (profile.value("source_profile"), profile.value("credential_source")) {
-        (Some(source), _) => {
-            let keys = match file.profiles.get(source) {
-                Some(profile) => keys(profile, source, &file.path)?,
-                None => return Err(link::invalid(name, format!("has a source_profile that there is not: {source}"))),
-            };
-            let base = keys.ok_or_else(|| link::invalid(source, "has no keys, and is a source_profile"))?;
-            Ok(Some(link::assumed(name, How::AssumeRole, base.step, &file.path)))
-        }
-        (None, Some(source)) => {
-            let base = named_source(view, name, source)?;
-            Ok(Some(link::assumed(name, How::CredentialSource, base, &file.path)))
-        }
-        (None, None) => Err(link::invalid(name, "has a role_arn, but neither source_profile nor credential_source")),
-    }
+    // It knows neither credential_source nor a token for a profile without a source (1.11.793).
+    let source =
+        profile.value("source_profile").ok_or_else(|| link::invalid(name, "has a role_arn, but no source_profile"))?;
+    let keys = match file.profiles.get(source) {
+        Some(profile) => keys(profile, source, &file.path)?,
+        None => return Err(link::invalid(name, format!("has a source_profile that there is not: {source}"))),
+    };
+    let base = keys.ok_or_else(|| link::invalid(source, "has no keys, and is a source_profile"))?;
+    Ok(Some(link::assumed(name, How::AssumeRole, base.step, &file.path)))
 }
 
 /// One line that is none spoils both files. A file that may not be read is none.

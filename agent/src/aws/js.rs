@@ -125,15 +125,10 @@ fn sso(view: &View, profile: &Profile, name: &str) -> Found {
                 .ok_or_else(|| link::invalid(name, format!("has an sso_session that there is not: {session}")))?,
         ),
     };
-    for key in ["sso_region", "sso_start_url"] {
-        let of_session = session.and_then(|session| session.value(key));
-        match (profile.value(key), of_session) {
-            (Some(own), Some(other)) if own != other => {
-                return Err(link::invalid(name, format!("has another {key} than its sso_session")));
-            }
-            (None, None) => return Err(link::invalid(name, format!("is for IAM Identity Center, but has no {key}"))),
-            _ => {}
-        }
+    // What a session says takes the place of what the profile says, also where it says nothing.
+    let settings = session.unwrap_or(profile);
+    if let Some(key) = ["sso_region", "sso_start_url"].iter().find(|key| !settings.has(key)) {
+        return Err(link::invalid(name, format!("is for IAM Identity Center, but has no {key}")));
     }
     match ["sso_account_id", "sso_role_name"].iter().find(|key| !profile.has(key)) {
         Some(key) => Err(link::invalid(name, format!("is for IAM Identity Center, but has no {key}"))),

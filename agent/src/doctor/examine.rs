@@ -105,7 +105,8 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
     };
     checks.extend(agent::check(&facts));
     let Some(paste) = &order.error else { return Ok(Report::new(checks)) };
-    let (explained, errors) = explain::answer::explain(paste, Some(&host(engine, &checks)));
+    let set_the_clock = clock_facts.ok().map(|facts| clock::remedy(&facts, &snapshot));
+    let (explained, errors) = explain::answer::explain(paste, Some(&host(engine, &checks, set_the_clock)));
     checks.extend(explained);
     Ok(Report::new(checks).with_errors(errors))
 }
@@ -219,14 +220,15 @@ fn worse_by_variables(one: &mut Check, other: Check) {
 }
 
 /// What an error is explained by.
-fn host(engine: &Engine, checks: &[Check]) -> HostFacts {
+fn host(engine: &Engine, checks: &[Check], set_the_clock: Option<String>) -> HostFacts {
     let wrong = |name: &str| checks.iter().find(|check| check.name == name && check.verdict >= Verdict::Warning);
     let shadow = wrong("credentials-shadow");
     let (skew, holdings) = engine.holdings(local::read());
     let holding = |(provider, identity, life)| Holding { provider, identity, life };
     HostFacts {
         skew,
-        clock_remedy: wrong(CLOCK_OFFSET).and_then(|check| check.remedy.clone()),
+        // What is wrong with it may say more.
+        clock_remedy: wrong(CLOCK_OFFSET).and_then(|check| check.remedy.clone()).or(set_the_clock),
         holdings: holdings.into_iter().map(holding).collect(),
         shadow: shadow.map(|check| check.summary.clone()),
         shadow_remedy: shadow.and_then(|check| check.remedy.clone()),

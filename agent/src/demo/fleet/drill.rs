@@ -97,6 +97,7 @@ pub async fn play(
                 break;
             }
         }
+        post.under_way();
         if at >= 0 {
             let late = started.elapsed().as_secs().saturating_sub(u64::try_from(at).unwrap_or_default());
             progress(&status(drill, (at, last), &post, if is_timed { late } else { 0 }));
@@ -113,7 +114,7 @@ pub async fn play(
     let (lines, is_well) = hosts.seen.summary(f64::from(at.min(last)));
     print("");
     lines.iter().for_each(|line| print(line));
-    let is_taken = conclude(drill, hosts.run(), &post, print);
+    let is_taken = conclude(drill, hosts.run(), &mut post, print);
     Ok(match (is_interrupted, is_well && is_taken) {
         (true, _) => End::Interrupted,
         (false, true) => End::Well,
@@ -152,7 +153,8 @@ fn status(drill: &Drill, (at, last): (i32, i32), post: &Post, late: u64) -> Stri
 }
 
 /// Says what was sent and how to be rid of it; returns whether all of it was taken.
-fn conclude(drill: &Drill, run: &str, post: &Post, print: &dyn Fn(&str)) -> bool {
+fn conclude(drill: &Drill, run: &str, post: &mut Post, print: &dyn Fn(&str)) -> bool {
+    let under_way = post.under_way();
     let sent = &post.sent;
     let each = |total: u64| total as f64 / sent.exports.max(1) as f64;
     let verb = if drill.collector.is_some() { "sent" } else { "made" };
@@ -163,8 +165,8 @@ fn conclude(drill: &Drill, run: &str, post: &Post, print: &dyn Fn(&str)) -> bool
         each(sent.points),
         each(sent.bytes)
     ));
-    if post.under_way() > 0 {
-        print(&format!("{} more were under way: nobody knows whether they were taken.", post.under_way()));
+    if under_way > 0 {
+        print(&format!("{under_way} more were under way: nobody knows whether they were taken."));
     }
     if sent.lost > 0 {
         print(&format!("{} exports were NOT taken, the last of them: {}", sent.lost, sent.reason));
@@ -178,7 +180,7 @@ fn conclude(drill: &Drill, run: &str, post: &Post, print: &dyn Fn(&str)) -> bool
              --data-urlencode 'match[]={{account_id=\"{ACCOUNT}\"}}'"
         ));
     }
-    sent.lost == 0 && post.under_way() == 0
+    sent.lost == 0 && under_way == 0
 }
 
 #[cfg(test)]

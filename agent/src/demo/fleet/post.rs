@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::error::DrillError;
 use super::hosts::Due;
@@ -37,10 +37,13 @@ pub(super) struct Sent {
     pub(super) reason: String,
 }
 
+/// An export that was under way: its points, its bytes, and what came of it.
+type Flight = (u64, u64, Result<(), Failure>);
+
 /// The way into the collector; without one, what is to be sent is only counted.
 pub(super) struct Post {
     collector: Option<Arc<dyn Destination>>,
-    flying: JoinSet<(u64, u64, Result<(), Failure>)>,
+    flying: JoinSet<Flight>,
     pub(super) sent: Sent,
 }
 
@@ -88,7 +91,7 @@ impl Post {
                 self.note(points, bytes, Ok(()));
                 continue;
             }
-            while self.flying.len() >= MOST_FLYING {
+            while self.under_way() >= MOST_FLYING {
                 self.land().await;
             }
             self.flying.spawn(async move {
@@ -108,8 +111,12 @@ impl Post {
         Ok(())
     }
 
-    /// How many exports are under way, of which nobody knows yet whether they are taken.
-    pub(super) fn under_way(&self) -> usize {
+    /// Takes note of what has ended meanwhile; returns how many exports are still under way, of which nobody knows whether they
+    /// are taken.
+    pub(super) fn under_way(&mut self) -> usize {
+        while let Some(landed) = self.flying.try_join_next() {
+            self.take_note(landed);
+        }
         self.flying.len()
     }
 
@@ -121,7 +128,13 @@ impl Post {
     }
 
     async fn land(&mut self) {
-        if let Some(Ok((points, bytes, outcome))) = self.flying.join_next().await {
+        if let Some(landed) = self.flying.join_next().await {
+            self.take_note(landed);
+        }
+    }
+
+    fn take_note(&mut self, landed: Result<Flight, JoinError>) {
+        if let Ok((points, bytes, outcome)) = landed {
             self.note(points, bytes, outcome);
         }
     }

@@ -77,6 +77,12 @@ fn look(root: &Path, place: Place) -> (Facts, Vec<Asked>) {
     (facts, places)
 }
 
+/// What sets the clock of this host and keeps it, whether it is wrong or not.
+pub fn remedy(facts: &Facts, snapshot: &Snapshot) -> String {
+    let keeper = discipline::keeper(facts, snapshot.clock.kernel.as_ref(), now(snapshot));
+    mend::set(facts, &keeper, None)
+}
+
 /// Judges the clock by what `check` has measured in this run. `agent` is what the running agent knows, which is asked for
 /// since when. At most one check is a problem: `clock-offset`.
 pub fn check(facts: &Facts, snapshot: &Snapshot, agent: Option<&Snapshot>, config: &Config) -> Vec<Check> {

@@ -1,17 +1,20 @@
 //! What is known of this host when an error is explained.
 
-use crate::assess::clock_findings::SET_THE_CLOCK;
 use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
+
+/// What sets a clock of which nobody knows what keeps it.
+const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, and `server 169.254.169.123 prefer \
+    iburst minpoll 4 maxpoll 4` in its configuration";
 
 /// What is known of this host. All of it may be unknown: then an error is explained by itself.
 #[derive(Clone, Debug, Default)]
 pub struct HostFacts {
     /// How far the system clock is off now.
     pub skew: Option<Skew>,
-    /// What sets the clock and keeps it, by what was found to keep it here; `None` where it was not found to be wrong.
+    /// What sets the clock and keeps it, by what was found to keep it here; `None` where nobody looked.
     pub clock_remedy: Option<String>,
     /// What was read of each provider.
     pub holdings: Vec<Holding>,
