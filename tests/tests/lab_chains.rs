@@ -13,6 +13,7 @@ use std::thread;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use skewguard::aws::chain::{Chain, Failure, How, Outcome, Pick, Step, pick};
+use skewguard::aws::known::Known;
 use skewguard::aws::processes::properties::Properties;
 use skewguard::aws::view::{Presence, View, load};
 use tempfile::TempDir;
@@ -231,7 +232,8 @@ impl Environment {
     fn view(&self) -> View {
         let line: Vec<&str> = self.properties.iter().map(String::as_str).collect();
         let properties = Properties::of_command_line(&[&["java"], line.as_slice(), &["Main"]].concat());
-        let mut view = View::new(|name| self.variables.get(name).cloned(), properties, None, load, &Chain::ALL);
+        let mut view =
+            View::new(|name| self.variables.get(name).cloned(), properties, None, load, &Chain::ALL, &Known::default());
         view.container = Presence::Yes;
         view.instance_role = if self.has_role { Presence::Yes } else { Presence::No };
         view

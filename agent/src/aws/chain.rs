@@ -111,6 +111,7 @@ mod tests {
     use proptest::sample::{select, subsequence};
 
     use super::*;
+    use crate::aws::known::Known;
     use crate::aws::processes::properties::Properties;
     use crate::aws::view::Presence;
 
@@ -138,6 +139,7 @@ mod tests {
                 _ => Err(ErrorKind::NotFound.into()),
             },
             &Chain::ALL,
+            &Known::default(),
         );
         view.instance_role = Presence::Yes;
         view

@@ -42,7 +42,7 @@ const MANAGER: (&str, &str) = ("manager", "awsume");
 const CREDENTIAL_PROCESS: &str = "credential_process";
 
 /// Which of the two files it is: they name their sections differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// `~/.aws/config`.
     Config,
@@ -143,10 +143,16 @@ impl Profiles {
         self.is_cut
     }
 
-    /// Forgets all profiles but those of these names, and the SSO sessions.
-    pub fn keep(&mut self, names: &BTreeSet<String>) {
-        self.profiles.retain(|name, _| names.contains(name));
-        self.sso_sessions.clear();
+    /// Those of these names alone, without the SSO sessions.
+    #[must_use]
+    pub fn only(&self, names: &BTreeSet<String>) -> Self {
+        let named = |name: &String| Some((name.clone(), self.profiles.get(name)?.clone()));
+        Self { profiles: names.iter().filter_map(named).collect(), sso_sessions: BTreeMap::new(), is_cut: self.is_cut }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.profiles.is_empty() && self.sso_sessions.is_empty() && !self.is_cut
     }
 
     /// The profile of that name. One that has its section and nothing in it is there.

@@ -8,6 +8,7 @@ mod grammar;
 pub mod ini;
 mod java;
 mod js;
+pub mod known;
 mod link;
 mod parser;
 pub mod processes;

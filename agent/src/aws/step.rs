@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// An SDK, by the order in which it looks for credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Chain {
     /// boto3, botocore and the AWS CLI.
     Botocore,

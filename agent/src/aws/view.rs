@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::grammar::{Grammar, REFERENCE};
 use super::ini::{Dialect, Profiles};
-use super::parser::{self, Refused};
+use super::known::Known;
+use super::parser::Refused;
 use super::processes::properties::Properties;
 use super::step::Chain;
 use crate::foreign::{self, Found};
@@ -46,8 +47,6 @@ const WITHHELD: [&str; 9] = [
 const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 /// The longest file that is read, in bytes.
 const LONGEST: usize = 1 << 20;
-/// So many profiles of a file are kept, of each SDK that reads it. Whoever runs a process may write as many as he likes.
-const MOST_PROFILES: usize = 4_096;
 
 /// Whether something is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +79,7 @@ pub struct File {
     /// Where it is looked for; empty where there is no home to look in.
     pub path: PathBuf,
     /// What it says: nothing where it is missing, not read or refused.
-    pub profiles: Profiles,
+    pub profiles: Arc<Profiles>,
     /// Why it was not read.
     pub fault: Option<Fault>,
     /// Why the SDK that reads it refuses it as a whole.
@@ -94,7 +93,7 @@ struct Files {
     config: File,
     credentials: File,
     /// Both together.
-    profiles: Profiles,
+    profiles: Arc<Profiles>,
 }
 
 /// What one process sees, without any secret.
@@ -109,7 +108,7 @@ pub struct View {
     /// `~/.aws/credentials`, or wherever the process looks for it.
     pub credentials: File,
     /// Both files together.
-    pub profiles: Profiles,
+    pub profiles: Arc<Profiles>,
     /// The same as each SDK reads them.
     read: BTreeMap<Chain, Files>,
     /// The profile that the program names itself, such as by `--profile`, whatever the variables say.
@@ -142,17 +141,14 @@ impl Loaded {
         !matches!(self.bytes, Err(None))
     }
 
-    /// The file as it is read by a grammar, or as most SDKs do.
-    fn read(&self, dialect: Dialect, grammar: Option<&'static Grammar>) -> File {
+    /// The file as the SDK of a chain reads it, or as most SDKs do.
+    fn read(&self, dialect: Dialect, chain: Option<Chain>, known: &Known) -> File {
         let (path, is_there) = (self.path.clone(), self.is_there());
-        let read = |bytes: &[u8]| match grammar {
-            Some(grammar) => parser::read(grammar, dialect, bytes, MOST_PROFILES),
-            None => parser::read(&REFERENCE, dialect, bytes, MOST_PROFILES),
-        };
         let (profiles, fault, refused) = match &self.bytes {
-            Ok(bytes) => read(bytes)
-                .map_or_else(|refused| (Profiles::default(), None, Some(refused)), |profiles| (profiles, None, None)),
-            Err(fault) => (Profiles::default(), *fault, None),
+            Ok(bytes) => known
+                .read(dialect, chain, bytes)
+                .map_or_else(|refused| (Arc::default(), None, Some(refused)), |profiles| (profiles, None, None)),
+            Err(fault) => (Arc::default(), *fault, None),
         };
         File { path, profiles, fault, refused, is_there }
     }
@@ -166,8 +162,8 @@ impl File {
 }
 
 impl Files {
-    fn new(config: File, credentials: File) -> Self {
-        let profiles = config.profiles.clone().merge(credentials.profiles.clone());
+    fn new(config: File, credentials: File, known: &Known) -> Self {
+        let profiles = known.merged(&config.profiles, &credentials.profiles);
         Self { config, credentials, profiles }
     }
 }
@@ -187,13 +183,14 @@ impl View {
     /// user, and a loader of its files: [`load`] for one that sees the files of this host. Variables that are empty count as
     /// not set, as all SDKs have it.
     ///
-    /// The files are read as the SDKs of `chains` do, and as most do. Whether there are roles is not known yet.
+    /// The files are read as the SDKs of `chains` do, and as most do; `known` has those that were read before. Whether there are roles is not known yet.
     pub fn new(
         variable: impl Fn(&str) -> Option<String>,
         properties: Properties,
         home_of_user: Option<&Path>,
         load: impl Fn(&Path) -> io::Result<Vec<u8>>,
         chains: &[Chain],
+        known: &Known,
     ) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let told = |name: &str| set(name).filter(|value| !value.trim().is_empty());
@@ -213,7 +210,6 @@ impl View {
         let config = file("AWS_CONFIG_FILE", "config", &home);
         let credentials = file("AWS_SHARED_CREDENTIALS_FILE", "credentials", &home);
         let read_by = |chain: Chain| {
-            let grammar = Some(Grammar::of(chain));
             let by_properties = |name: &str| properties.value(name).map(|path| Loaded::new(path.into(), &load));
             let (own_config, own_credentials) = match chain {
                 // It knows neither of the two variables, has the home of the user database before that of a variable, and
@@ -225,8 +221,12 @@ impl View {
                     let is_usual = !named.is_there() && !variables.contains_key("AWS_CREDENTIAL_PROFILES_FILE");
                     let usual = is_usual.then(|| file("", "config", &home)).filter(Loaded::is_there);
                     return match usual {
-                        Some(config) => Files::new(File::default(), config.read(Dialect::Config, grammar)),
-                        None => Files::new(File::default(), named.read(Dialect::Credentials, grammar)),
+                        Some(config) => {
+                            Files::new(File::default(), config.read(Dialect::Config, Some(chain), known), known)
+                        }
+                        None => {
+                            Files::new(File::default(), named.read(Dialect::Credentials, Some(chain), known), known)
+                        }
                     };
                 }
                 Chain::JavaV2 => (by_properties("aws.configFile"), by_properties("aws.sharedCredentialsFile")),
@@ -238,13 +238,17 @@ impl View {
                 Chain::Botocore | Chain::Rust | Chain::Go | Chain::JsV3 => (None, None),
             };
             Files::new(
-                own_config.as_ref().unwrap_or(&config).read(Dialect::Config, grammar),
-                own_credentials.as_ref().unwrap_or(&credentials).read(Dialect::Credentials, grammar),
+                own_config.as_ref().unwrap_or(&config).read(Dialect::Config, Some(chain), known),
+                own_credentials.as_ref().unwrap_or(&credentials).read(Dialect::Credentials, Some(chain), known),
+                known,
             )
         };
         let read = chains.iter().map(|chain| (*chain, read_by(*chain))).collect();
-        let Files { config, credentials, profiles } =
-            Files::new(config.read(Dialect::Config, None), credentials.read(Dialect::Credentials, None));
+        let Files { config, credentials, profiles } = Files::new(
+            config.read(Dialect::Config, None, known),
+            credentials.read(Dialect::Credentials, None, known),
+            known,
+        );
         Self {
             withheld: WITHHELD.into_iter().filter_map(|name| Some((name, !set(name)?.trim().is_empty()))).collect(),
             variables,
@@ -280,9 +284,9 @@ impl View {
     /// asked for, and a host has thousands of processes.
     pub fn keep(&mut self, names: &BTreeSet<String>) {
         self.read.clear();
-        self.config.profiles = Profiles::default();
-        self.credentials.profiles = Profiles::default();
-        self.profiles.keep(names);
+        self.config.profiles = Arc::default();
+        self.credentials.profiles = Arc::default();
+        self.profiles = Arc::new(self.profiles.only(names));
     }
 
     /// Whether a variable is set to more than blanks. Only variables by which SDKs pick credentials are known.
@@ -361,6 +365,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::aws::known::MOST_PROFILES;
 
     const SECRET: &str = "wJalrXUtnFEMI";
 
@@ -377,6 +382,7 @@ mod tests {
                 found.map(|(_, text)| text.as_bytes().to_owned()).ok_or_else(|| ErrorKind::NotFound.into())
             },
             &Chain::ALL,
+            &Known::default(),
         )
     }
 

@@ -17,6 +17,7 @@ use super::report::{Area, CLOCK_OFFSET, Check, Report, Verdict};
 use super::seen::Seen;
 use super::{agent, credentials, explain, sdks};
 use crate::aws::chain::Chain;
+use crate::aws::known::Known;
 use crate::aws::processes::cache::Cache;
 use crate::aws::processes::library::Library;
 use crate::aws::processes::process::{Process, sdks_in_use};
@@ -152,10 +153,11 @@ fn seen(order: &Order<'_>, root: &Path, processes: &[Process], in_use: &BTreeSet
     }
     let asked_for =
         |process: &&Process| order.pid.is_some() || !process.found.is_empty() || !process.properties.is_empty();
+    let known = Known::default();
     seen.extend(processes.iter().filter(asked_for).filter_map(|process| {
         // A profile that somebody asks about is one of the shell, or of the one process that is asked about.
         let is_asked_about = order.pid.is_some();
-        Seen::process(process, root, profile.filter(|_| is_asked_about), role, is_asked_about)
+        Seen::process(process, root, profile.filter(|_| is_asked_about), role, is_asked_about, &known)
     }));
     seen
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::aws::chain::{Chain, Given, How, Life, Pick, Step, pick};
+use crate::aws::known::Known;
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::processes::properties::Properties;
 use crate::aws::processes::view::View as Place;
@@ -40,7 +41,8 @@ impl Seen {
     ) -> Self {
         let user = nix::unistd::geteuid().as_raw();
         let home = || home_of(&String::from_utf8_lossy(&load(Path::new("/etc/passwd")).ok()?), user);
-        let mut view = View::new(env, Properties::of_variables(env), home().as_deref(), load, chains);
+        let mut view =
+            View::new(env, Properties::of_variables(env), home().as_deref(), load, chains, &Known::default());
         view.profile = profile.map(str::to_owned);
         Self::new("this shell".to_owned(), None, view, instance_role, chains)
     }
@@ -53,6 +55,7 @@ impl Seen {
         profile: Option<&str>,
         instance_role: Presence,
         by_all: bool,
+        known: &Known,
     ) -> Option<Self> {
         let has_keys = KEYS.iter().any(|name| process.properties.has(name));
         let mut chains: Vec<Chain> = process.found.iter().filter_map(|found| chain(found.library)).collect();
@@ -71,7 +74,7 @@ impl Seen {
         let variable = |name: &str| process.environment.as_ref()?.stand_in(name).map(str::to_owned);
         let place = Place::new(root, process.pid);
         let load = |path: &Path| bytes(&place.find(path)?);
-        let mut view = View::new(variable, process.properties.clone(), process.home.as_deref(), load, &chains);
+        let mut view = View::new(variable, process.properties.clone(), process.home.as_deref(), load, &chains, known);
         view.profile = profile.map(str::to_owned);
         let who = format!("process {} ({})", process.pid, process.command);
         Some(Self::new(who, Some(process.pid), view, instance_role, &chains))

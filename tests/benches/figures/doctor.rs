@@ -38,15 +38,15 @@ pub(super) fn doctor() -> Result<()> {
     fs::write(&config, WITH_IMDS)?;
     let home = dir.path().join("home");
     fs::create_dir(&home)?;
-    let look = || -> Result<(f64, f64)> {
-        let runs = (0..TIMES).map(|_| run(&net, &program, &config, &home)).collect::<Result<Vec<_>>>()?;
+    let look = |processes: usize| -> Result<(f64, f64)> {
+        let runs = (0..TIMES).map(|_| run(&net, (&program, &config, &home), processes)).collect::<Result<Vec<_>>>()?;
         let (times, peaks): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
         Ok((super::median(times), peaks.into_iter().fold(0.0, f64::max)))
     };
-    let (bare, bare_peak) = look()?;
+    let (bare, bare_peak) = look(0)?;
     write_profiles(&home)?;
     let crowd = Crowd::start(&home)?;
-    let (crowded, peak) = look()?;
+    let (crowded, peak) = look(PROCESSES)?;
     drop(crowd);
     println!("doctor, as the host is                        {bare:9.2} s");
     println!("  with {PROCESSES} processes, {PROFILES} profiles            {crowded:9.2} s    2 s");
@@ -58,7 +58,7 @@ pub(super) fn doctor() -> Result<()> {
     Ok(())
 }
 
-fn run(net: &Net, program: &Path, config: &Path, home: &Path) -> Result<(f64, f64)> {
+fn run(net: &Net, (program, config, home): (&Path, &Path, &Path), processes: usize) -> Result<(f64, f64)> {
     let out = home.join("out");
     let mut command = net.command(Side::Agent, program)?;
     command.args(["doctor", "--format", "json", "--config"]).arg(config).env("HOME", home);
@@ -69,6 +69,8 @@ fn run(net: &Net, program: &Path, config: &Path, home: &Path) -> Result<(f64, f6
     let text = fs::read_to_string(out)?;
     let report: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
     ensure!(report.get("checks").and_then(Value::as_array).is_some_and(|checks| checks.len() > 10), "{text}");
+    let told = text.matches("(rust-sdk)").count();
+    ensure!(told >= processes, "{told} of {processes} processes are told of");
     Ok((seconds, peak))
 }
 
@@ -89,23 +91,25 @@ fn write_profiles(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Processes that sleep, each with a profile of its own in its environment.
+/// Programs on the SDK for Rust that wait, each with a profile in its environment.
 struct Crowd(Child);
 
 impl Crowd {
     fn start(home: &Path) -> Result<Self> {
         let line = format!(
-            "i=0; while [ $i -lt {PROCESSES} ]; do AWS_PROFILE=p$((i % {PROFILES})) sleep 600 & i=$((i + 1)); done; echo; wait"
+            "exec 3<&0; i=0; while [ $i -lt {PROCESSES} ]; do AWS_PROFILE=p$((i % {PROFILES})) {} http://127.0.0.1:9 <&3 & \
+             i=$((i + 1)); done; wait",
+            env!("CARGO_BIN_EXE_rust-sdk")
         );
         let mut command = Command::new("sh");
-        command.args(["-c", &line]).env("HOME", home).stdin(Stdio::null()).process_group(0);
-        let crowd = Self(command.stdout(Stdio::piped()).spawn()?);
+        command.args(["-c", &line]).env("HOME", home).stdin(Stdio::piped()).process_group(0);
+        let crowd = Self(command.stdout(Stdio::null()).spawn()?);
         let there = || -> Result<usize> {
             let group = crowd.0.id().to_string();
             let of_group = |entry: std::io::Result<fs::DirEntry>| {
                 let stat = fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
                 let (head, tail) = stat.rsplit_once(')')?;
-                let is_ours = head.ends_with("(sleep") && tail.split_whitespace().nth(2) == Some(group.as_str());
+                let is_ours = head.ends_with("(rust-sdk") && tail.split_whitespace().nth(2) == Some(group.as_str());
                 is_ours.then_some(())
             };
             Ok(fs::read_dir("/proc")?.filter_map(of_group).count())
