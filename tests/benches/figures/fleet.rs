@@ -18,6 +18,7 @@ use tests::packages;
 use tests::process::private_dir;
 use tests::victoria::Victoria;
 use tests::vmalert::Vmalert;
+use tests::wait::wait_until;
 
 const FLEETS: [u32; 3] = [100, 1_000, 10_000];
 const MINUTES: u32 = 10;
@@ -105,6 +106,13 @@ fn measured(hosts: u32) -> Result<Row> {
     let series = series.first().context("no series")?.1;
     // What is in memory is on disk then.
     let memory = super::resident_bytes(pid)?;
+    // A storage that has a day for it puts its parts together; how far it has come by now is chance.
+    net.within(Side::Aws, || http::get(at(8428), "/internal/force_flush"))??;
+    net.within(Side::Aws, || http::get(at(8428), "/internal/force_merge"))??;
+    wait_until("the end of merging", WATCH, || {
+        let metrics = net.within(Side::Aws, || http::get(at(8428), "/metrics"));
+        metrics.is_ok_and(|told| told.is_ok_and(|told| told.lines().any(|line| line == "vm_active_force_merges 0")))
+    })?;
     victoria.down()?;
     let (data, index) = disk(&victoria.data())?;
     victoria.up()?;
