@@ -253,12 +253,9 @@ fn a_drill_sends_second_for_second_until_somebody_ends_it() {
             times.len() >= 3
         })
         .unwrap();
-        let now = seconds();
-        assert!(
-            samples().iter().all(|(at, _)| (began - 1.0..now + 1.0).contains(at)),
-            "{began} {now}: {:?}",
-            samples()
-        );
+        // What comes while it is asked for is no later than this.
+        let (samples, now) = (samples(), seconds());
+        assert!(samples.iter().all(|(at, _)| (began - 1.0..now + 1.0).contains(at)), "{began} {now}: {samples:?}");
         drill.signal(signal).unwrap();
         let ended = wait_for("its end", PATIENCE, || drill.exited().unwrap()).unwrap();
         let told = drill.log();
