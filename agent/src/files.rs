@@ -2,8 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::sys;
 
 /// What the name of a file ends with while it is written beside its place.
 pub const UNFINISHED: &str = ".unfinished";
@@ -16,7 +17,7 @@ pub const UNFINISHED: &str = ".unfinished";
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     write(path, content, File::sync_all)?;
     match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
+        Some(folder) => sys::sync_folder(folder),
         None => Ok(()),
     }
 }
@@ -26,8 +27,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As [`replace`].
 pub fn publish(path: &Path, content: &[u8]) -> io::Result<()> {
-    // The mode of what is made is less what the process has masked.
-    write(path, content, |file| file.set_permissions(fs::Permissions::from_mode(0o644)))
+    write(path, content, sys::set_readable)
 }
 
 fn write(path: &Path, content: &[u8], finish: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
@@ -40,7 +40,7 @@ fn write(path: &Path, content: &[u8], finish: impl Fn(&File) -> io::Result<()>) 
         _ => {}
     }
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        let mut file = sys::open_private(OpenOptions::new().write(true).create_new(true), &unfinished)?;
         file.write_all(content)?;
         finish(&file)?;
         fs::rename(&unfinished, path)

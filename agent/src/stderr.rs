@@ -5,13 +5,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::sys::Output;
 
 /// So much waits at most, in bytes: some thousand lines.
 const MOST_BYTES: usize = 256 * 1024;
@@ -110,7 +108,7 @@ impl Stderr {
     /// # Errors
     /// There is no thread to be had.
     pub fn of_this_process(tell: impl Fn(Lost) + Send + 'static) -> io::Result<Self> {
-        let stderr = Self::start(io::stderr(), tell)?;
+        let stderr = Self::start(Output::stderr()?, tell)?;
         if OF_THIS_PROCESS.set(stderr.clone()).is_ok() {
             // The usual hook would wait for a reader before the process may end.
             std::panic::set_hook(Box::new(|panic| say(&panic.to_string())));
@@ -118,7 +116,7 @@ impl Stderr {
         Ok(stderr)
     }
 
-    fn start(stream: impl AsFd + Send + 'static, tell: impl Fn(Lost) + Send + 'static) -> io::Result<Self> {
+    fn start(stream: Output, tell: impl Fn(Lost) + Send + 'static) -> io::Result<Self> {
         let (filled, emptied) = (Condvar::new(), Condvar::new());
         let stderr = Self(Arc::new(Shared { waiting: Mutex::default(), filled, emptied }));
         let shared = Arc::clone(&stderr.0);
@@ -155,11 +153,11 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_to(&self, stream: &impl AsFd, tell: &impl Fn(Lost)) {
+    fn write_to(&self, stream: &Output, tell: &impl Fn(Lost)) {
         loop {
             match self.next() {
                 Next::Write(class, line) => {
-                    let written = write_all(stream.as_fd(), &line);
+                    let written = stream.write_all(&line);
                     let mut waiting = self.lock();
                     (waiting.is_writing, waiting.is_broken) = (false, written.is_err());
                     if written.is_err() {
@@ -224,23 +222,6 @@ pub fn end() {
     }
 }
 
-/// Writes without the lock of the standard library, which a panic would wait for.
-fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match nix::unistd::write(stream, bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            // Whoever else has it open made it one that does not wait.
-            Err(Errno::EAGAIN) => match poll(&mut [PollFd::new(stream, PollFlags::POLLOUT)], PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(error),
-            },
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, PipeReader, Write, pipe};
@@ -254,7 +235,7 @@ mod tests {
     fn piped() -> (Stderr, PipeReader, mpsc::Receiver<Lost>) {
         let (reader, writer) = pipe().unwrap();
         let (tell, told) = mpsc::channel();
-        (Stderr::start(writer, move |lost| tell.send(lost).unwrap_or_default()).unwrap(), reader, told)
+        (Stderr::start(writer.into(), move |lost| tell.send(lost).unwrap_or_default()).unwrap(), reader, told)
     }
 
     /// A line of the log of a kilobyte with this number.
@@ -327,7 +308,7 @@ mod tests {
         use nix::fcntl::{FcntlArg, OFlag, fcntl};
         let (reader, writer) = pipe().unwrap();
         fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        let stderr = Stderr::start(writer, |_| {}).unwrap();
+        let stderr = Stderr::start(writer.into(), |_| {}).unwrap();
         for number in 0..200 {
             stderr.log().write_all(&line(number)).unwrap();
         }

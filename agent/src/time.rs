@@ -83,6 +83,17 @@ nanoseconds! {
     Anchor
 }
 
+impl SystemTime {
+    /// A time of the standard library, such as the one at which a file was written; what lies beyond the ends of this scale is
+    /// its end.
+    pub fn of(time: std::time::SystemTime) -> Self {
+        match time.duration_since(std::time::UNIX_EPOCH) {
+            Ok(since) => Self::ZERO.plus(Span::from_duration(since)),
+            Err(before) => Self::ZERO.minus(Span::from_duration(before.duration())),
+        }
+    }
+}
+
 impl Span {
     /// A length of time that is known not to be negative.
     pub fn from_duration(duration: Duration) -> Self {

@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Demo;
 use super::{exit, text};
 use crate::config::load::load;
 use crate::demo::fleet::{Drill, DrillError, End, Show, play};
 use crate::demo::script;
+use crate::sys;
 
 /// The beginning of a line of a terminal, and nothing behind it.
 const CLEAR: &str = "\r\x1b[K";
@@ -36,15 +36,8 @@ pub(super) async fn demo(arguments: Demo) -> anyhow::Result<u8> {
     };
     let Demo { minutes, past, ref otlp, .. } = arguments;
     let drill = Drill { hosts, minutes, past, collector: otlp.clone() };
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
-    let ending = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    match play(&drill, defaults, Show { print: &print, progress: &show }, ending).await {
+    let mut ending = sys::Ending::new().context("failed to listen for what ends it")?;
+    match play(&drill, defaults, Show { print: &print, progress: &show }, ending.came()).await {
         Ok(End::Well) => Ok(0),
         Ok(End::Ill) => Ok(1),
         Ok(End::Interrupted) => {

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +73,7 @@ fn built_in() -> anyhow::Result<Config> {
 /// The text itself, or the end of what standard input has.
 fn paste(text: &OsStr) -> anyhow::Result<Paste> {
     if text != "-" {
-        return Ok(Paste::of(text.as_bytes()));
+        return Ok(Paste::of(text.as_encoded_bytes()));
     }
     Paste::read(io::stdin().lock()).context("failed to read standard input")
 }

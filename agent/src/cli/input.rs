@@ -1,15 +1,15 @@
 //! What a command is given beside its arguments: the environment and the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::ConfigFile;
 use crate::config::checked::Config;
 use crate::config::explain::ConfigError;
 use crate::config::load::load_on;
 use crate::host::firmware;
+use crate::sys;
 
 /// The configuration that an administrator writes; no package has one there.
-const DEFAULT_PATH: &str = "/etc/skewguard/skewguard.yaml";
 
 /// The environment of this process. Where a variable is not UTF-8 it is as good as not set.
 pub(super) fn env(name: &str) -> Option<String> {
@@ -23,7 +23,7 @@ pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
 
 /// The same in another environment.
 pub(super) fn read_in(file: &ConfigFile, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-    let installed = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
+    let installed = || Some(sys::places().config).filter(|path| path.exists());
     let is_ec2 = firmware::is_ec2(Path::new("/")).unwrap_or_else(|| is_task(env));
     load_on(file.path.clone().or_else(installed).as_deref().map(Path::new), env, is_ec2)
 }

@@ -12,7 +12,6 @@ mod exit;
 mod informant;
 mod input;
 mod log;
-mod manager;
 mod measure;
 mod npd;
 mod ready;

@@ -4,19 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::args::ConfigFile;
 use super::exit;
 use super::input::{env, read};
 use super::log;
-use super::manager::Manager;
 use crate::config::checked::Config;
 use crate::runtime::{self, Options, Reload};
 use crate::stderr::{self, Lost, Stderr};
-use crate::sys;
+use crate::sys::{self, Ending, Manager, Phase, Reloads};
 use crate::vitals::Watch;
 
 /// The agent gives a sign of life every second, and is looked after this often.
@@ -34,31 +31,28 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
     warn_of_root();
     let watch = Watch::start(LOOK, MOST_LOOKS, end_what_hangs).context("failed to start the watch over the agent")?;
     let manager = Manager::new();
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
-    let hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
+    let mut ending = Ending::new().context("failed to listen for what ends it")?;
+    let reloads = Reloads::new().context("failed to listen for what has the configuration read again")?;
     let shutdown = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        ending.came().await;
         tracing::info!("ending");
-        manager.tell(&[NotifyState::Stopping]);
+        manager.tell(Phase::Stopping);
     };
     let config = Arc::new(config);
     let ready = || {
         log_config("skewguard is watching", &config);
-        manager.tell(&[NotifyState::Ready]);
+        manager.tell(Phase::Ready);
     };
     let alive = || {
         watch.sign();
         manager.alive();
     };
-    let (reload, reloads) = mpsc::channel(1);
-    let options = Options { env: &env, stderr: Some(stderr), is_service: true, ready: &ready, alive: &alive, reloads };
+    let (reload, asked) = mpsc::channel(1);
+    let options =
+        Options { env: &env, stderr: Some(stderr), is_service: true, ready: &ready, alive: &alive, reloads: asked };
     tokio::select! {
         ended = runtime::run(Arc::clone(&config), options, shutdown) => ended?,
-        () = reload_on(hangup, file, reload, &manager) => {}
+        () = reload_on(reloads, file, reload, &manager) => {}
     }
     Ok(0)
 }
@@ -75,22 +69,19 @@ fn log_config(message: &str, config: &Config) {
     );
 }
 
-/// Reads the configuration again at each signal, for ever. A wrong one changes nothing.
-async fn reload_on(mut hangup: Signal, file: &ConfigFile, reload: mpsc::Sender<Reload>, manager: &Manager) {
-    while hangup.recv().await.is_some() {
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => manager.tell(&[NotifyState::Reloading, now]),
-            Err(_) => manager.tell(&[NotifyState::Reloading]),
-        }
+/// Reads the configuration again whenever somebody asks for it, for ever. A wrong one changes nothing.
+async fn reload_on(mut reloads: Reloads, file: &ConfigFile, reload: mpsc::Sender<Reload>, manager: &Manager) {
+    loop {
+        reloads.next().await;
+        manager.tell(Phase::Reloading);
         match try_reload(file, &reload).await {
             Ok(()) => {}
             Err(error) => {
                 tracing::error!("the new configuration is wrong, and the old one stays in force: {error:#}");
             }
         }
-        manager.tell(&[NotifyState::Ready]);
+        manager.tell(Phase::Ready);
     }
-    std::future::pending::<()>().await;
 }
 
 async fn try_reload(file: &ConfigFile, reload: &mpsc::Sender<Reload>) -> anyhow::Result<()> {
@@ -139,7 +130,7 @@ fn end_what_hangs() {
 /// Nothing that the agent does needs a privilege, unless it reads files that are closed to all others. In a container, and
 /// for somebody who tries it out, to be root is usual; a service that is root has most likely a unit that was not understood.
 fn warn_of_root() {
-    if nix::unistd::geteuid().is_root() && env("NOTIFY_SOCKET").is_some() {
+    if sys::is_superuser() && Manager::is_there() {
         tracing::warn!(
             "the service runs as root, which at most the files of other users are a reason for: give it a user of its own. \
              The unit does, but systemd before 235 knows not how: deploy/systemd/skewguard-219.service is for that"

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::args::Wait;
@@ -16,6 +15,7 @@ use crate::clock::local;
 use crate::config::checked::Config;
 use crate::snapshot::Snapshot;
 use crate::stderr::Stderr;
+use crate::sys::Ending;
 use crate::time::{BootTime, Span, humane};
 
 /// The limit is looked at this often: tokio's timers stand still while the host sleeps, and the limit does not.
@@ -25,7 +25,7 @@ const RETELL: Span = Span::from_nanos(10 * 1_000_000_000);
 
 pub(super) async fn wait(config: Config, arguments: &Wait) -> anyhow::Result<u8> {
     let limit = Limit::new(local::boot(), arguments.timeout);
-    let mut ending = Ending::new()?;
+    let mut ending = Ending::new().context("failed to listen for what ends it")?;
     let mut progress = Progress::new(arguments.quiet)?;
     let mut informant = Informant::new(arguments.subject.narrow_config(config));
     let demand = Demand::from(arguments);
@@ -73,28 +73,6 @@ impl Limit {
 
     fn left(&self, now: BootTime) -> Duration {
         self.end.map_or(Duration::MAX, |end| end.since(now).to_duration())
-    }
-}
-
-/// The signals that end the waiting.
-struct Ending {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?,
-        })
-    }
-
-    async fn came(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

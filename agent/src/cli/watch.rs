@@ -1,20 +1,16 @@
 //! `status --watch`: one host, looked at, once a second.
 
 use std::io::{self, IsTerminal};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
-use nix::unistd;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use super::exit::UNAVAILABLE;
 use super::text::{Paint, answer, offset, render_parts, seconds};
 use crate::snapshot::{Past, Snapshot};
 use crate::status::{AskError, ask};
-use crate::sys::{keys, terminal_size};
+use crate::sys::{Ending, Keys, RawTerminal, terminal_size};
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -39,20 +35,16 @@ pub(super) async fn watch(socket: &Path) -> anyhow::Result<u8> {
         io::stdin().is_terminal() && io::stdout().is_terminal(),
         "--watch needs a terminal: without it, `skewguard status` tells once"
     );
-    let (mut ended, mut hung_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
-    let keys = keys()?;
+    let mut ending = Ending::of_terminal()?;
+    let mut keys = Keys::listen()?;
     let _screen = Screen::enter()?;
     loop {
         let seen = ask(socket).await;
         answer(&frame(&seen, size(), Paint::of_stdout()))?;
         let is_over = tokio::select! {
             () = sleep(PERIOD) => false,
-            ready = keys.readable() => {
-                ready?.clear_ready();
-                is_end(keys.get_ref())?
-            }
-            _ = ended.recv() => true,
-            _ = hung_up.recv() => true,
+            pressed = keys.pressed() => is_end(&pressed?),
+            () = ending.came() => true,
         };
         if is_over {
             return Ok(seen.map_or(UNAVAILABLE, |snapshot| snapshot.status.exit_code()));
@@ -60,22 +52,14 @@ pub(super) async fn watch(socket: &Path) -> anyhow::Result<u8> {
     }
 }
 
-/// The terminal without lines and echo, until it is dropped.
-struct Screen(Termios);
+/// Another screen, on which what is pressed is not shown, until it is dropped.
+struct Screen {
+    _raw: RawTerminal,
+}
 
 impl Screen {
     fn enter() -> anyhow::Result<Self> {
-        let before = termios::tcgetattr(io::stdin())?;
-        let mut raw = before.clone();
-        raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG);
-        // Whoever reads does not wait.
-        for (index, value) in [(SpecialCharacterIndices::VMIN, 0), (SpecialCharacterIndices::VTIME, 0)] {
-            if let Some(character) = raw.control_chars.get_mut(index as usize) {
-                *character = value;
-            }
-        }
-        termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &raw)?;
-        let screen = Self(before);
+        let screen = Self { _raw: RawTerminal::enter()? };
         answer(ENTER)?;
         Ok(screen)
     }
@@ -85,20 +69,17 @@ impl Drop for Screen {
     fn drop(&mut self) {
         // Nobody is left to be told.
         let _ = answer(LEAVE);
-        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
     }
 }
 
 /// Whether what was pressed ends it: `q`, Escape, or what interrupts elsewhere. Other keys may begin as Escape does.
-fn is_end(keys: &OwnedFd) -> anyhow::Result<bool> {
-    let mut read = [0; 16];
-    let count = unistd::read(keys, &mut read)?;
-    Ok(match read.get(..count).unwrap_or_default() {
-        // A terminal that is gone is readable, and has nothing.
+fn is_end(pressed: &[u8]) -> bool {
+    match pressed {
+        // A terminal that is gone has nothing.
         [] | [ESCAPE] => true,
         [ESCAPE, ..] => false,
         pressed => pressed.iter().any(|key| ENDS.contains(key)),
-    })
+    }
 }
 
 /// Columns and lines.

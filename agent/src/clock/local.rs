@@ -1,7 +1,7 @@
 //! Reads the clocks of this host. Nothing else in the agent does.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
 
 use crate::sys;
 use crate::time::{BootTime, Reading, Span};
@@ -85,7 +85,7 @@ pub struct DeviceReading {
 ///
 /// # Errors
 /// Those of [`sys::device_time`].
-pub fn device(device: BorrowedFd<'_>) -> io::Result<DeviceReading> {
+pub fn device(device: &File) -> io::Result<DeviceReading> {
     let before = boot();
     let nanos = sys::device_time(device)?;
     Ok(DeviceReading { before, nanos, after: boot() })

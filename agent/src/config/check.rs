@@ -6,6 +6,7 @@ use crate::setting::fault::Bounds;
 use crate::setting::fault::Environment;
 use crate::setting::fault::Fault;
 use crate::setting::fault::unique;
+use crate::sys;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ fn vmclock(given: Option<&str>) -> Result<vmclock::Choice, Fault> {
     match given {
         None | Some("auto") => Ok(vmclock::Choice::Auto),
         Some("off") => Ok(vmclock::Choice::Off),
-        Some(path) if path.starts_with('/') && !path.contains('\0') => Ok(vmclock::Choice::Path(path.into())),
+        Some(path) if sys::is_absolute(path) && !path.contains('\0') => Ok(vmclock::Choice::Path(path.into())),
         Some(_) => Err(Fault::at(
             Path::root("vmclock"),
             format!("write auto, off, or the absolute path of a device, such as {}", vmclock::DEVICE),
@@ -91,15 +92,7 @@ fn vmclock(given: Option<&str>) -> Result<vmclock::Choice, Fault> {
 }
 
 fn socket(given: Option<&str>) -> Result<PathBuf, Fault> {
-    // The address of a Unix socket has room for 108 bytes with the zero at its end (unix(7)).
-    const LONGEST: usize = 107;
-    let given = given.unwrap_or(default::SOCKET);
-    let complaint = if !given.starts_with('/') || given.ends_with('/') || given.contains('\0') {
-        "the socket is the absolute path of a file, such as /run/skewguard/skewguard.sock"
-    } else if given.len() > LONGEST {
-        "the path is too long: the system allows a socket 107 bytes"
-    } else {
-        return Ok(given.into());
-    };
+    let Some(given) = given else { return Ok(sys::places().socket) };
+    let Err(complaint) = sys::check_socket(given) else { return Ok(given.into()) };
     Err(Fault::at(Path::root("socket"), complaint))
 }

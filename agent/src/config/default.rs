@@ -20,11 +20,6 @@ pub(super) const REPEAT: Duration = Duration::from_secs(4 * 3_600);
 pub(super) const PROMETHEUS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 /// The log stream of CloudWatch: one for all hosts, each of which says who it is.
 pub(super) const LOG_STREAM: &str = "skewguard";
-/// Where `status` asks.
-pub(super) const SOCKET: &str = "/run/skewguard/skewguard.sock";
-
-/// What outlives a restart; systemd makes it.
-pub(super) const STATE_DIR: &str = "/var/lib/skewguard";
 /// What may wait for delivery: three days of metrics every minute take less than 40 MiB, and ten thousand alerts at once for
 /// four channels and a collector 200 MiB.
 pub(super) const QUEUE: Queue = Queue { size: 256 * 1024 * 1024, age: Duration::from_secs(72 * 3_600) };

@@ -1,6 +1,6 @@
 //! The checks of what is kept on disk: the folder of what outlives a restart, and the bounds of the queue.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use super::checked::{Queue, StateDir};
@@ -8,6 +8,7 @@ use super::size::Size;
 use super::{default, raw};
 use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
 use crate::setting::locate::Path;
+use crate::sys;
 
 /// How many bytes may wait: enough for a few items of each destination, and no more than a root volume has to spare.
 const SIZE: (Size, Size) = (Size(256 << 10), Size(1 << 30));
@@ -23,7 +24,7 @@ pub(super) fn state_dir(given: Option<&str>, env: Environment<'_>) -> Result<Sta
         None => from_variable(env, STATE_DIRECTORY, |list| folder(list.split(':').next().unwrap_or_default()))?,
     };
     let is_given = named.is_some();
-    Ok(StateDir { path: named.unwrap_or_else(|| default::STATE_DIR.into()), is_given })
+    Ok(StateDir { path: named.unwrap_or_else(|| sys::places().state_dir), is_given })
 }
 
 /// Checks what may wait for delivery.
@@ -41,9 +42,10 @@ pub(super) fn queue(given: Option<&raw::Queue>) -> Result<Queue, Fault> {
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {
-    let is_below_root = text.starts_with('/') && text.bytes().any(|byte| byte != b'/');
+    let is_below_root = sys::is_absolute(text) && FilePath::new(text).parent().is_some();
     if !is_below_root || text.contains(char::is_control) {
-        return Err("the folder is an absolute path below /, such as /var/lib/skewguard".to_owned());
+        let such = sys::places().state_dir;
+        return Err(format!("the folder is an absolute path below the root, such as {}", such.display()));
     }
     Ok(text.into())
 }

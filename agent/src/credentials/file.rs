@@ -3,12 +3,11 @@
 
 use std::cmp::Reverse;
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::lease::Unavailable;
 use crate::foreign::{self, Content, Refusal, Rule, Tree, Want};
-use crate::time::{NANOS_PER_SECOND, SystemTime};
+use crate::time::SystemTime;
 
 /// The largest token or entry of a cache that is read, in bytes.
 pub(super) const SMALL: usize = 64 * 1024;
@@ -54,10 +53,8 @@ impl Folder {
         for entry in self.0.entries(MOST_ENTRIES)? {
             if Path::new(&entry.file_name()).extension().is_some_and(|extension| extension == "json") {
                 // A file that is gone in between is no news: its place is empty then.
-                let modified = entry.metadata().map_or(SystemTime::ZERO, |metadata| {
-                    let seconds = metadata.mtime().saturating_mul(NANOS_PER_SECOND);
-                    SystemTime::from_nanos(seconds.saturating_add(metadata.mtime_nsec()))
-                });
+                let modified = entry.metadata().and_then(|metadata| metadata.modified());
+                let modified = modified.map_or(SystemTime::ZERO, SystemTime::of);
                 found.push((Reverse(modified), entry.file_name()));
             }
         }

@@ -3,9 +3,8 @@
 //! A file is written beside its place, synchronized and then renamed, so that it is there whole or not at all. All of
 //! this blocks: it belongs onto a thread of its own.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +16,7 @@ use super::ticket::{Found, Ticket};
 use crate::clock::local;
 use crate::files::{UNFINISHED, replace};
 use crate::host::mark::Claim;
+use crate::sys;
 use crate::time::Span;
 
 /// What the files of items are called after their number.
@@ -197,9 +197,9 @@ impl Store {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another item is in its place"));
         }
         if !folder.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            sys::create_private_folder(&folder, true)?;
             for made in [&folder, &self.root].into_iter().chain(self.root.parent().map(Path::to_path_buf).as_ref()) {
-                File::open(made)?.sync_all()?;
+                sys::sync_folder(made)?;
             }
         }
         replace(&path, &item.encode()).inspect_err(|_| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::report::{Area, Check};
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::sdk::Correction;
+use crate::sys;
 
 /// More processes of one SDK are counted, not named.
 const NAMED: usize = 5;
@@ -29,7 +30,7 @@ fn correction(processes: &[Process]) -> Check {
     }
     let unread = processes.iter().filter(|process| process.is_partial).count();
     let unread = (unread > 0).then(|| {
-        let why = match nix::unistd::geteuid().is_root() {
+        let why = match sys::is_superuser() {
             true => "something of them is too large, or was written over",
             false => "run the doctor as root to see all",
         };
@@ -146,7 +147,7 @@ mod tests {
         let checks = check(&[process(7, &[], ""), hidden]);
         assert_eq!(checks[0].verdict, Verdict::Skipped);
         assert!(checks[0].evidence[0].starts_with("1 of 2 processes cannot be read in full: "), "{checks:?}");
-        assert!(!nix::unistd::geteuid().is_root() || !checks[0].evidence[0].contains("as root"), "{checks:?}");
+        assert!(!sys::is_superuser() || !checks[0].evidence[0].contains("as root"), "{checks:?}");
         assert!(check(&[])[0].summary.contains("/proc is not readable"));
     }
 

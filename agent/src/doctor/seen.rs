@@ -13,6 +13,7 @@ use crate::aws::view::{Presence, View, bytes, load};
 use crate::credentials::shared_file::{LASTING, expires};
 use crate::credentials::timestamp::{Timestamp, parse};
 use crate::host::zone::Zone;
+use crate::sys;
 
 /// Properties by which Java is given keys.
 const KEYS: [&str; 4] = ["aws.accessKeyId", "aws.secretAccessKey", "aws.secretKey", "aws.sessionToken"];
@@ -39,7 +40,7 @@ impl Seen {
         instance_role: Presence,
         chains: &[Chain],
     ) -> Self {
-        let user = nix::unistd::geteuid().as_raw();
+        let user = sys::user();
         let home = || home_of(&String::from_utf8_lossy(&load(Path::new("/etc/passwd")).ok()?), user);
         let mut view =
             View::new(env, Properties::of_variables(env), home().as_deref(), load, chains, &Known::default());

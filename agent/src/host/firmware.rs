@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::small_file::read;
 
+use crate::sys;
+
 /// Who made the machine, as its firmware says.
 const VENDORS: [&str; 4] = ["sys_vendor", "bios_vendor", "board_vendor", "chassis_vendor"];
 
@@ -12,12 +14,12 @@ const VENDORS: [&str; 4] = ["sys_vendor", "bios_vendor", "board_vendor", "chassi
 ///
 /// Source: "Detect whether a host is an EC2 instance" in the EC2 user guide.
 pub fn is_ec2(root: &Path) -> Option<bool> {
-    let uuids = [read(root, "sys/hypervisor/uuid"), firmware(root, "product_uuid")];
-    let vendors = VENDORS.map(|file| firmware(root, file));
+    let uuids = [read(root, "sys/hypervisor/uuid"), sys::firmware(root, "product_uuid")];
+    let vendors = VENDORS.map(|field| sys::firmware(root, field));
     let told = || vendors.iter().chain(&uuids).flatten();
     let is_uuid = uuids.iter().flatten().any(|uuid| uuid.to_ascii_lowercase().starts_with("ec2"));
     let is_vendor = vendors.iter().flatten().any(|vendor| vendor == "Amazon EC2");
-    let is_xen = firmware(root, "bios_version").is_some_and(|version| version.contains("amazon"));
+    let is_xen = sys::firmware(root, "bios_version").is_some_and(|version| version.contains("amazon"));
     if is_uuid || is_vendor || is_xen || instance_id(root).is_some() {
         return Some(true);
     }
@@ -31,11 +33,7 @@ pub fn instance_id(root: &Path) -> Option<String> {
     let is_id = |tag: &String| {
         tag.strip_prefix("i-").is_some_and(|id| (8..=17).contains(&id.len()) && id.bytes().all(is_digit))
     };
-    firmware(root, "board_asset_tag").filter(is_id)
-}
-
-fn firmware(root: &Path, file: &str) -> Option<String> {
-    read(&root.join("sys/class/dmi/id"), file)
+    sys::firmware(root, "board_asset_tag").filter(is_id)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use ring::hmac::{HMAC_SHA256, Key, sign};
 use serde::{Deserialize, Serialize};
 
 use super::firmware;
-use super::small_file::read;
+use crate::sys;
 
 /// What the identifier of a machine is mixed with, so that it stays unknown to whoever reads what was made of it.
 const APPLICATION: &[u8] = b"skewguard state directory";
@@ -36,7 +36,7 @@ impl std::fmt::Display for HostId {
 
 /// What is made of the machine-id. One that was not made yet (`uninitialized`) identifies nobody.
 fn machine(root: &Path) -> Option<String> {
-    let id = read(root, "etc/machine-id")?;
+    let id = sys::machine_id(root)?;
     if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -57,7 +57,7 @@ pub struct Speaker {
 
 /// The name of this host at this moment, as the kernel knows it; empty where it cannot be read. It may change at any time.
 pub fn name() -> String {
-    read(Path::new("/proc/sys/kernel"), "hostname").unwrap_or_default()
+    sys::host_name().unwrap_or_default()
 }
 
 #[cfg(test)]

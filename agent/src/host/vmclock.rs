@@ -3,13 +3,13 @@
 //!
 //! Of the page no time is taken: hypervisors leave those fields empty, and do not agree on their time scale.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sys;
 use crate::time::{BootTime, Span};
 
 /// The device that is looked for where nobody names one.
@@ -94,7 +94,7 @@ impl Page {
     fn of(device: &File) -> Result<Self, PageError> {
         let mut page = [0; LENGTH];
         // The driver hands out no half of a page that is being written.
-        device.read_exact_at(&mut page, 0)?;
+        sys::read_at_start(device, &mut page)?;
         Self::decode(&page).ok_or(PageError::Foreign)
     }
 
@@ -122,9 +122,7 @@ impl Page {
 
 /// Opens what is a device or a file, and waits for nobody.
 fn open(path: &Path) -> Result<File, PageError> {
-    let device = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let kind = device.metadata()?.file_type();
-    if kind.is_char_device() || kind.is_file() { Ok(device) } else { Err(PageError::Foreign) }
+    sys::open_device(path)?.map(|opened| opened.file).ok_or(PageError::Foreign)
 }
 
 /// A device that is read again and again.

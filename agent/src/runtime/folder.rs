@@ -1,8 +1,7 @@
 //! The state directory: that of one process, and of one host.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::config::checked::StateDir;
 use crate::delivery::store::Health;
 use crate::files::UNFINISHED;
 use crate::host::mark::{self, Claim, Mark};
-use crate::state;
+use crate::{state, sys};
 
 /// Shows which process a state directory belongs to.
 const LOCK: &str = "lock";
@@ -46,14 +45,15 @@ impl Folder {
             return None;
         }
         let mut health = Health::default();
-        let lock = match OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK)) {
-            Ok(lock) => Some(lock),
-            // What can be read may still be of use, and the disk may become writable again.
-            Err(error) => {
-                health.fails(path, &error);
-                None
-            }
-        };
+        let lock =
+            match sys::open_private(OpenOptions::new().create(true).truncate(false).write(true), &path.join(LOCK)) {
+                Ok(lock) => Some(lock),
+                // What can be read may still be of use, and the disk may become writable again.
+                Err(error) => {
+                    health.fails(path, &error);
+                    None
+                }
+            };
         // Some file systems know no locks.
         if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
             tracing::warn!(state_dir = %folder, "the state directory belongs to another agent that runs: give each its own, else {EFFECT}");
@@ -101,7 +101,7 @@ fn claim(folder: &Path, here: &Mark) -> io::Result<bool> {
 
 fn set_aside(folder: &Path, unfinished: &Path, left: &[&str], here: &Mark) -> io::Result<()> {
     let aside = folder.join(ASIDE);
-    match DirBuilder::new().mode(0o700).create(unfinished) {
+    match sys::create_private_folder(unfinished, false) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
@@ -116,7 +116,7 @@ fn set_aside(folder: &Path, unfinished: &Path, left: &[&str], here: &Mark) -> io
         removed => removed.map(|()| true)?,
     };
     fs::rename(unfinished, &aside)?;
-    File::open(folder)?.sync_all()?;
+    sys::sync_folder(folder)?;
     let left_by = match Mark::read(&aside).ok().flatten() {
         Some(Mark { host: Some(host), .. }) => host.to_string(),
         Some(_) => "a host without an identity".to_owned(),

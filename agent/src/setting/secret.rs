@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::masker::Masker;
 use super::text::{self, inline_schema};
 
+use crate::sys;
+
 /// The longest secret, in bytes. A longer file was named by mistake.
 const LONGEST: usize = 8 * 1024;
 
@@ -71,7 +73,7 @@ impl SecretRef {
         }
         let path = text.strip_prefix("file:")?;
         let plain = !path.chars().any(char::is_control) && path.trim_end() == path;
-        (path.len() > 1 && path.starts_with('/') && plain).then(|| Self::File(path.into()))
+        (path.len() > 1 && sys::is_absolute(path) && plain).then(|| Self::File(path.into()))
     }
 
     /// Reads the secret, without the newline at its end. `masker` masks it from now on.

@@ -10,6 +10,8 @@ use super::secret::SecretRef;
 use super::tls::{Tls, WrittenTls};
 use super::url::WebUrl;
 
+use crate::sys;
+
 /// How long one request may take.
 pub(crate) const TIMEOUT: Bounds = Bounds(Duration::from_millis(50), Duration::from_secs(60));
 
@@ -64,7 +66,7 @@ fn pem_file(text: &str) -> Result<PathBuf, &'static str> {
     if text.contains("-----BEGIN") {
         return Err("this is the content of a PEM file: write it into a file, and the absolute path of the file here");
     }
-    if !text.starts_with('/') || text.ends_with('/') || text.contains(char::is_control) {
+    if !sys::is_absolute(text) || text.ends_with('/') || text.contains(char::is_control) {
         return Err("a PEM file is named by its absolute path, such as /etc/skewguard/ca.pem (the value is not shown)");
     }
     Ok(text.into())

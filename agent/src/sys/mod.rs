@@ -1,26 +1,27 @@
-//! What only the operating system can tell. One file for each platform; nothing above this folder asks which it is.
+//! What only the operating system can tell, and do. A folder for each platform, whose files have the same names and offer the
+//! same; nothing above this folder asks which platform it is.
 
-#[cfg(target_os = "linux")]
-mod ethtool;
+mod event;
+mod kernel_clock;
+mod listen_error;
+mod phase;
+mod places;
+mod refusal;
+mod service_error;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-mod memory;
-#[cfg(target_os = "linux")]
-mod phc;
-#[cfg(target_os = "linux")]
-mod terminal;
+pub use linux::*;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::*;
 
-#[cfg(target_os = "linux")]
-pub use ethtool::interface_statistics;
-#[cfg(target_os = "linux")]
-pub use linux::{
-    KernelClock, StepWatch, boot_id, boot_time, enable_timestamping, keep_timestamping, kernel_clock, monotonic,
-    monotonic_raw, realtime, receive, transmit_timestamp,
-};
-#[cfg(target_os = "linux")]
-pub use memory::keep_memory_small;
-#[cfg(target_os = "linux")]
-pub use phc::device_time;
-#[cfg(target_os = "linux")]
-pub use terminal::{keys, terminal_size};
+pub use event::{Event, EventLevel};
+pub use kernel_clock::KernelClock;
+pub use listen_error::ListenError;
+pub use phase::Phase;
+pub use places::Places;
+pub use refusal::Refusal;
+pub use service_error::ServiceError;

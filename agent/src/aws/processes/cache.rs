@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 
 use super::library::Found;
+use crate::sys;
+use crate::time::SystemTime;
 
 /// Larger files are not searched.
 const LARGEST: u64 = 256 * 1024 * 1024;
@@ -24,9 +25,8 @@ pub struct Cache {
 /// A file whose content has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    device: u64,
-    inode: u64,
-    modified: (i64, i64),
+    identity: (u64, u64),
+    modified: Option<SystemTime>,
     length: u64,
 }
 
@@ -52,9 +52,8 @@ impl Cache {
     /// another scan, or `look` fails.
     pub fn get(&mut self, file: &Metadata, look: impl FnOnce() -> Option<Vec<Found>>) -> Option<Vec<Found>> {
         let key = Key {
-            device: file.dev(),
-            inode: file.ino(),
-            modified: (file.mtime(), file.mtime_nsec()),
+            identity: sys::file_identity(file),
+            modified: file.modified().ok().map(SystemTime::of),
             length: file.len(),
         };
         if let Some(known) = self.known.get_mut(&key) {

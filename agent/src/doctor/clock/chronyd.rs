@@ -1,18 +1,17 @@
 //! Asks chronyd for its `tracking`: over UDP on loopback, which needs no privilege, or over its Unix socket.
 
-use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::{UdpSocket, UnixDatagram};
+use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use super::tracking::{Tracking, Unheard, decode, request};
 use crate::foreign::{Refusal, Rule, Tree, Want, Writers};
 use crate::reason::reason;
+use crate::sys::ReplySocket;
 
 /// How long one attempt waits; chronyd answers within a millisecond or not at all.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -72,42 +71,8 @@ async fn ask_socket(root: &Path, path: &Path, writers: &Writers, own: &Path) -> 
     if !found.is_socket() {
         return Err(refused(Refusal::NotAFile));
     }
-    let folder = OwnFolder::make(own).map_err(|error| unreachable(&error))?;
-    let name = folder.0.join("doctor.sock");
-    let socket = UnixDatagram::bind(&name).map_err(|error| unreachable(&error))?;
-    // chronyd has given up the privileges with which it could write to a socket of root's.
-    fs::set_permissions(&name, Permissions::from_mode(0o666)).map_err(|error| unreachable(&error))?;
-    // It is the socket that was looked at, whatever is at its path by now.
-    socket.connect(found.path()).map_err(|error| unreachable(&error))?;
+    let socket = ReplySocket::connect(own, &found).map_err(|error| unreachable(&error))?;
     converse(async |packet| socket.send(packet).await, async |buffer| socket.recv(buffer).await).await
-}
-
-/// A folder in which nobody else may write, and of which nothing is left in the end.
-struct OwnFolder(PathBuf);
-
-impl OwnFolder {
-    fn make(within: &Path) -> io::Result<Self> {
-        // Where somebody else may rename what is there, a name is not ours for as long as it takes to use it.
-        let folder = fs::symlink_metadata(within)?;
-        let is_shared = folder.mode() & 0o022 != 0 && folder.mode() & 0o1000 == 0;
-        if !folder.is_dir() || is_shared || !Writers::with([]).include(folder.uid()) {
-            return Err(io::Error::other(format!("others may write to {}", within.display())));
-        }
-        let path = within.join(format!("skewguard-doctor.{:016x}", fastrand::u64(..)));
-        // Making one fails where there is something already, even a link.
-        DirBuilder::new().mode(0o711).create(&path)?;
-        let folder = Self(path);
-        // chronyd has to get in, whatever the umask says.
-        fs::set_permissions(&folder.0, Permissions::from_mode(0o711))?;
-        Ok(folder)
-    }
-}
-
-impl Drop for OwnFolder {
-    fn drop(&mut self) {
-        // What cannot be removed is empty, and of nobody's interest.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 async fn converse(

@@ -9,6 +9,7 @@ use super::program::{Program, is_engine};
 use super::tree;
 use super::users::Users;
 use crate::aws::processes::view::View;
+use crate::sys;
 use crate::time::Span;
 
 /// The inode of the first process namespace of every Linux (`PROC_PID_INIT_INO`).
@@ -161,7 +162,7 @@ fn hidden(proc: &Path, is_container: bool) -> Option<&'static str> {
     if is_container {
         return Some(CONTAINER);
     }
-    let words = if nix::unistd::geteuid().is_root() { HIDDEN_FROM_ROOT } else { HIDDEN };
+    let words = if sys::is_superuser() { HIDDEN_FROM_ROOT } else { HIDDEN };
     tree::line(&proc.join("1/comm")).is_none().then_some(words)
 }
 

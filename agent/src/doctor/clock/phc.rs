@@ -1,7 +1,6 @@
 //! The clocks that hardware or the hypervisor offers: the PTP hardware clock of the network card, and VMClock.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::reference::Configured;
@@ -96,7 +95,7 @@ fn look_asking(root: &Path, statistics: impl Fn(&str) -> Option<Vec<(String, u64
             name: tree::line(&class.join(&clock).join("clock_name"))
                 .unwrap_or_else(|| "a clock without a name".to_owned()),
             error_bound: bound.and_then(|nanos| nanos.parse().ok()).map(Span::from_nanos),
-            is_open: tree::under(root, "/dev").join(&clock).metadata().ok().map(|device| device.mode() & 0o004 != 0),
+            is_open: sys::is_open_to_all(&tree::under(root, "/dev").join(&clock)).ok(),
             device: Path::new("/dev").join(clock),
         }
     });

@@ -2,12 +2,10 @@
 
 use std::fs::DirEntry;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
-
 use crate::foreign::{self, Refusal, Rule, Tree, Want, Writers};
+use crate::sys;
 
 /// No configuration file or file of `/proc` that the doctor reads is longer.
 const LONGEST: usize = 256 * 1024;
@@ -44,8 +42,7 @@ fn text(bytes: &[u8]) -> String {
 /// Whether root has put a link to `/dev/null` at `path` below `root`, by which files are hidden.
 pub(super) fn is_nothing(root: &Path, path: &Path) -> bool {
     let link = under(root, path);
-    let is_of_root =
-        || std::fs::symlink_metadata(&link).is_ok_and(|link| [0, geteuid().as_raw()].contains(&link.uid()));
+    let is_of_root = || sys::user_of(&link).is_ok_and(|user| Writers::with([]).include(user));
     std::fs::read_link(&link).is_ok_and(|target| target == Path::new("/dev/null")) && is_of_root()
 }
 

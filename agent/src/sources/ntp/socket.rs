@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::io::Interest;
@@ -62,7 +61,7 @@ impl StampedSocket {
         let socket = UdpSocket::bind((any, 0)).await?;
         socket.connect(server).await?;
         // Held until the process ends; a sandbox that refuses it refuses the next line as well.
-        static KEEPER: OnceLock<Option<OwnedFd>> = OnceLock::new();
+        static KEEPER: OnceLock<Option<sys::Stamping>> = OnceLock::new();
         KEEPER.get_or_init(|| sys::keep_timestamping().ok());
         let kernel_stamps = sys::enable_timestamping(&socket).is_ok();
         Ok(Self { socket, server, kernel_stamps, exchange: Mutex::default() })
@@ -79,7 +78,7 @@ impl Stamped for StampedSocket {
         let (departure, Arrival { reading: arrival, kernel: kernel_arrival, reply }) = (departure?, arrival?);
         // Stamps of one side alone would bias the offset by half the path through the kernel: both or neither.
         let kernel = if self.kernel_stamps {
-            sys::transmit_timestamp(self.socket.as_fd()).ok().flatten().zip(kernel_arrival)
+            sys::transmit_timestamp(&self.socket).ok().flatten().zip(kernel_arrival)
         } else {
             None
         };
@@ -105,7 +104,7 @@ impl sntpc::NtpUdpSocket for StampedSocket {
     }
 
     async fn recv_from(&self, buffer: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
-        let receive = || sys::receive(self.socket.as_fd(), buffer);
+        let receive = || sys::receive(&self.socket, buffer);
         // A refusal by the network arrives as an error, not as something to read.
         let ready = Interest::READABLE | Interest::ERROR;
         let (length, kernel) = self.socket.async_io(ready, receive).await.map_err(|_| sntpc::Error::Network)?;

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 use super::written::Timescale;
+use crate::sys::{self, DeviceNumber};
 use crate::time::Span;
 
 /// What the names of the clocks of Amazon's network cards begin with; their place on the bus follows.
@@ -66,7 +66,7 @@ pub(super) struct Found {
     /// Its device.
     path: PathBuf,
     /// The number of its device, which no other has.
-    number: u64,
+    number: DeviceNumber,
     /// Its folder in sysfs.
     class: PathBuf,
     /// What its driver calls it.
@@ -139,15 +139,9 @@ impl Device {
 impl Found {
     /// Opens the device, and makes sure that it is still the same.
     pub(super) fn open(&self) -> Result<fs::File, Refusal> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        let device = options.open(&self.path).map_err(|error| Refusal::to_open(&error))?;
-        let metadata = device.metadata().map_err(|error| Refusal::to_open(&error))?;
-        if metadata.file_type().is_char_device() && metadata.rdev() == self.number {
-            Ok(device)
-        } else {
-            Err(Refusal::NotAClock)
-        }
+        let opened = sys::open_device(&self.path).map_err(|error| Refusal::to_open(&error))?;
+        let same = opened.filter(|opened| opened.number == Some(self.number));
+        same.map(|opened| opened.file).ok_or(Refusal::NotAClock)
     }
 
     /// How far the time can be wrong that was read last, by its driver's own account; `None` where it gives none.
@@ -165,8 +159,7 @@ impl Found {
 
     /// Whether the device has the number that the kernel has given to the clock.
     fn is_its_device(&self) -> bool {
-        let (major, minor) = (libc::major(self.number), libc::minor(self.number));
-        line(&self.class.join("dev")).is_some_and(|number| number == format!("{major}:{minor}"))
+        line(&self.class.join("dev")).is_some_and(|number| number == self.number.text())
     }
 }
 
@@ -193,12 +186,12 @@ fn is_among(clocks: &[(PathBuf, String)], path: &Path, places: &Places) -> bool 
 }
 
 /// The number of the device at a path. It is looked at and not opened: whatever is not a clock does not notice.
-fn number(path: &Path) -> Result<u64, Refusal> {
-    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+fn number(path: &Path) -> Result<DeviceNumber, Refusal> {
+    let number = sys::device_number(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotADirectory => Refusal::Missing,
         _ => Refusal::to_open(&error),
     })?;
-    if metadata.file_type().is_char_device() { Ok(metadata.rdev()) } else { Err(Refusal::NotAClock) }
+    number.ok_or(Refusal::NotAClock)
 }
 
 /// The first line of a file of sysfs.

@@ -21,6 +21,7 @@ use crate::clock::true_clock::TrueClock;
 use crate::setting::fault::{Bounds, Fault};
 use crate::setting::locate::Path;
 use crate::setting::period::Period;
+use crate::sys;
 
 /// What means the clock of the ENA.
 const AUTO: &str = "auto";
@@ -63,7 +64,7 @@ impl SourceKind for Phc {
         let Written { device: text, timescale, error_bound } = written;
         let device = match text.as_str() {
             AUTO => Device::Ena,
-            path if path.len() > 1 && path.starts_with('/') && !path.contains(char::is_control) => {
+            path if path.len() > 1 && sys::is_absolute(path) && !path.contains(char::is_control) => {
                 Device::At(PathBuf::from(path))
             }
             _ => {

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,7 +53,7 @@ struct Open<'a> {
 
 impl Read for Open<'_> {
     fn read(&mut self) -> io::Result<Got> {
-        let reading = local::device(self.device.as_fd())?;
+        let reading = local::device(&self.device)?;
         // Of the last reading, whoever made it: so it is asked for at once.
         Ok(Got { reading, bound: self.found.told_bound()? })
     }

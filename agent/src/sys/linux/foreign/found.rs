@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use nix::sys::stat::{FileStat, SFlag};
 
-use super::refusal::Refusal;
+use crate::sys::Refusal;
 use crate::time::{NANOS_PER_SECOND, SystemTime};
 
 /// What something is.

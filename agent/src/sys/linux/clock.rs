@@ -1,12 +1,8 @@
-//! Linux: clocks, `adjtimex`, the notice that somebody set the clock, and kernel time stamps of datagrams.
+//! Clocks, `adjtimex`, and the notice that somebody set the clock.
 
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 
-use nix::sys::socket::sockopt::Timestamping;
-use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, TimestampingFlag, recvmsg, setsockopt, socket,
-};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
@@ -14,19 +10,8 @@ use nix::unistd::read;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::sys::KernelClock;
 use crate::time::{BootTime, NANOS_PER_SECOND, Span, SystemTime};
-
-/// What the kernel says of the discipline of its clock (`adjtimex(2)`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct KernelClock {
-    /// Whether a time daemon keeps telling the kernel that the clock is synchronized.
-    pub synchronized: bool,
-    /// The kernel's own bound on its error, never negative.
-    pub max_error: Span,
-    /// The correction of the clock's frequency, its `tick` included, in seconds a second: positive where the clock is made
-    /// faster.
-    pub frequency: f64,
-}
 
 /// Reads `CLOCK_BOOTTIME`.
 ///
@@ -145,63 +130,6 @@ fn frequency(freq: libc::c_long, tick: libc::c_long) -> f64 {
     freq as f64 / 65_536.0 * 1e-6 + ticks
 }
 
-/// Asks the kernel to stamp what this socket sends and receives.
-///
-/// # Errors
-/// Those of `setsockopt(2)`; some sandboxes refuse it.
-pub fn enable_timestamping(socket: &impl AsFd) -> io::Result<()> {
-    let flags = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
-        | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
-        | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
-        | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
-    setsockopt(socket, Timestamping, &flags)?;
-    Ok(())
-}
-
-/// Keeps the kernel stamping for as long as the result lives.
-///
-/// The kernel begins to stamp what arrives a moment after the first socket asks for it, and ends with the last one: a
-/// process that opens a socket for each query would lose stamps to that moment again and again.
-///
-/// # Errors
-/// Those of `socket(2)` and `setsockopt(2)`.
-pub fn keep_timestamping() -> io::Result<OwnedFd> {
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    enable_timestamping(&socket)?;
-    Ok(socket)
-}
-
-/// Receives one datagram without waiting: its length, and when the kernel received it, where the kernel says so.
-///
-/// # Errors
-/// Those of `recvmsg(2)`, `WouldBlock` where nothing has arrived.
-pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<SystemTime>)> {
-    receive_with(socket, buffer, MsgFlags::MSG_DONTWAIT)
-}
-
-/// When the kernel sent the last datagram of this socket, where it says so.
-///
-/// # Errors
-/// Those of `recvmsg(2)`, `WouldBlock` where there is no stamp (yet).
-pub fn transmit_timestamp(socket: BorrowedFd<'_>) -> io::Result<Option<SystemTime>> {
-    receive_with(socket, &mut [0; 1], MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT).map(|(_, stamp)| stamp)
-}
-
-fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -> io::Result<(usize, Option<SystemTime>)> {
-    // Room for SCM_TIMESTAMPING (three timespecs) and the IP_RECVERR block that comes with it, each with its header.
-    let mut control = [0; 256];
-    let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-    let stamp = message.cmsgs().ok().and_then(|mut messages| {
-        messages.find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
-            _ => None,
-        })
-    });
-    let stamp = stamp.map(nanos).filter(|stamp| *stamp != 0).map(SystemTime::from_nanos);
-    Ok((message.bytes, stamp))
-}
-
 pub(super) fn nanos(time: TimeSpec) -> i64 {
     time.tv_sec().saturating_mul(NANOS_PER_SECOND).saturating_add(time.tv_nsec())
 }
@@ -250,42 +178,5 @@ mod tests {
         tokio::time::sleep(moment).await;
         timeout(moment, watch.changed()).await.unwrap();
         assert!(timeout(moment, watch.changed()).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn datagrams_on_loopback_are_stamped_in_both_directions() {
-        let _keeper = keep_timestamping().unwrap();
-        // The first may come before the kernel has begun.
-        for attempt in 0.. {
-            let stamps = exchange().await;
-            if stamps.iter().all(Option::is_some) {
-                assert!(stamps.is_sorted(), "{stamps:?}");
-                return;
-            }
-            assert!(attempt < 100, "{stamps:?}");
-        }
-    }
-
-    /// When user space was about to send, the kernel sent, it received, and user space had all of it.
-    async fn exchange() -> [Option<SystemTime>; 4] {
-        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        enable_timestamping(&client).unwrap();
-        client.connect(server.local_addr().unwrap()).await.unwrap();
-        let before = realtime().unwrap();
-        client.send(b"ping").await.unwrap();
-        let (_, from) = server.recv_from(&mut [0; 8]).await.unwrap();
-        server.send_to(b"pong!", from).await.unwrap();
-        let mut buffer = [0; 8];
-        let (length, received) = loop {
-            client.readable().await.unwrap();
-            match client.try_io(Interest::READABLE, || receive(client.as_fd(), &mut buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => break other.unwrap(),
-            }
-        };
-        assert_eq!(buffer.get(..length), Some(&b"pong!"[..]));
-        let sent = transmit_timestamp(client.as_fd()).unwrap();
-        [Some(before), sent, received, Some(realtime().unwrap())]
     }
 }

@@ -3,8 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use nix::errno::Errno;
-
 use crate::reason::reason;
 
 /// Why something is not opened, or not read.
@@ -49,22 +47,11 @@ pub enum Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        match (error.raw_os_error(), error.kind()) {
-            // What lies in a file system that is gone, or is a socket, cannot be opened.
-            (Some(libc::ENXIO | libc::ENODEV), _) => Self::NotAFile,
-            (Some(libc::ENOTDIR), _) => Self::NotAFolder,
-            (Some(libc::ELOOP), _) => Self::Escapes,
-            // A process has ended.
-            (Some(libc::ESRCH), _) | (_, ErrorKind::NotFound) => Self::NotFound,
-            (_, ErrorKind::PermissionDenied) => Self::Denied,
-            (_, kind) => Self::Io(kind, reason(&error)),
-        }
-    }
-}
-
-impl From<Errno> for Refusal {
-    fn from(error: Errno) -> Self {
-        io::Error::from(error).into()
+        super::foreign::refusal(&error).unwrap_or_else(|| match error.kind() {
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::PermissionDenied => Self::Denied,
+            kind => Self::Io(kind, reason(&error)),
+        })
     }
 }
 

@@ -11,12 +11,14 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
+use crate::sys::Phase;
+
 /// So many messages wait for a manager that is busy.
 const MOST_UNSENT: usize = 16;
 
 /// The service manager. To tell it something never waits: its socket holds ten messages on some hosts, and a manager that
 /// hangs reads none of them.
-pub(super) struct Manager {
+pub struct Manager {
     socket: Option<UnixDatagram>,
     /// How often it wants to hear that all is well.
     watchdog: Option<Duration>,
@@ -26,8 +28,13 @@ pub(super) struct Manager {
 }
 
 impl Manager {
+    /// Whether this process was started by one, as a service.
+    pub fn is_there() -> bool {
+        std::env::var_os("NOTIFY_SOCKET").is_some()
+    }
+
     /// The manager that the environment names, if any.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").map(|name| connected(name.as_bytes()));
         // Half of the time is what sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
@@ -53,7 +60,18 @@ impl Manager {
     }
 
     /// Tells it what has happened, now or as soon as it listens.
-    pub(super) fn tell(&self, state: &[NotifyState<'_>]) {
+    pub fn tell(&self, phase: Phase) {
+        match phase {
+            Phase::Ready => self.notify(&[NotifyState::Ready]),
+            Phase::Stopping => self.notify(&[NotifyState::Stopping]),
+            Phase::Reloading => match NotifyState::monotonic_usec_now() {
+                Ok(now) => self.notify(&[NotifyState::Reloading, now]),
+                Err(_) => self.notify(&[NotifyState::Reloading]),
+            },
+        }
+    }
+
+    fn notify(&self, state: &[NotifyState<'_>]) {
         if self.socket.is_none() {
             return;
         }
@@ -67,7 +85,7 @@ impl Manager {
     }
 
     /// Called every second while all is well: tells it so, as often as it wants to hear it.
-    pub(super) fn alive(&self) {
+    pub fn alive(&self) {
         if !self.send() {
             return;
         }
@@ -144,8 +162,8 @@ mod tests {
         for _ in 0..10_000 {
             manager.alive();
         }
-        manager.tell(&[NotifyState::Ready]);
-        manager.tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(7)]);
+        manager.tell(Phase::Ready);
+        manager.notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(7)]);
         assert_eq!(manager.unsent.borrow().len(), 2);
         let before = std::iter::from_fn(|| hear(&socket)).count();
         assert!(before > 0 && before < 10_000, "{before}");
@@ -158,7 +176,7 @@ mod tests {
     fn a_manager_that_listens_to_nothing_at_all_costs_no_memory() {
         let (manager, _socket) = manager(None);
         for _ in 0..10_000 {
-            manager.tell(&[NotifyState::Reloading]);
+            manager.notify(&[NotifyState::Reloading]);
         }
         assert_eq!(manager.unsent.borrow().len(), MOST_UNSENT);
     }
@@ -169,7 +187,7 @@ mod tests {
         (0..5).for_each(|_| manager.alive());
         assert_eq!(std::iter::from_fn(|| hear(&socket)).collect::<Vec<_>>(), ["WATCHDOG=1\n"]);
         let nobody = Manager::of(None, Some(Duration::ZERO));
-        nobody.tell(&[NotifyState::Ready]);
+        nobody.tell(Phase::Ready);
         nobody.alive();
         assert_eq!(nobody.unsent.borrow().len(), 0);
     }

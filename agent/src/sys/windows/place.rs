@@ -1,0 +1,81 @@
+//! Where files are by custom.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::sys::Places;
+
+/// With what an absolute path begins, in words.
+pub const ROOT: &str = r"a drive, as in C:\, or a share";
+/// What the names of pipes begin with.
+const PIPES: &str = r"\\.\pipe\";
+/// The longest name of a pipe, the beginning included (CreateNamedPipeW).
+const LONGEST_PIPE: usize = 256;
+
+/// Where the agent has its files on this platform.
+pub fn places() -> Places {
+    let folder = program_data().join("skewguard");
+    Places {
+        config: folder.join("skewguard.yaml"),
+        state_dir: folder.join("state"),
+        socket: format!("{PIPES}skewguard").into(),
+    }
+}
+
+/// Where programs keep what belongs to no user.
+pub(super) fn program_data() -> PathBuf {
+    let named = env::var_os("ProgramData").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.unwrap_or_else(|| r"C:\ProgramData".into())
+}
+
+/// Whether a path says all of the way.
+pub fn is_absolute(path: &str) -> bool {
+    Path::new(path).is_absolute()
+}
+
+/// Whether this can be the name of the pipe for `status`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_socket(path: &str) -> Result<(), &'static str> {
+    let name = path.get(..PIPES.len()).filter(|begin| begin.eq_ignore_ascii_case(PIPES));
+    match name.and_then(|_| path.get(PIPES.len()..)) {
+        Some(name) if !name.is_empty() && !name.contains(['\\', '/', '\0']) && path.len() <= LONGEST_PIPE => Ok(()),
+        _ => Err(
+            r"the socket is the name of a pipe of this host, such as \\.\pipe\skewguard, with at most 256 characters",
+        ),
+    }
+}
+
+/// The name of this host; `None` where it cannot be read.
+pub fn host_name() -> Option<String> {
+    // The name of DNS; that of NetBIOS in COMPUTERNAME has 15 characters at most.
+    let parameters =
+        windows_registry::LOCAL_MACHINE.open(r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters").ok()?;
+    let name = parameters.get_string("Hostname").ok().filter(|name| !name.is_empty());
+    name.or_else(|| env::var("COMPUTERNAME").ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_one_of_this_host() {
+        for good in [r"\\.\pipe\skewguard", r"\\.\PIPE\a b"] {
+            assert_eq!(check_socket(good), Ok(()), "{good}");
+        }
+        let long = format!("{PIPES}{}", "x".repeat(260));
+        for bad in
+            ["", r"\\.\pipe\", r"\\server\pipe\x", r"C:\x", r"\\.\pipe\a\b", "/run/x.sock", "\\\\.\\pipe\\a\0", &long]
+        {
+            assert!(check_socket(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_drive_or_a_share_is_absolute_and_a_slash_is_not() {
+        assert!(is_absolute(r"C:\a") && is_absolute(r"\\server\share\a") && is_absolute("C:/a"));
+        assert!(!is_absolute("/a") && !is_absolute(r"\a") && !is_absolute("C:a") && !is_absolute("a"));
+    }
+}

@@ -1,0 +1,229 @@
+//! The service: how the service manager starts it, what it is told, and how it is registered.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use windows_service::service::{
+    ServiceAccess, ServiceAction, ServiceActionType, ServiceControl, ServiceControlAccept, ServiceErrorControl,
+    ServiceExitCode, ServiceFailureActions, ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState,
+    ServiceStatus, ServiceType,
+};
+use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
+use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+use windows_service::{define_windows_service, service_dispatcher};
+
+use super::clock::SET;
+use super::security::SERVICE_ACCOUNT;
+use crate::sys::{Phase, ServiceError};
+
+/// Whether this program registers itself as a service.
+pub const HAS_SERVICE: bool = true;
+
+/// Its name.
+const NAME: &str = "skewguard";
+const DESCRIPTION: &str = "Warns before AWS rejects requests because the clock is wrong or credentials have run out";
+/// How long the manager waits for the next word of it while it starts or ends, which takes ten seconds at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What of a service of its own that ended by itself is told to the manager (ERROR_SERVICE_SPECIFIC_ERROR stands before it).
+const ENDED_WELL: u32 = 0;
+
+/// Told when it is to end.
+pub(super) static STOP: LazyLock<Notify> = LazyLock::new(Notify::new);
+/// Told when it is to read its configuration again.
+pub(super) static RELOAD: LazyLock<Notify> = LazyLock::new(Notify::new);
+
+static IS_SERVICE: AtomicBool = AtomicBool::new(false);
+static STATUS: OnceLock<ServiceStatusHandle> = OnceLock::new();
+static CHECKPOINT: AtomicU32 = AtomicU32::new(1);
+/// What the service does; the dispatcher calls a function that is handed nothing.
+static WORK: Mutex<Option<Box<dyn FnOnce() -> u8 + Send>>> = Mutex::new(None);
+
+/// Whether the service manager has started this process.
+pub(super) fn is_service() -> bool {
+    IS_SERVICE.load(Ordering::Relaxed)
+}
+
+/// Hands this process to the service manager that has started it, does the `work`, and tells the manager its exit code.
+/// Returns once the service has ended.
+///
+/// # Errors
+/// It was started by somebody else.
+pub fn run_service(work: impl FnOnce() -> u8 + Send + 'static) -> Result<(), ServiceError> {
+    *WORK.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(work));
+    service_dispatcher::start(NAME, main_of_service).map_err(|error| failed("failed to become a service", &error))
+}
+
+define_windows_service!(main_of_service, serve);
+
+fn serve(_arguments: Vec<OsString>) {
+    let handler = |control| match control {
+        ServiceControl::Stop | ServiceControl::Preshutdown | ServiceControl::Shutdown => {
+            tell(ServiceState::StopPending, ServiceExitCode::Win32(0));
+            STOP.notify_one();
+            ServiceControlHandlerResult::NoError
+        }
+        ServiceControl::ParamChange => {
+            RELOAD.notify_one();
+            ServiceControlHandlerResult::NoError
+        }
+        ServiceControl::TimeChange => {
+            SET.notify_one();
+            ServiceControlHandlerResult::NoError
+        }
+        ServiceControl::Interrogate => ServiceControlHandlerResult::NoError,
+        _ => ServiceControlHandlerResult::NotImplemented,
+    };
+    // Without a handle nobody can be told anything, and the manager gives up by itself.
+    let Ok(status) = service_control_handler::register(NAME, handler) else { return };
+    let _ = STATUS.set(status);
+    IS_SERVICE.store(true, Ordering::Relaxed);
+    tell(ServiceState::StartPending, ServiceExitCode::Win32(0));
+    let work = WORK.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let code = work.map_or(0, |work| work());
+    let code =
+        if code == 0 { ServiceExitCode::Win32(ENDED_WELL) } else { ServiceExitCode::ServiceSpecific(code.into()) };
+    tell(ServiceState::Stopped, code);
+}
+
+fn tell(state: ServiceState, exit_code: ServiceExitCode) {
+    let is_pending = matches!(state, ServiceState::StartPending | ServiceState::StopPending);
+    let accepted = ServiceControlAccept::STOP
+        | ServiceControlAccept::PRESHUTDOWN
+        | ServiceControlAccept::PARAM_CHANGE
+        | ServiceControlAccept::TIME_CHANGE;
+    let status = ServiceStatus {
+        service_type: ServiceType::OWN_PROCESS,
+        current_state: state,
+        controls_accepted: if state == ServiceState::Running { accepted } else { ServiceControlAccept::empty() },
+        exit_code,
+        checkpoint: if is_pending { CHECKPOINT.fetch_add(1, Ordering::Relaxed) } else { 0 },
+        wait_hint: if is_pending { PATIENCE } else { Duration::ZERO },
+        process_id: None,
+    };
+    if let Some(handle) = STATUS.get() {
+        // Nobody else could be told that the manager cannot.
+        let _ = handle.set_service_status(status);
+    }
+}
+
+/// Tells the manager what the agent has come to.
+pub(super) fn tell_phase(phase: Phase) {
+    match phase {
+        Phase::Ready => tell(ServiceState::Running, ServiceExitCode::Win32(0)),
+        Phase::Stopping => tell(ServiceState::StopPending, ServiceExitCode::Win32(0)),
+        // The manager has no such state.
+        Phase::Reloading => {}
+    }
+}
+
+/// Registers the service, or mends the registration that is there: automatic start, an account of its own, and a restart
+/// after a failure. `arguments` are those of the program.
+///
+/// # Errors
+/// Those of the service manager.
+pub fn install_service(arguments: &[&str]) -> Result<(), ServiceError> {
+    let manager = manager(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
+    let program = std::env::current_exe().map_err(|error| ServiceError(format!("where this program is: {error}")))?;
+    let info = ServiceInfo {
+        name: NAME.into(),
+        display_name: NAME.into(),
+        service_type: ServiceType::OWN_PROCESS,
+        start_type: ServiceStartType::AutoStart,
+        error_control: ServiceErrorControl::Normal,
+        executable_path: program,
+        launch_arguments: arguments.iter().map(OsString::from).collect(),
+        // The network; the clock is nobody's service here.
+        dependencies: Vec::new(),
+        account_name: Some(SERVICE_ACCOUNT.into()),
+        account_password: None,
+    };
+    let access = ServiceAccess::CHANGE_CONFIG | ServiceAccess::START | ServiceAccess::QUERY_STATUS;
+    let service = match manager.create_service(&info, access) {
+        Ok(service) => service,
+        Err(_) => {
+            let service = open(&manager, access)?;
+            service.change_config(&info).map_err(|error| failed("failed to change the service", &error))?;
+            service
+        }
+    };
+    let _ = service.set_description(DESCRIPTION);
+    let restart =
+        |seconds| ServiceAction { action_type: ServiceActionType::Restart, delay: Duration::from_secs(seconds) };
+    let actions = ServiceFailureActions {
+        reset_period: ServiceFailureResetPeriod::After(Duration::from_secs(86_400)),
+        reboot_msg: None,
+        command: None,
+        actions: Some(vec![restart(5), restart(30), restart(60)]),
+    };
+    service.update_failure_actions(actions).map_err(|error| failed("failed to set what follows a failure", &error))?;
+    // An exit code that tells of a failure counts as one as well.
+    service
+        .set_failure_actions_on_non_crash_failures(true)
+        .map_err(|error| failed("failed to set what follows a failure", &error))?;
+    super::event_log::register_source().map_err(|error| ServiceError(format!("the source of events: {error}")))
+}
+
+/// Takes the registration away. It must have ended.
+///
+/// # Errors
+/// Those of the service manager.
+pub fn uninstall_service() -> Result<(), ServiceError> {
+    let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::DELETE)?;
+    service.delete().map_err(|error| failed("failed to remove the service", &error))?;
+    super::event_log::remove_source();
+    Ok(())
+}
+
+/// Starts it, and returns once the manager has.
+///
+/// # Errors
+/// Those of the service manager.
+pub fn start_service() -> Result<(), ServiceError> {
+    let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::START | ServiceAccess::QUERY_STATUS)?;
+    service.start::<&OsStr>(&[]).map_err(|error| failed("failed to start the service", &error))
+}
+
+/// Has it end.
+///
+/// # Errors
+/// Those of the service manager.
+pub fn stop_service() -> Result<(), ServiceError> {
+    let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
+    service.stop().map(drop).map_err(|error| failed("failed to stop the service", &error))
+}
+
+/// What the manager says of it, in a word.
+///
+/// # Errors
+/// Those of the service manager.
+pub fn service_state() -> Result<&'static str, ServiceError> {
+    let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::QUERY_STATUS)?;
+    let status = service.query_status().map_err(|error| failed("failed to ask for the service", &error))?;
+    Ok(match status.current_state {
+        ServiceState::Running => "running",
+        ServiceState::Stopped => "stopped",
+        ServiceState::StartPending => "starting",
+        ServiceState::StopPending => "ending",
+        ServiceState::ContinuePending | ServiceState::PausePending | ServiceState::Paused => "paused",
+    })
+}
+
+fn manager(access: ServiceManagerAccess) -> Result<ServiceManager, ServiceError> {
+    ServiceManager::local_computer(None::<&OsStr>, access)
+        .map_err(|error| failed("failed to reach the service manager (an elevated prompt may be needed)", &error))
+}
+
+fn open(manager: &ServiceManager, access: ServiceAccess) -> Result<windows_service::service::Service, ServiceError> {
+    manager.open_service(NAME, access).map_err(|error| failed("failed to open the service", &error))
+}
+
+/// The library says what it did, and Windows why it failed.
+fn failed(what: &str, error: &windows_service::Error) -> ServiceError {
+    match error {
+        windows_service::Error::Winapi(error) => ServiceError(format!("{what}: {error}")),
+        other => ServiceError(format!("{what}: {other}")),
+    }
+}

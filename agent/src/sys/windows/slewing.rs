@@ -1,0 +1,138 @@
+//! What Windows adds to its system clock by running it faster or slower than the oscillator ticks.
+//!
+//! W32Time steers by `SetSystemTimeAdjustment`. Windows tells the adjustment in force, and not what all of them have added
+//! together. So the distance of the system clock from the interrupt time, which nobody steers, is looked at ten times a second
+//! at most: what the adjustment explains of its change was added by it, and what it does not explain is a step.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use windows_sys::Win32::System::SystemInformation::GetSystemTimeAdjustment;
+
+use crate::time::{BootTime, Span, SystemTime};
+
+/// Between two looks at least.
+const SPACING: Span = Span::from_nanos(100_000_000);
+/// What two readings one after the other may be wrong together, and the granularity with which the adjustment is applied.
+const NOISE: Span = Span::from_nanos(500_000);
+
+/// How Windows runs its clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Adjustment {
+    /// By how much the clock is made faster, in seconds a second.
+    pub(super) rate: f64,
+    /// Nobody adjusts it: Windows does, by the hardware clock.
+    pub(super) is_disabled: bool,
+}
+
+/// The adjustment in force.
+///
+/// # Errors
+/// Those of the call.
+#[expect(unsafe_code, reason = "a call of Windows")]
+pub(super) fn adjustment() -> io::Result<Adjustment> {
+    let (mut added, mut increment, mut disabled) = (0, 0, 0);
+    // SAFETY: it writes three numbers.
+    if unsafe { GetSystemTimeAdjustment(&raw mut added, &raw mut increment, &raw mut disabled) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Adjustment::of(added, increment, disabled != 0))
+}
+
+impl Adjustment {
+    /// `added` to the clock for each `increment` that passes.
+    fn of(added: u32, increment: u32, is_disabled: bool) -> Self {
+        let rate = if is_disabled || increment == 0 { 0.0 } else { f64::from(added) / f64::from(increment) - 1.0 };
+        Self { rate, is_disabled }
+    }
+}
+
+/// What was seen last.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: BootTime,
+    /// The system clock less the interrupt time.
+    apart: i64,
+    rate: f64,
+}
+
+/// What has been added so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slewing {
+    seen: Option<Seen>,
+    added: Span,
+}
+
+static SLEWING: Mutex<Slewing> = Mutex::new(Slewing { seen: None, added: Span::ZERO });
+
+/// What was added to the system clock since this process began to look, as of `now`, which the interrupt time shows.
+pub(super) fn slewed(now: BootTime, realtime: impl Fn() -> io::Result<SystemTime>) -> Span {
+    let mut slewing = SLEWING.lock().unwrap_or_else(PoisonError::into_inner);
+    if slewing.is_due(now)
+        && let (Ok(system), Ok(adjustment)) = (realtime(), adjustment())
+    {
+        slewing.look(now, system, adjustment.rate);
+    }
+    slewing.added
+}
+
+impl Slewing {
+    fn is_due(&self, now: BootTime) -> bool {
+        self.seen.is_none_or(|seen| now.since(seen.at) >= SPACING)
+    }
+
+    fn look(&mut self, at: BootTime, system: SystemTime, rate: f64) {
+        let apart = system.nanos().saturating_sub(at.nanos());
+        if let Some(seen) = self.seen {
+            let (moved, passed) = (Span::from_nanos(apart.saturating_sub(seen.apart)), at.since(seen.at));
+            let expected = [passed.scaled(seen.rate), passed.scaled(rate)];
+            let (least, most) = (expected[0].min(expected[1]), expected[0].max(expected[1]));
+            let is_explained = moved >= least.minus(NOISE) && moved <= most.plus(NOISE);
+            self.added = self.added.plus(if is_explained { moved } else { passed.scaled(rate) });
+        }
+        self.seen = Some(Seen { at, apart, rate });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is added, and how far the clocks that the agent sees are apart in the end: the system clock goes by `rates`, each
+    /// for so many looks, and is set once.
+    fn play(rates: &[(f64, u32)], step: Option<(u32, f64)>) -> (f64, f64) {
+        let (mut slewing, mut passed, mut moved, mut looks) = (Slewing::default(), 0.0, 0.0, 0);
+        slewing.look(BootTime::ZERO, SystemTime::from_seconds(1e9), rates[0].0);
+        for (rate, count) in rates {
+            for _ in 0..*count {
+                (passed, moved, looks) = (passed + 1.0, moved + rate, looks + 1);
+                if let Some((_, by)) = step.filter(|(at, _)| *at == looks) {
+                    moved += by;
+                }
+                slewing.look(BootTime::from_seconds(passed), SystemTime::from_seconds(1e9 + passed + moved), *rate);
+            }
+        }
+        (slewing.added.seconds(), moved - slewing.added.seconds())
+    }
+
+    #[test]
+    fn what_the_adjustment_explains_is_added_and_a_step_is_what_is_left() {
+        let (added, apart) = play(&[(0.0, 10), (2e-3, 60), (-1e-4, 30)], None);
+        assert!((added - 0.117).abs() < 1e-6 && apart.abs() < 1e-6, "{added} {apart}");
+        for by in [-300.0, -0.01, 0.01, 3_600.0] {
+            let (added, apart) = play(&[(1e-4, 50)], Some((20, by)));
+            assert!((added - 5e-3).abs() < 1e-4 && (apart - by).abs() < 1e-4, "{by}: {added} {apart}");
+        }
+        // W32Time may slew by up to a half.
+        let (added, apart) = play(&[(0.4, 10), (0.0, 10)], None);
+        assert!((added - 4.0).abs() < 1e-6 && apart.abs() < 1e-6, "{added} {apart}");
+    }
+
+    #[test]
+    fn an_adjustment_is_a_rate_and_none_where_nobody_adjusts() {
+        assert_eq!(Adjustment::of(156_250, 156_250, false).rate, 0.0);
+        assert!((Adjustment::of(156_328, 156_250, false).rate - 499.2e-6).abs() < 1e-9);
+        assert_eq!(Adjustment::of(156_328, 156_250, true), Adjustment { rate: 0.0, is_disabled: true });
+        assert_eq!(Adjustment::of(1, 0, false).rate, 0.0);
+    }
+}
