@@ -51,7 +51,7 @@ fn write(path: &Path, content: &[u8], finish: impl Fn(&File) -> io::Result<()>) 
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 

@@ -16,6 +16,7 @@ pub fn reason(error: &io::Error) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn every_refusal_of_the_system_is_worded() {
         assert_eq!(reason(&io::Error::from_raw_os_error(libc::EACCES)), "permission denied");

@@ -253,6 +253,7 @@ fn hex(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use std::os::unix::fs::PermissionsExt;
     use std::sync::{Arc, LazyLock};
 
@@ -332,6 +333,7 @@ mod tests {
         names
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_is_saved_is_loaded_and_only_its_owner_may_read_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -379,6 +381,7 @@ mod tests {
         assert!(load(folder.path()).unwrap().is_some());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_folder_in_its_place_is_set_aside_and_a_missing_state_directory_is_an_error_only_when_writing() {
         let folder = tempfile::tempdir().unwrap();

@@ -303,8 +303,10 @@ mod tests {
         assert!(told.try_recv().is_err(), "there is nobody to be told");
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_pipe_that_somebody_made_one_that_does_not_wait_is_waited_for() {
+        #[cfg(unix)]
         use nix::fcntl::{FcntlArg, OFlag, fcntl};
         let (reader, writer) = pipe().unwrap();
         fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();

@@ -496,6 +496,7 @@ mod tests {
 
     /// CPU time, of this thread alone: others that run meanwhile do not count.
     #[expect(clippy::disallowed_methods, reason = "the time that a thread has worked is no time of day")]
+    #[cfg(unix)]
     fn cpu_of<T>(work: impl Fn() -> T) -> f64 {
         let now = || {
             let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
@@ -509,6 +510,7 @@ mod tests {
         (0..3).map(once).fold(f64::INFINITY, f64::min)
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_of_eight_times_the_length_takes_eight_times_as_long_however_it_is_written() {
         // As long as a file that is read may be, of shapes that mean to keep the reader busy.

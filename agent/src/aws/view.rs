@@ -359,7 +359,7 @@ fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

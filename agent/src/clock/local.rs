@@ -95,6 +95,7 @@ pub fn device(device: &File) -> io::Result<DeviceReading> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn the_two_clocks_keep_their_distance_while_nobody_sets_one() {
         let (first, second) = (read(), read());

@@ -166,6 +166,7 @@ mod tests {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config").join(name)).unwrap()
     }
 
+    #[cfg(unix)]
     #[test]
     fn every_mistake_is_told_with_its_place_and_its_remedy() {
         let cases = include_str!("refused.txt").split("%% refused\n").skip(1);
@@ -206,6 +207,7 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_that_cannot_be_read_is_told_with_a_remedy() {
         let directory = tempfile::tempdir().unwrap();
@@ -245,6 +247,7 @@ mod tests {
         assert_eq!(load(Some(&path), &nothing).unwrap_or_else(|error| panic!("{error}")).socket, Path::new("/a"));
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_variable_that_makes_no_sense_is_named() {
         let otlp = "telemetry: { otlp: { endpoint: http://c } }";
@@ -303,6 +306,7 @@ mod tests {
         assert_eq!(trusted(&built_in), [false]);
     }
 
+    #[cfg(unix)]
     #[test]
     fn without_a_file_all_is_as_designed() {
         let config = load(None, &nothing).unwrap_or_else(|error| panic!("{error}"));
@@ -440,6 +444,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         assert_eq!(show(&loaded(&shipped("skewguard.yaml"))), show(&default));
     }
 
+    #[cfg(unix)]
     #[test]
     fn every_key_of_the_installed_file_can_be_uncommented() {
         let shipped = shipped("skewguard.yaml");
@@ -447,7 +452,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         assert_ne!(all, shipped);
         let config = loaded(&all);
         let named = config.state_dir.as_ref().map(|dir| dir.path.as_path());
-        assert_eq!(named, Some(Path::new(super::super::default::STATE_DIR)));
+        assert_eq!(named, Some(crate::sys::places().state_dir.as_path()));
         for Channel { name, severity, alerts, timeout, .. } in &config.channels {
             let is_told_all = alerts.is_none() || name == "ops";
             assert!(*severity == Severity::Warning && is_told_all && timeout.as_secs() == 10, "{name}");
@@ -489,6 +494,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         assert_eq!(show(&config), show(&default));
     }
 
+    #[cfg(unix)]
     #[test]
     fn every_example_is_accepted() {
         let mut count = 0;
@@ -508,6 +514,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
             let _ = parse(&text, Path::new(FILE), &nothing).map_err(|error| error.to_string());
         }
 
+        #[cfg(unix)]
         #[test]
         fn no_damage_to_a_file_is_a_panic(at in 0..1_100_usize, cut in 0..40_usize, added in "[-:\\[{}&*!#'|a \n\t\u{85}é]{0,4}") {
             let file = "channels:\n- &a\n  name: ops\n  severity: critical\n  webhook:\n    url: \

@@ -190,6 +190,7 @@ queue: { size: 1023KiB, age: 90m }
 socket: "/run/a b#c.sock"
 "#;
 
+    #[cfg(unix)]
     #[test]
     fn what_is_shown_loads_to_the_same_configuration() {
         let hostile =
@@ -205,6 +206,7 @@ socket: "/run/a b#c.sock"
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_folder_that_nobody_named_is_told_and_stays_so() {
         let shown = show(&loaded("{}", &|_| None));

@@ -59,6 +59,7 @@ mod tests {
         state_dir(given, &env).ok().map(|found| (found.path.display().to_string(), found.is_given))
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_folder_of_the_file_wins_over_the_first_of_systemd_and_that_over_the_default() {
         let at = |path: &str, is_given| Some((path.to_owned(), is_given));

@@ -155,6 +155,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    #[cfg(unix)]
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -174,6 +175,7 @@ mod tests {
         readings.into_iter().map(|reading| (reading.slot, reading.result.err())).collect()
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn each_document_of_each_home_is_a_reading_under_a_slot_of_its_own() {
         let root = tempfile::tempdir().unwrap();

@@ -85,6 +85,7 @@ fn damaged(value: &Value) -> Vec<Value> {
     all
 }
 
+#[cfg(unix)]
 #[test]
 fn a_provider_with_every_key_is_shown_as_it_is_loaded() {
     let mut count = 0;
@@ -100,6 +101,7 @@ fn a_provider_with_every_key_is_shown_as_it_is_loaded() {
     assert!(count > 0);
 }
 
+#[cfg(unix)]
 #[test]
 fn whoever_is_asked_is_read() {
     let all = documented();
@@ -188,6 +190,7 @@ fn with(text: &str, variables: &[(&str, &str)]) -> Credentials {
     parse(text, Path::new("a.yaml"), &env).unwrap_or_else(|error| panic!("{error}")).credentials
 }
 
+#[cfg(unix)]
 #[test]
 fn the_environment_says_what_there_is_where_the_file_does_not() {
     let nothing = with("{}", &[]);
@@ -214,6 +217,7 @@ fn the_environment_says_what_there_is_where_the_file_does_not() {
     assert!(with("{}", &[("HOME", "/")]).homes.is_empty(), "a service has no home");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_certificate_is_warned_of_days_before_its_end_and_a_json_file_as_all_else() {
     let text = "credentials: { files: [{ name: a, certificate: { path: /a.pem } }, { name: b, json: { path: /b, \
@@ -225,6 +229,7 @@ fn a_certificate_is_warned_of_days_before_its_end_and_a_json_file_as_all_else() 
     assert!(matches!(files[1].holds, Holds::Json { basis: Basis::Local, .. }));
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_known_holds_only_while_the_same_is_asked() {
     let of = |text: &str| {

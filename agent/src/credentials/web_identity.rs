@@ -155,7 +155,7 @@ fn time(seconds: f64) -> Result<Timestamp, Unavailable> {
     Ok(Timestamp::Server(TrueTime::from_seconds(seconds)))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;

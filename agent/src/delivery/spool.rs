@@ -403,6 +403,7 @@ pub(crate) mod tests {
         assert_eq!(third.waiting(), []);
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn a_destination_that_cannot_be_read_hides_no_other_and_nothing_is_written_over() {
         let folder = tempfile::tempdir().unwrap();
@@ -426,6 +427,7 @@ pub(crate) mod tests {
         assert_eq!(*lock(&up.taken), ["1", "2", "3"]);
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn where_nobody_knows_what_waits_nothing_is_written() {
         let folder = tempfile::tempdir().unwrap();

@@ -308,6 +308,7 @@ mod tests {
         assert_eq!(left, ["00000000000000000001.item", "damaged", "notes.txt"]);
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_the_disk_does_not_give_stays_there_and_hides_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -327,6 +328,7 @@ mod tests {
         assert!(folder.path().join("ops").join(name(3)).is_dir() && folder.path().join("ops").join(name(9)).is_dir());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_root_that_cannot_be_read_is_an_error_and_one_that_is_no_folder_is_empty() {
         let folder = tempfile::tempdir().unwrap();
@@ -355,8 +357,10 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn only_the_owner_may_read_it() {
+        #[cfg(unix)]
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("queue"));

@@ -190,6 +190,7 @@ mod tests {
         slots.iter().map(|(slot, is_read)| ((*slot).to_owned(), *is_read)).collect()
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_stands_in_a_file_that_cannot_be_read_is_not_gone() {
         let mut credentials = credentials();

@@ -126,6 +126,7 @@ fn until(identity: &str, seconds: f64) -> Lease {
     Lease { identity: identity.to_owned(), code: None, kind: None, last_updated: None, expiration }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_profile_that_is_read_before_the_time_is_known_is_judged_once_it_is() {
     // By the wrong clock it ended a month ago, and it is in use.
@@ -140,6 +141,7 @@ fn a_profile_that_is_read_before_the_time_is_known_is_judged_once_it_is() {
     assert_eq!(slow.findings(), []);
 }
 
+#[cfg(unix)]
 #[test]
 fn who_is_in_use_is_judged_anew_when_the_time_turns_out_to_be_another_one() {
     let mut scene = Scene::slow_by(0.0);
@@ -162,6 +164,7 @@ fn who_is_in_use_is_judged_anew_when_the_time_turns_out_to_be_another_one() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn what_another_process_saw_before_the_time_was_known_is_judged_by_when_it_was_seen() {
     let mut scene = Scene::slow_by(-30.0 * DAY);
@@ -173,6 +176,7 @@ fn what_another_process_saw_before_the_time_was_known_is_judged_by_when_it_was_s
     assert_eq!(scene.findings(), [(Kind::CredentialExpiring, Severity::Critical)], "it ended while it was watched");
 }
 
+#[cfg(unix)]
 #[test]
 fn without_the_time_nobody_says_that_a_credential_is_valid() {
     let mut scene = Scene::slow_by(0.0);
@@ -186,6 +190,7 @@ fn without_the_time_nobody_says_that_a_credential_is_valid() {
     assert_eq!(scene.states(), BTreeMap::from(verified));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_lag_around_the_second_from_which_it_is_judged_does_not_make_an_alert_flap() {
     let mut scene = Scene::slow_by(0.0);
@@ -204,6 +209,7 @@ fn a_lag_around_the_second_from_which_it_is_judged_does_not_make_an_alert_flap()
     assert_eq!(told, expected);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_lead_around_a_lifetime_does_not_make_an_alert_flap() {
     let mut scene = Scene::slow_by(0.0);
@@ -225,6 +231,7 @@ fn a_lead_around_a_lifetime_does_not_make_an_alert_flap() {
     assert_eq!(told, expected);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_metadata_service_that_never_answered_is_at_most_a_warning() {
     let mut scene = Scene::slow_by(0.0);
@@ -238,6 +245,7 @@ fn a_metadata_service_that_never_answered_is_at_most_a_warning() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_role_that_was_lost_is_critical_after_five_minutes_and_another_boot_does_not_forget_it() {
     let mut scene = Scene::slow_by(0.0);
@@ -269,6 +277,7 @@ fn a_role_that_was_lost_is_critical_after_five_minutes_and_another_boot_does_not
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_metadata_service_that_never_answered_is_not_missed_where_another_provider_serves_the_host() {
     let mut scene = Scene::slow_by(0.0);
@@ -282,6 +291,7 @@ fn a_metadata_service_that_never_answered_is_not_missed_where_another_provider_s
     assert_eq!(scene.states()["imds "], "absent");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_metadata_service_that_never_answered_is_not_missed_where_the_firmware_says_that_there_is_none() {
     for (is_ec2, expected) in [

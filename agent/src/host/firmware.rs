@@ -41,6 +41,7 @@ mod tests {
     use super::*;
     use crate::host::small_file::tests::host;
 
+    #[cfg(unix)]
     #[test]
     fn an_instance_is_known_by_any_of_its_signs_and_another_machine_by_its_vendor() {
         for (files, expected) in [
@@ -64,6 +65,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_firmware_names_the_instance() {
         let root = host(&[("sys/class/dmi/id/board_asset_tag", "i-0123456789abcdef0\n")]);

@@ -67,6 +67,7 @@ mod tests {
 
     const MACHINE: &str = "0123456789abcdef0123456789abcdef";
 
+    #[cfg(unix)]
     #[test]
     fn the_instance_identifies_a_host_and_else_the_machine_does_without_being_told() {
         let tag = "sys/class/dmi/id/board_asset_tag";

@@ -108,6 +108,7 @@ mod tests {
         Mark { boot_id: boot_id.to_owned(), ..Mark::of_this_host(root.path()) }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_host_is_another_where_both_say_who_they_are_or_one_of_them_does_after_another_boot() {
         let (one, other, nobody) = (["1"; 32].concat(), ["2"; 32].concat(), String::new());

@@ -217,6 +217,7 @@ mod tests {
         assert!(of(2, 1 << 8, 5).is_disrupted_since(&before) && of(1, 1 << 8, 6).is_disrupted_since(&before));
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_device_is_read_as_it_changes_and_looked_for_again_after_a_while_where_it_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
@@ -232,6 +233,7 @@ mod tests {
         assert_eq!(Watch::new(Choice::Off).read(at(0.0)), None);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_device_that_could_be_read_is_tried_again_soon_but_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();

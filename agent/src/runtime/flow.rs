@@ -313,6 +313,7 @@ mod tests {
         assert!(flow.published.load().clock.kernel.is_some());
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn another_state_directory_takes_another_start_and_that_is_said() {
         let mut flow = flow(&Arc::new(config("state_dir: /nowhere/old"))).await;

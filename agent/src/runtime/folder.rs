@@ -157,6 +157,7 @@ fn items(queue: &Path) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -192,6 +193,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_a_host_left_is_its_own_after_another_boot_and_is_put_aside_by_every_other_host() {
         let dir = tempfile::tempdir().unwrap();
@@ -305,6 +307,7 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_another_host_left_and_cannot_be_put_aside_is_used_by_nobody() {
         let dir = tempfile::tempdir().unwrap();

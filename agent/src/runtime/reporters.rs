@@ -347,6 +347,7 @@ mod tests {
         timeout(Duration::from_secs(10), reach(2)).await.unwrap();
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn a_collector_that_cannot_be_set_up_changes_nothing() {
         let none = |_: &str| None;

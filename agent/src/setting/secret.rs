@@ -144,6 +144,7 @@ fn read_capped(path: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn only_a_variable_or_an_absolute_path_is_a_reference() {
         for text in ["env:OPS_HOOK", "env:_x1", "file:/etc/skewguard/hook secret"] {
@@ -165,6 +166,7 @@ mod tests {
         assert_eq!(secret.read(&mut Masker::default()).unwrap().len(), LONGEST);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_secret_that_cannot_be_read_is_told_without_its_value() {
         let directory = tempfile::tempdir().unwrap();
@@ -195,6 +197,7 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_variable_is_read() {
         assert_eq!(SecretRef::Environment("CARGO_PKG_NAME".into()).read(&mut Masker::default()).unwrap(), "skewguard");

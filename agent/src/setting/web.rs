@@ -76,6 +76,7 @@ fn pem_file(text: &str) -> Result<PathBuf, &'static str> {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_pem_file_is_named_by_an_absolute_path() {
         assert_eq!(pem_file("/etc/a b.pem"), Ok("/etc/a b.pem".into()));

@@ -100,6 +100,7 @@ fn refused(text: &str, at: &str) -> String {
     error
 }
 
+#[cfg(unix)]
 #[test]
 fn a_source_with_every_key_is_shown_as_it_is_loaded() {
     for kind in documented() {
@@ -120,6 +121,7 @@ fn a_source_with_every_key_is_shown_as_it_is_loaded() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_not_written_is_as_the_kind_has_it() {
     for kind in documented() {
@@ -140,6 +142,7 @@ fn what_is_not_written_is_as_the_kind_has_it() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_damaged_is_refused_with_its_place() {
     for kind in documented() {
@@ -160,6 +163,7 @@ fn what_is_damaged_is_refused_with_its_place() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn nobody_is_two_witnesses() {
     for kind in documented() {

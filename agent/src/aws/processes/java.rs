@@ -141,6 +141,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_jar_that_holds_the_sdk_is_looked_into() {
         let root = tempfile::tempdir().unwrap();

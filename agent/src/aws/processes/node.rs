@@ -71,6 +71,7 @@ mod tests {
         found.into_iter().map(|found| (found.library, found.evidence)).collect()
     }
 
+    #[cfg(unix)]
     #[test]
     fn modules_are_looked_for_upwards_from_the_script() {
         let root = tempfile::tempdir().unwrap();
@@ -87,6 +88,7 @@ mod tests {
         assert_eq!(found(root.path(), &["node", "/opt/old/main.js"]), [v3, v2]);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_bundle_holds_the_sdk_itself() {
         let root = tempfile::tempdir().unwrap();

@@ -193,6 +193,7 @@ mod tests {
         find(&View::new(root, 7), &interpreter).map(|found| found.evidence)
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_packages_of_the_right_environment_are_looked_through() {
         let (root, none) = (root(), Hints::default());
@@ -211,6 +212,7 @@ mod tests {
         assert_eq!(evidence(root.path(), &["/usr/bin/python3"], python, &hints, &[]), system, "it is not used");
     }
 
+    #[cfg(unix)]
     #[test]
     fn packages_of_another_version_are_not_those_of_an_interpreter() {
         let (root, none) = (root(), Hints::default());
@@ -222,6 +224,7 @@ mod tests {
         );
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_is_mapped_and_what_pythonpath_names_are_looked_through() {
         let (root, none) = (root(), Hints::default());
@@ -234,6 +237,7 @@ mod tests {
         assert_eq!(evidence(root.path(), &["python"], None, &hints, &[]).as_deref(), Some(SYSTEM));
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_cli_that_aws_ships_is_known() {
         let root = root();

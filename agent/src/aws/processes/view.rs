@@ -224,7 +224,7 @@ pub fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf
     is_path(&whole).then_some(whole)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::symlink;
 

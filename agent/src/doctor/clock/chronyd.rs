@@ -114,8 +114,13 @@ fn refused(refusal: Refusal) -> Unheard {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use tokio::net::UnixDatagram;
+
     use super::super::tracking::tests::{reply, tracking};
     use super::*;
 

@@ -96,7 +96,7 @@ fn decode(page: &[u8], now: BootTime) -> Option<ClockBound> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs;
 

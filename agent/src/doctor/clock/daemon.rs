@@ -337,6 +337,7 @@ mod tests {
         look(tree::plant(&files).path())
     }
 
+    #[cfg(unix)]
     #[test]
     fn every_time_daemon_is_known_by_its_process() {
         for (comm, line, expected) in [
@@ -394,6 +395,7 @@ mod tests {
         assert_eq!(seen(&[host(), openntpd]).daemons[0].program, Program::OpenNtpd);
     }
 
+    #[cfg(unix)]
     #[test]
     fn who_may_not_or_shall_not_set_the_clock_does_not() {
         for (comm, line, may, expected) in [
@@ -412,6 +414,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_configuration_of_the_command_line_is_found() {
         for line in ["chronyd -F 1 -f /opt/c.conf", "chronyd -df/opt/c.conf", "chronyd -u _chrony -f /opt/c.conf -x"] {
@@ -422,6 +425,7 @@ mod tests {
         assert!(!slewing.daemons[0].tells_kernel);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_process_is_believed_in_our_user_namespace_alone_and_as_root_or_the_user_of_its_daemon() {
         let passwd = vec![("/etc/passwd".to_owned(), "root:x:0:0\n_chrony:x:105:112\nalice:x:1000:1000\n".to_owned())];
@@ -448,6 +452,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_was_only_started_by_the_name_of_a_daemon_is_not_believed() {
         for (comm, exe, expected) in [
@@ -471,6 +476,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn where_the_namespace_may_not_be_seen_every_user_must_be_mapped_to_itself() {
         for (map, expected) in [("         0          0 4294967295\n", 1), ("         0       1000          1\n", 0)] {
@@ -480,6 +486,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_daemon_that_has_ended_is_none() {
         let mut ended = process(77, "chronyd", "chronyd", true);
@@ -487,6 +494,7 @@ mod tests {
         assert_eq!(seen(&[host(), ended]).daemons, []);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_container_and_hidden_processes_are_told_from_a_host_without_a_daemon() {
         let file = |path: &str, content: &str| (path.to_owned(), content.to_owned());

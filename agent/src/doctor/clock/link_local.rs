@@ -188,6 +188,7 @@ mod tests {
         assert_eq!(dropped.later, none());
     }
 
+    #[cfg(unix)]
     #[test]
     fn nothing_dropped_is_well_and_nothing_counted_is_skipped() {
         assert_eq!(judged(&[("eth0", Ok(Some(0))), ("docker0", Ok(None))]).verdict, Verdict::Ok);
@@ -198,6 +199,7 @@ mod tests {
         assert_eq!(judged(&[]).verdict, Verdict::Skipped);
     }
 
+    #[cfg(unix)]
     #[test]
     fn an_interface_of_another_namespace_is_none_of_this_host_and_every_other_refusal_is_worded() {
         let told = |errno| counted(Err(io::Error::from_raw_os_error(errno)));
@@ -207,6 +209,7 @@ mod tests {
         assert_eq!(why, "Inappropriate ioctl for device (os error 25)");
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_interfaces_of_this_machine_can_be_asked() {
         let dropped = look(Path::new("/"));

@@ -194,7 +194,7 @@ fn vmclock(offered: &Offered) -> Option<String> {
     offered.vmclock.as_ref().map(|_| format!("{DEVICE}: the hypervisor offers VMClock"))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

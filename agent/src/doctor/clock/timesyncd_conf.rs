@@ -142,6 +142,7 @@ mod tests {
         assert_eq!(names(&read_of(&[])), Vec::<&str>::new());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_drop_in_is_hidden_by_a_link_to_nothing_or_an_empty_file_of_its_name() {
         for mask in ["-> /dev/null", ""] {

@@ -51,6 +51,7 @@ mod tests {
     use super::*;
     use crate::doctor::clock::tree::plant;
 
+    #[cfg(unix)]
     #[test]
     fn a_program_runs_as_root_or_as_the_user_that_the_host_lists_for_it() {
         let list = "root:x:0:0::/root:/bin/sh\n_chrony:x:105:112::/:/x\nntp:x:106:1::/:/x\nbroken\nchrony:x:-1:1\n";

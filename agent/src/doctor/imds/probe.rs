@@ -192,6 +192,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn each_way_to_fail_is_told_apart() {
         for (error, reach) in [

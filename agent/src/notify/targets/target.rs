@@ -140,6 +140,7 @@ pub(in crate::notify) mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn an_answer_that_repeats_a_secret_does_not_show_it() {
         for status in [200, 400] {

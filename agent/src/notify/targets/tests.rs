@@ -117,6 +117,7 @@ const SECRET_TEXTS: [&str; 4] = [
     "https://u:hunter2@h.example/hunter2hunter2hunter2?k=hunter2hunter2#hunter2",
 ];
 
+#[cfg(unix)]
 #[test]
 fn a_target_with_every_key_is_shown_as_it_is_loaded() {
     for target in documented() {
@@ -178,6 +179,7 @@ fn no_secret_is_shown_or_repeated_wherever_it_is_written() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_damaged_is_refused_with_its_place_and_a_remedy() {
     for target in documented() {

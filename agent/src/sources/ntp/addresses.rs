@@ -188,6 +188,7 @@ pub(in crate::sources) mod tests {
         Addresses { resolved, ..Addresses::new(server) }
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn an_address_that_refuses_makes_room_for_the_next_at_once_and_a_good_one_is_kept() {
         let good = server::start(Default::default()).await.unwrap();
@@ -199,6 +200,7 @@ pub(in crate::sources) mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn a_server_in_two_families_is_asked_where_it_answers_and_a_missing_family_is_no_failure() {
         let good = server::start(Default::default()).await.unwrap();
@@ -220,6 +222,7 @@ pub(in crate::sources) mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn after_the_last_address_the_name_is_resolved_again() {
         let mut addresses = addresses(vec![closed().await]);

@@ -90,6 +90,7 @@ async fn outcome(spoil: impl Fn(Reply) -> Reply + Send + 'static) -> &'static st
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_good_reply_gives_the_offset_by_kernel_time_stamps_on_ipv4_and_ipv6() {
     for ip in [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()] {
@@ -127,6 +128,7 @@ async fn silence_is_a_timeout() {
     assert_eq!(ask(|_| vec![]).await, Err(Refusal::Timeout));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_closed_port_is_refused_at_once() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

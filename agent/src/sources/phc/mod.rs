@@ -162,6 +162,7 @@ mod tests {
         })
     }
 
+    #[cfg(unix)]
     #[test]
     fn only_what_can_be_no_other_than_the_enas_is_trusted_and_it_is_the_same_under_two_names() {
         for yaml in ["auto", "/dev/ptp_ena"] {
@@ -172,6 +173,7 @@ mod tests {
         assert_ne!(phc("/dev/ptp0").identity(), phc("/dev/ptp1").identity());
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_may_be_the_cards_clock_has_no_vote_beside_it() {
         assert_eq!(phc("auto").group(), Some(NITRO));
@@ -189,6 +191,7 @@ mod tests {
         assert!(next >= Duration::from_secs(16), "{next:?}");
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_is_written_wrong_is_told() {
         for (yaml, expected) in [

@@ -147,7 +147,7 @@ fn sample(reading: DeviceReading, timescale: Timescale, bound: Span) -> Result<S
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::sources::phc::device::Device;

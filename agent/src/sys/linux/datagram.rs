@@ -99,8 +99,8 @@ mod tests {
 
     /// When user space was about to send, the kernel sent, it received, and user space had all of it.
     async fn exchange() -> [Option<SystemTime>; 4] {
-        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         enable_timestamping(&client).unwrap();
         client.connect(server.local_addr().unwrap()).await.unwrap();
         let before = realtime().unwrap();

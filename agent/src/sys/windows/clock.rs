@@ -29,8 +29,9 @@ pub(super) static SET: LazyLock<Notify> = LazyLock::new(Notify::new);
 /// # Errors
 /// None.
 pub fn boot_time() -> io::Result<BootTime> {
-    let unsteered = interrupt_time();
-    Ok(unsteered.plus(slewed(unsteered, realtime)))
+    // Looked at first, so that the reading is of the moment of the return.
+    let slewed = slewed(interrupt_time, realtime);
+    Ok(interrupt_time().plus(slewed))
 }
 
 /// The system clock.
@@ -51,7 +52,8 @@ pub fn realtime() -> io::Result<SystemTime> {
 /// # Errors
 /// None.
 pub fn monotonic() -> io::Result<BootTime> {
-    Ok(unbiased_time().plus(slewed(interrupt_time(), realtime)))
+    let slewed = slewed(interrupt_time, realtime);
+    Ok(unbiased_time().plus(slewed))
 }
 
 /// The interrupt time without the time in which the host slept, as the oscillator ticks.

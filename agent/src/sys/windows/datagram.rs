@@ -4,6 +4,7 @@
 use std::io;
 
 use tokio::net::UdpSocket;
+use windows_sys::Win32::Networking::WinSock::WSAEMSGSIZE;
 
 use crate::time::SystemTime;
 
@@ -31,7 +32,11 @@ pub fn keep_timestamping() -> io::Result<Stamping> {
 /// # Errors
 /// Those of `recv`, `WouldBlock` where nothing has arrived.
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Option<SystemTime>)> {
-    Ok((socket.try_recv(buffer)?, None))
+    match socket.try_recv(buffer) {
+        // It was longer than there is room for: its beginning is there, which is all that other systems tell.
+        Err(error) if error.raw_os_error() == Some(WSAEMSGSIZE) => Ok((buffer.len(), None)),
+        received => Ok((received?, None)),
+    }
 }
 
 /// When the kernel sent the last datagram of this socket, where it says so.

@@ -22,9 +22,9 @@ use super::wide::wide;
 
 /// Full access for the system, administrators and ourselves (`%`), for nobody else, and inherited by nothing from above (SDDL,
 /// MS-DTYP 2.5.1).
-pub(super) const PRIVATE: &str = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;%)";
+pub(super) const PRIVATE: &str = "O:%D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;%)";
 /// The same, and everybody who is logged on to this host may read.
-pub(super) const READABLE: &str = "D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;%)(A;;FR;;;AU)(D;;FA;;;NU)";
+pub(super) const READABLE: &str = "O:%D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;%)(A;;FR;;;AU)(D;;FA;;;NU)";
 /// The system, administrators, and the installer of Windows: whoever is one of these can do all.
 const ALMIGHTY: [&str; 3] =
     ["S-1-5-18", "S-1-5-32-544", "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"];

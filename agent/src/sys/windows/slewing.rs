@@ -16,6 +16,10 @@ const SPACING: Span = Span::from_nanos(100_000_000);
 /// What two readings one after the other may be wrong together, and the granularity with which the adjustment is applied.
 const NOISE: Span = Span::from_nanos(500_000);
 
+/// Two readings of the interrupt time may lie this far apart around one of the system clock.
+const TIGHT: Span = Span::from_nanos(10_000);
+const ATTEMPTS: u32 = 5;
+
 /// How Windows runs its clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Adjustment {
@@ -65,15 +69,31 @@ struct Slewing {
 
 static SLEWING: Mutex<Slewing> = Mutex::new(Slewing { seen: None, added: Span::ZERO });
 
-/// What was added to the system clock since this process began to look, as of `now`, which the interrupt time shows.
-pub(super) fn slewed(now: BootTime, realtime: impl Fn() -> io::Result<SystemTime>) -> Span {
+/// What was added to the system clock since this process began to look, as of now. `interrupt_time` and `realtime` read the
+/// two clocks.
+pub(super) fn slewed(interrupt_time: impl Fn() -> BootTime, realtime: impl Fn() -> io::Result<SystemTime>) -> Span {
     let mut slewing = SLEWING.lock().unwrap_or_else(PoisonError::into_inner);
-    if slewing.is_due(now)
-        && let (Ok(system), Ok(adjustment)) = (realtime(), adjustment())
+    if slewing.is_due(interrupt_time())
+        && let Some((at, system)) = together(interrupt_time, realtime)
+        && let Ok(adjustment) = adjustment()
     {
-        slewing.look(now, system, adjustment.rate);
+        slewing.look(at, system, adjustment.rate);
     }
     slewing.added
+}
+
+/// Both clocks at the same moment: what lies between two readings of the one that are near enough. `None` where this thread
+/// was interrupted each time; then they are looked at soon again.
+fn together(
+    interrupt_time: impl Fn() -> BootTime,
+    realtime: impl Fn() -> io::Result<SystemTime>,
+) -> Option<(BootTime, SystemTime)> {
+    (0..ATTEMPTS).find_map(|_| {
+        let before = interrupt_time();
+        let system = realtime().ok()?;
+        let width = interrupt_time().since(before);
+        (width <= TIGHT).then(|| (before.plus(width.half()), system))
+    })
 }
 
 impl Slewing {

@@ -19,6 +19,7 @@ use crate::time::Span;
 /// A host whose clock is wrong, what must be found, and a piece of the evidence and of the remedy.
 type Row = (&'static str, Vec<Files>, Option<Tracking>, f64, Found<'static>, &'static str, &'static str);
 
+#[cfg(unix)]
 #[test]
 fn nothing_is_found_on_hosts_that_are_in_order() {
     let amazon = [host(), chronyd(), file("/etc/chrony.conf", CHRONY)];
@@ -121,6 +122,7 @@ fn nothing_is_found_on_hosts_that_are_in_order() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_wrong_clock_is_one_problem_and_comes_first_with_its_cause() {
     let unsynchronized = Tracking { leap: Leap::Unsynchronized, stratum: 0, reference: 0, address: None, ..tracking() };
@@ -247,6 +249,7 @@ fn a_wrong_clock_is_one_problem_and_comes_first_with_its_cause() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_clock_that_is_right_and_that_nobody_keeps_is_a_warning() {
     let amazon = file("/etc/os-release", "ID=\"amzn\"\nVERSION_ID=\"2023\"\n");
@@ -268,6 +271,7 @@ fn a_clock_that_is_right_and_that_nobody_keeps_is_a_warning() {
     assert!(of(&checks, "clock-discipline").summary.contains("`local`"), "{checks:#?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_daemon_that_the_kernel_contradicts_follows_nobody() {
     let files = [host(), timesyncd(), file("/etc/systemd/timesyncd.conf", "[Time]\nNTP=10.1.2.3\n")];
@@ -279,6 +283,7 @@ fn a_daemon_that_the_kernel_contradicts_follows_nobody() {
     assert_eq!(found(&checks), [("clock-kernel", Verdict::Warning)], "{checks:#?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn the_kernel_tells_of_a_daemon_that_has_just_ended_or_is_not_known() {
     let checks = judge(&facts(&[host()], None), &snapshot(0.0, true));
@@ -289,6 +294,7 @@ fn the_kernel_tells_of_a_daemon_that_has_just_ended_or_is_not_known() {
     assert_eq!(found(&judge(&facts(&[host()], None), &old)), [("clock-discipline", Verdict::Warning)]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_daemon_that_follows_strangers_on_ec2_is_told_of_amazon_time_sync() {
     let files = [host(), chronyd(), file("/etc/chrony.conf", "pool pool.ntp.org iburst\ncmdport 0\nrtcsync\n")];
@@ -299,6 +305,7 @@ fn a_daemon_that_follows_strangers_on_ec2_is_told_of_amazon_time_sync() {
     assert_eq!(found(&elsewhere), []);
 }
 
+#[cfg(unix)]
 #[test]
 fn smeared_and_unsmeared_sources_are_mixed_where_neither_is_preferred() {
     let mixed = "server 169.254.169.123\npool 2.debian.pool.ntp.org\ncmdport 0\nrtcsync\n";
@@ -311,6 +318,7 @@ fn smeared_and_unsmeared_sources_are_mixed_where_neither_is_preferred() {
     assert_eq!((found(&checks), of(&checks, "sources-smear").evidence.len()), (vec![], 2));
 }
 
+#[cfg(unix)]
 #[test]
 fn the_levels_of_the_configuration_decide_between_a_warning_and_a_problem() {
     let facts = facts(&[host(), chronyd(), file("/etc/chrony.conf", CHRONY)], Some(Err(Unheard::Timeout)));
@@ -334,6 +342,7 @@ fn the_levels_of_the_configuration_decide_between_a_warning_and_a_problem() {
     assert!(far.effect.as_ref().unwrap().contains("S3"), "{far:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn the_running_agent_knows_since_when() {
     let facts = facts(&[host()], None);
@@ -349,6 +358,7 @@ fn the_running_agent_knows_since_when() {
     assert!(check.evidence.iter().any(|line| line.starts_with("since 2026-03-01T16:00:00Z")), "{check:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_time_that_nobody_vouches_for_is_not_judged() {
     let facts = facts(&[host(), chronyd(), file("/etc/chrony.conf", CHRONY)], Some(Ok(tracking())));
@@ -365,6 +375,7 @@ fn a_time_that_nobody_vouches_for_is_not_judged() {
     assert_eq!(clock::check(&facts, &holdover, None, &config())[0].verdict, Verdict::Ok, "silence is not a skew");
 }
 
+#[cfg(unix)]
 #[test]
 fn chronyd_is_asked_through_its_socket_where_it_runs() {
     let files = [host(), chronyd(), file("/etc/chrony.conf", "cmdport 0\n")].concat();

@@ -39,6 +39,7 @@ async fn an_instance_on_which_version_1_is_possible_is_healthy_and_told_of() {
     assert_eq!(version.evidence[0], format!("to demand version 2: {MODIFY} --http-tokens required"));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_token_that_never_arrives_while_other_answers_do_is_the_hop_limit() {
     for open in [Reply::status(401), Reply::ok("ami-id")] {
@@ -123,6 +124,7 @@ async fn a_profile_that_was_deleted_is_told_of_while_its_last_credentials_still_
     assert!(only_problem(&checks, "imds-role").summary.contains("is gone"));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_service_that_forbids_everything_is_turned_off() {
     let fake = service([(TOKEN_ROUTE, vec![Reply::status(403)]), (OPEN, vec![Reply::status(403)])]).await;
@@ -170,6 +172,7 @@ async fn a_service_that_throttles_always_is_one_problem() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn where_nobody_listens_an_instance_has_a_problem_and_another_machine_has_none() {
     let endpoint = {
@@ -189,6 +192,7 @@ async fn where_nobody_listens_an_instance_has_a_problem_and_another_machine_has_
     assert!(checks.iter().all(|check| check.verdict <= Verdict::Warning), "{checks:#?}");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_service_that_never_answers_is_one_problem_within_eight_seconds() {
     let routes = [(TOKEN_ROUTE, vec![Reply::ok("").after(NEVER)]), (OPEN, vec![Reply::ok("").after(NEVER)])];
@@ -203,6 +207,7 @@ async fn a_service_that_never_answers_is_one_problem_within_eight_seconds() {
     assert!(remedy(only_problem(&checks, "imds-reachable")).contains("--http-put-response-hop-limit 2"));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_connection_that_does_not_come_about_has_a_remedy_of_its_own_for_each_reason() {
     let fake = service([]).await;
@@ -222,6 +227,7 @@ async fn a_connection_that_does_not_come_about_has_a_remedy_of_its_own_for_each_
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn another_service_at_the_address_is_told_of_on_an_instance_and_no_matter_elsewhere() {
     let other = || Reply::status(405);
@@ -295,6 +301,7 @@ async fn a_variable_that_turns_the_service_off_for_sdks_is_told_of_where_there_i
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn an_endpoint_elsewhere_is_told_of_once_and_only_where_it_is_wrong() {
     const VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";

@@ -62,7 +62,8 @@ impl Found {
         if !self.metadata.is_file() {
             return Err(Refusal::NotAFile);
         }
-        Ok(self.file.try_clone()?)
+        // It is the file that was looked at: what leads there is held. Each reading begins at its beginning.
+        Ok(File::open(&self.path)?)
     }
 
     /// Reads all of it, of at most `cap` bytes.

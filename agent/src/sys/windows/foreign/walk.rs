@@ -9,7 +9,7 @@ use std::path::{self, Component, Path, PathBuf};
 
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
-    FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK, FileAttributeTagInfo,
+    FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TRAVERSE, FILE_TYPE_DISK, FileAttributeTagInfo,
     GetFileInformationByHandleEx, GetFileType, READ_CONTROL,
 };
 
@@ -170,7 +170,8 @@ impl Walk {
     /// Goes on where a link leads, and from there with what is `left` of the way.
     fn follow(&mut self, link: &Path, itself: File, left: &Path, want: Want) -> Result<Found, Refusal> {
         self.links += 1;
-        if self.is_beneath || self.links > MOST_LINKS || !is_trusted(&owner_of_file(&itself)?) {
+        let maker = || owner_of_file(&opened(link, READ_CONTROL, FILE_FLAG_OPEN_REPARSE_POINT)?);
+        if self.is_beneath || self.links > MOST_LINKS || !is_trusted(&maker()?) {
             return Err(Refusal::Escapes);
         }
         self.held.push(itself);
@@ -181,7 +182,10 @@ impl Walk {
 
 /// What is at the path itself, be it a link. It is not read, and nobody can take it away meanwhile.
 fn look(path: &Path) -> io::Result<File> {
-    opened(path, FILE_READ_ATTRIBUTES | READ_CONTROL, FILE_FLAG_OPEN_REPARSE_POINT)
+    // Who may only look at its attributes keeps nobody from deleting it (IoCheckShareAccess); to traverse a folder, or to
+    // execute a file, is enough. Where not even that is allowed, this process has no more rights than whoever could do it.
+    opened(path, FILE_READ_ATTRIBUTES | FILE_TRAVERSE, FILE_FLAG_OPEN_REPARSE_POINT)
+        .or_else(|_| opened(path, FILE_READ_ATTRIBUTES, FILE_FLAG_OPEN_REPARSE_POINT))
 }
 
 fn opened(path: &Path, access: u32, flags: u32) -> io::Result<File> {
