@@ -208,9 +208,8 @@ pub fn say(text: &str) {
             stderr.flush(LAST);
         }
         None => {
-            use io::Write;
             // Nobody is left to be told that nobody can be told.
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = Output::stderr().and_then(|output| output.write_all(format!("{text}\n").as_bytes()));
         }
     }
 }

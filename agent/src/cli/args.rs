@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::setting::period::{Period, PeriodError};
 use crate::setting::url::WebUrl;
+use crate::sys::HAS_SERVICE;
 
 /// Warns before AWS rejects a request because a clock is wrong or a credential has run out.
 #[derive(Parser)]
@@ -80,6 +81,30 @@ pub(super) enum Command {
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Register, start and stop the agent as a service of Windows
+    ///
+    /// The service runs under an account of its own, `NT SERVICE\\skewguard`, which has no rights but to its two folders
+    /// below %ProgramData%\\skewguard. All but `run` and `status` need an elevated prompt.
+    #[command(subcommand, hide = !HAS_SERVICE)]
+    Service(Service),
+}
+
+#[derive(Subcommand)]
+pub(super) enum Service {
+    /// Register it, with automatic start and a restart after a failure, and make its folders
+    Install(ConfigFile),
+    /// Make the folders of a service that is registered, and set what follows a failure, as an installer does
+    Configure,
+    /// Stop it and take the registration away; the configuration and the state stay
+    Uninstall,
+    /// Start it
+    Start,
+    /// Have it end
+    Stop,
+    /// What the service manager says of it: `skewguard status` asks the agent itself
+    Status,
+    /// What the service manager starts
+    Run(ConfigFile),
 }
 
 #[derive(Args)]

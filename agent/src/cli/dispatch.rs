@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::alert::UnknownChannel;
 use super::args::{Alert, Arguments, Command};
 use super::input::read;
-use super::{alert, check, config, demo, doctor, exit, run, status, wait};
+use super::{alert, check, config, demo, doctor, exit, run, service, status, wait};
 use crate::aws::processes::scan::ProcessError;
 use crate::config::explain::ConfigError;
 use crate::runtime::RunError;
@@ -31,16 +31,21 @@ pub fn main() -> ExitCode {
             stderr::end();
             ExitCode::from(code)
         }
-        Err(error) => match error.downcast_ref::<ConfigError>() {
-            Some(wrong) => complain(&wrong.to_string(), exit::CONFIG),
-            None if error.is::<UnknownChannel>() || error.is::<ProcessError>() => {
-                complain(&format!("error: {error}"), exit::USAGE)
-            }
-            None if matches!(error.downcast_ref(), Some(RunError::Ailing(_))) => {
-                complain(&format!("error: {error}"), exit::AILING)
-            }
-            None => complain(&format!("error: {error:#}"), exit::SOFTWARE),
-        },
+        Err(error) => {
+            let (text, code) = failure(&error);
+            stderr::say(&text);
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// What is said of an error, and the exit code.
+pub(super) fn failure(error: &anyhow::Error) -> (String, u8) {
+    match error.downcast_ref::<ConfigError>() {
+        Some(wrong) => (wrong.to_string(), exit::CONFIG),
+        None if error.is::<UnknownChannel>() || error.is::<ProcessError>() => (format!("error: {error}"), exit::USAGE),
+        None if matches!(error.downcast_ref(), Some(RunError::Ailing(_))) => (format!("error: {error}"), exit::AILING),
+        None => (format!("error: {error:#}"), exit::SOFTWARE),
     }
 }
 
@@ -62,6 +67,7 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
         }
         Command::Demo(arguments) => block_on(demo::demo(arguments))?,
         Command::Config(command) => config::config(command),
+        Command::Service(command) => service::service(command),
     }
 }
 
@@ -70,7 +76,7 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
 const MOST_THREADS: usize = 12;
 
 /// One thread serves all: the agent waits far more than it works.
-fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MOST_THREADS)
@@ -80,9 +86,4 @@ fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     // A resolver that hangs must not keep the process alive.
     runtime.shutdown_background();
     Ok(result)
-}
-
-fn complain(text: &str, code: u8) -> ExitCode {
-    stderr::say(text);
-    ExitCode::from(code)
 }

@@ -5,11 +5,9 @@ use std::path::Path;
 use super::args::ConfigFile;
 use crate::config::checked::Config;
 use crate::config::explain::ConfigError;
-use crate::config::load::load_on;
+use crate::config::load::{load_installed, load_on};
 use crate::host::firmware;
 use crate::sys;
-
-/// The configuration that an administrator writes; no package has one there.
 
 /// The environment of this process. Where a variable is not UTF-8 it is as good as not set.
 pub(super) fn env(name: &str) -> Option<String> {
@@ -23,9 +21,13 @@ pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
 
 /// The same in another environment.
 pub(super) fn read_in(file: &ConfigFile, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-    let installed = || Some(sys::places().config).filter(|path| path.exists());
+    // The one that an administrator writes; no package has one there.
+    let installed = Some(sys::places().config).filter(|path| file.path.is_none() && path.exists());
     let is_ec2 = firmware::is_ec2(Path::new("/")).unwrap_or_else(|| is_task(env));
-    load_on(file.path.clone().or_else(installed).as_deref().map(Path::new), env, is_ec2)
+    match installed {
+        Some(installed) => load_installed(&installed, env, is_ec2),
+        None => load_on(file.path.as_deref(), env, is_ec2),
+    }
 }
 
 /// Whether this is a task of ECS, whose machine may hide its firmware, as Fargate does. Variables of this process can be

@@ -3,16 +3,19 @@
 use std::fmt;
 use std::io::{IsTerminal, stderr};
 
+use tracing::field::Field;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::input::env;
 use crate::clock::local;
 use crate::stderr::Stderr;
+use crate::sys::{self, EventLevel};
 use crate::time::rfc3339;
 
 /// The variable that says what is logged.
@@ -45,7 +48,7 @@ pub(super) fn start(to: &Stderr) {
     let under_journal = env("JOURNAL_STREAM").is_some();
     let layer = if under_journal { layer.without_time().boxed() } else { layer.with_timer(SystemClock).boxed() };
     // A second log, as in a test, is not needed.
-    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+    let _ = tracing_subscriber::registry().with(layer).with(Errors).with(filter).try_init();
     if let Some(error) = complaint {
         tracing::warn!(%error, "{VARIABLE} is not understood, so that the usual is logged: write a level, such as debug");
     }
@@ -61,6 +64,25 @@ fn filter(text: &str) -> Result<Targets, ParseError> {
     Ok(if targets.default_level().is_none() { targets.with_default(LevelFilter::ERROR) } else { targets })
 }
 
+/// Tells the event log of the platform, where it has one, of errors.
+struct Errors;
+
+/// The number of these events.
+const ERROR: u16 = 10;
+
+impl<S: Subscriber> Layer<S> for Errors {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        if *event.metadata().level() == Level::ERROR {
+            let mut text = String::new();
+            event.record(&mut |field: &Field, value: &dyn fmt::Debug| match field.name() {
+                "message" => text.insert_str(0, &format!("{value:?}")),
+                name => text += &format!("\n{name}: {value:?}"),
+            });
+            sys::report(&sys::Event { level: EventLevel::Error, id: ERROR, text: &text });
+        }
+    }
+}
+
 /// The log is stamped by the system clock, right or wrong, so that it can be compared with the other logs of the host.
 struct SystemClock;
 
@@ -72,8 +94,6 @@ impl FormatTime for SystemClock {
 
 #[cfg(test)]
 mod tests {
-    use tracing::Level;
-
     use super::*;
 
     #[test]

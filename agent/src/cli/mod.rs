@@ -16,6 +16,7 @@ mod measure;
 mod npd;
 mod ready;
 mod run;
+mod service;
 mod status;
 mod subject;
 mod text;

@@ -13,7 +13,7 @@ use super::log;
 use crate::config::checked::Config;
 use crate::runtime::{self, Options, Reload};
 use crate::stderr::{self, Lost, Stderr};
-use crate::sys::{self, Ending, Manager, Phase, Reloads};
+use crate::sys::{self, Ending, Event, EventLevel, Manager, Phase, Reloads};
 use crate::vitals::Watch;
 
 /// The agent gives a sign of life every second, and is looked after this often.
@@ -36,11 +36,13 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
     let shutdown = async {
         ending.came().await;
         tracing::info!("ending");
+        told(2, "skewguard is ending");
         manager.tell(Phase::Stopping);
     };
     let config = Arc::new(config);
     let ready = || {
         log_config("skewguard is watching", &config);
+        told(1, "skewguard is watching");
         manager.tell(Phase::Ready);
     };
     let alive = || {
@@ -55,6 +57,11 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
         () = reload_on(reloads, file, reload, &manager) => {}
     }
     Ok(0)
+}
+
+/// Tells the event log of the platform, where it has one, what the agent has come to.
+fn told(id: u16, text: &str) {
+    sys::report(&Event { level: EventLevel::Information, id, text });
 }
 
 fn log_config(message: &str, config: &Config) {
@@ -91,6 +98,7 @@ async fn try_reload(file: &ConfigFile, reload: &mpsc::Sender<Reload>) -> anyhow:
     reload.send(Reload { config, done }).await.context("the agent is ending")?;
     is_done.await.context("the agent is ending")??;
     log_config("the new configuration is in force", &summary);
+    told(3, "the new configuration is in force");
     Ok(())
 }
 

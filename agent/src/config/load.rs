@@ -11,8 +11,10 @@ use super::check::check;
 use super::checked::Config;
 use super::explain::ConfigError;
 use super::{raw, wording};
+use crate::reason::reason;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Position;
+use crate::sys;
 
 /// The longest configuration, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -39,6 +41,25 @@ pub fn load_on(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>, is_ec2
             Fault::At { path, message } => ConfigError::nowhere(format!("{path}: {message}")),
             Fault::Variable { name, message } => of_variable(name, &message),
         }),
+    }
+}
+
+/// Loads the file at its usual place, of which nobody has said that it is meant: whoever wrote it has to be somebody who may
+/// say what the agent does.
+///
+/// # Errors
+/// As those of [`load`], and it is a stranger's.
+pub fn load_installed(path: &Path, env: &dyn Fn(&str) -> Option<String>, is_ec2: bool) -> Result<Config, ConfigError> {
+    match sys::owner_without_say(path) {
+        Ok(None) => load_on(Some(path), env, is_ec2),
+        Ok(Some(owner)) => Err(ConfigError::of_file(
+            format!(
+                "it, or its folder, belongs to {owner}, who may not say what the agent does: let an administrator own it, \
+                 or name it with --config"
+            ),
+            path,
+        )),
+        Err(error) => Err(ConfigError::of_file(format!("who owns it cannot be read: {}", reason(&error)), path)),
     }
 }
 

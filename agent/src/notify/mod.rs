@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod aws;
 pub mod channel;
+pub mod event;
 pub mod message;
 pub mod runbooks;
 pub mod targets;

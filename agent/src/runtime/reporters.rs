@@ -18,6 +18,7 @@ use crate::delivery::request::Destination;
 use crate::delivery::spool::{Outbox, Spool};
 use crate::engine::Engine;
 use crate::notify::channel::{self, Channel, destination, told};
+use crate::notify::event::event;
 use crate::notify::message::{item, message};
 use crate::notify::targets::target::Repost;
 use crate::setting::tls::Tls;
@@ -25,6 +26,7 @@ use crate::setting::url::WebUrl;
 use crate::snapshot::{AlertMessage, Snapshot};
 use crate::state::Untold;
 use crate::stderr::Stderr;
+use crate::sys::{self, Event};
 use crate::telemetry::collector::{OtlpDestination, tls, url};
 use crate::telemetry::export::{Instruments, Outboxes, Telemetry};
 use crate::telemetry::exposition::Exposition;
@@ -229,6 +231,8 @@ impl Reporters {
         // The last of all, for nobody may be reading it.
         if let Some(stderr) = &self.stderr {
             stderr.alert(&whole.body);
+            let (level, id, text) = event(transition, message, &String::from_utf8_lossy(&whole.body));
+            sys::report(&Event { level, id, text: &text });
         }
         Ok(told_to)
     }

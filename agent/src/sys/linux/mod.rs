@@ -19,7 +19,7 @@ mod service;
 mod stop;
 mod terminal;
 
-pub use account::{is_superuser, user};
+pub use account::{is_superuser, owner_without_say, user};
 pub use clock::{StepWatch, boot_id, boot_time, kernel_clock, monotonic, monotonic_raw, realtime};
 pub use datagram::{Stamping, enable_timestamping, keep_timestamping, receive, transmit_timestamp};
 pub use device::{DeviceNumber, Opened, device_number, device_time, open_device, read_at_start};
@@ -36,7 +36,8 @@ pub use output::Output;
 pub use place::{ROOT, check_socket, host_name, is_absolute, places};
 pub use reply_socket::ReplySocket;
 pub use service::{
-    HAS_SERVICE, install_service, run_service, service_state, start_service, stop_service, uninstall_service,
+    HAS_SERVICE, configure_service, install_service, run_service, service_state, start_service, stop_service,
+    uninstall_service,
 };
 pub use stop::{Ending, Reloads};
 pub use terminal::{Keys, RawTerminal, terminal_size};

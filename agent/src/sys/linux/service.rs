@@ -27,6 +27,14 @@ pub fn install_service(_arguments: &[&str]) -> Result<(), ServiceError> {
     none()
 }
 
+/// Gives it what a registration alone does not.
+///
+/// # Errors
+/// Always.
+pub fn configure_service() -> Result<(), ServiceError> {
+    none()
+}
+
 /// Takes the registration away.
 ///
 /// # Errors

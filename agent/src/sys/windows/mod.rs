@@ -22,7 +22,7 @@ mod stop;
 mod terminal;
 mod wide;
 
-pub use account::{is_superuser, user};
+pub use account::{is_superuser, owner_without_say, user};
 pub use clock::{StepWatch, boot_id, boot_time, kernel_clock, monotonic, monotonic_raw, realtime};
 pub use datagram::{Stamping, enable_timestamping, keep_timestamping, receive, transmit_timestamp};
 pub use device::{DeviceNumber, Opened, device_number, device_time, interface_statistics, open_device, read_at_start};
@@ -38,7 +38,8 @@ pub use output::Output;
 pub use place::{ROOT, check_socket, host_name, is_absolute, places};
 pub use reply_socket::ReplySocket;
 pub use service::{
-    HAS_SERVICE, install_service, run_service, service_state, start_service, stop_service, uninstall_service,
+    HAS_SERVICE, configure_service, install_service, run_service, service_state, start_service, stop_service,
+    uninstall_service,
 };
 pub use stop::{Ending, Reloads};
 pub use terminal::{Keys, RawTerminal, terminal_size};

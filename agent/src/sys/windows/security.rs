@@ -1,23 +1,29 @@
 //! Who owns something, who may have it, and whose word counts.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1,
-    SE_FILE_OBJECT, SE_KERNEL_OBJECT, SE_OBJECT_TYPE,
+    SE_FILE_OBJECT, SE_KERNEL_OBJECT, SE_OBJECT_TYPE, SetNamedSecurityInfoW,
 };
 use windows_sys::Win32::Security::{
-    CheckTokenMembership, CreateWellKnownSid, GetTokenInformation, LookupAccountNameW, OWNER_SECURITY_INFORMATION,
+    CheckTokenMembership, CreateWellKnownSid, DACL_SECURITY_INFORMATION, GetSecurityDescriptorDacl,
+    GetSecurityDescriptorOwner, GetTokenInformation, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION,
     PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid,
 };
-use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
+use windows_sys::Win32::Storage::FileSystem::{
+    CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, READ_CONTROL,
+};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
+use super::service::NAME;
 use super::wide::wide;
 
 /// Full access for the system, administrators and ourselves (`%`), for nobody else, and inherited by nothing from above (SDDL,
@@ -25,11 +31,13 @@ use super::wide::wide;
 pub(super) const PRIVATE: &str = "O:%D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;%)";
 /// The same, and everybody who is logged on to this host may read.
 pub(super) const READABLE: &str = "O:%D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;%)(A;;FR;;;AU)(D;;FA;;;NU)";
+/// A folder of administrators, in which the service (`#`) and every user may read.
+pub(super) const SHARED: &str = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;#)(A;OICI;0x1200a9;;;BU)";
+/// A folder of administrators, in which nobody else but the service (`#`) may read and write.
+pub(super) const SERVICES: &str = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;#)";
 /// The system, administrators, and the installer of Windows: whoever is one of these can do all.
 const ALMIGHTY: [&str; 3] =
     ["S-1-5-18", "S-1-5-32-544", "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"];
-/// The account of the service.
-pub(super) const SERVICE_ACCOUNT: &str = r"NT SERVICE\skewguard";
 /// Room for the largest identifier of a user (SECURITY_MAX_SID_SIZE).
 const LARGEST: usize = 68;
 
@@ -41,10 +49,10 @@ pub(super) struct Descriptor(PSECURITY_DESCRIPTOR);
 unsafe impl Send for Descriptor {}
 
 impl Descriptor {
-    /// That of this text, in which `%` stands for ourselves.
+    /// That of this text, in which `%` stands for ourselves, and `#` for the service.
     #[expect(unsafe_code, reason = "a call of Windows")]
     pub(super) fn of(text: &str) -> io::Result<Self> {
-        let text = wide(text.replace('%', &ourselves()?));
+        let text = wide(text.replace('%', &ourselves()?).replace('#', &identifier_of_service(NAME)));
         let mut made = null_mut();
         // SAFETY: the text ends with a zero, and one pointer is written.
         let is_made = unsafe {
@@ -65,6 +73,24 @@ impl Descriptor {
             lpSecurityDescriptor: self.0,
             bInheritHandle: 0,
         }
+    }
+
+    /// Gives a file or a folder that is there this owner and these rights, and all below it those that it inherits.
+    #[expect(unsafe_code, reason = "calls of Windows")]
+    pub(super) fn apply(&self, path: &Path) -> io::Result<()> {
+        let path = wide(path);
+        let what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
+        let (mut owner, mut rights, mut defaulted, mut is_there) = (null_mut(), null_mut(), 0, 0);
+        // SAFETY: the descriptor lives as long as `self`, what is written points into it, and the path ends with a zero.
+        let failed = unsafe {
+            if GetSecurityDescriptorOwner(self.0, &raw mut owner, &raw mut defaulted) == 0
+                || GetSecurityDescriptorDacl(self.0, &raw mut is_there, &raw mut rights, &raw mut defaulted) == 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            SetNamedSecurityInfoW(path.as_ptr(), SE_FILE_OBJECT, what, owner, null_mut(), rights, null_mut())
+        };
+        if failed == ERROR_SUCCESS { Ok(()) } else { Err(io::Error::from_raw_os_error(failed.cast_signed())) }
     }
 
     /// Makes a folder of this.
@@ -88,6 +114,13 @@ impl Drop for Descriptor {
 /// Who owns an open file or folder, as the text of his identifier (`S-1-…`).
 pub(super) fn owner_of_file(file: &File) -> io::Result<String> {
     owner(file.as_raw_handle(), SE_FILE_OBJECT)
+}
+
+/// Who owns what is at the path itself, be it a link.
+pub(super) fn owner_at(path: &Path) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    options.access_mode(READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
+    owner_of_file(&options.open(path)?)
 }
 
 /// Who made the pipe at the other end.
@@ -123,9 +156,7 @@ fn owner(handle: HANDLE, kind: SE_OBJECT_TYPE) -> io::Result<String> {
 
 /// Whether this is somebody whose word counts: one who can do everything, the service, or ourselves.
 pub(super) fn is_trusted(user: &str) -> bool {
-    ALMIGHTY.contains(&user)
-        || ourselves().is_ok_and(|own| own == user)
-        || identifier_of(SERVICE_ACCOUNT).is_ok_and(|service| service == user)
+    ALMIGHTY.contains(&user) || ourselves().is_ok_and(|own| own == user) || user == identifier_of_service(NAME)
 }
 
 /// Whose process this is, as the text of his identifier.
@@ -160,30 +191,13 @@ pub(super) fn ourselves() -> io::Result<String> {
     unsafe { text_of(user.User.Sid) }
 }
 
-/// The identifier of an account of this host or its domain.
-#[expect(unsafe_code, reason = "a call of Windows")]
-pub(super) fn identifier_of(account: &str) -> io::Result<String> {
-    let account = wide(account);
-    let mut identifier = [0_u64; LARGEST.div_ceil(8)];
-    let mut domain = [0; 256];
-    let (mut length, mut domain_length, mut usage) = (LARGEST as u32, domain.len() as u32, 0);
-    // SAFETY: each buffer is as long as is said.
-    let is_found = unsafe {
-        LookupAccountNameW(
-            null(),
-            account.as_ptr(),
-            identifier.as_mut_ptr().cast(),
-            &raw mut length,
-            domain.as_mut_ptr(),
-            &raw mut domain_length,
-            &raw mut usage,
-        )
-    };
-    if is_found == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has written an identifier there.
-    unsafe { text_of(identifier.as_mut_ptr().cast()) }
+/// The identifier of the account of a service (`NT SERVICE\\NAME`), which is made of its name alone: of the digest of the name
+/// in capitals (MS-DTYP 2.4.2.3, "service SID").
+pub(super) fn identifier_of_service(name: &str) -> String {
+    let name: Vec<u8> = name.to_uppercase().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, &name);
+    let parts = digest.as_ref().chunks_exact(4).filter_map(|part| Some(u32::from_le_bytes(part.try_into().ok()?)));
+    parts.fold("S-1-5-80".to_owned(), |identifier, part| format!("{identifier}-{part}"))
 }
 
 /// Whether the rights of an administrator are in force here.
@@ -247,8 +261,17 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_the_identifier_that_windows_makes_of_its_name() {
+        assert_eq!(identifier_of_service("TrustedInstaller"), ALMIGHTY[2]);
+        assert_eq!(identifier_of_service("trustedinstaller"), ALMIGHTY[2]);
+        assert!(is_trusted(&identifier_of_service(NAME)));
+    }
+
+    #[test]
     fn a_text_that_describes_nobody_is_an_error() {
-        assert!(Descriptor::of(PRIVATE).is_ok() && Descriptor::of(READABLE).is_ok());
+        for good in [PRIVATE, READABLE, SHARED, SERVICES] {
+            assert!(Descriptor::of(good).is_ok(), "{good}");
+        }
         assert!(Descriptor::of("D:(A;;FA;;;NOBODY)").is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! The service: how the service manager starts it, what it is told, and how it is registered.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,14 +18,17 @@ use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_service::{define_windows_service, service_dispatcher};
 
 use super::clock::SET;
-use super::security::SERVICE_ACCOUNT;
+use super::place::places;
+use super::security::{Descriptor, SERVICES, SHARED, is_trusted, owner_at};
 use crate::sys::{Phase, ServiceError};
 
 /// Whether this program registers itself as a service.
 pub const HAS_SERVICE: bool = true;
 
 /// Its name.
-const NAME: &str = "skewguard";
+pub(super) const NAME: &str = "skewguard";
+/// Its account, which Windows makes for it, and which nobody can log on to.
+const ACCOUNT: &str = r"NT SERVICE\skewguard";
 const DESCRIPTION: &str = "Warns before AWS rejects requests because the clock is wrong or credentials have run out";
 /// How long the manager waits for the next word of it while it starts or ends, which takes ten seconds at most.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -137,7 +142,7 @@ pub fn install_service(arguments: &[&str]) -> Result<(), ServiceError> {
         launch_arguments: arguments.iter().map(OsString::from).collect(),
         // The network; the clock is nobody's service here.
         dependencies: Vec::new(),
-        account_name: Some(SERVICE_ACCOUNT.into()),
+        account_name: Some(ACCOUNT.into()),
         account_password: None,
     };
     let access = ServiceAccess::CHANGE_CONFIG | ServiceAccess::START | ServiceAccess::QUERY_STATUS;
@@ -149,7 +154,20 @@ pub fn install_service(arguments: &[&str]) -> Result<(), ServiceError> {
             service
         }
     };
-    let _ = service.set_description(DESCRIPTION);
+    drop(service);
+    configure_service()
+}
+
+/// Gives the service that is registered what a registration alone does not: its folders, a restart after a failure, and the
+/// source of its events. What is there of the administrator stays.
+///
+/// # Errors
+/// Those of the service manager and of making the folders; a folder that is a stranger's.
+pub fn configure_service() -> Result<(), ServiceError> {
+    // The manager wants the right to start what it is to start again.
+    let access = ServiceAccess::CHANGE_CONFIG | ServiceAccess::START;
+    let service = open(&manager(ServiceManagerAccess::CONNECT)?, access)?;
+    service.set_description(DESCRIPTION).map_err(|error| failed("failed to describe the service", &error))?;
     let restart =
         |seconds| ServiceAction { action_type: ServiceActionType::Restart, delay: Duration::from_secs(seconds) };
     let actions = ServiceFailureActions {
@@ -163,7 +181,28 @@ pub fn install_service(arguments: &[&str]) -> Result<(), ServiceError> {
     service
         .set_failure_actions_on_non_crash_failures(true)
         .map_err(|error| failed("failed to set what follows a failure", &error))?;
+    let state_dir = places().state_dir;
+    let folder = state_dir.parent().unwrap_or(&state_dir);
+    for (path, rights) in [(folder, SHARED), (&state_dir, SERVICES), (&folder.join("log"), SERVICES)] {
+        prepare(path, rights).map_err(|error| ServiceError(format!("the folder {}: {error}", path.display())))?;
+    }
     super::event_log::register_source().map_err(|error| ServiceError(format!("the source of events: {error}")))
+}
+
+/// Makes a folder with these rights, or gives them to one that is there. What a stranger has made is his: he may have put
+/// something into it, and holds it open.
+fn prepare(path: &Path, rights: &str) -> io::Result<()> {
+    let descriptor = Descriptor::of(rights)?;
+    match descriptor.create_folder(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let owner = owner_at(path)?;
+            if !is_trusted(&owner) {
+                return Err(io::Error::other(format!("it belongs to {owner}: look into it, and remove it")));
+            }
+            descriptor.apply(path)
+        }
+        made => made,
+    }
 }
 
 /// Takes the registration away. It must have ended.

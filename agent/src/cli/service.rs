@@ -1,0 +1,60 @@
+//! `service`: the agent as a service that registers itself, where the platform has such.
+
+use std::path::Path;
+
+use super::args::{ConfigFile, Service};
+use super::dispatch::{block_on, failure};
+use super::{run, text};
+use crate::stderr;
+use crate::sys::{self, Event, EventLevel, HAS_SERVICE};
+
+/// The number of the event that the service could not go on.
+const FAILED: u16 = 11;
+
+pub(super) fn service(command: Service) -> anyhow::Result<u8> {
+    if !HAS_SERVICE {
+        sys::service_state()?;
+    }
+    match command {
+        Service::Install(file) => {
+            let path = file.path.map(|path| std::path::absolute(&path)).transpose()?;
+            // A wrong configuration is better known now than when the service does not start.
+            super::input::read(&ConfigFile { path: path.clone() })?;
+            sys::install_service(&arguments(path.as_deref())?)?;
+        }
+        Service::Configure => sys::configure_service()?,
+        Service::Uninstall => {
+            // One that does not run need not be stopped.
+            let _ = sys::stop_service();
+            sys::uninstall_service()?;
+        }
+        Service::Start => sys::start_service()?,
+        Service::Stop => sys::stop_service()?,
+        Service::Status => text::answer(&format!("{}\n", sys::service_state()?))?,
+        Service::Run(file) => sys::run_service(move || serve(&file))?,
+    }
+    Ok(0)
+}
+
+/// What the manager starts the program with.
+fn arguments(config: Option<&Path>) -> anyhow::Result<Vec<&str>> {
+    let mut arguments = vec!["service", "run"];
+    if let Some(config) = config {
+        let text = config.to_str().ok_or_else(|| anyhow::anyhow!("the path of the configuration is no UTF-8"))?;
+        arguments.extend(["--config", text]);
+    }
+    Ok(arguments)
+}
+
+/// The agent, until it is told to end. Why it could not go on is told where somebody looks: there is no terminal.
+fn serve(file: &ConfigFile) -> u8 {
+    let result = block_on(run::run(file)).and_then(|ended| ended);
+    let code = result.unwrap_or_else(|error| {
+        let (text, code) = failure(&error);
+        sys::report(&Event { level: EventLevel::Error, id: FAILED, text: &text });
+        stderr::say(&text);
+        code
+    });
+    stderr::end();
+    code
+}
