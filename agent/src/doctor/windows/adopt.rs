@@ -4,7 +4,7 @@ use super::around::Around;
 use super::checks::check;
 use super::facts::Facts;
 use super::w32time::{checks as w32time, kept, limits};
-use super::{mend, routes, vmic};
+use super::{mend, routes, shell, vmic, zone};
 use crate::clock::estimate::ClockState;
 use crate::doctor::report::{CLOCK_OFFSET, Check, Verdict};
 use crate::snapshot::Snapshot;
@@ -24,21 +24,27 @@ const FOREIGN: [&str; 10] = [
     "sources-dropped",
 ];
 const REACHABLE: &str = "imds-reachable";
+const TIME_ZONE: &str = "clock-time-zone";
 /// What may keep the clock from being right, the cause before what follows from it.
 const CAUSES: [&str; 6] = [kept::NAME, routes::TIME, w32time::SERVERS, limits::NAME, w32time::SYNC, vmic::NAME];
 
 /// Takes the checks of Linux away, puts those of Windows in their place, and has the others name commands of Windows.
 pub fn adopt(checks: &mut Vec<Check>, facts: &Facts, snapshot: &Snapshot, is_ec2: bool) {
-    let around = around(checks, snapshot, is_ec2);
+    let around = around(checks, snapshot, is_ec2 || facts.is_ec2);
     let ours = check(facts, &around);
     checks.retain(|check| !FOREIGN.contains(&check.name.as_str()));
     let cause = cause(&ours);
     let is_way_lost = ours.iter().any(|check| check.name == routes::IMDS && check.verdict == Verdict::Problem);
+    let is_of_zone = checks.iter().any(|check| check.name == TIME_ZONE && check.verdict >= Verdict::Warning);
     for check in checks.iter_mut() {
         match check.name.as_str() {
-            CLOCK_OFFSET => of_clock(check, cause, &ours),
+            CLOCK_OFFSET => of_clock(check, cause, &ours, is_of_zone),
+            TIME_ZONE if is_of_zone => check.remedy = Some(keep_utc(&ours)),
             REACHABLE if check.verdict >= Verdict::Warning => of_imds(check, is_way_lost),
             _ => {}
+        }
+        if let Some(remedy) = check.remedy.as_deref().and_then(shell::powershell) {
+            check.remedy = Some(remedy);
         }
     }
     checks.extend(ours);
@@ -46,7 +52,7 @@ pub fn adopt(checks: &mut Vec<Check>, facts: &Facts, snapshot: &Snapshot, is_ec2
 
 /// What sets the clock of this host, and keeps it.
 pub fn remedy(facts: &Facts, checks: &[Check], snapshot: &Snapshot, is_ec2: bool) -> String {
-    let ours = check(facts, &around(checks, snapshot, is_ec2));
+    let ours = check(facts, &around(checks, snapshot, is_ec2 || facts.is_ec2));
     cause(&ours).and_then(|cause| cause.remedy.clone()).unwrap_or_else(|| mend::RESYNC.to_owned())
 }
 
@@ -73,15 +79,25 @@ fn cause(ours: &[Check]) -> Option<&Check> {
 }
 
 /// The clock is told to be wrong by what was measured; who should have kept it right is told by Windows.
-fn of_clock(check: &mut Check, cause: Option<&Check>, ours: &[Check]) {
+fn of_clock(check: &mut Check, cause: Option<&Check>, ours: &[Check], is_of_zone: bool) {
     let kept = ours.iter().find(|check| check.name == kept::NAME);
     let keeper = cause.or(kept).map(|check| check.summary.clone());
     check.evidence.retain(|line| !line.contains("keeps this clock"));
     check.evidence.splice(0..0, keeper);
     if check.verdict >= Verdict::Warning {
         let remedy = cause.and_then(|cause| cause.remedy.clone());
-        check.remedy = Some(remedy.unwrap_or_else(|| mend::RESYNC.to_owned()));
+        let remedy = remedy.unwrap_or_else(|| mend::RESYNC.to_owned());
+        check.remedy = Some(if is_of_zone { format!("{remedy}; {}", keep_utc(ours)) } else { remedy });
     }
+}
+
+/// Keeps whoever has set the clock by the wrong zone from doing so again.
+fn keep_utc(ours: &[Check]) -> String {
+    let of_zone = ours.iter().find(|check| check.name == zone::NAME).and_then(|check| check.remedy.clone());
+    of_zone.unwrap_or_else(|| {
+        "find what sets the clock from local time (a script with Set-Date, an image, a hypervisor) and let it use UTC"
+            .to_owned()
+    })
 }
 
 fn of_imds(check: &mut Check, is_way_lost: bool) {

@@ -3,7 +3,7 @@
 use super::around::Around;
 use super::facts::Facts;
 use super::proxy::checks as proxy;
-use super::w32time::{checks as w32time, kept, limits};
+use super::w32time::{checks as w32time, kept, limits, seeding};
 use super::{credentials, routes, vmic, zone};
 use crate::doctor::report::{Area, Check};
 
@@ -17,6 +17,7 @@ pub fn check(facts: &Facts, around: &Around) -> Vec<Check> {
         w32time::servers(time, around),
         w32time::sync(time, around),
         limits::check(time, around),
+        seeding::check(time, around),
         w32time::policy(time),
         vmic::check(facts.is_vmic_enabled, time, around),
         zone::check(&facts.zone, around),

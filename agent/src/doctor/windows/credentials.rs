@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::around::Around;
 use super::proxy::environment::{MACHINE, USER};
@@ -87,23 +86,17 @@ impl Facts {
     }
 }
 
-/// The names of the profiles in the SDK Store: an object that has one for each, whose other keys are encrypted.
+/// The names of the profiles in the SDK Store: an object that has one for each. Their other keys are skipped and never copied.
 fn registered(bytes: &[u8]) -> BTreeSet<String> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Account {
-        Named {
-            #[serde(rename = "DisplayName")]
-            name: String,
-        },
-        Other(IgnoredAny),
+    struct Account {
+        #[serde(rename = "DisplayName")]
+        name: Option<String>,
     }
+    // .NET may write a mark of the byte order before it.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let accounts: BTreeMap<String, Account> = serde_json::from_slice(bytes).unwrap_or_default();
-    let names = accounts.into_values().filter_map(|account| match account {
-        Account::Named { name } => Some(name),
-        Account::Other(_) => None,
-    });
-    names.take(MOST).collect()
+    accounts.into_values().filter_map(|account| account.name).take(MOST).collect()
 }
 
 /// The names of the profiles in a file of credentials.
@@ -122,16 +115,16 @@ pub fn environments(facts: &Facts, around: &Around) -> Check {
         let summary = format!("programs of this user sign with keys of two sets: {mixed}");
         let effect = "AWS refuses the signature or the token (SignatureDoesNotMatch, InvalidClientTokenId, \
                       UnrecognizedClientException)";
-        Check::problem(Area::Credentials, ENVIRONMENTS, summary, effect, unset(machine))
+        Check::problem(Area::Credentials, ENVIRONMENTS, summary, effect, unset_of_machine(machine))
     } else if machine.contains(KEY) && user.contains(KEY) {
         let summary = "both the machine and this user have keys in their variables: programs of the user sign with his, and \
                        services with those of the machine";
         let effect = "who rotates one of them leaves the other behind, and what works in a shell fails in a service";
-        Check::warning(Area::Credentials, ENVIRONMENTS, summary, effect, unset(machine))
+        Check::warning(Area::Credentials, ENVIRONMENTS, summary, effect, unset_of_machine(machine))
     } else if machine.contains(KEY) && around.is_ec2 {
         let summary = "the variables of the machine have keys, with which every service signs";
         let effect = "they stand before the role of the instance, and nobody renews them";
-        Check::warning(Area::Credentials, ENVIRONMENTS, summary, effect, unset(machine))
+        Check::warning(Area::Credentials, ENVIRONMENTS, summary, effect, unset_of_machine(machine))
     } else {
         Check::ok(Area::Credentials, ENVIRONMENTS, "the variables of the machine and of this user do not contradict")
     };
@@ -151,16 +144,21 @@ fn mixed(facts: &Facts) -> Option<String> {
     (!of_machine.is_empty()).then(|| format!("{} of the user, {} of the machine", listed(of_user), listed(of_machine)))
 }
 
-fn unset(machine: &BTreeSet<&str>) -> String {
-    let keys = [KEY, SECRET, TOKEN].into_iter().filter(|name| machine.contains(name));
-    let lines = keys.map(|name| format!("[Environment]::SetEnvironmentVariable('{name}', $null, 'Machine')"));
-    format!("{}, and start the services anew", lines.collect::<Vec<_>>().join("; "))
+fn unset_of_machine(machine: &BTreeSet<&str>) -> String {
+    format!("{}, and start the services anew", unset(machine, "Machine"))
 }
 
-/// Whether a profile has two meanings.
+fn unset(names: &BTreeSet<&str>, scope: &str) -> String {
+    let keys = [KEY, SECRET, TOKEN].into_iter().filter(|name| names.contains(name));
+    let lines = keys.map(|name| format!("[Environment]::SetEnvironmentVariable('{name}', $null, '{scope}')"));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether a profile has two meanings, or stands beside keys in variables.
 ///
 /// Source: "Credential and profile resolution" of the AWS SDK for .NET: the SDK Store is looked at before the shared file, and
-/// no other SDK knows it.
+/// no other SDK knows it. `FallbackCredentialsFactory` of its version 3 looks for a profile before it looks at variables,
+/// `DefaultAWSCredentialsIdentityResolver` of version 4 and all other SDKs after that.
 pub fn stores(facts: &Facts) -> Check {
     let both: Vec<&String> = facts.store.intersection(&facts.shared).collect();
     let told =
@@ -170,6 +168,21 @@ pub fn stores(facts: &Facts) -> Check {
         told(r"shared file (%USERPROFILE%\.aws\credentials)", &facts.shared),
     ];
     let check = match both.first() {
+        None if is_split(facts) => {
+            let summary = "keys in variables stand beside the profile default: version 3 of .NET signs with the profile, and \
+                           version 4 and all other SDKs with the variables";
+            let effect = "who rotates one of them leaves the other behind, and requests fail in one program and not in the other";
+            let sets = [("Machine", &facts.machine), ("User", &facts.user)]
+                .map(|(scope, names)| (scope, names.contains(KEY), names));
+            let sets = sets.into_iter().filter(|(_, has_keys, _)| *has_keys);
+            let (names, remedies): (Vec<String>, Vec<String>) = sets
+                .map(|(scope, _, names)| {
+                    (format!("keys in the variables of the {}", scope.to_ascii_lowercase()), unset(names, scope))
+                })
+                .unzip();
+            let remedy = format!("where the profile is meant, {}; else take the profile away", remedies.join("; "));
+            Check::warning(Area::Credentials, STORES, summary, effect, remedy).with_evidence(names)
+        }
         None => Check::ok(Area::Credentials, STORES, "no profile stands in two stores"),
         Some(first) => {
             let summary = format!(
@@ -189,6 +202,15 @@ pub fn stores(facts: &Facts) -> Check {
     check.with_evidence(evidence.into_iter().flatten())
 }
 
+/// Whether SDKs do not agree on which of two sets of keys comes first.
+fn is_split(facts: &Facts) -> bool {
+    let names = || facts.machine.union(&facts.user);
+    let has_keys = [KEY, SECRET].iter().all(|key| names().any(|name| name == key));
+    // Who names a profile in a variable has chosen.
+    let has_chosen = names().any(|name| *name == "AWS_PROFILE");
+    has_keys && !has_chosen && [&facts.store, &facts.shared].iter().any(|names| names.contains("default"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -197,10 +219,10 @@ mod tests {
 
     #[test]
     fn of_a_store_nothing_but_names_is_kept() {
-        let json = br#"{"0a": {"AWSAccessKey": "01000000d08c", "AWSSecretKey": "hunter2", "DisplayName": "default"},
-            "0b": {"DisplayName": 7}, "0c": 3}"#;
+        let json = b"\xef\xbb\xbf{\"0a\": {\"AWSAccessKey\": \"01000000d08c\", \"AWSSecretKey\": \"hunter2\", \"DisplayName\": \
+            \"default\"}, \"0b\": {\"SettingsKey\": [1]}}";
         assert_eq!(registered(json), BTreeSet::from(["default".to_owned()]));
-        assert_eq!(registered(b"\xef\xbb\xbf{}"), BTreeSet::new());
+        assert_eq!(registered(b"{\"a\": 3}"), BTreeSet::new());
         let text = b"[default]\r\naws_secret_access_key = hunter2\n [ web ] ; x\n[]\n[open\n";
         assert_eq!(profiles(text), BTreeSet::from(["default".to_owned(), "web".to_owned()]));
     }

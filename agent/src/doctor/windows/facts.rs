@@ -1,6 +1,7 @@
 //! What a host with Windows shows.
 
 use super::credentials::{self, Folders};
+use super::ec2;
 use super::launch::Launch;
 use super::proxy::checks as proxy;
 use super::reader::Reader;
@@ -17,6 +18,8 @@ const MOST_INTERFACES: usize = 256;
 /// What a host with Windows shows. There is no secret in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
+    /// Whether the firmware says that this is an EC2 instance.
+    pub is_ec2: bool,
     /// The Windows Time service.
     pub time: W32Time,
     /// Whether the clock of Hyper-V is asked as well; `None` where Windows has no provider for it.
@@ -39,6 +42,7 @@ pub fn gather(system: &dyn System, folders: &Folders) -> Facts {
     let routes = reader.told("the routes", system.routes());
     let interfaces = reader.told("the interfaces", system.addresses()).unwrap_or_default();
     let facts = Facts {
+        is_ec2: ec2::is_ec2(&reader),
         time: W32Time::read(&reader),
         is_vmic_enabled: reader.number(vmic::KEY, "Enabled").map(|number| number != 0),
         zone: Zone::read(&reader),

@@ -4,7 +4,8 @@ use super::credentials::Folders;
 use super::facts::{Facts, gather};
 use super::system::System;
 
-/// The Windows on which this runs; `None` on every other system.
+/// The Windows on which this runs; `None` on every other system. It is the one place in which the doctor has to know for which
+/// system it was built.
 pub fn system() -> Option<Box<dyn System + Send>> {
     None
 }

@@ -8,13 +8,25 @@ const W32TIME: &str = r"HKLM\SYSTEM\CurrentControlSet\Services\W32Time";
 /// Where policies for it are written, as people find them.
 const POLICY: &str = r"Computer Configuration\Administrative Templates\System\Windows Time Service";
 
-/// Starts the service now and at each boot.
-pub const START: &str = "Set-Service w32time -StartupType Automatic; Start-Service w32time; w32tm /resync /rediscover";
 /// Has the service look for its servers again.
 pub const RESYNC: &str = "w32tm /resync /rediscover";
 /// Has the service follow its domain.
 pub const FOLLOW_DOMAIN: &str =
     "w32tm /config /syncfromflags:domhier /update; Restart-Service w32time; w32tm /resync /rediscover";
+
+/// Has the service start at each boot. Outside of a domain its triggers stop it right after that, whatever its start is, as long
+/// as it has them.
+///
+/// Source: "Windows Time service doesn't start automatically on a workgroup computer" of Microsoft (2385818).
+pub fn start_at_boot(is_stopped_by_triggers: bool) -> String {
+    let triggers = if is_stopped_by_triggers { "sc.exe triggerinfo w32time delete; " } else { "" };
+    format!("{triggers}Set-Service w32time -StartupType Automatic")
+}
+
+/// Starts it now as well.
+pub fn start(is_stopped_by_triggers: bool) -> String {
+    format!("{}; Start-Service w32time; {RESYNC}", start_at_boot(is_stopped_by_triggers))
+}
 
 /// Has the service follow Amazon Time Sync: by its link-local address on an instance, and else by its public name.
 pub fn follow_amazon(is_ec2: bool) -> String {

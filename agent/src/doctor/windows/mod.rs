@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod around;
 pub mod checks;
 pub mod credentials;
+mod ec2;
 pub mod facts;
 pub mod host;
 pub mod launch;
@@ -17,6 +18,7 @@ pub mod reader;
 pub mod routes;
 #[cfg(test)]
 mod scenes;
+mod shell;
 pub mod system;
 mod text;
 pub mod vmic;

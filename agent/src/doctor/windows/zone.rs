@@ -8,7 +8,8 @@ use super::reader::Reader;
 use super::text::shown;
 use crate::doctor::report::{Area, Check};
 
-const NAME: &str = "clock-rtc";
+/// The check of it, which takes the place of the one of Linux.
+pub const NAME: &str = "clock-rtc";
 const KEY: &str = r"SYSTEM\CurrentControlSet\Control\TimeZoneInformation";
 /// The farthest zone, in minutes.
 const FARTHEST: i32 = 14 * 60;

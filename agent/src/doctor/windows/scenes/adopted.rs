@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::host::{Host, ec2, facts, printed, routes};
+use super::host::{Host, ZONE, ec2, facts, printed, routes};
 use crate::doctor::report::{Area, Check, Verdict};
 use crate::doctor::windows::adopt::{adopt, remedy};
 use crate::doctor::windows::system::{Start, State};
@@ -75,7 +75,8 @@ fn a_wrong_clock_is_mended_by_what_windows_needs() {
     let host = ec2().service("W32Time", Start::Manual, State::Stopped);
     let checks = adopted(&host);
     let offset = named(&checks, "clock-offset");
-    let start = "Set-Service w32time -StartupType Automatic; Start-Service w32time; w32tm /resync /rediscover";
+    let start = "sc.exe triggerinfo w32time delete; Set-Service w32time -StartupType Automatic; Start-Service w32time; w32tm \
+                 /resync /rediscover";
     assert_eq!(offset.remedy.as_deref(), Some(start));
     let kept = "nobody keeps this clock: the Windows Time service waits for a trigger and is stopped";
     assert_eq!(offset.evidence, [kept, "since yesterday"]);
@@ -98,6 +99,29 @@ fn what_is_judged_by_files_of_linux_is_not_told() {
     for word in ["chrony", "sudo", "ip route", "iptables", "apt-get"] {
         assert!(!text.contains(word), "{word}:\n{text}");
     }
+}
+
+#[test]
+fn an_offset_of_a_zone_is_mended_where_windows_takes_the_hardware_clock_for_local() {
+    let host = ec2().number(ZONE, "RealTimeIsUniversal", 0).number(ZONE, "ActiveTimeBias", 300);
+    let zone =
+        Check::warning(Area::Clock, "clock-time-zone", "5 h fast", "it does so again", "let it use UTC; `timedatectl`");
+    let mut checks: Vec<Check> =
+        others().into_iter().filter(|check| check.name != "clock-time-zone").chain([zone]).collect();
+    adopt(&mut checks, &facts(&host), &snapshot(-18_000.0), true);
+    let universal = r"reg add HKLM\SYSTEM\CurrentControlSet\Control\TimeZoneInformation /v RealTimeIsUniversal /t REG_DWORD /d 1 /f";
+    assert_eq!(named(&checks, "clock-time-zone").remedy.as_deref(), Some(universal));
+    let set = format!("w32tm /resync /rediscover; {universal}");
+    assert_eq!(named(&checks, "clock-offset").remedy.as_ref(), Some(&set));
+}
+
+#[test]
+fn commands_of_a_shell_of_unix_are_those_of_powershell() {
+    let unset = Check::problem(Area::Credentials, "credentials-shadow", "keys", "refused", "unset AWS_ACCESS_KEY_ID");
+    let mut checks = vec![unset];
+    adopt(&mut checks, &facts(&ec2()), &snapshot(0.0), true);
+    let remedy = "Remove-Item Env:AWS_ACCESS_KEY_ID -ErrorAction SilentlyContinue";
+    assert_eq!(named(&checks, "credentials-shadow").remedy.as_deref(), Some(remedy));
 }
 
 #[test]

@@ -169,6 +169,7 @@ pub(super) fn ec2() -> Host {
     };
     host.keys.insert(format!(r"{W32TIME}\TriggerInfo"), vec!["0".to_owned(), "1".to_owned()]);
     host.service("W32Time", Start::Automatic, State::Running)
+        .text(r"HARDWARE\DESCRIPTION\System\BIOS", "SystemManufacturer", "Amazon EC2")
         .service("Amazon EC2Launch", Start::Automatic, State::Stopped)
         .says(ENGLISH)
         .text(&format!(r"{W32TIME}\Parameters"), "Type", "NTP")
@@ -180,6 +181,7 @@ pub(super) fn ec2() -> Host {
         .number(&format!(r"{W32TIME}\Config"), "MaxPosPhaseCorrection", 54_000)
         .number(&format!(r"{W32TIME}\Config"), "MaxNegPhaseCorrection", 54_000)
         .number(&format!(r"{W32TIME}\Config"), "MaxAllowedPhaseOffset", 1)
+        .number(&format!(r"{W32TIME}\Config"), "UtilizeSslTimeData", 0)
         .number(ZONE, "RealTimeIsUniversal", 1)
         .number(ZONE, "ActiveTimeBias", 0)
         .text(ZONE, "TimeZoneKeyName", "UTC")

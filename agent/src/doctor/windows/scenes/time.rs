@@ -11,8 +11,8 @@ const KEPT: &str = "clock-w32time";
 const SERVERS: &str = "clock-w32time-servers";
 const SYNC: &str = "clock-w32time-sync";
 const LIMITS: &str = "clock-w32time-limits";
-const START: &str =
-    "remedy  Set-Service w32time -StartupType Automatic; Start-Service w32time; w32tm /resync /rediscover\n";
+const START: &str = "remedy  sc.exe triggerinfo w32time delete; Set-Service w32time -StartupType Automatic; Start-Service w32time; \
+                     w32tm /resync /rediscover\n";
 const AMAZON: &str = "remedy  w32tm /config \"/manualpeerlist:169.254.169.123,0x9\" /syncfromflags:manual /update; Restart-Service \
                       w32time; w32tm /resync /rediscover\n";
 
@@ -46,6 +46,7 @@ pub(super) fn in_order() -> Vec<(&'static str, Host, Around)> {
         ("ntpd of Meinberg in its place", stopped("NTP"), well()),
         ("a service that was started a moment ago", ec2().says(&young), well()),
         ("a service by its triggers that runs", ec2().service("W32Time", Start::Manual, State::Running), well()),
+        ("a service that is about to stop", ec2().service("W32Time", Start::Automatic, State::Between), well()),
         ("the command of AWS's guide writes no flags", servers(ec2(), "169.254.169.123"), well()),
         ("a public server that answers", servers(ec2(), "time.windows.com,0x8"), well()),
         ("w32tm may not be asked", ec2().says("Access is denied. (0x80070005)"), well()),
@@ -75,7 +76,8 @@ fn services() -> Vec<Scene> {
             &[
                 "warning  clock-w32time: nobody keeps this clock: the Windows Time service waits for a trigger and is stopped\n",
                 "seen    service W32Time: start is manual, stopped\n",
-                "seen    the machine is in no domain, so that Windows starts the service by triggers alone\n",
+                "seen    the machine is in no domain: the triggers of the service do not start it there, and stop it after a boot \
+                 even where its start is automatic\n",
                 START,
                 "skipped  clock-w32time-sync: the Windows Time service cannot be asked: see clock-w32time\n",
                 "skipped  clock-w32time-servers: the Windows Time service asks nobody: see clock-w32time\n",
@@ -85,6 +87,12 @@ fn services() -> Vec<Scene> {
         Scene::new("disabled", service(Start::Disabled, State::Stopped), &[KEPT], &["service is disabled\n", START]),
         Scene::new("stopped", service(Start::Automatic, State::Stopped), &[KEPT], &["service is stopped\n", START]),
         Scene::new(
+            "a member whose service is disabled keeps its triggers",
+            member().service("W32Time", Start::Disabled, State::Stopped),
+            &[KEPT],
+            &["remedy  Set-Service w32time -StartupType Automatic; Start-Service w32time; w32tm /resync /rediscover\n"],
+        ),
+        Scene::new(
             "unregistered",
             {
                 let mut host = ec2();
@@ -92,13 +100,19 @@ fn services() -> Vec<Scene> {
                 host
             },
             &[KEPT],
-            &["there is no Windows Time service\n", "remedy  w32tm /register; Set-Service w32time"],
+            &[
+                "there is no Windows Time service\n",
+                "remedy  w32tm /register; sc.exe triggerinfo w32time delete; Set-Service w32time",
+            ],
         ),
         Scene::new(
             "it runs, and is disabled",
             service(Start::Disabled, State::Running),
             &[KEPT],
-            &["nothing starts it after the next boot\n", "remedy  Set-Service w32time -StartupType Automatic\n"],
+            &[
+                "nothing starts it after the next boot\n",
+                "remedy  sc.exe triggerinfo w32time delete; Set-Service w32time -StartupType Automatic\n",
+            ],
         ),
     ]
 }
@@ -292,6 +306,18 @@ fn limits() -> Vec<Scene> {
             &["refuses to correct a clock that is 2.0 h fast\n", "/v MaxNegPhaseCorrection"],
         )
         .around(wrong(-7_200.0)),
+        Scene::new(
+            "a clock that TLS has set a day off",
+            ec2()
+                .number(&config(), "UtilizeSslTimeData", 1)
+                .number(&config(), "MaxPosPhaseCorrection", u64::from(u32::MAX)),
+            &["clock-w32time-seeding"],
+            &[
+                "may have set this clock by times from TLS (Secure Time Seeding: UtilizeSslTimeData is 1)\n",
+                "/v UtilizeSslTimeData /t REG_DWORD /d 0 /f; Restart-Service w32time; w32tm /resync /rediscover\n",
+            ],
+        )
+        .around(wrong(86_400.0)),
         Scene::new(
             "the service itself says that the correction was too big",
             ec2().says(&ADRIFT.replace("Error: 1 (The", "Error: 3 (The")),

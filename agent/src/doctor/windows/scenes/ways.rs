@@ -221,6 +221,17 @@ fn credentials() -> Vec<Scene> {
             &["the variables of the machine have keys, with which every service signs\n"],
         ),
         Scene::new(
+            "keys in variables beside a profile",
+            with_all(ec2(), USER, &keys).file(SHARED, "[default]\naws_access_key_id = a\n"),
+            &["credentials-stores"],
+            &[
+                "version 3 of .NET signs with the profile, and version 4 and all other SDKs with the variables\n",
+                "seen    keys in the variables of the user\n",
+                "remedy  where the profile is meant, [Environment]::SetEnvironmentVariable('AWS_ACCESS_KEY_ID', $null, 'User'); ",
+                r"seen    shared file (%USERPROFILE%\.aws\credentials): default",
+            ],
+        ),
+        Scene::new(
             "one profile in two stores",
             ec2()
                 .file(STORE, &format!(r#"{{"a": {{"DisplayName": "default", "AWSSecretKey": "{SECRET}"}}}}"#))

@@ -7,7 +7,6 @@ use crate::doctor::windows::around::Around;
 use crate::doctor::windows::mend;
 use crate::doctor::windows::reader::Reader;
 use crate::doctor::windows::system::{Service, Start, State};
-use crate::doctor::windows::text::shown;
 
 /// The check that says so.
 pub const NAME: &str = "clock-w32time";
@@ -85,12 +84,21 @@ impl W32Time {
             _ if settings.is_client.as_ref().is_some_and(|is_client| !is_client.value) => {
                 return Some(Cause::NotClient);
             }
-            Some(Follows::Domain) if self.is_domain_known && self.domain.is_none() => return Some(Cause::NoDomain),
+            Some(Follows::Domain) if self.is_workgroup() => return Some(Cause::NoDomain),
             Some(Follows::Servers) if settings.asked().is_empty() => return Some(Cause::NoServers),
             _ => {}
         }
         let never_again = service.start == Start::Disabled || (service.start == Start::Manual && !self.has_triggers);
         never_again.then_some(Cause::NotAtBoot)
+    }
+
+    fn is_workgroup(&self) -> bool {
+        self.is_domain_known && self.domain.is_none()
+    }
+
+    /// Whether its triggers stop it after each boot.
+    fn is_stopped_by_triggers(&self) -> bool {
+        self.has_triggers && self.is_workgroup()
     }
 
     /// Whether it follows the controllers of its domain.
@@ -161,9 +169,10 @@ impl Cause {
         let server = if is_ec2 { "169.254.169.123,0x9" } else { "time.aws.com,0x9" };
         let list = format!("Type is NTP and NtpServer is {server}");
         match self {
-            Self::Missing => format!("w32tm /register; {}", mend::START),
-            Self::Disabled | Self::Untriggered | Self::Stopped => mend::START.to_owned(),
-            Self::NotAtBoot => "Set-Service w32time -StartupType Automatic".to_owned(),
+            // Registered anew, it has its triggers.
+            Self::Missing => format!("w32tm /register; {}", mend::start(time.is_workgroup())),
+            Self::Disabled | Self::Untriggered | Self::Stopped => mend::start(time.is_stopped_by_triggers()),
+            Self::NotAtBoot => mend::start_at_boot(time.is_stopped_by_triggers()),
             Self::NoSync | Self::NoDomain => {
                 let is_policy = settings.follows.as_ref().is_some_and(|follows| follows.is_policy);
                 let what = if time.domain.is_some() { "Type is NT5DS" } else { &list };
@@ -192,18 +201,26 @@ pub fn check(time: &W32Time, around: &Around) -> Check {
         return Check::ok(Area::Clock, NAME, "the service NTP keeps this clock, in the place of Windows Time")
             .with_evidence(service);
     }
+    if time.service.is_some_and(|service| service.state == State::Between) && time.cause().is_none() {
+        return Check::skipped(
+            Area::Clock,
+            NAME,
+            "the Windows Time service is about to start or to stop, or is paused",
+        )
+        .with_evidence(service);
+    }
     let Some(cause) = time.cause() else {
         return Check::ok(Area::Clock, NAME, "the Windows Time service keeps this clock").with_evidence(service);
     };
-    let domain = match &time.domain {
-        Some(domain) => format!("the machine is a member of the domain {}", shown(domain)),
-        None => "the machine is in no domain, so that Windows starts the service by triggers alone".to_owned(),
-    };
-    let domain = (cause == Cause::Untriggered && time.is_domain_known).then_some(domain);
+    let is_stopped = matches!(cause, Cause::Untriggered | Cause::Stopped);
+    let triggers = (is_stopped && time.is_stopped_by_triggers()).then_some(
+        "the machine is in no domain: the triggers of the service do not start it there, and stop it after a boot even where \
+         its start is automatic",
+    );
     let policies = time.settings.policies();
     Check::warning(Area::Clock, NAME, cause.summary(), DRIFTS, cause.remedy(time, around.is_ec2))
         .with_evidence(service)
-        .with_evidence(domain)
+        .with_evidence(triggers)
         .with_evidence(policies)
 }
 

@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod kept;
 pub mod limits;
+pub mod seeding;
 pub mod servers;
 pub mod settings;
 pub mod status;

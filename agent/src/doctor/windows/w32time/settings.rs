@@ -83,6 +83,8 @@ pub struct Settings {
     pub largest_slewed: Option<Setting<u32>>,
     /// How often it corrects, in hundredths of a second (`UpdateInterval`).
     pub update_interval: Option<Setting<u32>>,
+    /// Whether it takes the time from TLS (`UtilizeSslTimeData`).
+    pub uses_tls: Option<Setting<bool>>,
 }
 
 impl Settings {
@@ -100,6 +102,7 @@ impl Settings {
             largest_back: number("Config", "MaxNegPhaseCorrection"),
             largest_slewed: number("Config", "MaxAllowedPhaseOffset"),
             update_interval: number("Config", "UpdateInterval"),
+            uses_tls: number("Config", "UtilizeSslTimeData").map(|one| one.map(|number| number != 0)),
         }
     }
 
@@ -126,6 +129,7 @@ impl Settings {
             number("MaxNegPhaseCorrection", self.largest_back.as_ref()),
             number("MaxAllowedPhaseOffset", self.largest_slewed.as_ref()),
             number("UpdateInterval", self.update_interval.as_ref()),
+            line("UtilizeSslTimeData", self.uses_tls.as_ref(), |is| u8::from(*is).to_string()),
         ]
         .into_iter()
         .flatten()
