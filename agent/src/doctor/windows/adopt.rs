@@ -3,7 +3,7 @@
 use super::around::Around;
 use super::checks::check;
 use super::facts::Facts;
-use super::w32time::{checks as w32time, kept, limits};
+use super::w32time::{checks as w32time, kept, limits, seeding};
 use super::{mend, routes, shell, vmic, zone};
 use crate::clock::estimate::ClockState;
 use crate::doctor::report::{CLOCK_OFFSET, Check, Verdict};
@@ -26,7 +26,8 @@ const FOREIGN: [&str; 10] = [
 const REACHABLE: &str = "imds-reachable";
 const TIME_ZONE: &str = "clock-time-zone";
 /// What may keep the clock from being right, the cause before what follows from it.
-const CAUSES: [&str; 6] = [kept::NAME, routes::TIME, w32time::SERVERS, limits::NAME, w32time::SYNC, vmic::NAME];
+const CAUSES: [&str; 7] =
+    [kept::NAME, w32time::SERVERS, limits::NAME, w32time::SYNC, routes::TIME, seeding::NAME, vmic::NAME];
 
 /// Takes the checks of Linux away, puts those of Windows in their place, and has the others name commands of Windows.
 pub fn adopt(checks: &mut Vec<Check>, facts: &Facts, snapshot: &Snapshot, is_ec2: bool) {

@@ -3,6 +3,7 @@
 use super::environment::Proxies;
 use super::winhttp::{KEY, VALUE, WinHttp};
 use super::wininet::WinInet;
+use crate::doctor::imds::proxy::ProxyEnv;
 use crate::doctor::report::{Area, Check};
 use crate::doctor::windows::around::Around;
 use crate::doctor::windows::reader::Reader;
@@ -42,7 +43,7 @@ pub fn check(facts: &Facts, around: &Around) -> Check {
     let swallowed = facts.environment.swallowed();
     let mut astray: Vec<(String, String)> = facts.wininet.iter().filter_map(|one| of_wininet(one, facts)).collect();
     if !swallowed.is_empty() {
-        let who = format!("the variables of the machine send {}", swallowed.join(", "));
+        let who = format!("the variables of the machine those of {}", swallowed.join(", "));
         astray.push((who, facts.environment.remedy()));
     }
     if astray.is_empty() {
@@ -53,7 +54,7 @@ pub fn check(facts: &Facts, around: &Around) -> Check {
         return Check::ok(Area::Imds, NAME, summary).with_evidence(evidence);
     }
     let (who, remedies): (Vec<String>, Vec<String>) = astray.into_iter().unzip();
-    let summary = format!("{} through a proxy to the metadata service", who.join("; "));
+    let summary = format!("a proxy is sent requests for the metadata service: by {}", who.join("; by "));
     let effect = "The proxy cannot reach the metadata service of this instance: those SDKs find no credentials or those of \
                   the proxy's own host.";
     Check::warning(Area::Imds, NAME, summary, effect, remedies.join("; ")).with_evidence(evidence)
@@ -73,7 +74,7 @@ fn of_wininet(settings: &WinInet, facts: &Facts) -> Option<(String, String)> {
         (false, true) => "botocore",
         (false, false) => return None,
     };
-    Some((format!("the Internet settings of {} send {who}", settings.whose), settings.remedy()))
+    Some((format!("the Internet settings of {} those of {who}", settings.whose), settings.remedy()))
 }
 
 fn evidence(facts: &Facts) -> Vec<String> {
@@ -93,8 +94,12 @@ fn evidence(facts: &Facts) -> Vec<String> {
     let winhttp = facts.winhttp.iter().map(|one| {
         format!("WinHTTP: {}, {}; services of Windows use it, and no SDK here", shown(&one.proxy), except(&one.bypass))
     });
-    let machine = facts.environment.machine.told();
-    let of_user = facts.environment.user.told().into_iter().filter(|line| !machine.contains(line));
+    // Windows has no second variable in lower case.
+    let told = |env: &ProxyEnv| -> Vec<String> {
+        env.told().into_iter().filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase())).collect()
+    };
+    let machine = told(&facts.environment.machine);
+    let of_user = told(&facts.environment.user).into_iter().filter(|line| !machine.contains(line));
     let of_user: Vec<String> = of_user.map(|line| format!("variables of this user: {}", shown(&line))).collect();
     let machine = machine.iter().map(|line| format!("variables of the machine: {}", shown(line)));
     wininet.chain(winhttp).chain(machine).chain(of_user).collect()

@@ -9,7 +9,8 @@ use crate::doctor::windows::around::Around;
 use crate::doctor::windows::mend;
 use crate::time::Span;
 
-const NAME: &str = "clock-w32time-seeding";
+/// The check of it.
+pub const NAME: &str = "clock-w32time-seeding";
 /// It leaves a clock alone that is off by less.
 const FAR: Span = Span::from_nanos(3_600 * 1_000_000_000);
 
