@@ -41,8 +41,8 @@ fn tell_once(checks: &mut [Check], facts: &Facts) {
     // Who follows a domain needs no way to Amazon Time Sync.
     let asks_amazon = facts.time.settings.asked().iter().any(Server::is_amazon);
     let causes = [Some(w32time::SERVERS), Some(limits::NAME), asks_amazon.then_some(routes::TIME)];
-    let is_found = |name: &&str| checks.iter().any(|check| check.name == **name && check.verdict >= Verdict::Warning);
-    let Some(cause) = causes.into_iter().flatten().find(|name| is_found(&name)) else { return };
+    let is_found = |name: &str| checks.iter().any(|check| check.name == name && check.verdict >= Verdict::Warning);
+    let Some(cause) = causes.into_iter().flatten().find(|name| is_found(name)) else { return };
     for check in checks.iter_mut().filter(|check| check.name == w32time::SYNC && check.verdict >= Verdict::Warning) {
         let summary = format!("{}: see {cause}", check.summary);
         *check = Check::skipped(check.area, w32time::SYNC, summary).with_evidence(check.evidence.clone());

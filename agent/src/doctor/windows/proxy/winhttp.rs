@@ -73,6 +73,10 @@ pub(in crate::doctor::windows) mod tests {
         let direct = [0x18, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(WinHttp::read(&direct), None);
         assert_eq!(WinHttp::read(&[]), None);
+        // What is left of a proxy that is no longer set.
+        let mut left = value("proxy.contoso.com:8080", "");
+        left[8] = 1;
+        assert_eq!(WinHttp::read(&left), None);
     }
 
     proptest! {

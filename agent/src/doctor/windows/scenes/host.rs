@@ -78,6 +78,12 @@ impl Host {
         self.text(&format!(r"{W32TIME}\Parameters"), "Type", "NT5DS")
     }
 
+    /// A service that nothing starts but the boot.
+    pub(super) fn without_triggers(mut self) -> Self {
+        self.keys.clear();
+        self
+    }
+
     /// Nothing may be asked.
     pub(super) fn locked(self) -> Self {
         Self { is_locked: true, ..self }

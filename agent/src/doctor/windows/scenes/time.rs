@@ -93,6 +93,12 @@ fn services() -> Vec<Scene> {
             &["remedy  Set-Service w32time -StartupType Automatic; Start-Service w32time; w32tm /resync /rediscover\n"],
         ),
         Scene::new(
+            "a service without triggers runs by hand",
+            service(Start::Manual, State::Running).without_triggers(),
+            &[KEPT],
+            &["nothing starts it after the next boot\n", "remedy  Set-Service w32time -StartupType Automatic\n"],
+        ),
+        Scene::new(
             "unregistered",
             {
                 let mut host = ec2();
