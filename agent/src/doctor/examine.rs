@@ -15,6 +15,7 @@ use super::explain::paste::Paste;
 use super::imds::{checks as imds, probe};
 use super::report::{Area, CLOCK_OFFSET, Check, Report, Verdict};
 use super::seen::Seen;
+use super::windows::{adopt, host as windows};
 use super::{agent, credentials, explain, sdks};
 use crate::aws::chain::Chain;
 use crate::aws::known::Known;
@@ -64,12 +65,13 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
     let snapshot = engine.snapshot_of_one_look(local::read());
     (order.progress)("asking the metadata service, the time daemon and the agent");
     let processes = processes(root, order.pid);
-    let (clock_facts, source_facts, imds_facts, status, processes) = tokio::join!(
+    let (clock_facts, source_facts, imds_facts, status, processes, windows) = tokio::join!(
         timeout(PATIENCE, clock::gather(root, order.env)),
         timeout(PATIENCE, sources::gather(root, &snapshot)),
         ask_imds(order, root),
         timeout(PATIENCE, status::ask_trusted(&order.config.socket)),
         processes,
+        timeout(PATIENCE, windows::facts(order.env)),
     );
     let processes = processes?;
     let in_use = sdks_in_use(&processes);
@@ -105,8 +107,16 @@ pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, Proce
         config: &order.config,
     };
     checks.extend(agent::check(&facts));
+    let windows = windows.ok().flatten();
+    let is_ec2 = imds_facts.as_ref().is_some_and(|facts| facts.is_ec2 == Some(true));
+    if let Some(facts) = &windows {
+        adopt::adopt(&mut checks, facts, &snapshot, is_ec2);
+    }
     let Some(paste) = &order.error else { return Ok(Report::new(checks)) };
-    let set_the_clock = clock_facts.ok().map(|facts| clock::remedy(&facts, &snapshot));
+    let set_the_clock = match &windows {
+        Some(facts) => Some(adopt::remedy(facts, &checks, &snapshot, is_ec2)),
+        None => clock_facts.ok().map(|facts| clock::remedy(&facts, &snapshot)),
+    };
     let (explained, errors) = explain::answer::explain(paste, Some(&host(engine, &checks, set_the_clock)));
     checks.extend(explained);
     Ok(Report::new(checks).with_errors(errors))

@@ -14,3 +14,4 @@ pub mod report;
 pub mod sdks;
 pub mod seen;
 pub mod text;
+pub mod windows;
