@@ -473,7 +473,7 @@ telemetry: { otlp: { endpoint: http://d:4318, interval: 20s, timeout: 9s } }
         assert_ne!(all, shipped);
         let config = loaded(&all);
         let named = config.state_dir.as_ref().map(|dir| dir.path.as_path());
-        assert_eq!(named, Some(crate::sys::places().state_dir.as_path()));
+        assert_eq!(named, Some(sys::places().state_dir.as_path()));
         for Channel { name, severity, alerts, timeout, .. } in &config.channels {
             let is_told_all = alerts.is_none() || name == "ops";
             assert!(*severity == Severity::Warning && is_told_all && timeout.as_secs() == 10, "{name}");

@@ -8,6 +8,7 @@ mod phase;
 mod places;
 mod refusal;
 mod service_error;
+pub mod system;
 
 #[cfg(target_os = "linux")]
 mod linux;

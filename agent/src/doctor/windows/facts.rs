@@ -6,10 +6,10 @@ use super::launch::Launch;
 use super::proxy::checks as proxy;
 use super::reader::Reader;
 use super::routes::Network;
-use super::system::{Interface, Route, System};
 use super::vmic;
 use super::w32time::kept::W32Time;
 use super::zone::Zone;
+use crate::sys::system::{Interface, Route, System};
 
 /// More routes and interfaces than these are not looked at.
 const MOST_ROUTES: usize = 4_096;

@@ -19,7 +19,6 @@ pub mod routes;
 #[cfg(test)]
 mod scenes;
 mod shell;
-pub mod system;
 mod text;
 pub mod vmic;
 pub mod w32time;

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 
-use super::system::{Service, System, Value};
 use super::text::shown;
+use crate::sys::system::{Service, System, Value};
 
 /// The longest text of the registry that is kept, in characters.
 const LONGEST: usize = 4_096;

@@ -8,11 +8,11 @@ use std::net::Ipv4Addr;
 
 use super::around::Around;
 use super::launch::Launch;
-use super::system::{Interface, Route};
 use super::text::shown;
 use super::w32time::kept::W32Time;
 use super::w32time::servers::Server;
 use crate::doctor::report::{Area, Check};
+use crate::sys::system::{Interface, Route};
 
 /// The check of the way to the metadata service.
 pub const IMDS: &str = "imds-route";

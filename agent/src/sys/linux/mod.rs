@@ -18,6 +18,7 @@ mod reply_socket;
 mod service;
 mod stop;
 mod terminal;
+mod windows;
 
 pub use account::{is_superuser, owner_without_say, user};
 pub use clock::{StepWatch, boot_id, boot_time, kernel_clock, monotonic, monotonic_raw, realtime};
@@ -41,3 +42,4 @@ pub use service::{
 };
 pub use stop::{Ending, Reloads};
 pub use terminal::{Keys, RawTerminal, terminal_size};
+pub use windows::windows;

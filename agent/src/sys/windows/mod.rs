@@ -12,6 +12,7 @@ mod local;
 mod log_file;
 mod manager;
 mod memory;
+mod network;
 mod output;
 mod place;
 mod reply_socket;
@@ -19,6 +20,7 @@ mod security;
 mod service;
 mod slewing;
 mod stop;
+mod system;
 mod terminal;
 mod wide;
 
@@ -42,4 +44,5 @@ pub use service::{
     uninstall_service,
 };
 pub use stop::{Ending, Reloads};
+pub use system::windows;
 pub use terminal::{Keys, RawTerminal, terminal_size};

@@ -24,7 +24,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::service::NAME;
-use super::wide::wide;
+use super::wide::{from_wide, wide};
 
 /// Full access for the system, administrators and ourselves (`%`), for nobody else, and inherited by nothing from above (SDDL,
 /// MS-DTYP 2.5.1).
@@ -225,17 +225,13 @@ unsafe fn text_of(identifier: PSID) -> io::Result<String> {
     if unsafe { ConvertSidToStringSidW(identifier, &raw mut text) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    let mut characters = Vec::new();
-    // SAFETY: the text ends with a zero, and nothing is read beyond it.
-    unsafe {
-        let mut at = text;
-        while *at != 0 {
-            characters.push(*at);
-            at = at.add(1);
-        }
+    // SAFETY: the text ends with a zero, and is freed once.
+    let read = unsafe {
+        let read = from_wide(text);
         LocalFree(text.cast());
-    }
-    Ok(String::from_utf16_lossy(&characters))
+        read
+    };
+    Ok(read)
 }
 
 #[cfg(test)]

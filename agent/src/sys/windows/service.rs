@@ -176,17 +176,19 @@ pub fn configure_service() -> Result<(), ServiceError> {
         command: None,
         actions: Some(vec![restart(5), restart(30), restart(60)]),
     };
-    service.update_failure_actions(actions).map_err(|error| failed("failed to set what follows a failure", &error))?;
     // An exit code that tells of a failure counts as one as well.
-    service
-        .set_failure_actions_on_non_crash_failures(true)
-        .map_err(|error| failed("failed to set what follows a failure", &error))?;
+    let actions = service
+        .update_failure_actions(actions)
+        .and_then(|()| service.set_failure_actions_on_non_crash_failures(true))
+        .map_err(|error| failed("failed to set what follows a failure", &error));
     let state_dir = places().state_dir;
     let folder = state_dir.parent().unwrap_or(&state_dir);
     for (path, rights) in [(folder, SHARED), (&state_dir, SERVICES), (&folder.join("log"), SERVICES)] {
         prepare(path, rights).map_err(|error| ServiceError(format!("the folder {}: {error}", path.display())))?;
     }
-    super::event_log::register_source().map_err(|error| ServiceError(format!("the source of events: {error}")))
+    super::event_log::register_source().map_err(|error| ServiceError(format!("the source of events: {error}")))?;
+    // Told last: all else is in its place.
+    actions
 }
 
 /// Makes a folder with these rights, or gives them to one that is there. What a stranger has made is his: he may have put

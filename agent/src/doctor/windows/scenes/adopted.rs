@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::host::{Host, ZONE, ec2, facts, printed, routes};
 use crate::doctor::report::{Area, Check, Verdict};
 use crate::doctor::windows::adopt::{adopt, remedy};
-use crate::doctor::windows::system::{Start, State};
 use crate::snapshot::{Clock, Snapshot, Status, Steps, Time};
+use crate::sys::system::{Start, State};
 
 fn snapshot(offset: f64) -> Snapshot {
     Snapshot {

@@ -11,8 +11,8 @@ use crate::doctor::windows::around::Around;
 use crate::doctor::windows::checks::check;
 use crate::doctor::windows::credentials::Folders;
 use crate::doctor::windows::facts::{Facts, gather};
-use crate::doctor::windows::system::{Interface, Route, Service, Start, State, System, Value};
 use crate::doctor::windows::w32time::status::tests::ENGLISH;
+use crate::sys::system::{Interface, Route, Service, Start, State, System, Value};
 
 pub(super) const W32TIME: &str = r"SYSTEM\CurrentControlSet\Services\W32Time";
 pub(super) const POLICY: &str = r"SOFTWARE\Policies\Microsoft\W32Time";

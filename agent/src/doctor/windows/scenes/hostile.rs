@@ -6,7 +6,7 @@ use super::host::{INTERNET, MACHINE, POLICY, W32TIME, ZONE, ec2, facts, found, j
 use crate::doctor::report::Verdict;
 use crate::doctor::windows::around::Around;
 use crate::doctor::windows::checks::check;
-use crate::doctor::windows::system::Value;
+use crate::sys::system::Value;
 use crate::time::{Offset, Span};
 
 const ESCAPES: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\n\u{202e}evil";

@@ -3,8 +3,8 @@
 use super::Scene;
 use super::host::{Host, POLICY, W32TIME, ZONE, ec2, member, well};
 use crate::doctor::windows::around::Around;
-use crate::doctor::windows::system::{Start, State};
 use crate::doctor::windows::w32time::status::tests::{ADRIFT, ENGLISH, HYPER_V};
+use crate::sys::system::{Start, State};
 use crate::time::{Offset, Span};
 
 const KEPT: &str = "clock-w32time";

@@ -4,8 +4,8 @@ use super::Scene;
 use super::host::{Host, INTERNET, MACHINE, SECRET, ec2, interface, member, route, routes, well};
 use crate::doctor::windows::around::Around;
 use crate::doctor::windows::proxy::winhttp::tests::value;
-use crate::doctor::windows::system::Value;
 use crate::doctor::windows::w32time::status::tests::ADRIFT;
+use crate::sys::system::Value;
 
 const ROUTE: &str = "imds-route";
 const TIME: &str = "clock-route";

@@ -6,7 +6,7 @@ use crate::doctor::report::{Area, Check};
 use crate::doctor::windows::around::Around;
 use crate::doctor::windows::mend;
 use crate::doctor::windows::reader::Reader;
-use crate::doctor::windows::system::{Service, Start, State};
+use crate::sys::system::{Service, Start, State};
 
 /// The check that says so.
 pub const NAME: &str = "clock-w32time";
