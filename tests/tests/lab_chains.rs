@@ -117,6 +117,7 @@ fn kind(pick: &Pick) -> &'static str {
             Step::Environment => "environment",
             Step::SystemProperties => "system-properties",
             Step::WebIdentity => "web-identity",
+            Step::SdkStore { .. } => "sdk-store",
             Step::Container => "container",
             Step::InstanceRole => "instance-role",
             Step::Profile { how, .. } => match how {
@@ -127,6 +128,7 @@ fn kind(pick: &Pick) -> &'static str {
                 How::Sso => "sso",
                 How::Process => "process",
                 How::Login => "login",
+                How::Saml => "saml",
             },
         },
         Outcome::Failed(failure) => match failure {
@@ -135,6 +137,7 @@ fn kind(pick: &Pick) -> &'static str {
             Failure::File { .. } => "file",
             Failure::Profile { .. } => "profile",
             Failure::NoRoleArn => "no-role-arn",
+            Failure::RelativeToken => "relative-token",
             Failure::ContainerRefused => "container-refused",
             Failure::ContainerSilent { .. } => "container-silent",
         },
@@ -180,6 +183,7 @@ fn id(step: &Step) -> String {
         Step::Environment => "AKID_ENVIRONMENT".to_owned(),
         Step::SystemProperties => "AKID_PROPERTIES".to_owned(),
         Step::WebIdentity => "ASIA_WEB_environment".to_owned(),
+        Step::SdkStore { .. } => "the lab is no Windows".to_owned(),
         Step::Container => "ASIA_CONTAINER".to_owned(),
         Step::InstanceRole => "ASIA_INSTANCE".to_owned(),
         Step::Profile { name, how } => match how {
@@ -190,6 +194,7 @@ fn id(step: &Step) -> String {
             How::Sso => format!("ASIA_SSO_{name}"),
             How::Process => format!("ASIA_PROCESS_{name}"),
             How::Login => "the lab has no login".to_owned(),
+            How::Saml => "the lab is no Windows".to_owned(),
         },
     }
 }
@@ -198,7 +203,7 @@ fn id(step: &Step) -> String {
 fn methods(step: &Step) -> &'static [&'static str] {
     match step {
         Step::Environment => &["env"],
-        Step::SystemProperties => &[],
+        Step::SystemProperties | Step::SdkStore { .. } => &[],
         Step::WebIdentity => &["assume-role-with-web-identity"],
         Step::Container => &["container-role"],
         Step::InstanceRole => &["iam-role"],
@@ -209,6 +214,7 @@ fn methods(step: &Step) -> &'static [&'static str] {
             How::Sso => &["sso"],
             How::Process => &["custom-process"],
             How::Login => &["login"],
+            How::Saml => &[],
         },
     }
 }
@@ -219,7 +225,7 @@ fn errors(failure: &Failure) -> &'static [&'static str] {
         Failure::PartialKeys { .. } => &["PartialCredentialsError"],
         Failure::ProfileMissing { .. } => &["ProfileNotFound"],
         Failure::File { .. } => &["ConfigParseError"],
-        Failure::NoRoleArn => &["InvalidConfigError"],
+        Failure::NoRoleArn | Failure::RelativeToken => &["InvalidConfigError"],
         Failure::ContainerRefused => &["ValueError"],
         Failure::ContainerSilent { .. } => &["CredentialRetrievalError"],
         Failure::Profile { .. } => {

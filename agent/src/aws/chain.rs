@@ -3,13 +3,14 @@
 //! Each SDK looks in an order of its own and takes the first that it finds. Sources: `credentials.py` of botocore 1.44,
 //! `default_provider::credentials` and `profile::credentials` of aws-config 1.8, `resolve_credentials.go` of
 //! aws-sdk-go-v2, `credential-provider-node` of aws-sdk-js-v3, `DefaultCredentialsProvider` and `ProfileCredentialsUtils`
-//! of aws-sdk-java-v2, `DefaultAWSCredentialsProviderChain` of aws-sdk-java.
+//! of aws-sdk-java-v2, `DefaultAWSCredentialsProviderChain` of aws-sdk-java, `FallbackCredentialsFactory` of aws-sdk-net 3.7 and
+//! `DefaultAWSCredentialsIdentityResolver` of 4.0, `CredentialsArguments.cs` of aws-tools-for-powershell 4.
 
 use std::fmt;
 
 use super::link::Link;
 use super::view::View;
-use super::{botocore, go, java, js, rust};
+use super::{botocore, dotnet, go, java, js, powershell, rust};
 
 pub use super::step::{Chain, Failure, Given, How, Life, Step};
 
@@ -69,6 +70,10 @@ fn links(chain: Chain, view: &View) -> Vec<Link> {
         Chain::Rust => rust::links(&view),
         Chain::Go => go::links(&view),
         Chain::JsV3 => js::links(&view),
+        Chain::DotNetV3 => dotnet::links_v3(&view),
+        Chain::DotNetV4 => dotnet::links_v4(&view),
+        Chain::PowerShellV4 => powershell::links_v4(&view),
+        Chain::PowerShellV5 => powershell::links_v5(&view),
     }
 }
 
@@ -150,16 +155,16 @@ mod tests {
     }
 
     /// What each picks, in the order of `Chain::ALL`; `None` for nothing and for a failure.
-    fn steps(view: &View) -> [Option<Step>; 6] {
+    fn steps(view: &View) -> [Option<Step>; 10] {
         Chain::ALL.map(|chain| pick(chain, view).given().map(|given| given.step.clone()))
     }
 
     #[test]
     fn the_role_of_the_instance_is_used_where_there_is_nothing_else() {
         let mut view = view(&[], &[], "", "");
-        assert_eq!(steps(&view), [const { Some(Step::InstanceRole) }; 6]);
+        assert_eq!(steps(&view), [const { Some(Step::InstanceRole) }; 10]);
         view.instance_role = Presence::Unknown;
-        assert_eq!(steps(&view), [const { Some(Step::InstanceRole) }; 6]);
+        assert_eq!(steps(&view), [const { Some(Step::InstanceRole) }; 10]);
         view.instance_role = Presence::No;
         assert!(Chain::ALL.iter().all(|chain| pick(*chain, &view).outcome == Outcome::Nothing));
         let disabled = self::view(&[("AWS_EC2_METADATA_DISABLED", "TRUE")], &[], "", "");
@@ -196,19 +201,22 @@ mod tests {
                 assert_eq!(pick.passed_over.len(), 1, "{chain}");
             }
         }
-        assert_eq!(steps(&self::view(&KEYS[1..], &[], "", "")), [const { Some(Step::InstanceRole) }; 6]);
+        assert_eq!(steps(&self::view(&KEYS[1..], &[], "", "")), [const { Some(Step::InstanceRole) }; 10]);
     }
 
     #[test]
-    fn a_profile_that_a_variable_names_wins_over_keys_in_javascript_alone() {
+    fn a_profile_that_a_variable_names_wins_over_keys_in_javascript_and_version_3_for_dotnet_alone() {
         let variables = [KEYS[0], KEYS[1], ("AWS_PROFILE", "a")];
         let view = view(&variables, &[], "", &format!("[a]\n{STATIC}"));
         let env = || Some(Step::Environment);
-        assert_eq!(steps(&view), [env(), env(), env(), env(), env(), profile("a", How::Static)]);
+        let named = || profile("a", How::Static);
+        assert_eq!(steps(&view), [env(), env(), env(), env(), env(), named(), named(), env(), env(), env()]);
         let mut named = self::view(&KEYS, &[], "", &format!("[a]\n{STATIC}"));
         named.profile = Some("a".to_owned());
         let profile = || profile("a", How::Static);
-        assert_eq!(steps(&named), [profile(), env(), env(), env(), profile(), profile()]);
+        let [botocore, java_v1, java_v2, rust, others @ ..] = steps(&named);
+        assert_eq!([botocore, java_v1, java_v2, rust], [profile(), env(), env(), env()]);
+        assert!(others.iter().all(|step| *step == profile()), "{others:?}");
     }
 
     #[test]
@@ -224,9 +232,12 @@ mod tests {
             })
         };
         let missing = || Some("a".to_owned());
-        assert_eq!(of(&[("AWS_PROFILE", "a")]), [missing(), None, None, missing(), missing(), None]);
-        assert_eq!(of(&[("AWS_DEFAULT_PROFILE", "a")]), [missing(), None, None, None, missing(), None]);
-        assert_eq!(of(&[]), [const { None }; 6]);
+        let of_dotnet = || [None, missing(), None, missing()];
+        let by_variable = [missing(), None, None, missing(), missing(), None];
+        assert_eq!(of(&[("AWS_PROFILE", "a")]).to_vec(), [&by_variable[..], &of_dotnet()].concat());
+        let [first @ .., _, _, _, _] = of(&[("AWS_DEFAULT_PROFILE", "a")]);
+        assert_eq!(first, [missing(), None, None, None, missing(), None]);
+        assert_eq!(of(&[]), [const { None }; 10]);
     }
 
     #[test]
@@ -234,7 +245,8 @@ mod tests {
         let arguments = ["-Daws.accessKeyId=wJalrXUtnFEMI", "-Daws.secretKey=wJalrXUtnFEMI"];
         let role = || Some(Step::InstanceRole);
         let of_v1 = || Some(Step::SystemProperties);
-        assert_eq!(steps(&view(&[], &arguments, "", "")), [role(), of_v1(), role(), role(), role(), role()]);
+        let (of_java, others) = (steps(&view(&[], &arguments, "", "")), [const { Some(Step::InstanceRole) }; 7]);
+        assert_eq!((&of_java[..3], &of_java[3..]), (&[role(), of_v1(), role()][..], &others[..]));
         let both = steps(&view(&KEYS, &[arguments[0], "-Daws.secretAccessKey=wJalrXUtnFEMI"], "", ""));
         assert_eq!((&both[1], &both[2]), (&Some(Step::Environment), &Some(Step::SystemProperties)));
         let newer = steps(&view(&[], &[arguments[0], "-Daws.secretAccessKey=wJalrXUtnFEMI"], "", ""));
@@ -247,7 +259,8 @@ mod tests {
         let view = view(&variables, &[], "", &format!("[default]\n{STATIC}"));
         let web = || Some(Step::WebIdentity);
         let keys = || profile("default", How::Static);
-        assert_eq!(steps(&view), [web(), web(), web(), keys(), web(), keys()]);
+        let expected = [web(), web(), web(), keys(), web(), keys(), web(), web(), keys(), web()];
+        assert_eq!(steps(&view), expected);
     }
 
     #[test]
@@ -255,7 +268,10 @@ mod tests {
         let process = "credential_process = /opt/tool\n";
         let view = view(&[], &[], "", &format!("[default]\n{STATIC}{process}"));
         let (keys, tool) = (|| profile("default", How::Static), || profile("default", How::Process));
-        assert_eq!(steps(&view), [keys(), tool(), tool(), tool(), keys(), keys()]);
+        // What has two of them is of no kind for .NET.
+        let role = || Some(Step::InstanceRole);
+        let expected = [keys(), tool(), tool(), tool(), keys(), keys(), role(), role(), role(), role()];
+        assert_eq!(steps(&view), expected);
         let in_config = self::view(&[], &[], &format!("[default]\n{STATIC}{process}"), "");
         assert_eq!(steps(&in_config)[0], tool());
     }
@@ -269,8 +285,9 @@ mod tests {
             let pick = pick(chain, &view);
             assert!(!pick.shadows_instance_role(), "{chain}: {pick:?}");
             let base = pick.given().and_then(|given| given.base.clone());
-            // Version 1 of Java takes keys alone from a source.
-            assert_eq!(base.is_some(), chain != Chain::JavaV1, "{chain}: {pick:?}");
+            // Version 1 of Java takes keys alone from a source, and PowerShell does not know the variable.
+            let is_found = !matches!(chain, Chain::JavaV1 | Chain::PowerShellV4);
+            assert_eq!(base.is_some(), is_found, "{chain}: {pick:?}");
         }
     }
 
@@ -278,9 +295,9 @@ mod tests {
     fn a_circle_of_profiles_ends() {
         let config = "[profile a]\nrole_arn=arn\nsource_profile=b\n[profile b]\nrole_arn=arn\nsource_profile=a\n";
         let view = view(&[("AWS_PROFILE", "a")], &[], config, "");
-        for chain in Chain::ALL {
+        for chain in Chain::ALL.into_iter().filter(|chain| *chain != Chain::PowerShellV4) {
             let pick = pick(chain, &view);
-            let is_lenient = matches!(chain, Chain::JavaV1 | Chain::JavaV2 | Chain::JsV3);
+            let is_lenient = !matches!(chain, Chain::Botocore | Chain::Rust | Chain::Go);
             assert_eq!(
                 matches!(pick.outcome, Outcome::Failed(Failure::Profile { .. })),
                 !is_lenient,
@@ -298,8 +315,9 @@ mod tests {
             view(&[("AWS_PROFILE", "p0")], &[], &format!("{config}[profile p{roles}]\n{STATIC}"), "")
         };
         let (short, endless) = (chained(16), chained(23_000));
-        // Version 1 of Java takes keys alone from a source.
-        for chain in Chain::ALL.into_iter().filter(|chain| *chain != Chain::JavaV1) {
+        // Version 1 of Java takes keys alone from a source, and PowerShell does not know the variable.
+        let does_follow = |chain: &Chain| !matches!(chain, Chain::JavaV1 | Chain::PowerShellV4);
+        for chain in Chain::ALL.into_iter().filter(does_follow) {
             let followed = pick(chain, &short);
             assert_eq!(followed.given().and_then(|given| given.base.clone()), profile("p16", How::Static), "{chain}");
             let given_up = pick(chain, &endless);
@@ -327,10 +345,11 @@ mod tests {
     #[test]
     fn only_version_2_of_java_goes_on_to_the_instance_where_a_container_is_silent() {
         let mut view = view(&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", SECRET)], &[], "", "");
-        assert_eq!(steps(&view), [const { Some(Step::Container) }; 6]);
+        assert_eq!(steps(&view), [const { Some(Step::Container) }; 10]);
         view.container = Presence::No;
-        let role = Some(Step::InstanceRole);
-        assert_eq!(steps(&view), [None, None, role, None, None, None]);
+        let [_, _, java_v2, ..] = steps(&view);
+        assert_eq!(java_v2, Some(Step::InstanceRole));
+        assert_eq!(steps(&view).into_iter().flatten().count(), 1);
     }
 
     #[test]
@@ -355,7 +374,11 @@ mod tests {
     fn a_line_that_cannot_be_read_stops_the_strict_even_if_there_are_keys() {
         let view = view(&KEYS, &[], "[default\n", "");
         let env = Some(Step::Environment);
-        assert_eq!(steps(&view), [None, env.clone(), None, env.clone(), env.clone(), env]);
+        let expected = Chain::ALL.map(|chain| match chain {
+            Chain::Botocore | Chain::JavaV2 => None,
+            _ => env.clone(),
+        });
+        assert_eq!(steps(&view), expected);
         let without_keys = self::view(&[], &[], "[default\n", "");
         assert!(matches!(pick(Chain::Rust, &without_keys).outcome, Outcome::Failed(Failure::File { .. })));
     }

@@ -1,35 +1,38 @@
 //! How each SDK reads the shared files: one row for each construct, one column for each SDK.
 //!
-//! | construct | botocore | Java v1 | Java v2 | Rust | Go v2 | JavaScript v3 |
-//! |---|---|---|---|---|---|---|
-//! | byte-order mark | refuses | refuses | refuses | refuses | skips that line | a blank |
-//! | not UTF-8 | refuses | replaces | replaces | an empty file | any bytes | replaces |
-//! | a line ends at | `\n`, `\r` | `\n`, `\r` | `\n`, `\r` | `\n` | `\n` | `\n` |
-//! | blanks | of Unicode | up to U+0020 | up to U+0020 | space, tab | of Unicode | of Unicode, and the mark |
-//! | `# x` at the beginning | comment | comment | comment | comment | comment | comment |
-//! | `; x` at the beginning | comment | refuses | comment | comment | comment | comment |
-//! | an indented comment | comment | comment | goes on | goes on | comment | comment |
-//! | `key = value # x` | of the value | of the value | comment | comment | comment | comment |
-//! | `key: value` | a key | refuses | refuses | refuses | a key | skips |
-//! | `KEY = value` | a key | another key | another key | a key | a key | another key |
-//! | `key =` | an empty value | an empty value | an empty value | an empty value | not set | not set |
-//! | a line without a separator | refuses | refuses | refuses | refuses | skips | skips |
-//! | a key before any section | refuses | refuses | refuses | refuses | skips | skips |
-//! | a key twice | refuses | refuses | the later | the later | the later | the later |
-//! | a section twice | refuses | the later alone | together | together | together | together |
-//! | `[a] # x` | a section | refuses | a section | a section | a section | a section |
-//! | `[a` | refuses | refuses | refuses | refuses | skips | skips |
-//! | `[ a ]` | named ` a ` | named `a` | named `a` | named `a` | named `a` | named ` a ` |
-//! | an indented key | goes on below another | a key | goes on | goes on | goes on | a key, below an empty one not |
-//! | an indented section | a section | a section | goes on | goes on | goes on | a section |
-//! | `[default]` and `[profile default]` | the later | apart | the second | the second | the second | the second |
-//! | names with other characters | taken | taken | skipped | skipped | taken | skipped |
+//! | construct | botocore | Java v1 | Java v2 | Rust | Go v2 | JavaScript v3 | .NET |
+//! |---|---|---|---|---|---|---|---|
+//! | byte-order mark | refuses | refuses | refuses | refuses | skips that line | a blank | a blank, and tells UTF-16 |
+//! | not UTF-8 | refuses | replaces | replaces | an empty file | any bytes | replaces | replaces |
+//! | a line ends at | `\n`, `\r` | `\n`, `\r` | `\n`, `\r` | `\n` | `\n` | `\n` | `\n`, `\r` |
+//! | blanks | of Unicode | up to U+0020 | up to U+0020 | space, tab | of Unicode | of Unicode, and the mark | of Unicode |
+//! | `# x` at the beginning | comment | comment | comment | comment | comment | comment | comment |
+//! | `; x` at the beginning | comment | refuses | comment | comment | comment | comment | comment |
+//! | an indented comment | comment | comment | goes on | goes on | comment | comment | comment |
+//! | `key = value # x` | of the value | of the value | comment | comment | comment | comment | of the value |
+//! | `key: value` | a key | refuses | refuses | refuses | a key | skips | refuses |
+//! | `KEY = value` | a key | another key | another key | a key | a key | another key | a key |
+//! | `key =` | an empty value | an empty value | an empty value | an empty value | not set | not set | an empty value |
+//! | a line without a separator | refuses | refuses | refuses | refuses | skips | skips | refuses |
+//! | a key before any section | refuses | refuses | refuses | refuses | skips | skips | skips |
+//! | a key twice | refuses | refuses | the later | the later | the later | the later | no such section |
+//! | a section twice | refuses | the later alone | together | together | together | together | the first alone |
+//! | `[a] # x` | a section | refuses | a section | a section | a section | a section | refuses |
+//! | `[a` | refuses | refuses | refuses | refuses | skips | skips | refuses |
+//! | `[ a ]` | named ` a ` | named `a` | named `a` | named `a` | named `a` | named ` a ` | named `a` |
+//! | an indented key | goes on below another | a key | goes on | goes on | goes on | a key, below an empty one not | a key, below an empty one not |
+//! | an indented section | a section | a section | goes on | goes on | goes on | a section | a section |
+//! | `[default]` and `[profile default]` | the later | apart | the second | the second | the second | the second | the first |
+//! | names with other characters | taken | taken | skipped | skipped | taken | skipped | taken |
 //!
 //! Sources: `configloader.py` of botocore 1.44 and `configparser` of Python; `AbstractProfilesConfigFileScanner` and
 //! `BasicProfileConfigLoader` of aws-sdk-java 1.12; `ProfileFileReader` of aws-sdk-java-v2 2.33; `env_config::parse` and
 //! `env_config::normalize` of aws-runtime 1.6; `internal/ini` of aws-sdk-go-v2 since its version 1.7.1;
-//! `shared-ini-file-loader` of Smithy for JavaScript 4. Go alone stands by its source: what the others make of 500 files that
-//! are made up is compared with theirs (`lab_chains`).
+//! `shared-ini-file-loader` of Smithy for JavaScript 4; `IniFile`, `ProfileIniFile`, `OptimisticLockedTextFile` and
+//! `SharedCredentialsFile` of aws-sdk-net 3.7 and 4.0, which read alike, and with them the tools for PowerShell. Go and .NET stand
+//! by their sources: what the others make of 500 files that are made up is compared with theirs (`lab_chains`).
+//!
+//! For .NET `[profile a]` is a profile `a` of the credentials as well, where there is no `[a]`.
 
 use super::step::Chain;
 
@@ -51,6 +54,8 @@ pub(super) enum Encoding {
     Emptied,
     /// They are replaced, or taken as they are.
     Replaced,
+    /// As before, but that a byte-order mark tells UTF-16, and is taken off.
+    Marked,
 }
 
 /// What is white space.
@@ -101,6 +106,19 @@ pub(super) enum Again {
     GoesOn,
     /// It takes the place of the first.
     Replaces,
+    /// It means nothing.
+    Ignored,
+}
+
+/// What a second key of the same name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twice {
+    /// The whole file is refused.
+    Refused,
+    /// It takes the place of the first.
+    LaterWins,
+    /// There is no such section.
+    DropsSection,
 }
 
 /// How sections are named.
@@ -118,6 +136,8 @@ pub(super) enum Naming {
     TypeAndName,
     /// A type, one blank, and a name in letters, digits and some signs.
     OneBlank,
+    /// `profile`, blanks, and a name of any kind, in both files.
+    Marked,
     /// What most of them take.
     Reference,
 }
@@ -142,11 +162,13 @@ pub(super) struct Grammar {
     pub keys_are_identifiers: bool,
     /// Whether a key without a value counts as not written.
     pub empty_is_unset: bool,
-    /// A line that is neither a section nor a key, and a key without a name.
+    /// A line that is neither a section nor a key.
     pub wrong_line: Wrong,
+    /// Whether a key may have no name.
+    pub nameless_is_right: bool,
     /// A key before any section.
     pub homeless_key: Wrong,
-    pub repeated_key: Wrong,
+    pub repeated_key: Twice,
     pub repeated_section: Again,
     pub header: Header,
     /// Whether blanks within the brackets belong to the name.
@@ -178,8 +200,9 @@ pub(super) const REFERENCE: Grammar = Grammar {
     keys_are_identifiers: false,
     empty_is_unset: false,
     wrong_line: Wrong::Skipped,
+    nameless_is_right: false,
     homeless_key: Wrong::Skipped,
-    repeated_key: Wrong::Skipped,
+    repeated_key: Twice::LaterWins,
     repeated_section: Again::GoesOn,
     header: Header::BeforeComment,
     keeps_blanks_of_names: false,
@@ -199,7 +222,7 @@ const BOTOCORE: Grammar = Grammar {
     separators: &['=', ':'],
     wrong_line: Wrong::Refused,
     homeless_key: Wrong::Refused,
-    repeated_key: Wrong::Refused,
+    repeated_key: Twice::Refused,
     repeated_section: Again::Refused,
     header: Header::AtLastBracket,
     keeps_blanks_of_names: true,
@@ -216,8 +239,9 @@ const JAVA_V1: Grammar = Grammar {
     trailing_comments: false,
     any_case: false,
     wrong_line: Wrong::Refused,
+    nameless_is_right: true,
     homeless_key: Wrong::Refused,
-    repeated_key: Wrong::Refused,
+    repeated_key: Twice::Refused,
     repeated_section: Again::Replaces,
     header: Header::AtEnd,
     indented: Indented::Plain,
@@ -274,6 +298,22 @@ const JS: Grammar = Grammar {
     ..REFERENCE
 };
 
+const DOTNET: Grammar = Grammar {
+    encoding: Encoding::Marked,
+    blanks: Blanks::Unicode,
+    ends_at_return: true,
+    trailing_comments: false,
+    wrong_line: Wrong::Refused,
+    nameless_is_right: true,
+    repeated_key: Twice::DropsSection,
+    repeated_section: Again::Ignored,
+    header: Header::AtEnd,
+    indented: Indented::BelowEmpty,
+    naming: Naming::Marked,
+    prefixed_default_wins: false,
+    ..REFERENCE
+};
+
 impl Grammar {
     /// How the SDK of a chain reads.
     pub(super) const fn of(chain: Chain) -> &'static Self {
@@ -284,6 +324,7 @@ impl Grammar {
             Chain::Rust => &RUST,
             Chain::Go => &GO,
             Chain::JsV3 => &JS,
+            Chain::DotNetV3 | Chain::DotNetV4 | Chain::PowerShellV4 | Chain::PowerShellV5 => &DOTNET,
         }
     }
 }

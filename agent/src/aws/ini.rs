@@ -32,8 +32,14 @@ const KEPT: [&str; 22] = [
     CREDENTIAL_PROCESS,
 ];
 /// Keys of which it is kept that they are there.
-const WITHHELD: [&str; 5] =
-    ["aws_access_key_id", "aws_secret_access_key", "aws_security_token", "aws_session_token", "external_id"];
+const WITHHELD: [&str; 6] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_security_token",
+    "aws_session_token",
+    "endpoint_name",
+    "external_id",
+];
 /// Keys by which tools mark what they have written. Of these as well it is kept that they are there.
 const MARKS: [&str; 3] = ["assumed_role", "autoawsume", "awsumepy_command"];
 /// Who keeps a profile, by the word of the one tool that says so.

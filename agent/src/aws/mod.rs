@@ -3,6 +3,7 @@
 
 mod botocore;
 pub mod chain;
+mod dotnet;
 mod go;
 mod grammar;
 pub mod ini;
@@ -11,10 +12,12 @@ mod js;
 pub mod known;
 mod link;
 mod parser;
+mod powershell;
 pub mod processes;
 pub mod proxy;
 mod rust;
 pub mod sdk;
 mod section;
 mod step;
+mod store;
 pub mod view;

@@ -25,6 +25,12 @@ pub enum Rule {
     /// Source: `httpRequest` of @smithy/credential-provider-imds, which asks through Node's global agent; "Built-in
     /// Proxy Support" in the manual of Node.js 24 and `ProxyConfig.shouldUseProxy` in its `lib/internal/http.js`.
     Node,
+    /// Whole names, and suffixes where a dot is before them; no networks, and `*` is a name like any other.
+    ///
+    /// Source: `CreateClient` in `AWSSDKUtils.cs` of aws-sdk-net 3.7 and 4.0, which gives the client no proxy of its own and so
+    /// that of the process, also for the endpoint of a container; `HttpEnvironmentProxy.cs` of .NET. What Windows has set besides
+    /// is not known.
+    DotNet,
     /// Networks and addresses; `HTTP_PROXY` in upper case counts for nothing. It is no SDK, but what people try first.
     ///
     /// Source: `lib/noproxy.c` of curl 8; "Environment" in curl(1).

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::chain::Chain;
 use super::proxy::Rule;
 
-/// What is known of an SDK. Source: the SDKs' code of 2026, where nothing else is said. The margins of botocore, Java 2.x of
-/// 2025, JavaScript v3 and Rust are measured as well.
+/// What is known of an SDK. Source: the SDKs' code of 2026, where nothing else is said; of .NET `RefreshingAWSCredentials.cs` and
+/// what derives from it, and `RetryPolicy.cs`. The margins of botocore, Java 2.x of 2025, JavaScript v3 and Rust are measured as
+/// well.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// M: the SDK refreshes once local time is within M of the expiration, so that `M − lag` is left in true time. Where an
@@ -32,10 +33,10 @@ pub struct Row {
 pub enum Judged {
     /// Everywhere, unless the configuration names others.
     Usually,
-    /// Where the configuration names it, or it is seen to run: its margin is next to nothing, and a page about an SDK that
-    /// nobody uses would be wrong.
+    /// Where the configuration names it, or it is seen to run: its margin is next to nothing and a page about an SDK that
+    /// nobody uses would be wrong, or hardly any host has it.
     WhereUsed,
-    /// As before, and it is an SDK of 2025 that has a successor.
+    /// As before, and it has a successor.
     Outdated,
 }
 
@@ -140,7 +141,32 @@ sdks! {
         proxy: Rule::Hyper,
         chain: Some(Chain::Rust),
     };
+    /// AWS SDK for .NET v4.
+    // `PreemptExpiryTime` of the credentials that a container, a web identity, a role or a program gives. Those of an instance
+    // are asked for every two minutes by a timer, whatever the clock says.
+    DotNetV4 "dotnet-v4": Row {
+        refresh_margin: seconds(900),
+        judged: ON_WINDOWS,
+        correction: Correction::BySelf,
+        proxy: Rule::DotNet,
+        chain: Some(Chain::DotNetV4),
+    };
+    /// AWS SDK for .NET v3.
+    DotNetV3 "dotnet-v3": Row { judged: Judged::Outdated, chain: Some(Chain::DotNetV3), ..Sdk::DotNetV4.row() };
+    /// AWS Tools for PowerShell v5.
+    // A script begins with fresh credentials, and has ended before they do: its margin matters to few.
+    PowerShellV5 "powershell-v5": Row {
+        judged: Judged::WhereUsed,
+        chain: Some(Chain::PowerShellV5),
+        ..Sdk::DotNetV4.row()
+    };
+    /// AWS Tools for PowerShell up to v4.
+    PowerShellV4 "powershell-v4": Row { judged: Judged::Outdated, chain: Some(Chain::PowerShellV4), ..Sdk::DotNetV4.row() };
 }
+
+/// On a host without Windows few programs are written in it, and one that is, is seen to run: its margin is larger than that of
+/// any other, so that it would add a name to what is told of each host and never a page.
+const ON_WINDOWS: Judged = if cfg!(windows) { Judged::Usually } else { Judged::WhereUsed };
 
 impl Sdk {
     /// Those that are judged where the configuration names none.
@@ -170,7 +196,8 @@ mod tests {
         let (last, others) = names.split_last().unwrap();
         let text = format!(
             "The AWS SDKs whose refresh margin is judged: auto, or a list of {} and {last}. auto is those that run on this \
-             host as far as can be told, and else every current SDK with a margin of a minute or more.",
+             host as far as can be told, and else every current SDK with a margin of a minute or more, but dotnet-v4 on \
+             Windows alone and powershell-v5 nowhere.",
             others.join(", ")
         );
         let between = ("\n  #poll: 1m\n\n", "#sdks: auto\n");

@@ -18,6 +18,8 @@ pub(super) enum Section<'a> {
     Profile(Cow<'a, str>),
     /// `[profile default]`.
     PrefixedDefault,
+    /// `[profile NAME]`, which counts where there is no `[NAME]`.
+    Spare(Cow<'a, str>),
     /// A session of IAM Identity Center.
     SsoSession(Cow<'a, str>),
     /// One that is read and means nothing here.
@@ -43,6 +45,7 @@ impl<'a> Section<'a> {
             Naming::StrictIdentifier => identifier(header, is_config).unwrap_or(Self::Other),
             Naming::TypeAndName => typed(header, is_config),
             Naming::OneBlank => one_blank(header, is_config),
+            Naming::Marked => marked(header, is_config),
             Naming::Reference => reference(header, is_config),
         }
     }
@@ -136,6 +139,17 @@ fn one_blank(header: &str, is_config: bool) -> Section<'_> {
         Some(_) => Section::Other,
         None if is_config && header != DEFAULT => Section::Other,
         None => Section::Profile(header.into()),
+    }
+}
+
+/// In the configuration `default` alone needs no mark. A session is one in both files.
+fn marked(header: &str, is_config: bool) -> Section<'_> {
+    let typed = header.split_once(BLANKS).map(|(kind, name)| (kind, name.trim_start_matches(BLANKS)));
+    match typed {
+        Some((PROFILE, name)) => Section::Spare(name.into()),
+        Some((SESSION, name)) => Section::SsoSession(name.into()),
+        _ if is_config && header != DEFAULT => Section::Other,
+        _ => Section::Profile(header.into()),
     }
 }
 

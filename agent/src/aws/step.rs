@@ -17,6 +17,14 @@ pub enum Chain {
     Go,
     /// AWS SDK for JavaScript v3.
     JsV3,
+    /// AWS SDK for .NET v3.
+    DotNetV3,
+    /// AWS SDK for .NET v4.
+    DotNetV4,
+    /// AWS Tools for PowerShell up to v4, which are built on v3 for .NET.
+    PowerShellV4,
+    /// AWS Tools for PowerShell v5, which are built on v4 for .NET.
+    PowerShellV5,
 }
 
 /// Where credentials come from.
@@ -30,6 +38,13 @@ pub enum Step {
     WebIdentity,
     /// A profile of the shared files.
     Profile {
+        /// The profile's name.
+        name: String,
+        /// What it says.
+        how: How,
+    },
+    /// A profile of the encrypted store that .NET, PowerShell and Visual Studio have on Windows.
+    SdkStore {
         /// The profile's name.
         name: String,
         /// What it says.
@@ -58,6 +73,8 @@ pub enum How {
     Process,
     /// `aws login`.
     Login,
+    /// A role by SAML, for whoever is signed in to Windows. The encrypted store alone has it.
+    Saml,
 }
 
 /// How long credentials stay valid.
@@ -124,6 +141,9 @@ pub enum Failure {
     /// A web identity token without a role.
     #[error("AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not")]
     NoRoleArn,
+    /// A web identity token by a path that means another file in another folder.
+    #[error("AWS_WEB_IDENTITY_TOKEN_FILE is no absolute path")]
+    RelativeToken,
     /// The endpoint for containers is not one that an SDK trusts.
     #[error("AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor an address of this host, of ECS or of EKS")]
     ContainerRefused,
@@ -137,7 +157,18 @@ pub enum Failure {
 
 impl Chain {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Botocore, Self::JavaV1, Self::JavaV2, Self::Rust, Self::Go, Self::JsV3];
+    pub const ALL: [Self; 10] = [
+        Self::Botocore,
+        Self::JavaV1,
+        Self::JavaV2,
+        Self::Rust,
+        Self::Go,
+        Self::JsV3,
+        Self::DotNetV3,
+        Self::DotNetV4,
+        Self::PowerShellV4,
+        Self::PowerShellV5,
+    ];
 
     /// The name in output.
     pub const fn name(self) -> &'static str {
@@ -148,7 +179,18 @@ impl Chain {
             Self::Rust => "rust",
             Self::Go => "go-v2",
             Self::JsV3 => "js-v3",
+            Self::DotNetV3 => "dotnet-v3",
+            Self::DotNetV4 => "dotnet-v4",
+            Self::PowerShellV4 => "powershell-v4",
+            Self::PowerShellV5 => "powershell-v5",
         }
+    }
+}
+
+impl Chain {
+    /// Whether it looks into the encrypted store of .NET.
+    pub(super) const fn has_store(self) -> bool {
+        matches!(self, Self::DotNetV3 | Self::DotNetV4 | Self::PowerShellV4 | Self::PowerShellV5)
     }
 }
 
@@ -174,6 +216,7 @@ impl How {
             Self::Sso => "IAM Identity Center",
             Self::Process => "credential_process",
             Self::Login => "aws login",
+            Self::Saml => "a role by SAML",
         }
     }
 }
@@ -191,6 +234,7 @@ impl fmt::Display for Step {
             Self::SystemProperties => f.write_str("keys in Java system properties"),
             Self::WebIdentity => f.write_str("the web identity of the environment"),
             Self::Profile { name, how } => write!(f, "{} in the profile {name:?}", how.words()),
+            Self::SdkStore { name, how } => write!(f, "{} in the profile {name:?} of the SDK store", how.words()),
             Self::Container => f.write_str("the role of the container"),
             Self::InstanceRole => f.write_str("the role of the instance"),
         }

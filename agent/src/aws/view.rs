@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ini::{Dialect, Profiles};
-use super::known::Known;
+use super::known::{Known, MOST_PROFILES};
 use super::parser::Refused;
 use super::processes::properties::Properties;
 use super::step::Chain;
+use super::store;
 use crate::foreign::{self, Found};
 
 /// Variables whose values are kept.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 18] = [
     "AWS_CONFIG_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_CREDENTIAL_EXPIRATION",
@@ -30,6 +31,8 @@ const KEPT: [&str; 16] = [
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "HOME",
+    "LOCALAPPDATA",
+    "USERPROFILE",
 ];
 /// Variables of which it is kept that they are set. The relative URI is one: whoever knows it gets the role of the task.
 const WITHHELD: [&str; 9] = [
@@ -109,6 +112,8 @@ pub struct View {
     pub credentials: File,
     /// Both files together.
     pub profiles: Arc<Profiles>,
+    /// The encrypted store of .NET, whose profiles are named in lower case.
+    pub store: File,
     /// The same as each SDK reads them.
     read: BTreeMap<Chain, Files>,
     /// The profile that the program names itself, such as by `--profile`, whatever the variables say.
@@ -151,6 +156,13 @@ impl Loaded {
             Err(fault) => (Arc::default(), *fault, None),
         };
         File { path, profiles, fault, refused, is_there }
+    }
+
+    /// The file as the encrypted store of .NET. One that cannot be read counts as empty.
+    fn as_store(&self) -> File {
+        let (path, is_there) = (self.path.clone(), self.is_there());
+        let profiles = self.bytes.as_ref().map(|bytes| Arc::new(store::read(bytes, MOST_PROFILES))).unwrap_or_default();
+        File { path, profiles, fault: None, refused: None, is_there }
     }
 }
 
@@ -235,6 +247,12 @@ impl View {
                     Some(file("AWS_CONFIG_FILE", "config", &None)),
                     Some(file("AWS_SHARED_CREDENTIALS_FILE", "credentials", &None)),
                 ),
+                Chain::DotNetV3 | Chain::DotNetV4 | Chain::PowerShellV4 | Chain::PowerShellV5 => {
+                    let value = |name: &str| variables.get(name).map(PathBuf::from);
+                    let is_there = |path: &Path| Loaded::new(path.to_owned(), &load).is_there();
+                    let (config, credentials) = store::shared(value, is_there);
+                    (Some(Loaded::new(config, &load)), Some(Loaded::new(credentials, &load)))
+                }
                 Chain::Botocore | Chain::Rust | Chain::Go | Chain::JsV3 => (None, None),
             };
             Files::new(
@@ -244,6 +262,8 @@ impl View {
             )
         };
         let read = chains.iter().map(|chain| (*chain, read_by(*chain))).collect();
+        let store = variables.get("LOCALAPPDATA").filter(|_| chains.iter().any(|chain| chain.has_store()));
+        let store = Loaded::new(store.and_then(|folder| store::path(folder)).unwrap_or_default(), &load);
         let Files { config, credentials, profiles } = Files::new(
             config.read(Dialect::Config, None, known),
             credentials.read(Dialect::Credentials, None, known),
@@ -256,6 +276,7 @@ impl View {
             config,
             credentials,
             profiles,
+            store: store.as_store(),
             read,
             profile: None,
             container: Presence::Unknown,
@@ -269,14 +290,27 @@ impl View {
         let profile = self.profile.clone();
         let (variables, withheld, properties) =
             (self.variables.clone(), self.withheld.clone(), self.properties.clone());
+        let store = if chain.has_store() { self.store.clone() } else { File::default() };
         let (container, instance_role, read) = (self.container, self.instance_role, BTreeMap::new());
-        Self { variables, withheld, properties, config, credentials, profiles, read, profile, container, instance_role }
+        Self {
+            variables,
+            withheld,
+            properties,
+            config,
+            credentials,
+            profiles,
+            store,
+            read,
+            profile,
+            container,
+            instance_role,
+        }
     }
 
     /// The files of which more profiles were there than are read, each once.
     pub fn cut_files(&self) -> BTreeSet<&Path> {
         let of_chains = self.read.values().flat_map(|files| [&files.config, &files.credentials]);
-        let files = of_chains.chain([&self.config, &self.credentials]);
+        let files = of_chains.chain([&self.config, &self.credentials, &self.store]);
         files.filter(|file| file.profiles.is_cut()).map(|file| file.path.as_path()).collect()
     }
 
@@ -286,6 +320,7 @@ impl View {
         self.read.clear();
         self.config.profiles = Arc::default();
         self.credentials.profiles = Arc::default();
+        self.store.profiles = Arc::default();
         self.profiles = Arc::new(self.profiles.only(names));
     }
 
@@ -365,7 +400,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::aws::known::MOST_PROFILES;
 
     const SECRET: &str = "wJalrXUtnFEMI";
 

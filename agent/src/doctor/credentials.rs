@@ -181,6 +181,9 @@ fn remedy(shadow: &Shadow<'_>) -> String {
                  credential_process){restart}"
             )
         }
+        Step::SdkStore { name, .. } => format!(
+            "`Remove-AWSCredentialProfile -ProfileName {name}` in PowerShell takes the profile {name} from the SDK store{restart}"
+        ),
         Step::WebIdentity | Step::Container | Step::InstanceRole => "start the process anew".to_owned(),
     }
 }

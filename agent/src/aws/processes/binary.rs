@@ -35,7 +35,8 @@ const fn mark(text: &'static str, version: Version, library: fn(Option<&str>) ->
     Mark { text, version, library }
 }
 
-/// What native executables have: Go keeps its modules, Rust the paths of its crates, C++ its user agent.
+/// What native executables have: Go keeps its modules, Rust the paths of its crates, C++ its user agent, and a program of .NET in
+/// one file the list of what is in it.
 pub const NATIVE: &[Mark] = &[
     mark("github.com/aws/aws-sdk-go-v2@v", Version::Before(""), Library::go_v2),
     mark("github.com/aws/aws-sdk-go-v2\tv", Version::Before(""), Library::go_v2),
@@ -44,7 +45,12 @@ pub const NATIVE: &[Mark] = &[
     mark("aws-config-", Version::Before("/"), |_| Library::Sdk(Sdk::Rust)),
     mark("aws-runtime-", Version::Before("/"), |_| Library::Sdk(Sdk::Rust)),
     mark("aws-sdk-cpp/", Version::None, |_| Library::Sdk(Sdk::Cpp)),
+    mark("\"AWSSDK.Core/", Version::Before("\""), Library::dotnet),
+    mark("AWSSDK.Core.dll", Version::None, Library::dotnet),
 ];
+
+/// What a list of the libraries of a program of .NET (`*.deps.json`) has.
+pub const DEPENDENCIES: &[Mark] = &[mark("\"AWSSDK.Core/", Version::Before("\""), Library::dotnet)];
 
 /// What jars have that hold other jars, or the classes of others: the names of entries are not compressed.
 pub const JAR: &[Mark] = &[
@@ -104,6 +110,7 @@ fn is_alike(one: Library, other: Library) -> bool {
     let ageless = |library| match library {
         Library::Sdk(Sdk::JavaV2Legacy) => Library::java_v2(None),
         Library::Sdk(Sdk::GoV2Legacy) => Library::go_v2(None),
+        Library::Sdk(Sdk::DotNetV3) => Library::dotnet(None),
         library => library,
     };
     ageless(one) == ageless(other)
@@ -159,6 +166,8 @@ mod tests {
             ("dep\tgithub.com/aws/aws-sdk-go\tv1.55.5\th1:", Library::GoV1, Some("1.55.5")),
             ("/registry/src/index-1/aws-config-1.8.0/src/lib.rs", Library::Sdk(Sdk::Rust), Some("1.8.0")),
             ("aws-sdk-cpp/%s", Library::Sdk(Sdk::Cpp), None),
+            ("\u{f}AWSSDK.Core.dll\u{3}", Library::Sdk(Sdk::DotNetV4), None),
+            ("AWSSDK.Core.dll .. \"AWSSDK.Core/3.7.402.18\": {", Library::Sdk(Sdk::DotNetV3), Some("3.7.402.18")),
         ] {
             assert_eq!(found(text.as_bytes(), NATIVE), [(library, version.map(str::to_owned))], "{text}");
         }

@@ -34,11 +34,19 @@ const OPEN: &[&str] = &[
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     HOME,
     NODE_SWITCH,
+    GATEWAY,
+    PROFILE_OF_WINDOWS,
 ];
 /// Where the shared files of AWS are.
 const HOME: &str = "HOME";
 /// Whether Node.js goes by the variables that name a proxy.
 const NODE_SWITCH: &str = "NODE_USE_ENV_PROXY";
+/// What tells a program of .NET that `HTTP_PROXY` is a header that any client may send.
+const GATEWAY: &str = "GATEWAY_INTERFACE";
+/// Where .NET looks for the shared files where there is no `HOME`.
+const PROFILE_OF_WINDOWS: &str = "USERPROFILE";
+/// Variables beside those of AWS and of proxies.
+const OTHERS: [&str; 4] = [HOME, NODE_SWITCH, GATEWAY, PROFILE_OF_WINDOWS];
 /// Variables that hold a URL, whose password and query are not kept.
 const URLS: &[&str] = &["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
 /// The last part of this path is known to one task alone, and whoever knows it gets its credentials.
@@ -157,7 +165,7 @@ pub fn is_overwritten(bytes: &[u8]) -> bool {
 
 fn is_told(name: &str) -> bool {
     let is_aws = || name.starts_with("AWS_") && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    name.len() <= LONGEST_NAME && ([HOME, NODE_SWITCH].contains(&name) || is_aws() || is_proxy(name))
+    name.len() <= LONGEST_NAME && (OTHERS.contains(&name) || is_aws() || is_proxy(name))
 }
 
 /// Whether a variable names a proxy. One in mixed case is read by nobody.

@@ -45,6 +45,18 @@ impl Library {
         Self::Sdk(if is_legacy { Sdk::GoV2Legacy } else { Sdk::GoV2 })
     }
 
+    /// The AWS SDK for .NET of this version, the current one where it is not known.
+    pub(super) fn dotnet(version: Option<&str>) -> Self {
+        let is_old = version.and_then(numbers).is_some_and(|version| version < (4, 0, 0));
+        Self::Sdk(if is_old { Sdk::DotNetV3 } else { Sdk::DotNetV4 })
+    }
+
+    /// The AWS Tools for PowerShell of this version, the current ones where it is not known.
+    pub(super) fn powershell(version: Option<&str>) -> Self {
+        let is_old = version.and_then(numbers).is_some_and(|version| version < (5, 0, 0));
+        Self::Sdk(if is_old { Sdk::PowerShellV4 } else { Sdk::PowerShellV5 })
+    }
+
     /// The SDK, by the way it refreshes credentials; `None` for those of which that is not known.
     pub const fn sdk(self) -> Option<Sdk> {
         match self {
@@ -84,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_that_proves_to_be_of_2025_is_the_older_sdk_and_all_else_is_the_newer() {
+    fn a_version_that_proves_to_be_old_is_the_older_sdk_and_all_else_is_the_newer() {
         for (version, sdk) in [
             (Some("2.20.162"), Sdk::JavaV2Legacy),
             (Some("2.40.17"), Sdk::JavaV2Legacy),
@@ -99,6 +111,15 @@ mod tests {
             [(Some("1.30.3"), Sdk::GoV2Legacy), (Some("1.41.0"), Sdk::GoV2Legacy), (Some("1.41.1"), Sdk::GoV2)]
         {
             assert_eq!(Library::go_v2(version), Library::Sdk(sdk), "{version:?}");
+        }
+        for (version, sdk, tools) in [
+            (Some("3.7.402.18"), Sdk::DotNetV3, Sdk::PowerShellV4),
+            (Some("4.1.0"), Sdk::DotNetV4, Sdk::PowerShellV4),
+            (Some("5.0.12"), Sdk::DotNetV4, Sdk::PowerShellV5),
+            (None, Sdk::DotNetV4, Sdk::PowerShellV5),
+        ] {
+            assert_eq!(Library::dotnet(version), Library::Sdk(sdk), "{version:?}");
+            assert_eq!(Library::powershell(version), Library::Sdk(tools), "{version:?}");
         }
     }
 }

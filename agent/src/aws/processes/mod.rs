@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod cache;
+pub mod dotnet;
 pub mod environment;
 pub mod java;
 pub mod library;

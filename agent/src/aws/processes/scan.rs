@@ -14,7 +14,7 @@ use super::properties::Properties;
 use super::python::Interpreter;
 use super::text::printable;
 use super::view::View;
-use super::{java, node, python};
+use super::{dotnet, java, node, python};
 use crate::aws::sdk::Sdk;
 
 /// More processes are not looked at.
@@ -163,6 +163,19 @@ fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) 
         java::find(view, arguments, files, working_directory.as_deref(), cache)
     } else if matches!(program, "node" | "nodejs" | "bun") {
         node::find(view, arguments, working_directory.as_deref(), cache)
+    } else if dotnet::is_runtime(program) || has("libcoreclr.so") {
+        let program = dotnet::Program {
+            arguments,
+            executable: executable.as_deref(),
+            working_directory: working_directory.as_deref(),
+            home: hints.home.as_deref(),
+            mapped: &mapped,
+        };
+        match dotnet::find(view, &program, cache) {
+            (Some(found), is_whole) => (vec![found], is_whole),
+            // A program in one file has its libraries in itself.
+            (None, _) => native(view, executable.as_deref(), &mapped, cache),
+        }
     } else {
         let embedded = has("libpython").then(|| python::find_mapped(view, &mapped)).flatten();
         let cli = executable.as_deref().and_then(|executable| python::find_cli(view, executable));
@@ -281,6 +294,11 @@ mod tests {
         host.process(14, "/usr/bin/node", &["node", "main.js"], &[]);
         host.process(15, "/usr/bin/java", &["java", "-jar", "/opt/app.jar"], &[]);
         host.process(16, "/usr/bin/bash", &["bash"], &[]);
+        host.file("srv/web.deps.json", "{\"libraries\": {\"AWSSDK.Core/3.7.402\": {}}}");
+        host.file("usr/bin/dotnet", "\u{7f}ELF");
+        host.process(17, "/usr/bin/dotnet", &["dotnet", "web.dll"], &[]);
+        host.file("opt/single", "\u{7f}ELF .. AWSSDK.Core.dll ..");
+        host.process(18, "/opt/single", &["single"], &[]);
         host.process(2, "", &[], &[]);
         host.file("proc/self/cmdline", "x\0");
         let processes = host.scan();
@@ -295,10 +313,13 @@ mod tests {
                 (14, vec![sdk(Sdk::JsV3)]),
                 (15, vec![Library::JavaV1]),
                 (16, vec![]),
+                (17, vec![sdk(Sdk::DotNetV3)]),
+                (18, vec![sdk(Sdk::DotNetV4)]),
             ]
         );
         assert!(processes.iter().all(|process| !process.is_partial), "{processes:?}");
-        let expected = BTreeSet::from([Sdk::Botocore, Sdk::GoV2Legacy, Sdk::Rust, Sdk::Cpp, Sdk::JsV3]);
+        let mut expected = BTreeSet::from([Sdk::Botocore, Sdk::GoV2Legacy, Sdk::Rust, Sdk::Cpp, Sdk::JsV3]);
+        expected.extend([Sdk::DotNetV3, Sdk::DotNetV4]);
         assert_eq!(sdks_in_use(&processes), expected);
     }
 

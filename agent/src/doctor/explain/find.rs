@@ -289,7 +289,7 @@ fn symptom(page: &Page<'_>, entry: &Range<usize>, first: usize, last: usize) -> 
         let joined = text.replace(super::decode::WRAP, "");
         Symptom::of_status(&joined).map(|symptom| (symptom, behind.start))
     });
-    let told = told.or_else(|| telling(PERHAPS_IMDS, entry))?;
+    let told = told.or_else(|| telling(PERHAPS_IMDS, entry)).filter(|(symptom, _)| *symptom != Symptom::Unclear)?;
     let is_of_role = path(page, entry).is_none_or(|path| path.starts_with("iam"));
     match told {
         (Symptom::NoRole, place) if !is_of_role => Some((Symptom::NoSuchPath, place)),

@@ -106,6 +106,17 @@ pub(super) fn node_excepts(list: &str, target: &Target<'_>) -> bool {
     })
 }
 
+/// As `IsMatchInBypassList` in `HttpEnvironmentProxy.cs` of .NET decides it, which compares IPv6 addresses in brackets.
+pub(super) fn dotnet_excepts(list: &str, target: &Target<'_>) -> bool {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
+        let entry = entry.to_lowercase();
+        match entry.strip_prefix('.') {
+            Some(name) => target.bracketed == name || target.bracketed.ends_with(&entry),
+            None => target.bracketed == entry,
+        }
+    })
+}
+
 /// As `Curl_check_noproxy` in `lib/noproxy.c` of curl 8 decides it.
 pub(super) fn curl_excepts(list: &str, target: &Target<'_>) -> bool {
     if list == "*" {
@@ -174,7 +185,7 @@ pub(super) mod tests {
     use super::super::proxy::{ProxyEnv, swallows};
     use crate::aws::proxy::Rule;
 
-    const RULES: [Rule; 5] = [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::Curl];
+    const RULES: [Rule; 6] = [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::Curl, Rule::DotNet];
 
     fn env(list: &str) -> ProxyEnv {
         let variables = [("http_proxy", "http://proxy.example:3128"), ("no_proxy", list), ("NODE_USE_ENV_PROXY", "1")];
@@ -200,39 +211,39 @@ pub(super) mod tests {
     #[test]
     fn each_rule_reads_the_exceptions_in_its_own_way() {
         for (exceptions, expected) in [
-            ("", "ppppp"),
-            ("169.254.169.254", "ddddd"),
-            ("10.0.0.1, 169.254.169.254 ", "ddddd"),
-            (".169.254", "ddpdp"),
-            ("169.254", "ddppp"),
-            ("254", "ddppp"),
-            ("69.254.169.254", "ppppp"),
-            ("169.254.0.0/16", "pddpd"),
-            ("169.254.169.254/32", "pddpd"),
-            ("169.254.170.0/24", "ppppp"),
-            ("0.0.0.0/0", "pddpp"),
-            ("169.254.*", "ppppp"),
-            ("*.254", "pdpdp"),
-            ("*", "ddpdd"),
-            ("localhost,*", "pdpdp"),
-            ("169.254.0.0-169.254.255.255", "pppdp"),
-            ("169.254.169.254:80", "pdpdp"),
-            ("169.254.169.254:8080", "ppppp"),
-            ("10.0.0.1 169.254.169.254", "ppppp"),
-            ("169.254.169.254.", "ppppp"),
+            ("", "pppppp"),
+            ("169.254.169.254", "dddddd"),
+            ("10.0.0.1, 169.254.169.254 ", "dddddd"),
+            (".169.254", "ddpdpd"),
+            ("169.254", "ddpppp"),
+            ("254", "ddpppp"),
+            ("69.254.169.254", "pppppp"),
+            ("169.254.0.0/16", "pddpdp"),
+            ("169.254.169.254/32", "pddpdp"),
+            ("169.254.170.0/24", "pppppp"),
+            ("0.0.0.0/0", "pddppp"),
+            ("169.254.*", "pppppp"),
+            ("*.254", "pdpdpp"),
+            ("*", "ddpddp"),
+            ("localhost,*", "pdpdpp"),
+            ("169.254.0.0-169.254.255.255", "pppdpp"),
+            ("169.254.169.254:80", "pdpdpp"),
+            ("169.254.169.254:8080", "pppppp"),
+            ("10.0.0.1 169.254.169.254", "pppppp"),
+            ("169.254.169.254.", "pppppp"),
         ] {
             assert_eq!(ways(exceptions, "http://169.254.169.254"), expected, "{exceptions}");
         }
     }
 
     #[test]
-    fn an_address_of_ipv6_is_excepted_in_brackets_by_urllib_and_without_by_all_others() {
+    fn an_address_of_ipv6_is_excepted_in_brackets_by_urllib_and_dotnet_and_without_by_all_others() {
         for (exceptions, expected) in [
-            ("169.254.169.254", "ppppp"),
-            ("[fd00:ec2::254]", "dpppp"),
-            ("fd00:ec2::254", "pdddd"),
-            ("fd00:ec2::/32", "pddpd"),
-            ("[fd00:ec2::254]:80", "pdppp"),
+            ("169.254.169.254", "pppppp"),
+            ("[fd00:ec2::254]", "dppppd"),
+            ("fd00:ec2::254", "pddddp"),
+            ("fd00:ec2::/32", "pddpdp"),
+            ("[fd00:ec2::254]:80", "pdpppp"),
         ] {
             assert_eq!(ways(exceptions, "http://[fd00:ec2::254]"), expected, "{exceptions}");
         }
@@ -241,11 +252,11 @@ pub(super) mod tests {
     #[test]
     fn a_name_excepts_itself_and_what_is_below_it() {
         for (exceptions, expected) in [
-            ("example.com", "dddpd"),
-            ("IMDS.Example.com", "ddddd"),
-            (".example.com", "ddddd"),
-            ("*.example.com", "pdpdp"),
-            ("ample.com", "ppppp"),
+            ("example.com", "dddpdp"),
+            ("IMDS.Example.com", "dddddd"),
+            (".example.com", "dddddd"),
+            ("*.example.com", "pdpdpp"),
+            ("ample.com", "pppppp"),
         ] {
             assert_eq!(ways(exceptions, "http://imds.example.com"), expected, "{exceptions}");
         }

@@ -2,11 +2,11 @@
 
 use reqwest::Url;
 
-use super::no_proxy::{Target, curl_excepts, go_excepts, hyper_excepts, node_excepts, urllib_excepts};
+use super::no_proxy::{Target, curl_excepts, dotnet_excepts, go_excepts, hyper_excepts, node_excepts, urllib_excepts};
 use crate::aws::proxy::Rule;
 
-/// What every rule takes for an exception of the metadata service. The IPv6 address stands in it twice, because urllib
-/// compares it in brackets and all others without.
+/// What every rule takes for an exception of the metadata service. The IPv6 address stands in it twice, because urllib and .NET
+/// compare it in brackets and all others without.
 const EXCEPTIONS: [&str; 3] = ["169.254.169.254", "fd00:ec2::254", "[fd00:ec2::254]"];
 
 /// A variable in upper and in lower case. An empty one is there, and for some rules that makes a difference.
@@ -61,18 +61,20 @@ pub struct ProxyEnv {
     all: Pair,
     no: Pair,
     is_cgi: bool,
+    is_behind_gateway: bool,
     node_follows: bool,
 }
 
 impl ProxyEnv {
-    /// Reads `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` in upper and in lower case, `REQUEST_METHOD` (under CGI,
-    /// `HTTP_PROXY` is a header that any client may send) and `NODE_USE_ENV_PROXY`.
+    /// Reads `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` in upper and in lower case, `REQUEST_METHOD` and `GATEWAY_INTERFACE`
+    /// (under CGI, `HTTP_PROXY` is a header that any client may send) and `NODE_USE_ENV_PROXY`.
     pub fn new(env: &dyn Fn(&str) -> Option<String>) -> Self {
         Self {
             http: Pair::read(env, "HTTP_PROXY").without_secrets(),
             all: Pair::read(env, "ALL_PROXY").without_secrets(),
             no: Pair::read(env, "NO_PROXY"),
             is_cgi: env("REQUEST_METHOD").is_some(),
+            is_behind_gateway: env("GATEWAY_INTERFACE").is_some(),
             node_follows: env("NODE_USE_ENV_PROXY").as_deref() == Some("1"),
         }
     }
@@ -143,6 +145,12 @@ pub fn swallows(rule: Rule, env: &ProxyEnv, url: &Url) -> bool {
         Rule::Node => {
             env.node_follows && env.http.lower_first().is_some() && !excepted(env.no.lower_first(), node_excepts)
         }
+        Rule::DotNet => {
+            let told = |value: &'_ Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
+            let http = told(&env.http.lower) || (told(&env.http.upper) && !env.is_behind_gateway);
+            let list = env.no.lower.as_deref().or(env.no.upper.as_deref());
+            (http || env.all.lower_first().is_some()) && !excepted(list, dotnet_excepts)
+        }
         Rule::Curl => {
             let http = env.http.lower.as_deref().filter(|value| !value.is_empty());
             http.or(env.all.lower_first()).is_some() && !excepted(env.no.lower_first(), curl_excepts)
@@ -193,7 +201,7 @@ mod tests {
     use super::*;
     use crate::aws::sdk::Sdk;
 
-    const RULES: [Rule; 5] = [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::Curl];
+    const RULES: [Rule; 6] = [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::Curl, Rule::DotNet];
     const PROXY: &str = "http://proxy.example:3128";
 
     fn env(variables: &[(&str, &str)]) -> ProxyEnv {
@@ -218,15 +226,16 @@ mod tests {
     #[test]
     fn each_rule_knows_its_own_variables() {
         for (variables, expected) in [
-            (vec![("HTTP_PROXY", PROXY)], "ppppd"),
-            (vec![("http_proxy", PROXY)], "ppppp"),
-            (vec![("ALL_PROXY", PROXY)], "ddpdp"),
-            (vec![("all_proxy", PROXY)], "ddpdp"),
-            (vec![("HTTPS_PROXY", PROXY), ("https_proxy", PROXY)], "ddddd"),
-            (vec![("HTTP_PROXY", "")], "ddddd"),
-            (vec![("HTTP_PROXY", PROXY), ("REQUEST_METHOD", "GET")], "dddpd"),
-            (vec![("http_proxy", PROXY), ("REQUEST_METHOD", "GET")], "pddpp"),
-            (vec![("HTTP_PROXY", PROXY), ("NO_PROXY", "169.254.169.254"), ("no_proxy", "a")], "pddpd"),
+            (vec![("HTTP_PROXY", PROXY)], "ppppdp"),
+            (vec![("http_proxy", PROXY)], "pppppp"),
+            (vec![("ALL_PROXY", PROXY)], "ddpdpp"),
+            (vec![("all_proxy", PROXY)], "ddpdpp"),
+            (vec![("HTTPS_PROXY", PROXY), ("https_proxy", PROXY)], "dddddd"),
+            (vec![("HTTP_PROXY", "")], "dddddd"),
+            (vec![("HTTP_PROXY", PROXY), ("REQUEST_METHOD", "GET")], "dddpdp"),
+            (vec![("http_proxy", PROXY), ("REQUEST_METHOD", "GET")], "pddppp"),
+            (vec![("HTTP_PROXY", PROXY), ("GATEWAY_INTERFACE", "CGI/1.1")], "ppppdd"),
+            (vec![("HTTP_PROXY", PROXY), ("NO_PROXY", "169.254.169.254"), ("no_proxy", "a")], "pddpdp"),
         ] {
             assert_eq!(ways(&variables, &ipv4()), expected, "{variables:?}");
         }
@@ -300,7 +309,7 @@ mod tests {
             let env = env(&variables);
             for url in [ipv4(), ipv6(), Url::parse("http://imds.example:8080").unwrap()] {
                 if let Some(mended) = env.mended(&url) {
-                    for rule in [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node] {
+                    for rule in [Rule::Urllib, Rule::Go, Rule::Hyper, Rule::Node, Rule::DotNet] {
                         prop_assert!(!swallows(rule, &mended, &url), "{:?} {} {:?}", rule, url, mended);
                     }
                 }

@@ -1,5 +1,7 @@
 //! What is recognised, and what is not.
 
+mod dotnet;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -140,6 +140,23 @@ pub(in crate::doctor::explain) const ROWS: &[Row] = &[
         .rank(Rank::Code),
     words("SDK for Ruby v1", "unable to find aws credentials", Kind::NoCredentials).rank(Rank::Code),
     words("SDK for .NET", "failed to resolve aws credentials", Kind::NoCredentials).rank(Rank::Code),
+    words("SDK for .NET", "were not set with aws credentials", Kind::NoCredentials).rank(Rank::Mention),
+    code("SDK for .NET", "ProfileNotFoundException", Kind::NoCredentials).because(
+        "the profile that AWS_PROFILE asks for stands in no shared file that this process reads",
+        "set AWS_PROFILE to one of those that `aws configure list-profiles` tells",
+    ),
+    words("SDK for .NET", "ensure the profile contains a valid combination of properties", Kind::NoCredentials).because(
+        "the profile has too few keys, or those of several kinds: .NET takes exact sets alone",
+        "leave in it keys alone, or a role_arn with its source alone, or a credential_process alone",
+    ),
+    words("SDK for .NET", "does not contain a section, property or comment", Kind::NoCredentials).because(
+        "a line is neither a section nor a key, such as a section with a comment behind it: .NET reads nothing of that file",
+        "mend the line that the error names",
+    ),
+    words("SDK for .NET", "assembly awssdk.securitytoken could not be found", Kind::NoCredentials).because(
+        "the program lacks the library by which .NET gets the credentials of a role",
+        "add the package AWSSDK.SecurityToken to the program, of the version that the other packages have",
+    ),
     words("Tools for PowerShell", "no credentials specified or obtained from persisted", Kind::NoCredentials)
         .rank(Rank::Code),
     code("Common Runtime", "AWS_AUTH_SIGNING_NO_CREDENTIALS", Kind::NoCredentials),
@@ -207,6 +224,12 @@ pub(in crate::doctor::explain) const ROWS: &[Row] = &[
     words("botocore", "container metadata", Kind::Container).rank(Rank::Code).with(super::OF_AWS),
     words("SDK for PHP", "container metadata", Kind::Container).rank(Rank::Code),
     words("SDK for PHP", "error retrieving credentials from container", Kind::Container),
+    words("SDK for .NET", "unable to retrieve credentials. message =", Kind::Container).with(&[
+        Words("unable to reach credentials server"),
+        Words("ecstaskcredentials"),
+        Words("genericcontainercredentials"),
+    ]),
+    words("SDK for .NET", "the full uri contains an invalid host", Kind::Container),
     code("SDK for Go v1", "CredentialsEndpointError", Kind::Container),
     words("SDK for Go", "http credential provider invalid endpoint host", Kind::Container)
         .because("the SDK is older than EKS Pod Identity, and takes no endpoint but loopback", NEWER_FOR_POD_IDENTITY),
@@ -339,6 +362,8 @@ pub(in crate::doctor::explain) const PERHAPS_IMDS: &[(&str, Symptom)] = &[
     ("failed to connect", Symptom::Refused),
     ("could not connect", Symptom::Refused),
     ("unable to connect", Symptom::Refused),
+    // .NET says so of every failure; it has to stand behind the shorter wording that begins it.
+    ("failed to connect to ec2 instance metadata to retrieve credentials", Symptom::Unclear),
     ("requested metadata is not found", Symptom::NoRole),
     ("no ec2 instance role found", Symptom::NoRole),
     ("no ec2 imds role found", Symptom::NoRole),

@@ -109,6 +109,7 @@ pub(in crate::doctor::explain) const ROWS: &[Row] = &[
         .with(&[Words("expired"), Words("invalid"), Words("not found"), Words("does not exist")]),
     words("SDK for Java, .NET", "sso oidc token", Kind::SsoExpired).with(&[Words("expired"), Words("not found"), Words("invalid")]),
     words("SDK for .NET", "no valid sso token could be found", Kind::SsoExpired),
+    words("SDK for .NET", "is an sso profile. this type of profile is not allowed here", Kind::SsoExpired),
     words("SDK for Rust", "token not found for sso", Kind::SsoExpired).shared(),
     words("SDK for Java v2", "token is expired", Kind::SsoExpired).shared().with(&[
         Words("sso"),
