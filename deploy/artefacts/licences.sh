@@ -10,7 +10,9 @@ make_licences() {
     # The two that are no crates.
     cat >"$third_party" <<'END'
 The program skewguard contains the standard library of Rust (https://github.com/rust-lang/rust, MIT OR Apache-2.0), where
-it is static musl (https://musl.libc.org, MIT), and these crates of https://crates.io, under these licences:
+it is static musl (https://musl.libc.org, MIT), on Windows the runtime of mingw-w64 (https://www.mingw-w64.org, ZPL-2.1 and public
+domain) and of GCC (https://gcc.gnu.org, GPL-3.0-or-later WITH GCC-exception-3.1), and these crates of https://crates.io, under
+these licences:
 
 END
     linked_crates >"$work/crates"
@@ -41,9 +43,9 @@ END
 
 # Name and version, licence and repository of each crate whose code is in the program on some architecture, a line each.
 linked_crates() {
-    local arch
-    for arch in x86_64 aarch64; do
-        cargo tree --locked --package skewguard --edges normal --target "$(triple_of "$arch")" --prefix none \
+    local triple
+    for triple in $(triples); do
+        cargo tree --locked --package skewguard --edges normal --target "$triple" --prefix none \
             --no-dedupe --format '{p}|{l}|{r}'
     done | sed -n 's/^\([^ ]*\) v\([^ |]*\)[^|]*|\(.*\)/\1 \2|\3/p' | grep -v '^skewguard ' | LC_ALL=C sort -u
 }

@@ -105,7 +105,7 @@ build_programs() {
         export RUSTC=$compiler PATH=$tools/zig/bin:$tools/bin:$PATH
         export CARGO_ZIGBUILD_ZIG_PATH=$tools/zig/ziglang/zig CARGO_ZIGBUILD_CACHE_DIR=$built/zig/wrappers
         export ZIG_GLOBAL_CACHE_DIR=$built/zig ZIG_LOCAL_CACHE_DIR=$built/zig
-        forget_paths "$compiler"
+        forget_paths "$compiler" -Clink-self-contained=no -Ctarget-feature=+crt-static -Clink-arg=-pie
         # `cargo auditable` would do this with its own path, which cargo makes a part of the names of all symbols.
         export RUSTC_WORKSPACE_WRAPPER=cargo-auditable
         export CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}'
@@ -117,10 +117,13 @@ build_programs() {
     done
 }
 
-# forget_paths COMPILER: lets what is compiled say nothing of where that was, so that it is the same everywhere.
+# forget_paths COMPILER FLAG...: lets what is compiled with these flags say nothing of where that was, so that it is the same
+# everywhere.
 forget_paths() {
-    local flags=(-Clink-self-contained=no -Ctarget-feature=+crt-static -Clink-arg=-pie) pair pairs c_flags='' arch folder
-    pairs=("$("$1" --print sysroot)=/rustc" "$HOME=/home" "$here=/skewguard" "$target=/skewguard/target")
+    local compiler=$1 flags pair pairs c_flags='' triple folder
+    shift
+    flags=("$@")
+    pairs=("$("$compiler" --print sysroot)=/rustc" "$HOME=/home" "$here=/skewguard" "$target=/skewguard/target")
     [[ -z ${source_folder:-} ]] || pairs+=("$source_folder=/rustc/source" "$(realpath "$source_folder")=/rustc/source")
     # A folder for each registry, with a name that is another one where a mirror stands in for crates.io.
     cargo fetch --quiet --locked --target "$(triple_of "${architectures[0]}")" >&2
@@ -134,7 +137,7 @@ forget_paths() {
     done
     CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}")
     export CARGO_ENCODED_RUSTFLAGS
-    for arch in "${architectures[@]}"; do
-        export "CFLAGS_$(triple_of "$arch" | tr - _)=$c_flags"
+    for triple in $(triples); do
+        export "CFLAGS_${triple//-/_}=$c_flags"
     done
 }

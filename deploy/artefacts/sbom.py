@@ -16,7 +16,7 @@ import tomllib
 import uuid
 import zlib
 
-# Links to other files and to programs that run them, of the ELF of 64 bits in little-endian order.
+# What names the loader, in an ELF of 64 bits in little-endian order.
 PROGRAM_INTERPRETER = 3
 REPOSITORY = "https://github.com/skewguard/skewguard"
 
@@ -56,7 +56,7 @@ class Document:
         self.dependencies = {}
 
     def add_program(self, architecture, program, crates, sums):
-        sections = dict(elf_sections(program))
+        sections = dict(pe_sections(program) if is_pe(program) else elf_sections(program))
         if ".dep-v0" not in sections:
             sys.exit("the program has no list of its crates: it was not built with cargo auditable")
         packages = json.loads(zlib.decompress(sections[".dep-v0"]))["packages"]
@@ -119,7 +119,14 @@ class Document:
             standard["version"] = release[1].decode()
             standard["bom-ref"] = standard["purl"] = f"pkg:generic/rust-std@{standard['version']}"
         runtime.append(standard)
-        if is_static(program):
+        if is_pe(program):
+            mingw = {"type": "library", "name": "mingw-w64", "scope": "required", "bom-ref": "mingw-w64"}
+            mingw["description"] = "what starts a program on Windows, linked in"
+            runtime.append(mingw | {"licenses": [{"license": {"id": "ZPL-2.1"}}]})
+            gcc = {"type": "library", "name": "libgcc", "scope": "required", "bom-ref": "libgcc"}
+            gcc["description"] = "the runtime of GCC, linked in"
+            runtime.append(gcc | {"licenses": [{"expression": "GPL-3.0-or-later WITH GCC-exception-3.1"}]})
+        elif is_static(program):
             libc = {"type": "library", "name": "musl", "scope": "required", "bom-ref": "musl"}
             runtime.append(libc | {"description": "the C library, linked in", "licenses": [{"license": {"id": "MIT"}}]})
         for component in runtime:
@@ -158,6 +165,21 @@ def licences(crate):
         sys.exit(f"{crate['name']} {crate['version']} names no licence")
     # Cargo once took a slash for it.
     return [{"expression": re.sub(r"\s*/\s*", " OR ", crate["license"])}]
+
+
+def is_pe(program):
+    return program[:2] == b"MZ"
+
+
+def pe_sections(program):
+    """Of Windows' programs (Microsoft's PE format): a head of DOS leads to the real one."""
+    (head,) = struct.unpack_from("<I", program, 0x3C)
+    if program[head : head + 4] != b"PE\0\0":
+        sys.exit("the program for Windows has no head")
+    count, optional = struct.unpack_from("<6xH12xH", program, head)
+    for index in range(count):
+        name, size, stored, start = struct.unpack_from("<8sI4xII", program, head + 24 + optional + index * 40)
+        yield name.rstrip(b"\0").decode(), program[start : start + min(size, stored)]
 
 
 def elf_sections(program):

@@ -19,16 +19,20 @@ make_sboms() {
 }
 
 has_crate_list() {
-    local arch
-    for arch in "${!programs[@]}"; do
-        grep -q '\.dep-v0' "${programs[$arch]}" || return 1
+    local program
+    for program in "${programs[@]}" ${windows_program:+"$windows_program"}; do
+        grep -q '\.dep-v0' "$program" || return 1
     done
 }
+
+# program_of ARCH: its path, if it was built.
+program_of() { case $1 in windows) echo "$windows_program" ;; *) echo "${programs[$1]:-}" ;; esac; }
 
 # architectures_of NAME: of the programs in an artefact, by its name.
 architectures_of() {
     case $1 in
         *.cdx.json | *-manual.* | *.tgz) ;;
+        *-windows.zip | *.msi) echo windows ;;
         *amd64* | *x86_64*) echo x86_64 ;;
         *arm64* | *aarch64*) echo aarch64 ;;
         *-image.*) echo "${!programs[@]}" ;;
@@ -39,11 +43,11 @@ architectures_of() {
 make_sbom() {
     local arch options=()
     for arch in $(tr ' ' '\n' <<<"$2" | LC_ALL=C sort); do
-        [[ -n ${programs[$arch]:-} ]] || die "${1##*/} has a program for $arch, and none was built"
+        [[ -n $(program_of "$arch") ]] || die "${1##*/} has a program for $arch, and none was built"
         [[ -e $work/crates-$arch.json ]] ||
             cargo metadata --quiet --locked --format-version 1 --manifest-path agent/Cargo.toml \
                 --filter-platform "$(triple_of "$arch")" >"$work/crates-$arch.json"
-        options+=(--program "$arch=${programs[$arch]}" --metadata "$work/crates-$arch.json")
+        options+=(--program "$arch=$(program_of "$arch")" --metadata "$work/crates-$arch.json")
     done
     python3 "$here/deploy/artefacts/sbom.py" --artefact "$1" --version "$version" --date "$SOURCE_DATE_EPOCH" \
         --lock Cargo.lock "${options[@]}" >"$1.cdx.json" || die "failed to write what ${1##*/} is made of"

@@ -3,7 +3,8 @@
 # deploy/push.
 #
 # SHA256SUMS names everything that the same commit gives again, with keys or without. What only the owner of the keys can
-# make is not in it, because it vouches for itself: the repositories, the signatures and the public keys.
+# make is not in it, because it vouches for itself: the repositories, what is signed for Windows, the signatures and the public
+# keys.
 
 # Where a host finds the repositories, unless --repository-url says otherwise.
 repository_url=https://skewguard.github.io/skewguard
@@ -19,7 +20,7 @@ write_sums() {
 
 # list_summed FOLDER: what its checksums are of.
 list_summed() {
-    find "$1" -type f ! -path "$1/repositories/*" ! -path "$1/keys/*" ! -name 'SHA256SUMS*' -printf '%P\n' | LC_ALL=C sort
+    find "$1" -type f ! -path "$1/repositories/*" ! -path "$1/windows/*" ! -path "$1/keys/*" ! -name 'SHA256SUMS*' -printf '%P\n' | LC_ALL=C sort
 }
 
 # check_dist FOLDER: that it is what was built, whole and without additions. Sets `version`.
@@ -36,11 +37,13 @@ check_dist() {
 sign_release() {
     open_keys
     make_repositories "$1" "$2/repositories"
+    sign_windows "$1" "$2"
     sign_sums "$1/SHA256SUMS" "$2"
     say "Putting the public keys beside them"
     mkdir "$2/keys"
     cp "$2/repositories/skewguard-archive-keyring.asc" "$2/keys"
     install -m 644 "$keys/minisign.pub" "$keys/cosign.pub" "$2/keys"
+    ! has_certificate || install -m 644 "$keys/authenticode.crt" "$2/keys"
     close_keys
 }
 
@@ -76,6 +79,7 @@ check_keys() {
         [[ -e $keys/$file ]] || die "$keys has no $file: see deploy/keys --help"
     done
     need gpg:gnupg minisign cosign apt-ftparchive:apt-utils dpkg-deb:dpkg createrepo_c:createrepo-c rpmbuild:rpm rpmsign:rpm
+    ! has_certificate || need osslsigncode python3
 }
 
 # open_keys: unlocks the archive's key, in a folder of its own, until close_keys.

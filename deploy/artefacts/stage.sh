@@ -2,7 +2,15 @@
 # What all packages of one architecture are made of, laid out as cargo does it. Read by deploy/release.
 
 # The triple of an architecture: cargo's name for a program that runs on every distribution.
-triple_of() { echo "$1-unknown-linux-musl"; }
+triple_of() { case $1 in windows) echo "$windows_triple" ;; *) echo "$1-unknown-linux-musl" ;; esac; }
+
+# The triples of all that a release is made for, built or not.
+triples() {
+    local arch
+    for arch in "${architectures[@]}" windows; do
+        triple_of "$arch"
+    done
+}
 
 # The stage of an architecture: a folder in which that program was built, as far as those who pack it can tell.
 stage_of() { echo "$work/stage/$(triple_of "$1")/release"; }

@@ -12,6 +12,10 @@ workshop_suite=trixie
 workshop=(
     # Programs for every distribution: a compiler with the source of its library.
     rustc-web rust-web-src libstd-rust-web-dev gcc libc6-dev python3-venv
+    rust-web-clippy gcc-mingw-w64-x86-64-posix
+    # Packages for Windows, and what runs them.
+    wixl msitools osslsigncode
+    wine wine64
     # Packages and repositories.
     dpkg-dev git rpm rpmlint createrepo-c dnf apt-utils gnupg
     # Images and signatures.

@@ -17,6 +17,7 @@
 //! - [`container`]: Debian with its systemd, where [`packages`], [`rpms`] and a [`tarball`] are installed; [`host`]: one in
 //!   the lab's AWS, and what is asked of it. [`elf`]: what a program says of itself.
 //! - [`fleet`]: what `deploy` has for fleets, and a server with a release.
+//! - [`wine`]: Windows, as far as Wine is one.
 //! - [`repositories`]: what `deploy/sign` makes of these packages, and a server of it.
 //! - [`memory`]: the search for secrets in a process; [`wire`]: packets, counted.
 //! - [`browser`]: what draws dashboards.
@@ -75,6 +76,7 @@ pub mod vmalert;
 pub mod wait;
 pub mod watch;
 pub mod web;
+pub mod wine;
 pub mod wire;
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Document {
         Self { content: yaml(&shipped("aws/ssm/command.yaml").unwrap()).unwrap() }
     }
 
-    /// Runs both steps with these parameters, and the defaults of all others, and returns what each said.
+    /// Runs both steps for Linux with these parameters, and the defaults of all others, and returns what each said.
     fn run(&self, host: &Member, given: &[(&str, &str)]) -> [Answer; 2] {
         let parameters = self.content["parameters"].as_object().unwrap();
         let values: Vec<(&str, &str)> = parameters
@@ -61,7 +61,8 @@ impl Document {
                 (name.as_str(), given.unwrap_or_else(|| parameter["default"].as_str().unwrap()))
             })
             .collect();
-        let steps = self.content["mainSteps"].as_array().unwrap();
+        let steps = self.content["mainSteps"].as_array().unwrap().iter();
+        let steps: Vec<_> = steps.filter(|step| step["precondition"]["StringEquals"][1] == "Linux").collect();
         let [first, second] = steps.as_slice() else { panic!("{} steps", steps.len()) };
         [first, second].map(|step| host.container.run(&substituted(&script(step, "runCommand"), &values)).unwrap())
     }

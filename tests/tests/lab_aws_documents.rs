@@ -69,16 +69,18 @@ fn the_stack_hears_of_each_instance_what_the_gate_has_found() {
 }
 
 #[test]
-fn cfn_lint_has_nothing_to_say_of_the_template_and_knows_what_is_misspelt() {
+fn cfn_lint_has_nothing_to_say_of_the_templates_and_knows_what_is_misspelt() {
     let text = shipped("aws/cloudformation.yaml").unwrap();
     let misspelt = text.replace("LaunchTemplateData:", "LaunchTemplateDate:");
     let dir = private_dir().unwrap();
     fs::write(dir.path().join("shipped.yaml"), &text).unwrap();
+    fs::write(dir.path().join("windows.yaml"), shipped("aws/cloudformation-windows.yaml").unwrap()).unwrap();
     fs::write(dir.path().join("misspelt.yaml"), misspelt).unwrap();
     let mut lint = command("cfn-lint").unwrap();
-    let lint = lint.args(["--format", "parseable", "--", "shipped.yaml", "misspelt.yaml"]).current_dir(dir.path());
+    let files = ["shipped.yaml", "windows.yaml", "misspelt.yaml"];
+    let lint = lint.args(["--format", "parseable", "--"]).args(files).current_dir(dir.path());
     let said = String::from_utf8(lint.output().unwrap().stdout).unwrap();
-    assert!(!said.contains("shipped.yaml"), "{said}");
+    assert!(!said.contains("shipped.yaml") && !said.contains("windows.yaml"), "{said}");
     assert!(said.contains("misspelt.yaml") && said.contains("LaunchTemplateDate"), "{said}");
 }
 

@@ -13,7 +13,7 @@ use tests::process::{output, private_dir};
 use tests::tarball;
 
 /// What is released. The crates of other platforms may never have been fetched.
-const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+const TARGETS: [&str; 3] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "x86_64-pc-windows-gnu"];
 
 /// Every crate of the lock file that these platforms need, by name and version, with its licence.
 fn locked() -> BTreeMap<String, String> {

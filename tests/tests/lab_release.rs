@@ -84,7 +84,14 @@ fn the_same_source_gives_the_same_bytes() {
     let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
     let packed = sums(&lab_dir().unwrap().join("dist"));
     assert_eq!(sums(&again), packed, "or tests/run has packed another commit");
-    for end in [".deb", ".rpm", "-manual.tar.gz", &format!("-linux-{}.tar.gz", std::env::consts::ARCH)] {
+    for end in [
+        ".deb",
+        ".rpm",
+        "-manual.tar.gz",
+        "-windows.zip",
+        "-x86_64.msi",
+        &format!("-linux-{}.tar.gz", std::env::consts::ARCH),
+    ] {
         assert!(packed.lines().any(|line| line.ends_with(end)), "{end}: {packed}");
     }
     output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&again)).unwrap();
@@ -117,7 +124,12 @@ fn a_release_that_is_to_be_complete_names_what_could_not_be_built_and_leaves_wha
     let refused = release.output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{said}");
-    for missing in ["NOT built: the chart: helm is missing", "NOT built: everything for ", "what --complete asks for"] {
+    for missing in [
+        "NOT built: the chart: helm is missing",
+        "NOT built: everything for ",
+        "NOT built: everything for Windows: a program for ",
+        "what --complete asks for",
+    ] {
         assert!(said.contains(missing), "{said}");
     }
     // A signature is not what is meant.

@@ -64,6 +64,7 @@ fn damages(block: &str) -> Vec<String> {
         // Every artefact, the documents beside them included.
         "checksums" => sums(),
         "sbom" => names(".cdx.json").iter().map(|name| name.trim_end_matches(".cdx.json").to_owned()).collect(),
+        "authenticode" => own(&["windows/*.signed.msi", "windows/*.signed.zip"]),
         "apt" => own(&[
             "repositories/apt/dists/stable/InRelease",
             "repositories/apt/dists/stable/main/binary-amd64/Packages",
@@ -115,7 +116,7 @@ fn each_command_of_the_page_accepts_the_release_and_refuses_a_damaged_one() {
         follow(&root, block, None).succeeded().map_err(|error| format!("{name}: {error}")).unwrap();
         wanted.entry(name).or_default().push(block);
     }
-    let expected = BTreeSet::from(["apt", "checksums", "cosign", "dnf", "keyring", "minisign", "sbom"]);
+    let expected = BTreeSet::from(["apt", "authenticode", "checksums", "cosign", "dnf", "keyring", "minisign", "sbom"]);
     assert_eq!(wanted.keys().copied().collect::<BTreeSet<_>>(), expected);
     for (name, blocks) in wanted {
         for damaged in damages(name) {
@@ -261,7 +262,7 @@ fn no_private_key_is_in_a_release() {
     let found = find(&keys().unwrap());
     assert_eq!(
         String::from_utf8_lossy(&found.stdout).lines().count(),
-        4,
+        5,
         "a key of each kind is not found where it is"
     );
 }

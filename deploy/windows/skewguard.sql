@@ -1,0 +1,47 @@
+-- What skewguard.wxs cannot say to wixl: a statement each line, in the SQL of Windows Installer. The numbers of a custom action are
+-- those of Microsoft's tables: 34 a program of a folder, 51 a property; 64 whatever its exit code; 1024 + 2048 as the system.
+
+-- What whoever installs may say, also where Windows asks for an administrator in between.
+UPDATE `Property` SET `Value` = 'CONFIG;INSTALLFOLDER;PURGE;STARTSERVICE;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'
+
+-- A program whose version is not told here would lose against the one that is there, which has one.
+UPDATE `File` SET `Version` = '@VERSION@.0', `Language` = '1033' WHERE `File` = 'skewguard.exe'
+DELETE FROM `MsiFileHash` WHERE `File_` = 'skewguard.exe'
+
+-- The folder of the former version, unless the command line names one.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('KeepFolder', 51, 'INSTALLFOLDER', '[FORMERFOLDER]')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('KeepFolder', 'FORMERFOLDER AND NOT INSTALLFOLDER', 150)
+
+-- The new version takes over what both have, and then the old one is removed: the service is never away, which Windows would refuse
+-- to make anew while anybody looks at it. If the new one fails, the old one is still there.
+UPDATE `InstallExecuteSequence` SET `Sequence` = 6650 WHERE `Action` = 'RemoveExistingProducts'
+
+-- A service that an administrator has disabled is left alone (4 is "disabled").
+UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND SERVICESTART <> "#4"' WHERE `Action` = 'InstallServices'
+UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND SERVICESTART <> "#4" AND STARTSERVICE <> "0"' WHERE `Action` = 'StartServices'
+
+-- Restarted after 5, 30 and 60 s, also where it ends with an exit code. The table MsiServiceConfigFailureActions knows nothing of
+-- exit codes; sc.exe is on every Windows and calls the documented function. What an administrator has set instead stays.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Recovery', 3106, 'System64Folder', '"[System64Folder]sc.exe" failure skewguard reset= 86400 actions= restart/5000/restart/30000/restart/60000')
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('RecoveryFlag', 3170, 'System64Folder', '"[System64Folder]sc.exe" failureflag skewguard 1')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Recovery', '(NOT SERVICESTART OR REINSTALL) AND NOT REMOVE', 5810)
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('RecoveryFlag', '(NOT SERVICESTART OR REINSTALL) AND NOT REMOVE', 5820)
+
+-- A configuration that was named is copied where none is. One that is not there fails the installation.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Configure', 3106, 'System64Folder', '"[System64Folder]cmd.exe" /d /c if not exist "[DATAFOLDER]skewguard.yaml" copy "[CONFIG]" "[DATAFOLDER]skewguard.yaml"')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Configure', 'CONFIG AND NOT REMOVE', 4010)
+
+-- PURGE=1 at the removal, and never in the course of an upgrade.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Purge', 3170, 'System64Folder', '"[System64Folder]cmd.exe" /d /c rmdir /s /q "[CommonAppDataFolder]skewguard"')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Purge', 'REMOVE = "ALL" AND PURGE = "1" AND NOT UPGRADINGPRODUCTCODE', 3610)
+
+-- Everybody may make files below ProgramData, so that these folders get an owner and rights of their own: SYSTEM and Administrators;
+-- users read the configuration, and of others only the service (whose SID is made of its name) reads and writes the state.
+CREATE TABLE `MsiLockPermissionsEx` (`MsiLockPermissionsEx` CHAR(72) NOT NULL, `LockObject` CHAR(72) NOT NULL, `Table` CHAR(32) NOT NULL, `SDDLText` LONGCHAR NOT NULL, `Condition` CHAR(255) PRIMARY KEY `MsiLockPermissionsEx`)
+INSERT INTO `MsiLockPermissionsEx` (`MsiLockPermissionsEx`, `LockObject`, `Table`, `SDDLText`) VALUES ('Data', 'DATAFOLDER', 'CreateFolder', 'O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)(A;OICI;0x1200a9;;;S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358)')
+INSERT INTO `MsiLockPermissionsEx` (`MsiLockPermissionsEx`, `LockObject`, `Table`, `SDDLText`) VALUES ('State', 'STATEFOLDER', 'CreateFolder', 'O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358)')
+
+-- `skewguard` is found in every new shell.
+INSERT INTO `Environment` (`Environment`, `Name`, `Value`, `Component_`) VALUES ('Path', '=-*PATH', '[~];[INSTALLFOLDER]', 'Remembered')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('RemoveEnvironmentStrings', 3300)
+INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('WriteEnvironmentStrings', 5200)
