@@ -2,13 +2,18 @@
 //! Windows Installer are made, installed and looked at.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::agent::Answer;
+use crate::dialogue::Dialogue;
+use crate::net::{Net, Side};
 use crate::process::{lab_dir, output, private_dir};
 use crate::repositories::workshop;
 
@@ -32,6 +37,21 @@ unshare --net sh "$2/script" || code=$?
 wineserver --kill
 wineserver --wait
 exit "$code"
+"#;
+/// The same for commands that come one by one: each on a line, answered by its exit code; what it has said is in two files.
+const TALK: &str = r#"
+export HOME=$2 WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
+mount -t overlay overlay -o "lowerdir=$1/template,upperdir=$2/upper,workdir=$2/work" "$WINEPREFIX"
+cd "$2"
+# Services end with the last program that is none.
+wine cmd /c pause <"$2/held" >/dev/null 2>&1 &
+while IFS= read -r command; do
+    code=0
+    sh -c "$command" </dev/null >"$2/stdout" 2>"$2/stderr" || code=$?
+    echo "$code"
+done
+wineserver --kill
+wineserver --wait
 "#;
 /// What `deploy/release` does to make a package, of another version.
 const MAKE: &str = r#"
@@ -88,6 +108,19 @@ impl Wine {
         })
     }
 
+    /// Begins a session on the agent's host of a lab, in which programs go on while others are started.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn on_host(&self, net: &Net) -> Result<Session> {
+        output(Command::new("mkfifo").arg(self.dir.path().join("held")))?;
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests have a folder")?;
+        let mut command = net.command(Side::Agent, project.join("tests/workshop"))?;
+        command.current_dir(project).env("SKEWGUARD_LAB", lab_dir()?);
+        command.args(["sh", "-ec", TALK, "sh"]).arg(folder()?).arg(self.dir.path());
+        Ok(Session { dialogue: Dialogue::start(&mut command)?, dir: self.dir.path().to_owned() })
+    }
+
     /// Runs `msiexec` without a word, and returns whether it has succeeded and what it has noted. On failure its exit code is
     /// cut to a byte.
     ///
@@ -126,6 +159,36 @@ impl Wine {
         let text = fs::read(self.dir.path().join("upper/system.reg")).context("nothing has run")?;
         Ok(values(&String::from_utf8_lossy(&text), key))
     }
+}
+
+/// A Windows that is up.
+pub struct Session {
+    dialogue: Dialogue,
+    dir: PathBuf,
+}
+
+impl Session {
+    /// Runs a line of sh, in which `wine` is Windows.
+    ///
+    /// # Errors
+    /// When the session has ended.
+    pub fn run(&mut self, line: &str) -> Result<Answer> {
+        let code = self.dialogue.ask(line)?;
+        let said =
+            |name: &str| Ok::<_, io::Error>(String::from_utf8_lossy(&fs::read(self.dir.join(name))?).into_owned());
+        Ok(Answer { code: code.parse().ok(), stdout: said("stdout")?, stderr: said("stderr")? })
+    }
+}
+
+/// A program that was built for Windows by `tests/run`: `unit-tests.exe`, or `skewguard.exe`, which is that of the release
+/// unless `SKEWGUARD_WINDOWS_BIN` names another one.
+///
+/// # Errors
+/// When it is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let other = env::var_os("SKEWGUARD_WINDOWS_BIN").filter(|_| name == "skewguard.exe").map(PathBuf::from);
+    let path = other.map_or_else(|| Ok::<_, anyhow::Error>(lab_dir()?.join("windows").join(name)), Ok)?;
+    fs::canonicalize(&path).with_context(|| format!("{} is missing: tests/run makes it", path.display()))
 }
 
 /// Where the lab keeps its Wine.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::chain::Chain;
 use super::proxy::Rule;
 
+use crate::sys;
+
 /// What is known of an SDK. Source: the SDKs' code of 2026, where nothing else is said; of .NET `RefreshingAWSCredentials.cs` and
 /// what derives from it, and `RetryPolicy.cs`. The margins of botocore, Java 2.x of 2025, JavaScript v3 and Rust are measured as
 /// well.
@@ -166,7 +168,7 @@ sdks! {
 
 /// On a host without Windows few programs are written in it, and one that is, is seen to run: its margin is larger than that of
 /// any other, so that it would add a name to what is told of each host and never a page.
-const ON_WINDOWS: Judged = if cfg!(windows) { Judged::Usually } else { Judged::WhereUsed };
+const ON_WINDOWS: Judged = if sys::IS_DOTNET_USUAL { Judged::Usually } else { Judged::WhereUsed };
 
 impl Sdk {
     /// Those that are judged where the configuration names none.

@@ -12,8 +12,10 @@ use serde::de::IgnoredAny;
 
 use super::ini::{Profile, Profiles};
 
+use crate::sys;
+
 /// Whether there can be a store: what encrypts it is a part of Windows.
-const IS_HERE: bool = cfg!(any(windows, test));
+const IS_HERE: bool = sys::HAS_SDK_STORE || cfg!(test);
 
 /// One profile: what is no secret of it, and whether the secrets are there.
 #[derive(Deserialize)]

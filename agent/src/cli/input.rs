@@ -1,6 +1,5 @@
 //! What a command is given beside its arguments: the environment and the configuration.
 
-use std::path::Path;
 
 use super::args::ConfigFile;
 use crate::config::checked::Config;
@@ -23,7 +22,7 @@ pub(super) fn read(file: &ConfigFile) -> Result<Config, ConfigError> {
 pub(super) fn read_in(file: &ConfigFile, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     // The one that an administrator writes; no package has one there.
     let installed = Some(sys::places().config).filter(|path| file.path.is_none() && path.exists());
-    let is_ec2 = firmware::is_ec2(Path::new("/")).unwrap_or_else(|| is_task(env));
+    let is_ec2 = firmware::is_ec2(sys::root()).unwrap_or_else(|| is_task(env));
     match installed {
         Some(installed) => load_installed(&installed, env, is_ec2),
         None => load_on(file.path.as_deref(), env, is_ec2),

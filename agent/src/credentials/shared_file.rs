@@ -21,6 +21,7 @@ use crate::host::zone::Zone;
 use crate::setting;
 use crate::setting::fault::{Environment, Fault, from_variable};
 use crate::setting::path::absolute;
+use crate::sys;
 use crate::time::NANOS_PER_SECOND;
 
 /// Where the file is in a home.
@@ -149,7 +150,7 @@ fn readings(home: &Home, path: &Path, is_named: bool) -> Vec<Reading> {
 /// The profiles that say when they expire, by name. The file does not say when one of them was written.
 fn leases(text: &[u8]) -> impl Iterator<Item = (String, Result<Lease, Unavailable>)> {
     let profiles = Profiles::parse(Dialect::Credentials, text);
-    let zone = Zone::of(Path::new("/"));
+    let zone = Zone::of(sys::root());
     let mut expiring = profiles.iter().filter_map(|(profile, keys)| {
         let expiration = expires(&profiles, profile, keys, zone.as_ref())?;
         let name = name(profile).unwrap_or_else(|| "profile".to_owned());

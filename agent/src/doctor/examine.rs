@@ -32,6 +32,7 @@ use crate::credentials::imds::settings::Imds;
 use crate::credentials::lease::Unavailable;
 use crate::engine::Engine;
 use crate::status;
+use crate::sys;
 
 /// How long each of the looks may take. They go on at the same time.
 const PATIENCE: Duration = Duration::from_secs(14);
@@ -61,7 +62,7 @@ pub struct Order<'a> {
 /// # Errors
 /// There is no such process, or it may not be looked at.
 pub async fn examine(order: &Order<'_>, engine: &Engine) -> Result<Report, ProcessError> {
-    let root = Path::new("/");
+    let root = sys::root();
     let snapshot = engine.snapshot_of_one_look(local::read());
     (order.progress)("asking the metadata service, the time daemon and the agent");
     let processes = processes(root, order.pid);

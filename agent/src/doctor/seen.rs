@@ -126,7 +126,7 @@ impl Seen {
         match step {
             Step::Environment => parse(self.view.value("AWS_CREDENTIAL_EXPIRATION")?),
             Step::Profile { name, how: How::Static } => {
-                let (profiles, zone) = (&self.view.profiles, Zone::of(Path::new("/")));
+                let (profiles, zone) = (&self.view.profiles, Zone::of(sys::root()));
                 expires(profiles, name, profiles.get(name)?, zone.as_ref())?.ok().map(Timestamp::nanos)
             }
             _ => None,

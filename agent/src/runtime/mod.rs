@@ -9,7 +9,6 @@ mod recorder;
 mod reporters;
 mod socket;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +33,7 @@ use crate::host::vmclock::Watch;
 use crate::host::{firmware, identity};
 use crate::state::State;
 use crate::stderr::Stderr;
+use crate::sys;
 
 /// More events than this wait only if the host is so loaded that measuring has to wait as well.
 const MAILBOX: usize = 256;
@@ -78,7 +78,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let (mailbox, inbox) = mpsc::channel(MAILBOX);
-    let folder = Folder::open(config.state_dir.as_ref(), &Mark::of_this_host(Path::new("/")));
+    let folder = Folder::open(config.state_dir.as_ref(), &Mark::of_this_host(sys::root()));
     let store = folder.as_ref().map(|folder| {
         let store = Store::new(folder.path.join(QUEUE)).by(Arc::clone(&folder.claim));
         (store, folder.health.share())
@@ -93,7 +93,7 @@ pub async fn run(
         None => (Engine::new(Arc::clone(&config), local::read()), Vec::new()),
     };
     engine.name_host(identity::name());
-    engine.stand_on(firmware::is_ec2(Path::new("/")));
+    engine.stand_on(firmware::is_ec2(sys::root()));
     let now = read(&mut engine);
     let published = Arc::new(ArcSwap::from_pointee(engine.snapshot(now)));
     let clock = Arc::new(TrueClock::default());

@@ -1,6 +1,5 @@
 //! What one process learns of its host that tells nobody: the engine as the agent has it, without all that reports.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -27,7 +26,7 @@ impl Observer {
     /// Begins without knowing more than what the kernel and the firmware say.
     pub fn new(config: Arc<Config>) -> Self {
         let mut engine = Engine::new(config, local::read());
-        engine.stand_on(firmware::is_ec2(Path::new("/")));
+        engine.stand_on(firmware::is_ec2(sys::root()));
         let mut observer = Self { engine };
         observer.tick();
         observer

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::cache::Cache;
 use super::scan::each;
 use crate::aws::sdk::Sdk;
+use crate::sys;
 use crate::vitals::Pulse;
 
 /// Services come and go, but which SDKs they are written with hardly changes.
@@ -28,7 +29,7 @@ pub struct InUse {
 
 /// Looks every ten minutes, until the mailbox closes.
 pub async fn run<E: From<InUse>>(mailbox: mpsc::Sender<E>, pulse: Pulse) {
-    let look = |mut cache: Cache| (in_use(Path::new("/"), &mut cache), cache);
+    let look = |mut cache: Cache| (in_use(sys::root(), &mut cache), cache);
     run_within(PATIENCE, EVERY, look, mailbox, pulse).await;
 }
 

@@ -1,8 +1,18 @@
 //! Where files are by custom.
 
 use std::fs;
+use std::path::Path;
 
 use crate::sys::Places;
+
+/// Whether the SDKs for .NET have a store of their own beside the shared files.
+pub const HAS_SDK_STORE: bool = false;
+/// Whether a host has programs in .NET more often than not.
+pub const IS_DOTNET_USUAL: bool = false;
+/// Below what the files of a Unix host are: its root.
+pub fn root() -> &'static Path {
+    Path::new("/")
+}
 
 /// With what an absolute path begins, in words.
 pub const ROOT: &str = "a slash";

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::place::program_data;
+use super::place::places;
 
 /// So large it may become, in bytes: some weeks.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -19,7 +19,7 @@ pub struct LogFile {
 impl LogFile {
     /// That of the service.
     pub(super) fn usual() -> Self {
-        Self::at(program_data().join(r"skewguard\log\skewguard.log"))
+        Self::at(places().state_dir.join("skewguard.log"))
     }
 
     fn at(path: PathBuf) -> Self {

@@ -7,8 +7,7 @@ use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::{ERROR_BUFFER_OVERFLOW, ERROR_NO_DATA, ERROR_SUCCESS};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
     FreeMibTable, GAA_FLAG_INCLUDE_GATEWAYS, GAA_FLAG_SKIP_ANYCAST, GAA_FLAG_SKIP_DNS_SERVER, GAA_FLAG_SKIP_MULTICAST,
-    GetAdaptersAddresses, GetIpForwardTable2, GetIpInterfaceEntry, IP_ADAPTER_ADDRESSES_LH, MIB_IPFORWARD_ROW2,
-    MIB_IPFORWARD_TABLE2, MIB_IPINTERFACE_ROW,
+    GetAdaptersAddresses, GetIpForwardTable2, IP_ADAPTER_ADDRESSES_LH, MIB_IPFORWARD_ROW2, MIB_IPFORWARD_TABLE2,
 };
 use windows_sys::Win32::NetworkManagement::Ndis::IfOperStatusUp;
 use windows_sys::Win32::Networking::WinSock::{AF_INET, SOCKADDR, SOCKADDR_IN};
@@ -25,9 +24,11 @@ const ROOM: (u32, u32) = (16 * 1024, 4 * 1024 * 1024);
 
 /// The routes that are in force, and the persistent ones that are not.
 pub(super) fn routes() -> io::Result<Vec<Route>> {
-    let kept = persistent();
+    let (kept, adapters) = (persistent(), adapters()?);
     let mut routes = in_force()?;
     for route in &mut routes {
+        let own = adapters.iter().find(|(interface, _)| Some(interface.index) == route.interface);
+        route.metric = route.metric.saturating_add(own.map_or(0, |(_, metric)| *metric));
         route.is_persistent = kept.iter().any(|other| is_same(other, route));
     }
     let asleep = kept.into_iter().filter(|kept| !routes.iter().any(|route| is_same(kept, route)));
@@ -67,18 +68,8 @@ fn route(row: &MIB_IPFORWARD_ROW2) -> Route {
         prefix: row.DestinationPrefix.PrefixLength,
         gateway: address(&gateway),
         interface: Some(row.InterfaceIndex),
-        metric: row.Metric.saturating_add(metric_of(row.InterfaceIndex)),
+        metric: row.Metric,
         is_persistent: false,
-    }
-}
-
-#[expect(unsafe_code, reason = "a call of Windows")]
-fn metric_of(interface: u32) -> u32 {
-    // SAFETY: it is plain data, for which all zeroes is a valid value, and the call fills it in.
-    unsafe {
-        let mut row: MIB_IPINTERFACE_ROW = std::mem::zeroed();
-        (row.Family, row.InterfaceIndex) = (AF_INET, interface);
-        if GetIpInterfaceEntry(&raw mut row) == ERROR_SUCCESS { row.Metric } else { 0 }
     }
 }
 
@@ -104,8 +95,13 @@ fn kept(name: &str) -> Option<Route> {
 }
 
 /// The interfaces that are up.
-#[expect(unsafe_code, reason = "calls of Windows")]
 pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
+    Ok(adapters()?.into_iter().map(|(interface, _)| interface).collect())
+}
+
+/// The interfaces that are up, each with its metric.
+#[expect(unsafe_code, reason = "calls of Windows")]
+fn adapters() -> io::Result<Vec<(Interface, u32)>> {
     let (mut room, most) = ROOM;
     loop {
         // Of numbers, so that it is aligned for what is written into it.
@@ -127,7 +123,7 @@ pub(super) fn interfaces() -> io::Result<Vec<Interface>> {
 /// # Safety
 /// It is a list of interfaces, or null.
 #[expect(unsafe_code, reason = "a list of pointers")]
-unsafe fn all(first: *const IP_ADAPTER_ADDRESSES_LH) -> Vec<Interface> {
+unsafe fn all(first: *const IP_ADAPTER_ADDRESSES_LH) -> Vec<(Interface, u32)> {
     let mut interfaces = Vec::new();
     // SAFETY: each points to the next, and to lists of its addresses, all of which live as long as the first; the last
     // pointers are null. The index is in the part of the union that has it.
@@ -146,13 +142,14 @@ unsafe fn all(first: *const IP_ADAPTER_ADDRESSES_LH) -> Vec<Interface> {
                 gateway = hop.Next;
             }
             if adapter.OperStatus == IfOperStatusUp && interfaces.len() < MOST {
-                interfaces.push(Interface {
+                let interface = Interface {
                     index: adapter.Anonymous1.Anonymous.IfIndex,
                     name: from_wide(adapter.FriendlyName),
                     description: from_wide(adapter.Description),
                     addresses,
                     gateways,
-                });
+                };
+                interfaces.push((interface, adapter.Ipv4Metric));
             }
             next = adapter.Next;
         }

@@ -5,6 +5,15 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::Places;
 
+/// Whether the SDKs for .NET have a store of their own beside the shared files, which Windows encrypts for its user.
+pub const HAS_SDK_STORE: bool = true;
+/// Whether a host has programs in .NET more often than not.
+pub const IS_DOTNET_USUAL: bool = true;
+/// Below what the files of a Unix host are: nothing. In the root of a drive every user may make a folder of any name.
+pub fn root() -> &'static Path {
+    Path::new(r"\\?\GLOBALROOT\no-unix-host")
+}
+
 /// With what an absolute path begins, in words.
 pub const ROOT: &str = r"a drive, as in C:\, or a share";
 /// What the names of pipes begin with.
@@ -23,7 +32,7 @@ pub fn places() -> Places {
 }
 
 /// Where programs keep what belongs to no user.
-pub(super) fn program_data() -> PathBuf {
+fn program_data() -> PathBuf {
     let named = env::var_os("ProgramData").map(PathBuf::from).filter(|path| path.is_absolute());
     named.unwrap_or_else(|| r"C:\ProgramData".into())
 }

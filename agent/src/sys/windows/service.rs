@@ -183,7 +183,7 @@ pub fn configure_service() -> Result<(), ServiceError> {
         .map_err(|error| failed("failed to set what follows a failure", &error));
     let state_dir = places().state_dir;
     let folder = state_dir.parent().unwrap_or(&state_dir);
-    for (path, rights) in [(folder, SHARED), (&state_dir, SERVICES), (&folder.join("log"), SERVICES)] {
+    for (path, rights) in [(folder, SHARED), (&state_dir, SERVICES)] {
         prepare(path, rights).map_err(|error| ServiceError(format!("the folder {}: {error}", path.display())))?;
     }
     super::event_log::register_source().map_err(|error| ServiceError(format!("the source of events: {error}")))?;

@@ -43,7 +43,7 @@ struct Host;
 impl System for Host {
     fn value(&self, key: &str, name: &str) -> io::Result<Option<Value>> {
         let Some(key) = open(key)? else { return Ok(None) };
-        let value = match key.get_value(name).map_err(io::Error::from) {
+        let value = match key.get_value(name).map_err(of_registry) {
             Err(error) if is_missing(&error) => return Ok(None),
             value => value?,
         };
@@ -61,7 +61,7 @@ impl System for Host {
 
     fn has(&self, key: &str, name: &str) -> io::Result<bool> {
         let Some(key) = open(key)? else { return Ok(false) };
-        match key.get_type(name).map_err(io::Error::from) {
+        match key.get_type(name).map_err(of_registry) {
             Err(error) if is_missing(&error) => Ok(false),
             found => found.map(|_| true),
         }
@@ -165,9 +165,19 @@ fn open(path: &str) -> io::Result<Option<Key>> {
         (None, Some(path)) => USERS.open(path),
         (None, None) => LOCAL_MACHINE.open(path),
     };
-    match opened.map_err(io::Error::from) {
+    match opened.map_err(of_registry) {
         Err(error) if is_missing(&error) => Ok(None),
         key => key.map(Some),
+    }
+}
+
+/// The library's errors are those of COM, which wraps the numbers of Windows (HRESULT_FROM_WIN32).
+fn of_registry(error: impl Into<io::Error>) -> io::Error {
+    const WRAPPED: u32 = 0x8007_0000;
+    let error = error.into();
+    match error.raw_os_error().map(i32::cast_unsigned) {
+        Some(code) if code & 0xffff_0000 == WRAPPED => io::Error::from_raw_os_error((code & 0xffff).cast_signed()),
+        _ => error,
     }
 }
 
