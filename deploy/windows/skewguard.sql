@@ -1,8 +1,8 @@
 -- What skewguard.wxs cannot say to wixl: a statement each line, in the SQL of Windows Installer. The numbers of a custom action are
 -- those of Microsoft's tables: 34 a program of a folder, 51 a property; 64 whatever its exit code; 1024 + 2048 as the system.
 
--- What whoever installs may say, also where Windows asks for an administrator in between.
-UPDATE `Property` SET `Value` = 'CONFIG;INSTALLFOLDER;PURGE;STARTSERVICE;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'
+-- What whoever installs may say, and what was found before Windows asks for an administrator.
+UPDATE `Property` SET `Value` = 'CONFIG;FORMERFOLDER;INSTALLFOLDER;PURGE;SERVICESTART;STARTSERVICE;WINDOWSBUILD;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'
 
 -- A program whose version is not told here would lose against the one that is there, which has one.
 UPDATE `File` SET `Version` = '@VERSION@.0', `Language` = '1033' WHERE `File` = 'skewguard.exe'

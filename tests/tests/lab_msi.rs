@@ -1,7 +1,7 @@
 //! The package for Windows Installer: what is in it, and what it does to a Windows as far as Wine is one. What Wine cannot show
 //! (accounts, rights, recovery) is judged by the tables here, and by `deploy/windows/verify.ps1` on a real host.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
