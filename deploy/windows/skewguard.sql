@@ -18,7 +18,10 @@ UPDATE `InstallExecuteSequence` SET `Sequence` = 6650 WHERE `Action` = 'RemoveEx
 
 -- A service that an administrator has disabled is left alone (4 is "disabled").
 UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND SERVICESTART <> "#4"' WHERE `Action` = 'InstallServices'
-UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND SERVICESTART <> "#4" AND STARTSERVICE <> "0"' WHERE `Action` = 'StartServices'
+
+-- Windows Installer would take the whole package away again where the service does not start.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Start', 3170, 'System64Folder', '"[System64Folder]sc.exe" start skewguard')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Start', 'SERVICESTART <> "#4" AND STARTSERVICE <> "0" AND NOT REMOVE', 5910)
 
 -- Restarted after 5, 30 and 60 s, also where it ends with an exit code. The table MsiServiceConfigFailureActions knows nothing of
 -- exit codes; sc.exe is on every Windows and calls the documented function. What an administrator has set instead stays.
