@@ -302,7 +302,7 @@ fn it_starts_the_service_unless_that_was_disabled_and_an_upgrade_keeps_the_folde
         let script = format!("wine msiexec /i {} /qn {more} && wine sc query skewguard && {between}", outside(package));
         state(&wine.run(&script).unwrap().succeeded().unwrap().stdout)
     };
-    // Wine starts nothing of its own accord that is not asked for in the same session.
+    // In one session: at the end of it, Windows is shut down.
     let disable = "wine reg add 'HKLM\\SYSTEM\\CurrentControlSet\\Services\\skewguard' /v Start /t REG_DWORD /d 4 /f";
     let started = install(&former, "INSTALLFOLDER='C:\\elsewhere'", disable);
     assert!(started[0].contains("RUNNING"), "{started:?}");
