@@ -166,7 +166,9 @@ can_make_msi() {
 
 # make_msi STAGE VERSION FILE
 make_msi() {
-    local stage=$1 build=$work/msi sources=$here/deploy/windows example statement
+    local stage=$1 build=$work/msi sources=$here/deploy/windows example statement date
+    # Even, as the dates of a zip are: of that, it is made once more to be signed.
+    date=$((SOURCE_DATE_EPOCH / 2 * 2))
     rm -rf "$build"
     mkdir "$build"
     cp "$sources/skewguard.wxs" "$build"
@@ -178,7 +180,7 @@ make_msi() {
         echo '</Include>'
     } | sed 's/\(Id="example_[^"]*\)-/\1_/g' >"$build/examples.wxi"
     # The dates of the files are in it.
-    find "$stage" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
+    find "$stage" -exec touch --no-dereference --date "@$date" {} +
     (cd "$build" && TZ=UTC wixl --arch x64 --define "Version=$2" --define "Stage=$stage" \
         --define "ProductCode=$(product_code "$2")" --output package.msi skewguard.wxs >wixl.log 2>&1) ||
         die "wixl fails: $(tail -n 3 "$build/wixl.log")"
@@ -189,7 +191,7 @@ make_msi() {
         msibuild "$build/package.msi" -q "$statement" >"$build/msibuild.log" 2>&1 && [[ ! -s $build/msibuild.log ]] ||
             die "msibuild refuses $statement: $(head -n 3 "$build/msibuild.log")"
     done < <(sed "s|@VERSION@|$2|g" "$sources/skewguard.sql")
-    python3 "$here/deploy/artefacts/msi.py" settle "$build/package.msi" "$SOURCE_DATE_EPOCH" ||
+    python3 "$here/deploy/artefacts/msi.py" settle "$build/package.msi" "$date" ||
         die "the package for Windows Installer is not laid out as wixl does it"
     install -m 644 "$build/package.msi" "$3"
 }

@@ -63,6 +63,11 @@ function Install-It([string] $Options) {
 }
 
 function Test-Agent {
+    $service = Get-Agent
+    # It may only just have been started.
+    if ($service -and $service.Status -eq 'StartPending') {
+        try { $service.WaitForStatus('Running', [TimeSpan]::FromSeconds(30)) } catch { Say 'the service does not come to run' }
+    }
     $code = Invoke-Agent check
     $service = Get-Agent
     if (-not $service -or $service.Status -ne 'Running') {

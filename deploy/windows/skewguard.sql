@@ -1,8 +1,8 @@
 -- What skewguard.wxs cannot say to wixl: a statement each line, in the SQL of Windows Installer. The numbers of a custom action are
 -- those of Microsoft's tables: 34 a program of a folder, 51 a property; 64 whatever its exit code; 1024 + 2048 as the system.
 
--- What whoever installs may say, also where Windows asks for an administrator in between.
-UPDATE `Property` SET `Value` = 'CONFIG;INSTALLFOLDER;PURGE;STARTSERVICE;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'
+-- What whoever installs may say, and what was found before Windows asks for an administrator.
+UPDATE `Property` SET `Value` = 'CONFIG;FORMERFOLDER;INSTALLFOLDER;PURGE;SERVICESTART;STARTSERVICE;WINDOWSBUILD;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'
 
 -- A program whose version is not told here would lose against the one that is there, which has one.
 UPDATE `File` SET `Version` = '@VERSION@.0', `Language` = '1033' WHERE `File` = 'skewguard.exe'
@@ -18,7 +18,10 @@ UPDATE `InstallExecuteSequence` SET `Sequence` = 6650 WHERE `Action` = 'RemoveEx
 
 -- A service that an administrator has disabled is left alone (4 is "disabled").
 UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND SERVICESTART <> "#4"' WHERE `Action` = 'InstallServices'
-UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND SERVICESTART <> "#4" AND STARTSERVICE <> "0"' WHERE `Action` = 'StartServices'
+
+-- Windows Installer would take the whole package away again where the service does not start.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Start', 3170, 'System64Folder', '"[System64Folder]sc.exe" start skewguard')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Start', 'SERVICESTART <> "#4" AND STARTSERVICE <> "0" AND NOT REMOVE', 5910)
 
 -- Restarted after 5, 30 and 60 s, also where it ends with an exit code. The table MsiServiceConfigFailureActions knows nothing of
 -- exit codes; sc.exe is on every Windows and calls the documented function. What an administrator has set instead stays.

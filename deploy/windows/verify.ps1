@@ -58,7 +58,7 @@ function Wait-Running { Wait-Until 30 { (Get-Agent).State -eq 'Running' } }
 function Get-Status { (& $program status --format json) -join "`n" | ConvertFrom-Json }
 
 function Get-Events([datetime] $Since) {
-    @(Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = 'skewguard'; StartTime = $Since } -ErrorAction SilentlyContinue)
+    Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = 'skewguard'; StartTime = $Since } -ErrorAction SilentlyContinue
 }
 
 function Get-Sid($Reference) { $Reference.Translate([Security.Principal.SecurityIdentifier]).Value }
@@ -70,9 +70,9 @@ function Invoke-AsPlainUser([string] $Arguments) {
     icacls.exe $folder /grant "*${localService}:(OI)(CI)M" /q | Out-Null
     $name = "skewguard-verify-$PID"
     try {
-        $line = "/d /c `"`"$program`" $Arguments >`"$folder\said`" 2>&1 & call echo %^ERRORLEVEL%>`"$folder\code`"`""
+        $line = "/d /v:on /c `"`"$program`" $Arguments >`"$folder\said`" 2>&1 & echo !errorlevel!>`"$folder\code`"`""
         $action = New-ScheduledTaskAction -Execute "$env:SystemRoot\System32\cmd.exe" -Argument $line
-        $principal = New-ScheduledTaskPrincipal -UserId 'NT AUTHORITY\LOCAL SERVICE' -LogonType ServiceAccount
+        $principal = New-ScheduledTaskPrincipal -UserId 'LOCALSERVICE' -LogonType ServiceAccount
         Register-ScheduledTask -TaskName $name -Action $action -Principal $principal -Force | Out-Null
         Start-ScheduledTask -TaskName $name
         if (-not (Wait-Until 60 { (Test-Path "$folder\code") -and (Get-Item "$folder\code").Length -gt 0 })) { throw 'the task of a plain user has not ended' }
@@ -162,10 +162,11 @@ Test-Thing 'sc control paramchange reads the configuration again' {
     $since = Get-Date
     $said = sc.exe control skewguard paramchange
     if ($LASTEXITCODE -ne 0) { return Deny "exit code $LASTEXITCODE`: $said" }
-    $isTold = Wait-Until 15 { (Get-Events $since).Count -gt 0 }
+    $isTold = Wait-Until 15 { @(Get-Events $since).Count -gt 0 }
     if ((Get-Agent).ProcessId -ne $former) { return Deny 'the service is another process' }
     if (-not $isTold) { return Doubt 'it runs on, and no event tells that it has read it' }
-    Approve (Get-Events $since)[0].Message
+    $events = @(Get-Events $since)
+    Approve $events[0].Message
 }
 
 # -- Who may do what
@@ -228,7 +229,7 @@ Test-Thing 'the doctor examines for a plain user' {
 
 Test-Thing 'the event log shows what the agent says' {
     $source = Get-ItemProperty 'HKLM:\SYSTEM\CurrentControlSet\Services\EventLog\Application\skewguard'
-    $events = Get-Events ([datetime]::MinValue.AddYears(1700))
+    $events = @(Get-Events ([datetime]::MinValue.AddYears(1700)))
     if ($events.Count -eq 0) { return Doubt "there is no event yet; messages are of $($source.EventMessageFile)" }
     $bare = @($events | Where-Object { -not $_.Message -or $_.Message.Trim() -ne ([string] $_.Properties[0].Value).Trim() })
     if ($bare.Count -gt 0) { return Deny "the event $($bare[0].Id) is not rendered" }

@@ -1,7 +1,7 @@
 //! The package for Windows Installer: what is in it, and what it does to a Windows as far as Wine is one. What Wine cannot show
 //! (accounts, rights, recovery) is judged by the tables here, and by `deploy/windows/verify.ps1` on a real host.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,10 +109,11 @@ fn the_tables_say_what_wine_does_not_show() {
     assert_eq!(service[1..6], ["skewguard", "skewguard", "16", "2", "1"], "{service:?}");
     assert!(service.contains(&r"NT SERVICE\skewguard".to_owned()) && service.contains(&"service run".to_owned()));
     let control = table("ServiceControl");
-    // 1: started at the installation, not awaited. 2 + 32 + 128: stopped at both, and removed with the package.
-    assert_eq!(row(&control, "Start")[2..5], ["1", "", "0"], "{control}");
+    // 2 + 32 + 128: stopped by an installation and a removal, and removed with the package.
     assert_eq!(row(&control, "Stop")[2..5], ["162", "", "1"], "{control}");
+    assert_eq!(control.lines().count(), 1, "{control}");
     let actions = table("CustomAction");
+    assert!(row(&actions, "Start")[3].ends_with("start skewguard"), "{actions}");
     let recovery = &row(&actions, "Recovery")[3];
     assert!(recovery.ends_with("failure skewguard reset= 86400 actions= restart/5000/restart/30000/restart/60000"));
     assert!(row(&actions, "RecoveryFlag")[3].ends_with("failureflag skewguard 1"), "{actions}");
@@ -128,7 +129,7 @@ fn the_tables_say_what_wine_does_not_show() {
     let sequence = table("InstallExecuteSequence");
     let at = |name: &str| row(&sequence, name)[2].parse::<u32>().unwrap();
     assert!(at("RemoveExistingProducts") > at("InstallFinalize"), "{sequence}");
-    assert!(at("InstallServices") < at("Recovery") && at("Recovery") < at("StartServices"), "{sequence}");
+    assert!(at("InstallServices") < at("Recovery") && at("Recovery") < at("Start"), "{sequence}");
     assert!(at("AppSearch") < at("LaunchConditions") && at("FindRelatedProducts") < at("LaunchConditions"));
     // What is compared with the version of the one that is there.
     assert_eq!(row(&table("File"), "skewguard.exe")[4], format!("{VERSION}.0"));
@@ -301,7 +302,7 @@ fn it_starts_the_service_unless_that_was_disabled_and_an_upgrade_keeps_the_folde
         let script = format!("wine msiexec /i {} /qn {more} && wine sc query skewguard && {between}", outside(package));
         state(&wine.run(&script).unwrap().succeeded().unwrap().stdout)
     };
-    // Wine starts nothing of its own accord that is not asked for in the same session.
+    // In one session: at the end of it, Windows is shut down.
     let disable = "wine reg add 'HKLM\\SYSTEM\\CurrentControlSet\\Services\\skewguard' /v Start /t REG_DWORD /d 4 /f";
     let started = install(&former, "INSTALLFOLDER='C:\\elsewhere'", disable);
     assert!(started[0].contains("RUNNING"), "{started:?}");
@@ -310,6 +311,18 @@ fn it_starts_the_service_unless_that_was_disabled_and_an_upgrade_keeps_the_folde
     assert_eq!(wine.registry(SERVICE).unwrap().unwrap()["Start"], "dword:00000004");
     assert_eq!(fs::read_to_string(wine.path("elsewhere/CHANGELOG.md")).unwrap(), NEXT);
     assert!(!wine.names("Program Files").unwrap().contains(&"skewguard".to_owned()));
+}
+
+#[test]
+fn a_service_that_does_not_start_takes_nothing_away() {
+    let (wine, stage) = (Wine::new().unwrap(), Stage::new());
+    fs::write(stage.folder().join("skewguard.exe"), "no program").unwrap();
+    let broken = stage.dir.path().join("broken.msi");
+    make_msi(&stage.folder(), VERSION, &stage.date, &broken).unwrap();
+    let (is_done, log) = wine.msiexec(&format!("/i {}", outside(&broken))).unwrap();
+    assert!(is_done && log.contains("Start"), "{log}");
+    assert_eq!(fs::read(wine.path(FOLDER).join("skewguard.exe")).unwrap(), b"no program");
+    assert!(wine.registry(SERVICE).unwrap().is_some());
 }
 
 #[test]

@@ -116,18 +116,20 @@ fn a_release_that_is_to_be_complete_names_what_could_not_be_built_and_leaves_wha
     fs::write(into.join("former"), "").unwrap();
     // Where the workshop has it as well.
     let program = packages::program(&built().unwrap(), &folder.path().join("package")).unwrap();
+    let windows = folder.path().join("skewguard.exe");
+    fs::write(&windows, "MZ").unwrap();
     let mut release = Command::new(project().join("tests/workshop"));
-    // Without the folder in which the lab has helm.
+    // Without the folder in which the lab has helm, and a package of the workshop, which has it again afterwards.
     let without = "PATH=$(echo \"$PATH\" | tr : '\\n' | grep -v '/lab/bin$' | paste -sd:) && ! command -v helm && \
-                   exec deploy/release --trial --complete --binary \"$1\" --into \"$2\"";
-    release.args(["sh", "-c", without, "sh"]).arg(program).arg(&into).current_dir(project());
+                   rm /usr/bin/wixl && exec deploy/release --trial --complete --binary \"$1\" --windows-binary \"$2\" --into \"$3\"";
+    release.args(["sh", "-c", without, "sh"]).arg(program).arg(windows).arg(&into).current_dir(project());
     let refused = release.output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{said}");
     for missing in [
         "NOT built: the chart: helm is missing",
         "NOT built: everything for ",
-        "NOT built: everything for Windows: a program for ",
+        "NOT built: the package for Windows Installer: wixl is missing: install the package wixl",
         "what --complete asks for",
     ] {
         assert!(said.contains(missing), "{said}");

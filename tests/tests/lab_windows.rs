@@ -1,7 +1,7 @@
 //! What is shipped for Windows as text: no PowerShell runs here, so that a parser reads each script, as it is and where it stands
 //! in another file; the manifests are judged by what winget and Chocolatey want.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
+#![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
 use std::collections::BTreeSet;
 use std::fs;
