@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::snapshot::Snapshot;
-use crate::sys::{self, Listener, Stream};
+use crate::sys::{self, Listener, Stream, WORDS};
 use crate::vitals::Pulse;
 
 pub use crate::sys::{ListenError, remove};
@@ -26,7 +26,7 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 pub enum AskError {
     /// Nobody listens.
     #[error(
-        "no agent answers on {path}: {source}: is it running (`systemctl status skewguard`), and with the same `socket`?"
+        "no agent answers on {path}: {source}: is it running (`{}`), and with the same `socket`?", WORDS.ask_for_service
     )]
     Connect {
         /// The socket.
@@ -42,8 +42,7 @@ pub enum AskError {
     },
     /// Somebody else may listen in its place.
     #[error(
-        "who listens on {path} runs as {user} and is not believed: others can write to a folder above; /run/skewguard \
-         is a place for the socket"
+        "who listens on {path} runs as {user} and is not believed: {}", WORDS.place_of_socket
     )]
     Stranger {
         /// The socket.

@@ -44,7 +44,7 @@ export HOME=$2 WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,msht
 mount -t overlay overlay -o "lowerdir=$1/template,upperdir=$2/upper,workdir=$2/work" "$WINEPREFIX"
 cd "$2"
 # Services end with the last program that is none.
-wine cmd /c pause <"$2/held" >/dev/null 2>&1 &
+wine cmd /c pause 0<>"$2/held" >/dev/null 2>&1 &
 while IFS= read -r command; do
     code=0
     sh -c "$command" </dev/null >"$2/stdout" 2>"$2/stderr" || code=$?

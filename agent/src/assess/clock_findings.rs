@@ -9,19 +9,8 @@ use super::level::Level;
 use super::limit::{Skew, Standing};
 use super::rule::{Rule, Rules};
 use crate::clock::estimate::ClockState;
+use crate::sys::WORDS;
 use crate::time::{BootTime, Span, humane, humane_offset};
-
-/// What mends a clock that is off. What keeps the time here is for the doctor to find out, which looks only when it is asked.
-const SET_THE_CLOCK: &str = "set the clock and keep it: `sudo skewguard doctor` names what keeps time on this host and \
-    the command that mends it; with chrony `sudo chronyc makestep`, and `server 169.254.169.123 prefer iburst minpoll 4 \
-    maxpoll 4` in its configuration";
-const KEEP_THE_CLOCK: &str = "look whether a time daemon runs and is synchronized: `chronyc tracking`, `timedatectl \
-    timesync-status`, or `sudo skewguard doctor`, which names what keeps time on this host and the command that mends it";
-const FIND_WHO_STEPPED: &str = "find who set the clock: `journalctl --since -10min` names time daemons and `date`; after a \
-    resume from snapshot or hibernation a time daemon may step it once";
-const REACH_A_SOURCE: &str = "let this host reach its sources: `chronyc ntpdata` or `skewguard check` shows which answer; \
-    169.254.169.123 needs no security group, other servers need UDP 123 outbound; where that is blocked, \
-    `- { name: aws, http_date: aws }` below `sources` asks AWS over TCP 443";
 
 /// What is known of the clock.
 pub struct ClockFacts<'a> {
@@ -74,7 +63,7 @@ pub(super) fn skew(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
                 humane(skew.bound.span()),
                 limits_in_words(facts.standings)
             ),
-            SET_THE_CLOCK,
+            WORDS.set_the_clock,
         )
     };
     let graded = grade_above(raise.seconds(), skew.at_most().seconds(), rule.warning, rule.critical);
@@ -139,7 +128,7 @@ pub(super) fn forecast(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
             next.limit.window.as_secs(),
             effect(&next.limit.name)
         );
-        Some(Finding::new(rule.hold, graded(time_left)?, summary, KEEP_THE_CLOCK))
+        Some(Finding::new(rule.hold, graded(time_left)?, summary, WORDS.keep_the_clock))
     });
     let soonest = facts.standings.iter().filter_map(|standing| standing.soonest).min();
     let may_be = soonest.is_some_and(|soonest| graded(soonest).is_some());
@@ -154,7 +143,7 @@ pub(super) fn undisciplined(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
             "the system clock is {} and nobody corrects it: it gets worse until AWS rejects requests",
             humane_offset(skew.offset)
         );
-        Finding::new(rule.hold, graded, summary, KEEP_THE_CLOCK)
+        Finding::new(rule.hold, graded, summary, WORDS.keep_the_clock)
     };
     Answer::or(graded.map(found), not_off(facts))
 }
@@ -185,7 +174,7 @@ pub(super) fn stepped(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
         Duration::ZERO,
         Graded::at(severity),
         format!("somebody set the system clock {} {direction}; its offset is now {now}", humane(by)),
-        FIND_WHO_STEPPED,
+        WORDS.find_who_stepped,
     ))
 }
 
@@ -198,7 +187,7 @@ pub(super) fn unverified(facts: &ClockFacts<'_>, rule: &Rule) -> Answer {
             "compare the sources with `skewguard status`, and mark the one that AWS runs as `trusted: true`",
         ),
         ClockState::Starting | ClockState::Holdover | ClockState::Unknown => {
-            ("no source of time answers", REACH_A_SOURCE)
+            ("no source of time answers", WORDS.reach_a_source)
         }
     };
     let effect = facts.skew.map_or_else(

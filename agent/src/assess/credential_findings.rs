@@ -11,6 +11,7 @@ use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
 use crate::credentials::levels::Levels;
 use crate::credentials::provide::Renewal;
+use crate::sys::WORDS;
 use crate::time::{Span, humane};
 
 /// Expirations have whole seconds, so that a shorter lag is never judged.
@@ -19,10 +20,6 @@ const RESOLUTION: Span = Span::from_nanos(1_000_000_000);
 const CLEARED: Span = Span::from_nanos(800_000_000);
 /// One failed read proves nothing.
 const FAILURES: u32 = 2;
-
-const LAG: &str = "set the clock (with chrony: `sudo chronyc makestep`); until then restart processes that use this SDK, or \
-    let them refresh earlier";
-const LEAD: &str = "set the clock (with chrony: `sudo chronyc makestep`); restarting processes does not help";
 
 /// What is known of one thing that expires.
 pub struct CredentialFacts<'a> {
@@ -154,7 +151,7 @@ fn too_late(facts: &CredentialFacts<'_>, lifetime: &Lifetime, offset: Span, rule
         name(facts),
         words.join("; ")
     );
-    Some(Finding::new(rule.hold, Graded { raised, held }, summary, LAG))
+    Some(Finding::new(rule.hold, Graded { raised, held }, summary, WORDS.lag))
 }
 
 /// A clock that is ahead by almost a whole lifetime makes every new credential look as if it were at its end.
@@ -198,7 +195,7 @@ fn too_early(facts: &CredentialFacts<'_>, lifetime: &Lifetime, offset: Span, rul
         humane(whole),
         names.join(", ")
     );
-    Some(Finding::new(rule.hold, Graded { raised, held }, summary, LEAD))
+    Some(Finding::new(rule.hold, Graded { raised, held }, summary, WORDS.lead))
 }
 
 pub(super) fn expiring(facts: &CredentialFacts<'_>, rule: &Rule) -> Answer {

@@ -1,6 +1,5 @@
 //! What a command is given beside its arguments: the environment and the configuration.
 
-
 use super::args::ConfigFile;
 use crate::config::checked::Config;
 use crate::config::explain::ConfigError;

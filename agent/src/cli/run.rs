@@ -139,9 +139,6 @@ fn end_what_hangs() {
 /// for somebody who tries it out, to be root is usual; a service that is root has most likely a unit that was not understood.
 fn warn_of_root() {
     if sys::is_superuser() && Manager::is_there() {
-        tracing::warn!(
-            "the service runs as root, which at most the files of other users are a reason for: give it a user of its own. \
-             The unit does, but systemd before 235 knows not how: deploy/systemd/skewguard-219.service is for that"
-        );
+        tracing::warn!("{}", sys::WORDS.service_is_superuser);
     }
 }

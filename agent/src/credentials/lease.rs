@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Provider;
 use super::timestamp::Timestamp;
+use crate::sys::WORDS;
 
 /// The life of one set of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,10 +138,7 @@ impl Unavailable {
     /// The same where it is read from a file, or where nothing else is known.
     pub(super) const fn remedy_of_files(&self) -> &'static str {
         match self {
-            Self::Denied => {
-                "let the agent's user read the file and enter its folders: setfacl -m u:skewguard:r FILE; below /home and \
-                 /root the systemd unit needs ProtectHome=read-only in a drop-in as well (systemctl edit skewguard)"
-            }
+            Self::Denied => WORDS.let_agent_read,
             Self::NotFound => {
                 "check the path in the configuration or in the variable that names the file, and whether the tool that \
                  writes it still runs"
@@ -149,10 +147,7 @@ impl Unavailable {
                 "put the file itself there, or name the place at which it really is: no link is followed out of the folder \
                  of a cache, nor from anywhere to what whoever made it may not read; links of root are"
             }
-            Self::Ambiguous => {
-                "let the tool that writes the expiration write an offset beside it, such as Z, or set the zone of the host \
-                 to UTC: `sudo timedatectl set-timezone UTC`"
-            }
+            Self::Ambiguous => WORDS.write_offset,
             Self::TooMany => {
                 "take the profiles that nobody uses from the file, or let each user have a file of his own"
             }

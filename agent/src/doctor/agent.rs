@@ -4,6 +4,7 @@ use super::report::{Area, Check};
 use crate::config::checked::Config;
 use crate::config::explain::ConfigError;
 use crate::snapshot::{Delivery, Snapshot};
+use crate::sys::WORDS;
 
 const AREA: Area = Area::Agent;
 /// From so many queued items on, somebody should look, although nothing is lost yet.
@@ -37,7 +38,7 @@ fn configuration(facts: &AgentFacts<'_>) -> Check {
             NAME,
             "the configuration is wrong; the doctor goes on with the built-in one",
             "the agent does not start with it, and one that runs does not take it",
-            "mend what `skewguard config check FILE` points at, then `sudo systemctl reload skewguard`",
+            format!("mend what `skewguard config check FILE` points at, then `{}`", WORDS.reload),
         )
         .with_evidence(lines);
     }
@@ -86,7 +87,7 @@ fn delivery(destinations: &[Delivery]) -> Check {
             NAME,
             format!("what it says does not arrive at {}", failing.join(", ")),
             "it waits, and is delivered in its order once that is possible; until then nobody there is told",
-            "try the channels with `skewguard alert test`, and look at the reasons with `journalctl -u skewguard`",
+            format!("try the channels with `skewguard alert test`, and look at the reasons with `{}`", WORDS.read_log),
         )
     };
     check.with_evidence(evidence)

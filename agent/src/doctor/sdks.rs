@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::report::{Area, Check};
 use crate::aws::processes::process::{Library, Process};
 use crate::aws::sdk::Correction;
-use crate::sys;
+use crate::sys::{self, WORDS};
 
 /// More processes of one SDK are counted, not named.
 const NAMED: usize = 5;
@@ -32,13 +32,13 @@ fn correction(processes: &[Process]) -> Check {
     let unread = (unread > 0).then(|| {
         let why = match sys::is_superuser() {
             true => "something of them is too large, or was written over",
-            false => "run the doctor as root to see all",
+            false => WORDS.see_all_processes,
         };
         format!("{unread} of {} processes cannot be read in full: {why}", processes.len())
     });
     if users.is_empty() {
         let why = match processes.is_empty() {
-            true => "no process of this host can be seen: /proc is not readable",
+            true => WORDS.no_process,
             false => "no process of this host is seen to use an AWS SDK",
         };
         return Check::skipped(Area::Sdks, NAME, why).with_evidence(unread);

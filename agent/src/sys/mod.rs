@@ -9,6 +9,7 @@ mod places;
 mod refusal;
 mod service_error;
 pub mod system;
+mod words;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -26,3 +27,4 @@ pub use phase::Phase;
 pub use places::Places;
 pub use refusal::Refusal;
 pub use service_error::ServiceError;
+pub use words::Words;

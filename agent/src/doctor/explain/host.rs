@@ -4,10 +4,7 @@ use crate::assess::lifetime::Lifetime;
 use crate::assess::limit::Skew;
 use crate::credentials::Provider;
 use crate::credentials::lease::Unavailable;
-
-/// What sets a clock of which nobody knows what keeps it.
-const SET_THE_CLOCK: &str = "set the clock and keep it: with chrony `sudo chronyc makestep`, and `server 169.254.169.123 prefer \
-    iburst minpoll 4 maxpoll 4` in its configuration";
+use crate::sys::WORDS;
 
 /// What is known of this host. All of it may be unknown: then an error is explained by itself.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +40,7 @@ pub struct Holding {
 impl HostFacts {
     /// What sets the clock and keeps it.
     pub(super) fn set_the_clock(&self) -> &str {
-        self.clock_remedy.as_deref().unwrap_or(SET_THE_CLOCK)
+        self.clock_remedy.as_deref().unwrap_or(WORDS.set_the_clock_of_another)
     }
 
     /// What was read of `provider` first.

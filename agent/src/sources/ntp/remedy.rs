@@ -5,6 +5,7 @@ use sntpc::KissOfDeathCode;
 use super::refusal::Refusal;
 use super::server::Server;
 use crate::clock::sample::Failure;
+use crate::sys::WORDS;
 
 /// What needs no UDP.
 const BY_HTTP: &str = "or ask AWS's own clock over TCP 443 there: `- { name: aws, http_date: aws }`";
@@ -14,16 +15,12 @@ pub(super) fn remedy(server: &Server, refusal: &str, is_ec2: bool) -> String {
     let refusal = Refusal::ALL.into_iter().find(|one| one.to_string() == refusal);
     match refusal {
         Some(Refusal::Unresolved) => {
-            format!("`getent hosts {server}` asks the resolver of this host; 169.254.169.123 needs none")
+            format!("`{} {server}` asks the resolver of this host; 169.254.169.123 needs none", WORDS.resolve)
         }
         Some(Refusal::Timeout | Refusal::Network) if server.is_time_sync() && !is_ec2 => {
             format!("169.254.169.123 exists on EC2 alone: name servers that this host reaches under `sources`, {BY_HTTP}")
         }
-        Some(Refusal::Timeout | Refusal::Network) if server.is_time_sync() => {
-            "no security group stands in its way: look for a firewall on this host, `sudo nft list ruleset` or `sudo \
-             iptables -S | grep 169.254`, and for a route that leads 169.254.0.0/16 elsewhere"
-                .to_owned()
-        }
+        Some(Refusal::Timeout | Refusal::Network) if server.is_time_sync() => WORDS.find_firewall.to_owned(),
         Some(Refusal::Network) => {
             "a firewall rejects it or nobody listens there: let UDP 123 out (security group, host firewall), and see whether \
              the server runs NTP"

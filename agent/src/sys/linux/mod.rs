@@ -19,6 +19,7 @@ mod service;
 mod stop;
 mod terminal;
 mod windows;
+mod words;
 
 pub use account::{is_superuser, owner_without_say, user};
 pub use clock::{StepWatch, boot_id, boot_time, kernel_clock, monotonic, monotonic_raw, realtime};
@@ -43,3 +44,4 @@ pub use service::{
 pub use stop::{Ending, Reloads};
 pub use terminal::{Keys, RawTerminal, terminal_size};
 pub use windows::windows;
+pub use words::WORDS;

@@ -23,6 +23,7 @@ mod stop;
 mod system;
 mod terminal;
 mod wide;
+mod words;
 
 pub use account::{is_superuser, owner_without_say, user};
 pub use clock::{StepWatch, boot_id, boot_time, kernel_clock, monotonic, monotonic_raw, realtime};
@@ -46,3 +47,4 @@ pub use service::{
 pub use stop::{Ending, Reloads};
 pub use system::windows;
 pub use terminal::{Keys, RawTerminal, terminal_size};
+pub use words::WORDS;
