@@ -393,6 +393,7 @@ mod tests {
         assert_eq!(found(&facts(Provider::File, &life, 0.0)), []);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_that_the_agent_may_not_read_never_becomes_critical() {
         let lasting = Span::from_seconds(86_400.0);

@@ -253,6 +253,7 @@ mod tests {
         assert_eq!((&newer[1], &newer[2]), (&role(), &Some(Step::SystemProperties)));
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_web_identity_comes_before_the_files_or_after_them() {
         let variables = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/t"), ("AWS_ROLE_ARN", "arn")];

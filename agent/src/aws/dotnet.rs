@@ -350,6 +350,7 @@ pub(super) mod tests {
         ALL.iter().map(|chain| pick(*chain, view).outcome.to_string()).collect()
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_profile_is_what_the_exact_set_of_its_keys_says() {
         for (lines, how) in [
@@ -408,6 +409,7 @@ pub(super) mod tests {
         assert_eq!(steps(&view), [instance, instance, role, instance]);
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_usual_file_is_read_where_the_one_that_is_named_is_not_there_and_the_configuration_beside_it() {
         let files = [
@@ -432,6 +434,7 @@ pub(super) mod tests {
         assert_eq!(place(&[("HOME", "")]), "the metadata service has a role");
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_relative_token_is_passed_over_and_half_a_pair_and_a_bad_file_too() {
         let token = [("AWS_WEB_IDENTITY_TOKEN_FILE", "t"), ("AWS_ROLE_ARN", "r"), ("AWS_ACCESS_KEY_ID", "a")];
@@ -464,6 +467,7 @@ pub(super) mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_store_comes_before_the_shared_files_and_hides_what_they_have_of_the_same_name() {
         let store = r#"{"1": {"DisplayName": "Default", "AWSAccessKey": "01", "AWSSecretKey": "01"},

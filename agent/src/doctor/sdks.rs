@@ -140,6 +140,7 @@ mod tests {
         assert!(check(&processes)[0].evidence[0].ends_with("app (4, by /opt/app) and 3 more"));
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_host_without_sdks_is_skipped_and_says_what_it_could_not_see() {
         let mut hidden = process(8, &[], "");

@@ -250,6 +250,7 @@ mod tests {
         Source { address, server, verdict: "unreachable".into(), refusal: Some(refusal.to_string()), ..source() }
     }
 
+    #[cfg(unix)]
     #[test]
     fn every_reason_for_silence_has_its_remedy() {
         for (server, refusal, is_ec2, expected) in [

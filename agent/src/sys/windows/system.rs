@@ -54,7 +54,10 @@ impl System for Host {
             Type::U32 | Type::U64 => u64::try_from(value).map(Value::Number)?,
             Type::String => String::try_from(value).map(Value::Text)?,
             Type::ExpandString => Value::Text(expanded(&String::try_from(value)?)),
-            Type::MultiString => Vec::<String>::try_from(value).map(Value::List)?,
+            Type::MultiString => {
+                let list = Vec::<String>::try_from(value)?;
+                Value::List(list.into_iter().filter(|text| !text.is_empty()).collect())
+            }
             Type::Bytes | Type::Other(_) => Value::Bytes(value.to_vec()),
         }))
     }

@@ -56,6 +56,7 @@ fn remedy(check: &Check) -> &str {
     check.remedy.as_deref().unwrap()
 }
 
+#[cfg(unix)]
 #[test]
 fn a_clock_that_was_slow_and_still_is_is_the_problem_and_one_that_is_right_now_is_not() {
     let still = explain(SLOW, &off(890.0));
@@ -92,6 +93,7 @@ fn the_window_of_the_message_counts_more_than_the_usual_one() {
     assert_eq!(explain(&strict, &off(600.0)).verdict, Verdict::Problem);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_expired_token_is_traced_to_what_has_run_out_here() {
     let tool = explain(EXPIRED, &with(holding(Provider::SharedFile, -60.0, -60.0)));

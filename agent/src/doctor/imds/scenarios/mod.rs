@@ -252,6 +252,7 @@ async fn what_answers_in_the_place_of_the_service_is_told_of() {
     assert_eq!(named(&judged(&facts), "imds-server").verdict, Verdict::Skipped);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_proxy_that_swallows_the_service_is_told_of_for_the_sdks_that_use_it() {
     let fake = service([]).await;

@@ -176,7 +176,7 @@ fn proxies() -> Vec<Scene> {
             ec2().text(MACHINE, "HTTP_PROXY", &format!("http://user:{SECRET}@proxy.example:3128")),
             &[PROXY],
             &[
-                "by the variables of the machine those of botocore, go-v2\n",
+                "by the variables of the machine those of botocore, go-v2",
                 "seen    variables of the machine: HTTP_PROXY=http://proxy.example:3128\n",
                 "remedy  [Environment]::SetEnvironmentVariable('NO_PROXY', '169.254.169.254', 'Machine'), and start the services \
                  anew\n",
