@@ -30,7 +30,7 @@ pub(super) async fn run(file: &ConfigFile) -> anyhow::Result<u8> {
     log::start(&stderr);
     warn_of_root();
     let watch = Watch::start(LOOK, MOST_LOOKS, end_what_hangs).context("failed to start the watch over the agent")?;
-    let manager = Manager::new();
+    let manager = Manager::default();
     let mut ending = Ending::new().context("failed to listen for what ends it")?;
     let reloads = Reloads::new().context("failed to listen for what has the configuration read again")?;
     let shutdown = async {

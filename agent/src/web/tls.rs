@@ -100,7 +100,7 @@ pub enum TlsError {
         /// Where the key is.
         key: PathBuf,
         /// Why.
-        error: Error,
+        error: Box<Error>,
     },
     /// The system has no roots.
     #[error(
@@ -157,7 +157,7 @@ impl Setup {
                         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                             TlsError::Mismatch { certificate, key }
                         }
-                        error => TlsError::Identity { certificate, key, error },
+                        error => TlsError::Identity { certificate, key, error: Box::new(error) },
                     }
                 })?
             }

@@ -34,7 +34,7 @@ impl Manager {
     }
 
     /// The manager that the environment names, if any.
-    pub fn new() -> Self {
+    fn named() -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").map(|name| connected(name.as_bytes()));
         // Half of the time is what sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
@@ -123,6 +123,13 @@ impl Manager {
         if !self.is_lost.replace(true) {
             tracing::warn!(%error, "the service manager cannot be told");
         }
+    }
+}
+
+impl Default for Manager {
+    /// The manager that the environment names, if any.
+    fn default() -> Self {
+        Self::named()
     }
 }
 

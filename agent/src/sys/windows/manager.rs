@@ -3,18 +3,14 @@
 use super::service;
 use crate::sys::Phase;
 
-/// The service manager. To tell it something never waits.
+/// The service manager, whether it has started this process or not. To tell it something never waits.
+#[derive(Default)]
 pub struct Manager(());
 
 impl Manager {
     /// Whether this process was started by one, as a service.
     pub fn is_there() -> bool {
         service::is_service()
-    }
-
-    /// The manager, whether it has started this process or not.
-    pub const fn new() -> Self {
-        Self(())
     }
 
     /// Tells it what has happened.

@@ -53,7 +53,7 @@ fn in_force() -> io::Result<Vec<Route>> {
     unsafe {
         let count = (*table).NumEntries as usize;
         let rows = std::slice::from_raw_parts((&raw const (*table).Table).cast::<MIB_IPFORWARD_ROW2>(), count);
-        let routes = rows.iter().take(MOST).map(|row| route(row)).collect();
+        let routes = rows.iter().take(MOST).map(route).collect();
         FreeMibTable(table.cast());
         Ok(routes)
     }
