@@ -51,7 +51,8 @@ fn write(path: &Path, content: &[u8], finish: impl Fn(&File) -> io::Result<()>) 
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 

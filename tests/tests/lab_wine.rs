@@ -1,7 +1,6 @@
 //! The agent on Windows, as far as Wine is one: against a real chronyd, a metadata service and a collector. What Wine cannot
 //! show is in `deploy/windows/verify.ps1`, for a real host.
 
-#![expect(clippy::print_stdout, reason = "what is measured is worth reading: --nocapture")]
 #![expect(clippy::disallowed_methods, reason = "the lab is the yardstick: it measures when an alert arrives")]
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 #![expect(clippy::indexing_slicing, reason = "a key that a JSON value lacks is null, which no assertion accepts")]

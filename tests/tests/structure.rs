@@ -209,6 +209,33 @@ fn no_two_files_import_one_another_but_those_that_have_a_reason() {
 }
 
 #[test]
+fn sys_alone_asks_which_platform_this_is() {
+    let mut files = Vec::new();
+    files_below(&root().join("agent/src"), &mut files);
+    let asks = |text: &str| {
+        let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let conditions = production.lines().filter(|line| line.contains("cfg(") || line.contains("cfg!("));
+        conditions.filter(|line| ["windows", "unix", "target_"].iter().any(|word| line.contains(word))).count() > 0
+    };
+    let is_sys = |path: &Path| path.strip_prefix(root().join("agent/src/sys")).is_ok();
+    let (inside, outside): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.into_iter().filter(|path| asks(&fs::read_to_string(path).unwrap())).partition(|path| is_sys(path));
+    assert!(outside.is_empty(), "{outside:?}");
+    assert!(inside.contains(&root().join("agent/src/sys/mod.rs")), "{inside:?}");
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_below(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
 fn no_file_is_long_but_those_that_have_a_reason() {
     let mut files = BTreeMap::new();
     ["agent/src", "tests/src", "tests/tests", "tests/benches"].iter().for_each(|folder| lengths(folder, &mut files));

@@ -394,7 +394,8 @@ fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

@@ -14,6 +14,7 @@ mod input;
 mod log;
 mod measure;
 mod npd;
+mod outcome;
 mod ready;
 mod run;
 mod service;

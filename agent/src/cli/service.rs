@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{ConfigFile, Service};
-use super::dispatch::{block_on, failure};
+use super::outcome::{block_on, failure};
 use super::{run, text};
 use crate::stderr;
 use crate::sys::{self, Event, EventLevel, HAS_SERVICE};

@@ -45,7 +45,7 @@ fn folder(text: &str) -> Result<PathBuf, String> {
     let is_below_root = sys::is_absolute(text) && FilePath::new(text).parent().is_some();
     if !is_below_root || text.contains(char::is_control) {
         let such = sys::places().state_dir;
-        return Err(format!("the folder is an absolute path below the root, such as {}", such.display()));
+        return Err(format!("the folder is an absolute path below {}, such as {}", sys::TOP, such.display()));
     }
     Ok(text.into())
 }

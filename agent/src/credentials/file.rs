@@ -86,7 +86,8 @@ impl From<Refusal> for Unavailable {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs::{self, File};
     use std::io;

@@ -155,7 +155,8 @@ fn time(seconds: f64) -> Result<Timestamp, Unavailable> {
     Ok(Timestamp::Server(TrueTime::from_seconds(seconds)))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;

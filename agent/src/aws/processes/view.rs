@@ -224,7 +224,8 @@ pub fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf
     is_path(&whole).then_some(whole)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 

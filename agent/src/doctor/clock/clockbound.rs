@@ -96,7 +96,8 @@ fn decode(page: &[u8], now: BootTime) -> Option<ClockBound> {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
 

@@ -194,7 +194,8 @@ fn vmclock(offered: &Offered) -> Option<String> {
     offered.vmclock.as_ref().map(|_| format!("{DEVICE}: the hypervisor offers VMClock"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

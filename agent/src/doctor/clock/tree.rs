@@ -93,7 +93,8 @@ pub(super) fn plant(files: &[(&str, &str)]) -> tempfile::TempDir {
     root
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -199,7 +199,8 @@ fn line(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.lines().next()?.to_owned())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 pub(super) mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
 

@@ -147,7 +147,8 @@ fn sample(reading: DeviceReading, timescale: Timescale, bound: Span) -> Result<S
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sources::phc::device::Device;

@@ -14,6 +14,8 @@ pub fn root() -> &'static Path {
     Path::new("/")
 }
 
+/// Below what a folder of the agent is, in words.
+pub const TOP: &str = "/";
 /// With what an absolute path begins, in words.
 pub const ROOT: &str = "a slash";
 /// The address of a Unix socket has room for 108 bytes with the zero at its end (unix(7)).

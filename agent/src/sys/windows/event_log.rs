@@ -9,12 +9,10 @@ use windows_sys::Win32::System::EventLog::{
     EVENTLOG_ERROR_TYPE, EVENTLOG_INFORMATION_TYPE, EVENTLOG_WARNING_TYPE, RegisterEventSourceW, ReportEventW,
 };
 
-use super::service::is_service;
+use super::standing::{NAME, is_service};
 use super::wide::wide;
 use crate::sys::{Event, EventLevel};
 
-/// Who speaks.
-const SOURCE: &str = "skewguard";
 /// What the texts are made with: a program of Windows whose own have one place, for the text itself, under each number to 1000.
 const MESSAGES: &str = r"%SystemRoot%\System32\EventCreate.exe";
 const SOURCES: &str = r"SYSTEM\CurrentControlSet\Services\EventLog\Application";
@@ -30,7 +28,7 @@ pub fn report(event: &Event<'_>) {
     if !is_service() {
         return;
     }
-    let source = wide(SOURCE);
+    let source = wide(NAME);
     // SAFETY: the name ends with a zero.
     let handle = *HANDLE_OF_SOURCE.get_or_init(|| unsafe { RegisterEventSourceW(null(), source.as_ptr()) } as usize);
     let text: String = event.text.chars().map(|c| if c == '\0' { ' ' } else { c }).take(LONGEST).collect();
@@ -47,7 +45,7 @@ pub fn report(event: &Event<'_>) {
 
 /// Registers the source, so that the viewer shows its texts.
 pub(super) fn register_source() -> io::Result<()> {
-    let key = windows_registry::LOCAL_MACHINE.create(format!(r"{SOURCES}\{SOURCE}"))?;
+    let key = windows_registry::LOCAL_MACHINE.create(format!(r"{SOURCES}\{NAME}"))?;
     key.set_expand_string("EventMessageFile", MESSAGES)?;
     // Errors, warnings and information.
     key.set_u32("TypesSupported", 7)?;
@@ -58,6 +56,6 @@ pub(super) fn register_source() -> io::Result<()> {
 pub(super) fn remove_source() {
     if let Ok(sources) = windows_registry::LOCAL_MACHINE.options().read().write().open(SOURCES) {
         // Another registration of it is in order.
-        let _ = sources.remove_tree(SOURCE);
+        let _ = sources.remove_tree(NAME);
     }
 }

@@ -1,6 +1,7 @@
 //! The service manager, which hears how the agent is.
 
 use super::service;
+use super::standing;
 use crate::sys::Phase;
 
 /// The service manager, whether it has started this process or not. To tell it something never waits.
@@ -10,7 +11,7 @@ pub struct Manager(());
 impl Manager {
     /// Whether this process was started by one, as a service.
     pub fn is_there() -> bool {
-        service::is_service()
+        standing::is_service()
     }
 
     /// Tells it what has happened.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::windows::io::{AsHandle, OwnedHandle};
 
 use super::log_file::LogFile;
-use super::service;
+use super::standing;
 
 /// A stream of bytes that is written without the lock of the standard library, which a panic would wait for.
 pub enum Output {
@@ -21,7 +21,7 @@ impl Output {
     /// # Errors
     /// There is none.
     pub fn stderr() -> io::Result<Self> {
-        if service::is_service() {
+        if standing::is_service() {
             return Ok(Self::Log(LogFile::usual()));
         }
         Ok(Self::Stream(File::from(io::stderr().as_handle().try_clone_to_owned()?)))

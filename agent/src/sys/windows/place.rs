@@ -14,6 +14,8 @@ pub fn root() -> &'static Path {
     Path::new(r"\\?\GLOBALROOT\no-unix-host")
 }
 
+/// Below what a folder of the agent is, in words.
+pub const TOP: &str = "a drive";
 /// With what an absolute path begins, in words.
 pub const ROOT: &str = r"a drive, as in C:\, or a share";
 /// What the names of pipes begin with.

@@ -23,7 +23,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::service::NAME;
+use super::standing::NAME;
 use super::wide::{from_wide, wide};
 
 /// Full access for the system, administrators and ourselves (`%`), for nobody else, and inherited by nothing from above (SDDL,
@@ -191,7 +191,7 @@ pub(super) fn ourselves() -> io::Result<String> {
     unsafe { text_of(user.User.Sid) }
 }
 
-/// The identifier of the account of a service (`NT SERVICE\\NAME`), which is made of its name alone: of the digest of the name
+/// The identifier of the account of a service (`NT SERVICE\NAME`), which is made of its name alone: of the digest of the name
 /// in capitals (MS-DTYP 2.4.2.3, "service SID").
 pub(super) fn identifier_of_service(name: &str) -> String {
     let name: Vec<u8> = name.to_uppercase().encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +20,12 @@ use windows_service::{define_windows_service, service_dispatcher};
 use super::clock::SET;
 use super::place::places;
 use super::security::{Descriptor, SERVICES, SHARED, is_trusted, owner_at};
+use super::standing::{NAME, become_service};
 use crate::sys::{Phase, ServiceError};
 
 /// Whether this program registers itself as a service.
 pub const HAS_SERVICE: bool = true;
 
-/// Its name.
-pub(super) const NAME: &str = "skewguard";
 /// Its account, which Windows makes for it, and which nobody can log on to.
 const ACCOUNT: &str = r"NT SERVICE\skewguard";
 const DESCRIPTION: &str = "Warns before AWS rejects requests because the clock is wrong or credentials have run out";
@@ -40,16 +39,10 @@ pub(super) static STOP: LazyLock<Notify> = LazyLock::new(Notify::new);
 /// Told when it is to read its configuration again.
 pub(super) static RELOAD: LazyLock<Notify> = LazyLock::new(Notify::new);
 
-static IS_SERVICE: AtomicBool = AtomicBool::new(false);
 static STATUS: OnceLock<ServiceStatusHandle> = OnceLock::new();
 static CHECKPOINT: AtomicU32 = AtomicU32::new(1);
 /// What the service does; the dispatcher calls a function that is handed nothing.
 static WORK: Mutex<Option<Box<dyn FnOnce() -> u8 + Send>>> = Mutex::new(None);
-
-/// Whether the service manager has started this process.
-pub(super) fn is_service() -> bool {
-    IS_SERVICE.load(Ordering::Relaxed)
-}
 
 /// Hands this process to the service manager that has started it, does the `work`, and tells the manager its exit code.
 /// Returns once the service has ended.
@@ -84,7 +77,7 @@ fn serve(_arguments: Vec<OsString>) {
     // Without a handle nobody can be told anything, and the manager gives up by itself.
     let Ok(status) = service_control_handler::register(NAME, handler) else { return };
     let _ = STATUS.set(status);
-    IS_SERVICE.store(true, Ordering::Relaxed);
+    become_service();
     tell(ServiceState::StartPending, ServiceExitCode::Win32(0));
     let work = WORK.lock().unwrap_or_else(PoisonError::into_inner).take();
     let code = work.map_or(0, |work| work());
