@@ -132,6 +132,11 @@ impl Wine {
         Ok((answer.code == Some(0), String::from_utf8_lossy(&log).into_owned()))
     }
 
+    /// The folder that holds all of it, which Windows has on `Z:`.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Where a file of `C:` lies that was not there from the beginning, such as `Program Files/skewguard`.
     pub fn path(&self, inside: &str) -> PathBuf {
         self.dir.path().join("upper/drive_c").join(inside)

@@ -37,7 +37,7 @@ struct Host<'net> {
     receiver: Receiver<'net>,
     session: Session,
     program: String,
-    _wine: Wine,
+    wine: Wine,
     _imds: HttpServer,
 }
 
@@ -53,7 +53,15 @@ impl<'net> Host<'net> {
         fs::write(wine.path("config.yaml"), CONFIG).unwrap();
         let session = wine.on_host(net).unwrap();
         let program = format!("wine '{}'", program("skewguard.exe").unwrap().display());
-        Self { chrony, receiver, session, program, _wine: wine, _imds: imds }
+        Self { chrony, receiver, session, program, wine, _imds: imds }
+    }
+
+    /// Writes a file of `C:`, while Windows is up.
+    fn write(&mut self, name: &str, text: &str) {
+        let new = self.wine.folder().join("new");
+        fs::write(&new, text).unwrap();
+        let line = format!("cp '{}' \"$WINEPREFIX/drive_c/{name}\"", new.display());
+        assert_eq!(self.session.run(&line).unwrap().code, Some(0));
     }
 
     fn skewguard(&mut self, arguments: &str) -> Answer {
@@ -83,6 +91,13 @@ impl<'net> Host<'net> {
     fn log(&mut self) -> String {
         let service = "$WINEPREFIX/drive_c/ProgramData/skewguard/state/skewguard.log";
         self.session.run(&format!("cat log \"{service}\" 2>/dev/null")).unwrap().stdout
+    }
+
+    fn await_end(&mut self) {
+        let begun = Instant::now();
+        while self.skewguard("service status").stdout.trim() != "stopped" {
+            assert!(begun.elapsed() < PATIENCE, "it does not end: {}", self.log());
+        }
     }
 
     fn await_told(&mut self, alert: &str, change: &str) -> Told {
@@ -164,15 +179,33 @@ fn the_service_manager_starts_it_has_it_read_its_configuration_again_and_stops_i
     host.await_status(|status| status["clock"]["state"] == "synchronized");
     assert_eq!(host.skewguard("service status").stdout.trim(), "running");
 
-    // What is queued is delivered before it ends.
+    // A wrong configuration changes nothing, and a right one is in force.
+    for (yaml, said) in
+        [("sources: 7", "the new configuration is wrong"), (CONFIG, "the new configuration is in force")]
+    {
+        host.write("config.yaml", yaml);
+        assert_eq!(host.skewguard("service reload").code, Some(0));
+        let begun = Instant::now();
+        while !host.log().contains(said) {
+            assert!(begun.elapsed() < PATIENCE, "{}", host.log());
+        }
+    }
+
+    // It ends in order: what could not be delivered is kept for the next start.
+    host.receiver.down();
     host.chrony.set_offset(-400.0).unwrap();
-    host.await_told("clock-skew", "firing");
+    host.await_status(|status| status["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()));
     let begun = Instant::now();
     assert_eq!(host.skewguard("service stop").code, Some(0));
-    while host.skewguard("service status").stdout.trim() != "stopped" {
-        assert!(begun.elapsed() < PATIENCE, "it does not end");
-    }
+    host.await_end();
     println!("ended within {:?}", begun.elapsed());
+    let log = host.log();
+    host.receiver.up().unwrap();
+    assert!(log.contains("ending") && log.contains("kept for the next start"), "{log}");
+    assert_eq!(host.skewguard("service start").code, Some(0));
+    host.await_told("clock-skew", "firing");
+    assert_eq!(host.skewguard("service stop").code, Some(0));
+    host.await_end();
     // Nobody answers any more, and nobody has to.
     assert_eq!(host.skewguard("status --config 'C:\\config.yaml'").code, Some(69));
     assert_eq!(host.skewguard("service uninstall").code, Some(0));

@@ -101,6 +101,8 @@ pub(super) enum Service {
     Start,
     /// Have it end
     Stop,
+    /// Have it read its configuration again; a wrong one changes nothing, and the event log says why
+    Reload,
     /// What the service manager says of it: `skewguard status` asks the agent itself
     Status,
     /// What the service manager starts

@@ -30,6 +30,7 @@ pub(super) fn service(command: Service) -> anyhow::Result<u8> {
         }
         Service::Start => sys::start_service()?,
         Service::Stop => sys::stop_service()?,
+        Service::Reload => sys::reload_service()?,
         Service::Status => text::answer(&format!("{}\n", sys::service_state()?))?,
         Service::Run(file) => sys::run_service(move || serve(&file))?,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::setting::fault::{Bounds, Environment, Fault, from_variable};
 use crate::setting::locate::Path;
 use crate::setting::path::absolute;
+use crate::sys;
 
 /// How often files are read: they are small, and near.
 pub(super) const POLL: Bounds = Bounds(Duration::from_secs(10), Duration::from_secs(3_600));
@@ -205,7 +206,11 @@ pub(super) use providers;
 pub(super) fn homes(given: Option<&[String]>, env: Environment<'_>) -> Result<Vec<PathBuf>, Fault> {
     let at = Path::root("credentials").key("homes");
     let Some(given) = given else {
-        let home = from_variable(env, HOME, |home| Ok(PathBuf::from(home)))?;
+        let of = |name| from_variable(env, name, |home| Ok(PathBuf::from(home)));
+        let home = match of(HOME)? {
+            Some(home) => Some(home),
+            None => of(sys::HOME)?,
+        };
         return Ok(home.filter(|home| home.is_absolute() && home.parent().is_some()).into_iter().collect());
     };
     if given.len() > MOST_HOMES {

@@ -41,7 +41,8 @@ impl Seen {
         chains: &[Chain],
     ) -> Self {
         let user = sys::user();
-        let home = || home_of(&String::from_utf8_lossy(&load(Path::new("/etc/passwd")).ok()?), user);
+        let listed = || home_of(&String::from_utf8_lossy(&load(&sys::root().join("etc/passwd")).ok()?), user);
+        let home = || listed().or_else(|| env(sys::HOME).map(PathBuf::from));
         let mut view =
             View::new(env, Properties::of_variables(env), home().as_deref(), load, chains, &Known::default());
         view.profile = profile.map(str::to_owned);

@@ -59,6 +59,14 @@ pub fn stop_service() -> Result<(), ServiceError> {
     none()
 }
 
+/// Has it read its configuration again.
+///
+/// # Errors
+/// Always.
+pub fn reload_service() -> Result<(), ServiceError> {
+    none()
+}
+
 /// What the manager says of it, in a word.
 ///
 /// # Errors

@@ -39,11 +39,11 @@ pub use local::{Listener, Stream, connect, remove, stranger};
 pub use manager::Manager;
 pub use memory::keep_memory_small;
 pub use output::Output;
-pub use place::{HAS_SDK_STORE, IS_DOTNET_USUAL, ROOT, TOP, check_socket, host_name, is_absolute, places, root};
+pub use place::{HAS_SDK_STORE, HOME, IS_DOTNET_USUAL, ROOT, TOP, check_socket, host_name, is_absolute, places, root};
 pub use reply_socket::ReplySocket;
 pub use service::{
-    HAS_SERVICE, configure_service, install_service, run_service, service_state, start_service, stop_service,
-    uninstall_service,
+    HAS_SERVICE, configure_service, install_service, reload_service, run_service, service_state, start_service,
+    stop_service, uninstall_service,
 };
 pub use stop::{Ending, Reloads};
 pub use system::windows;

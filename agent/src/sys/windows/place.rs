@@ -14,6 +14,8 @@ pub fn root() -> &'static Path {
     Path::new(r"\\?\GLOBALROOT\no-unix-host")
 }
 
+/// The variable that names the home of a user, where `HOME` does not.
+pub const HOME: &str = "USERPROFILE";
 /// Below what a folder of the agent is, in words.
 pub const TOP: &str = "a drive";
 /// With what an absolute path begins, in words.

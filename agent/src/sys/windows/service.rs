@@ -16,6 +16,7 @@ use windows_service::service::{
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_service::{define_windows_service, service_dispatcher};
+use windows_sys::Win32::System::Services::{ControlService, SERVICE_CONTROL_PARAMCHANGE, SERVICE_STATUS};
 
 use super::clock::SET;
 use super::place::places;
@@ -227,6 +228,27 @@ pub fn start_service() -> Result<(), ServiceError> {
 pub fn stop_service() -> Result<(), ServiceError> {
     let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
     service.stop().map(drop).map_err(|error| failed("failed to stop the service", &error))
+}
+
+/// Has it read its configuration again.
+///
+/// # Errors
+/// Those of the service manager.
+#[expect(unsafe_code, reason = "the library sends no such control")]
+pub fn reload_service() -> Result<(), ServiceError> {
+    let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::PAUSE_CONTINUE)?;
+    // SAFETY: it is plain data, for which all zeroes is a valid value, and the handle is open.
+    let is_told = unsafe {
+        let mut status: SERVICE_STATUS = std::mem::zeroed();
+        ControlService(service.raw_handle(), SERVICE_CONTROL_PARAMCHANGE, &raw mut status)
+    };
+    if is_told == 0 {
+        return Err(ServiceError(format!(
+            "failed to have it read its configuration again: {}",
+            io::Error::last_os_error()
+        )));
+    }
+    Ok(())
 }
 
 /// What the manager says of it, in a word.
