@@ -19,6 +19,24 @@ use crate::metadata;
 use crate::net::{IMDS, Net, Side, TIME_SYNC};
 use crate::process::{command, lab_dir, output};
 
+/// Makes a stack of a template in moto, and tells the user data of its launch template.
+const STACK: &str = r#"
+import base64, boto3, sys
+from moto import mock_aws
+with mock_aws():
+    ec2 = boto3.client("ec2")
+    values = {
+        "Image": "ami-0123456789abcdef0", "Subnets": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+        "Release": "lab/skewguard", "Sum": sys.argv[2],
+    }
+    boto3.client("cloudformation").create_stack(
+        StackName="fleet", TemplateBody=open(sys.argv[1]).read(), Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()])
+    template = ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
+    version = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"][0]
+    print(base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode())
+"#;
+
 /// The address of the server with the release.
 const MIRROR: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 100, 3));
 /// Where a collector takes what the agent on a host reports.
@@ -293,4 +311,12 @@ impl Member {
 /// When there is no release.
 pub fn sums() -> Result<String> {
     sum(&dist()?.join("SHA256SUMS"))
+}
+
+/// The user data of the launch template that moto makes of a template of CloudFormation.
+///
+/// # Errors
+/// When moto refuses it.
+pub fn stack(template: &Path) -> Result<String> {
+    python(STACK, &[template, Path::new(&sums()?)])
 }

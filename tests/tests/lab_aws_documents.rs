@@ -2,31 +2,13 @@
 //! models of the services. What a stack hands to its instances is run.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use tests::fleet::{self, Member, Packages, dist, python, shipped, sums};
+use tests::fleet::{self, Member, Packages, dist, python, shipped};
 use tests::process::{command, output, private_dir};
 
 // CloudFormation
 
-/// Makes a stack of the template in moto, and tells the user data of its launch template.
-const STACK: &str = r#"
-import base64, boto3, sys
-from moto import mock_aws
-with mock_aws():
-    ec2 = boto3.client("ec2")
-    values = {
-        "Image": "ami-0123456789abcdef0", "Subnets": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
-        "Release": "lab/skewguard", "Sum": sys.argv[2],
-    }
-    boto3.client("cloudformation").create_stack(
-        StackName="fleet", TemplateBody=open(sys.argv[1]).read(), Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()])
-    template = ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
-    version = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"][0]
-    print(base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode())
-"#;
 /// The AWS CLI, as far as a host calls it for an object; and what tells a stack.
 const PROGRAMS: &str = r#"mkdir -p /opt/aws/bin
 cat >/usr/bin/aws <<'END'
@@ -41,7 +23,7 @@ chmod 755 /usr/bin/aws /opt/aws/bin/cfn-signal"#;
 
 #[test]
 fn the_stack_hears_of_each_instance_what_the_gate_has_found() {
-    let user_data = python(STACK, &[&fleet::path("aws/cloudformation.yaml"), Path::new(&sums().unwrap())]).unwrap();
+    let user_data = fleet::stack(&fleet::path("aws/cloudformation.yaml")).unwrap();
     let host = Member::boot(Packages::Apt);
     host.run(PROGRAMS);
     for file in fs::read_dir(dist().unwrap()).unwrap() {

@@ -153,28 +153,10 @@ fn the_command_document_has_the_same_for_windows_as_for_linux() {
     assert_eq!(named(linux[1]), named(windows[1]));
 }
 
-/// Makes a stack of the template in moto, and tells the user data of its launch template.
-const STACK: &str = r#"
-import base64, boto3, sys
-from moto import mock_aws
-with mock_aws():
-    ec2 = boto3.client("ec2")
-    values = {
-        "Image": "ami-0123456789abcdef0", "Subnets": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
-        "Release": "lab/skewguard", "Sum": sys.argv[2],
-    }
-    boto3.client("cloudformation").create_stack(
-        StackName="fleet", TemplateBody=open(sys.argv[1]).read(), Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()])
-    template = ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
-    version = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"][0]
-    print(base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode())
-"#;
-
 #[test]
 fn the_stack_hears_of_each_instance_what_the_gate_has_found() {
     let template = fleet::path("aws/cloudformation-windows.yaml");
-    let user_data = python(STACK, &[&template, Path::new(&sums().unwrap())]).unwrap();
+    let user_data = fleet::stack(&template).unwrap();
     let script = between(&user_data, "<powershell>\n", "</powershell>");
     assert_eq!(errors(script), "");
     assert!(

@@ -9,6 +9,7 @@ mod places;
 mod refusal;
 mod service_error;
 pub mod system;
+mod want;
 mod words;
 
 #[cfg(target_os = "linux")]
@@ -27,4 +28,5 @@ pub use phase::Phase;
 pub use places::Places;
 pub use refusal::Refusal;
 pub use service_error::ServiceError;
+pub use want::Want;
 pub use words::Words;

@@ -24,6 +24,7 @@ use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
 use super::foreign;
 use super::network;
 use super::wide::{from_wide, wide};
+use crate::sys::Want;
 use crate::sys::system::{Interface, Route, Service, Start, State, System, Value};
 
 /// The largest value, and the longest output, in bytes.
@@ -150,7 +151,7 @@ impl System for Host {
     }
 
     fn file(&self, path: &Path, cap: usize) -> io::Result<Vec<u8>> {
-        Ok(foreign::file(path)?.beginning(cap)?)
+        Ok(foreign::on_host(path, Want::File)?.beginning(cap)?)
     }
 }
 

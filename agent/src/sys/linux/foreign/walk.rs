@@ -12,7 +12,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use super::found::{FileType, Found, here};
 use super::rule::{READ, Reader, Rule, SEARCH, Writers, trusted};
-use crate::sys::Refusal;
+use crate::sys::{Refusal, Want};
 
 /// More links are a circle; the kernel follows no more either.
 const MOST_LINKS: usize = 40;
@@ -20,15 +20,6 @@ const MOST_LINKS: usize = 40;
 const DEEPEST: usize = 128;
 /// A path, with all that its links add, has no more steps.
 const MOST_STEPS: usize = 1_024;
-
-/// What is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Anything but a folder.
-    File,
-    /// A folder.
-    Folder,
-}
 
 /// A folder, and all that is below it.
 pub struct Tree {

@@ -16,29 +16,14 @@ use windows_sys::Win32::Foundation::{
     ERROR_BAD_PATHNAME, ERROR_DIRECTORY, ERROR_INVALID_NAME, ERROR_SHARING_VIOLATION,
 };
 
-use crate::sys::Refusal;
+use crate::sys::{Refusal, Want};
 
 pub use found::{Content, Found};
 pub use rule::{Reader, Rule, Writers};
-pub use walk::{Tree, Want};
+pub use walk::Tree;
 
-/// Finds the file at `path` on this host. A link is followed where its maker's word counts.
-///
-/// # Errors
-/// Why there is none, or why it is not followed.
-pub fn file(path: &Path) -> Result<Found, Refusal> {
-    on_host(path, Want::File)
-}
-
-/// Finds the folder at `path` on this host, as [`file()`] does.
-///
-/// # Errors
-/// Those of [`file()`], and `NotAFolder`.
-pub fn folder(path: &Path) -> Result<Found, Refusal> {
-    on_host(path, Want::Folder)
-}
-
-fn on_host(path: &Path, want: Want) -> Result<Found, Refusal> {
+/// Finds what is at `path` on this host, as [`crate::foreign`] says.
+pub fn on_host(path: &Path, want: Want) -> Result<Found, Refusal> {
     if path.as_os_str().is_empty() {
         return Err(Refusal::NotFound);
     }

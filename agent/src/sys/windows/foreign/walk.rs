@@ -16,7 +16,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::super::security::{is_trusted, owner_of_file};
 use super::found::Found;
 use super::rule::Rule;
-use crate::sys::Refusal;
+use crate::sys::{Refusal, Want};
 
 /// More links are a circle.
 const MOST_LINKS: usize = 16;
@@ -25,15 +25,6 @@ const MOST_STEPS: usize = 256;
 /// Whether a reparse point stands for another place, as links, junctions and mount points do (IsReparseTagNameSurrogate):
 /// those of a cloud's files and of compressed ones do not.
 const SURROGATE: u32 = 0x2000_0000;
-
-/// What is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Anything but a folder.
-    File,
-    /// A folder.
-    Folder,
-}
 
 /// A folder, and all that is below it.
 pub struct Tree {
