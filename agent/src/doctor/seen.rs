@@ -41,7 +41,7 @@ impl Seen {
         chains: &[Chain],
     ) -> Self {
         let user = sys::user();
-        let home = || home_of(&String::from_utf8_lossy(&load(Path::new("/etc/passwd")).ok()?), user);
+        let home = || home_of(&String::from_utf8_lossy(&load(&sys::root().join("etc/passwd")).ok()?), user);
         let mut view =
             View::new(env, Properties::of_variables(env), home().as_deref(), load, chains, &Known::default());
         view.profile = profile.map(str::to_owned);
@@ -73,7 +73,7 @@ impl Seen {
             return None;
         }
         let variable = |name: &str| process.environment.as_ref()?.stand_in(name).map(str::to_owned);
-        let place = Place::new(root, process.pid);
+        let place = Place::of(root, process.pid);
         let load = |path: &Path| bytes(&place.find(path)?);
         let mut view = View::new(variable, process.properties.clone(), process.home.as_deref(), load, &chains, known);
         view.profile = profile.map(str::to_owned);
