@@ -31,7 +31,7 @@ fn correction(processes: &[Process]) -> Check {
     let unread = processes.iter().filter(|process| process.is_partial).count();
     let unread = (unread > 0).then(|| {
         let why = match sys::is_superuser() {
-            true => "something of them is too large, or was written over",
+            true => WORDS.hidden_from_all,
             false => WORDS.see_all_processes,
         };
         format!("{unread} of {} processes cannot be read in full: {why}", processes.len())
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(checks[0].verdict, Verdict::Skipped);
         assert!(checks[0].evidence[0].starts_with("1 of 2 processes cannot be read in full: "), "{checks:?}");
         assert!(!sys::is_superuser() || !checks[0].evidence[0].contains("as root"), "{checks:?}");
-        assert!(check(&[])[0].summary.contains("/proc is not readable"));
+        assert!(check(&[])[0].summary.contains(WORDS.no_process));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Seen {
             return None;
         }
         let variable = |name: &str| process.environment.as_ref()?.stand_in(name).map(str::to_owned);
-        let place = Place::new(root, process.pid);
+        let place = Place::of(root, process.pid);
         let load = |path: &Path| bytes(&place.find(path)?);
         let mut view = View::new(variable, process.properties.clone(), process.home.as_deref(), load, &chains, known);
         view.profile = profile.map(str::to_owned);

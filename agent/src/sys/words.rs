@@ -35,6 +35,12 @@ pub struct Words {
     pub place_of_socket: &'static str,
     /// How the doctor gets to see all processes.
     pub see_all_processes: &'static str,
+    /// Why something of a process cannot be seen by whoever may see all.
+    pub hidden_from_all: &'static str,
+    /// How to find out which processes there are.
+    pub list_processes: &'static str,
+    /// How the doctor gets to see a process of another user.
+    pub see_process: &'static str,
     /// Why no process can be seen.
     pub no_process: &'static str,
     /// What is said of a service that can do everything.

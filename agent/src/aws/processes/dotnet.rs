@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::binary::{DEPENDENCIES, search};
 use super::cache::Cache;
+use super::layout::Layout;
 use super::library::{Found, Library};
 use super::text::printable;
-use super::view::{View, absolute};
+use super::view::View;
 
 /// The library on which all of the SDK is built.
 const CORE: &str = "AWSSDK.Core.dll";
@@ -43,17 +44,27 @@ pub struct Program<'a> {
 
 /// Whether an executable of this name runs .NET, or PowerShell, which is made of it.
 pub fn is_runtime(program: &str) -> bool {
-    matches!(program, "dotnet" | "pwsh" | "mono" | "mono-sgen")
+    matches!(program, "dotnet" | "mono" | "mono-sgen") || is_shell(program)
+}
+
+/// Whether it is PowerShell; that of Windows has other names.
+fn is_shell(program: &str) -> bool {
+    matches!(program, "pwsh" | "powershell" | "powershell_ise")
 }
 
 /// The SDK that is loaded, beside the program, or in the list of its libraries. The second is whether all could be read.
 pub fn find(view: &View, program: &Program<'_>, cache: &mut Cache) -> (Option<Found>, bool) {
-    let application = program.application();
-    let is_shell = application.as_deref().is_some_and(|file| file.file_stem().is_some_and(|name| name == "pwsh"));
-    if is_shell && let Some(tools) = program.loaded_tools().or_else(|| program.installed_tools(view)) {
-        return (Some(tools), true);
+    let layout = view.layout();
+    let application = program.application(view);
+    let stem = application.as_deref().and_then(Path::file_stem).map(|stem| layout.program(Path::new(stem)));
+    if stem.is_some_and(|stem| is_shell(&stem)) {
+        // Images of AWS for Windows have them installed, whoever uses them.
+        let installed = || program.installed_tools(view).filter(|_| layout == Layout::Unix);
+        if let Some(tools) = program.loaded_tools(layout).or_else(installed) {
+            return (Some(tools), true);
+        }
     }
-    let loaded = program.mapped.iter().find(|file| file.file_name().is_some_and(|name| name == CORE));
+    let loaded = program.mapped.iter().find(|file| layout.is_named(file, CORE));
     let Some(application) = application else { return (loaded.map(|file| found(file, None)), true) };
     let list = application.with_extension("deps.json");
     let listed = view.open(&list).and_then(|file| Ok((file.metadata()?, file))).ok();
@@ -86,10 +97,9 @@ fn is_version(name: &str) -> bool {
 
 impl Program<'_> {
     /// The library of the program itself, or the file that starts it.
-    fn application(&self) -> Option<PathBuf> {
+    fn application(&self, view: &View) -> Option<PathBuf> {
         let executable = self.executable?;
-        let is_host =
-            executable.file_name().is_some_and(|name| name == "dotnet" || name == "mono" || name == "mono-sgen");
+        let is_host = matches!(&*view.layout().program(executable), "dotnet" | "mono" | "mono-sgen");
         if !is_host {
             return Some(executable.to_owned());
         }
@@ -98,16 +108,17 @@ impl Program<'_> {
             if WITH_VALUE.contains(&argument) {
                 arguments.next();
             } else if argument != "exec" && !argument.starts_with('-') {
-                return absolute(Path::new(argument), self.working_directory);
+                return view.absolute(Path::new(argument), self.working_directory);
             }
         }
         None
     }
 
     /// The tools for PowerShell that are loaded.
-    fn loaded_tools(&self) -> Option<Found> {
+    fn loaded_tools(&self, layout: Layout) -> Option<Found> {
         MODULES.into_iter().find_map(|module| {
-            let is_of = |file: &&PathBuf| file.file_stem().is_some_and(|name| name == module);
+            let stem = |file: &PathBuf| file.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
+            let is_of = |file: &&PathBuf| stem(file).is_some_and(|name| layout.is_same(&name, module));
             Some(tools(self.mapped.iter().find(is_of)?, module))
         })
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::binary::{JAR, search};
 use super::cache::Cache;
 use super::library::{Found, Library};
-use super::text::printable;
-use super::view::{View, absolute, is_path};
+use super::text::{is_path, printable};
+use super::view::View;
 
 /// More names on a class path, and jars that are open or mapped, are not looked at.
 const MOST_NAMES: usize = 1_024;
@@ -65,9 +65,10 @@ fn is_archive(file: &Path) -> bool {
 /// What the command line names, one by one, with what is in the folders that it names by `*`.
 fn class_path(view: &View, arguments: &[&str], working_directory: Option<&Path>) -> impl Iterator<Item = PathBuf> {
     let (paths, jar) = paths(arguments);
-    let jar = jar.and_then(|jar| absolute(Path::new(jar), working_directory));
-    let entries = paths.into_iter().flat_map(|path| path.split(':')).filter(|entry| !entry.is_empty());
-    let entries = entries.filter_map(move |entry| absolute(Path::new(entry), working_directory));
+    let jar = jar.and_then(|jar| view.absolute(Path::new(jar), working_directory));
+    let between = view.layout().between();
+    let entries = paths.into_iter().flat_map(move |path| path.split(between)).filter(|entry| !entry.is_empty());
+    let entries = entries.filter_map(move |entry| view.absolute(Path::new(entry), working_directory));
     let names = entries.flat_map(|entry| {
         let is_all = entry.file_name().is_some_and(|name| name == "*");
         let folder = entry.parent().filter(|_| is_all).map(Path::to_owned);

@@ -6,7 +6,7 @@ use super::binary::{SCRIPT, search};
 use super::cache::Cache;
 use super::library::{Found, Library};
 use super::text::printable;
-use super::view::{View, absolute};
+use super::view::View;
 use crate::aws::sdk::Sdk;
 
 /// Options that are followed by a value of their own.
@@ -21,7 +21,7 @@ pub fn find(
     working_directory: Option<&Path>,
     cache: &mut Cache,
 ) -> (Vec<Found>, bool) {
-    let script = script(arguments).and_then(|script| absolute(Path::new(script), working_directory));
+    let script = script(arguments).and_then(|script| view.absolute(Path::new(script), working_directory));
     let beginnings = script.as_deref().and_then(Path::parent).into_iter().chain(working_directory);
     let folders: Vec<PathBuf> = beginnings
         .flat_map(|begin| begin.ancestors().take(HIGHEST))

@@ -4,9 +4,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::environment::Hints;
+use super::layout::{Layout, with_slashes};
 use super::library::{Found, Library};
 use super::text::printable;
-use super::view::{View, absolute};
+use super::view::View;
 use crate::aws::sdk::Sdk;
 
 /// More versions of Python are not looked for below one prefix.
@@ -45,8 +46,10 @@ pub fn is_interpreter(name: &str) -> bool {
 pub fn find(view: &View, interpreter: &Interpreter<'_>) -> Option<Found> {
     let packages = packages(view, interpreter);
     // Distributions ship version 2 of the AWS CLI with a botocore of its own, which only it uses.
-    let is_cli =
-        interpreter.script().is_some_and(|script| Path::new(script).file_name().is_some_and(|name| name == "aws"));
+    let is_cli = interpreter.script().is_some_and(|script| match view.layout() {
+        Layout::Unix => Path::new(script).file_name().is_some_and(|name| name == "aws"),
+        Layout::Windows => Layout::Windows.program(Path::new(&with_slashes(script))) == "aws",
+    });
     let own = || packages.iter().map(|folder| folder.join("awscli")).find_map(|folder| botocore(view, &folder));
     is_cli.then(own).flatten().or_else(|| packages.iter().find_map(|folder| botocore(view, folder)))
 }
@@ -58,7 +61,7 @@ pub fn find_mapped(view: &View, files: &[PathBuf]) -> Option<Found> {
 
 /// The AWS CLI as AWS ships it, which brings its own interpreter and its own botocore.
 pub fn find_cli(view: &View, executable: &Path) -> Option<Found> {
-    let folder = executable.parent().filter(|_| executable.file_name().is_some_and(|name| name == "aws"))?;
+    let folder = executable.parent().filter(|_| view.layout().program(executable) == "aws")?;
     let version = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let version = version.filter(|version| version.starts_with("2.")).map(printable);
     let is_cli = version.is_some() || view.is_dir(&folder.join("awscli"));
@@ -86,43 +89,76 @@ fn botocore(view: &View, packages: &Path) -> Option<Found> {
 /// The folders of packages, the most certain first.
 fn packages(view: &View, of: &Interpreter<'_>) -> Vec<PathBuf> {
     let mut folders = mapped(of.files);
-    folders.extend(of.hints.python_path.iter().filter_map(|folder| absolute(folder, of.working_directory)));
-    let program = of.arguments.first().filter(|program| program.contains('/'));
+    folders.extend(of.hints.python_path.iter().filter_map(|folder| view.absolute(folder, of.working_directory)));
+    let layout = view.layout();
+    let program = of.arguments.first().filter(|program| program.contains(layout.slashes()));
     let prefix_of = |file: &Path| {
-        let folder = absolute(file, of.working_directory)?;
-        let folder = folder.parent().filter(|folder| folder.ends_with("bin"))?;
-        folder.parent().map(Path::to_owned)
+        let file = view.absolute(file, of.working_directory)?;
+        let folder = file.parent()?;
+        let prefix = match layout {
+            Layout::Unix => folder.parent().filter(|_| folder.ends_with("bin"))?,
+            Layout::Windows => folder.parent().filter(|_| layout.is_named(folder, "Scripts")).unwrap_or(folder),
+        };
+        Some(prefix.to_owned())
     };
     // Who starts an interpreter by its path does not start the one of the environment that is active.
     let prefix = match program {
         Some(program) => prefix_of(Path::new(program)),
         None => of.hints.virtual_env.clone(),
     };
+    // An environment of Windows has a program of its own, and no link.
+    let own = || of.executable.and_then(prefix_of).filter(|_| layout == Layout::Windows);
+    let prefix = prefix.or_else(own);
     folders.extend(prefix.iter().flat_map(|prefix| below(view, prefix, of.executable)));
+    let environment = prefix.as_deref().and_then(|prefix| Environment::at(view, prefix));
     // A virtual environment hides what is installed beside the interpreter, and for the user.
-    if prefix.is_none_or(|prefix| lets_in_the_system(view, &prefix)) {
-        folders.extend(
-            of.executable.and_then(prefix_of).into_iter().flat_map(|prefix| below(view, &prefix, of.executable)),
-        );
-        folders.extend(of.hints.home.iter().flat_map(|home| below(view, &home.join(".local"), of.executable)));
+    if environment.as_ref().is_none_or(|environment| environment.lets_in_the_system) {
+        let above = environment.and_then(|environment| environment.home).filter(|_| layout == Layout::Windows);
+        let above = above.and_then(|home| view.absolute(&home, None)).or_else(|| of.executable.and_then(prefix_of));
+        folders.extend(above.into_iter().flat_map(|prefix| below(view, &prefix, of.executable)));
+        folders.extend(of.hints.home.iter().flat_map(|home| of_user(view, home, of.executable)));
     }
     folders
 }
 
-/// Whether a prefix is no virtual environment, or one that lets the packages of the system in.
-fn lets_in_the_system(view: &View, prefix: &Path) -> bool {
-    let Ok(file) = view.open(&prefix.join("pyvenv.cfg")) else { return true };
-    let mut text = String::new();
-    let is_read = file.take(LARGEST_SETTINGS).read_to_string(&mut text).is_ok();
-    let mut settings = text.lines().filter_map(|line| line.split_once('='));
-    is_read
-        && settings.any(|(name, value)| {
+/// A virtual environment.
+struct Environment {
+    /// Whether it lets the packages of the system in.
+    lets_in_the_system: bool,
+    /// Where the interpreter is that it was made with.
+    home: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The one at a prefix; `None` where that is no virtual environment.
+    fn at(view: &View, prefix: &Path) -> Option<Self> {
+        let file = view.open(&prefix.join("pyvenv.cfg")).ok()?;
+        let mut text = String::new();
+        let is_read = file.take(LARGEST_SETTINGS).read_to_string(&mut text).is_ok();
+        let settings = || text.lines().filter_map(|line| line.split_once('=')).filter(|_| is_read);
+        let is_open = |(name, value): (&str, &str)| {
             name.trim() == "include-system-site-packages" && value.trim().eq_ignore_ascii_case("true")
-        })
+        };
+        let home = settings().find(|(name, _)| name.trim() == "home").map(|(_, home)| home.trim().into());
+        Some(Self { lets_in_the_system: settings().any(is_open), home })
+    }
+}
+
+/// The folders of packages that a user has for himself.
+fn of_user(view: &View, home: &Path, executable: Option<&Path>) -> Vec<PathBuf> {
+    if view.layout() == Layout::Unix {
+        return below(view, &home.join(".local"), executable);
+    }
+    let library = home.join("AppData/Roaming/Python");
+    let versions = view.list(&library).filter(|folder| folder.starts_with("Python")).take(MOST_VERSIONS);
+    versions.map(|version| library.join(version).join("site-packages")).collect()
 }
 
 /// The folders of packages below a prefix, of the interpreter's own version where its name tells it.
 fn below(view: &View, prefix: &Path, executable: Option<&Path>) -> Vec<PathBuf> {
+    if view.layout() == Layout::Windows {
+        return vec![prefix.join("Lib/site-packages")];
+    }
     let name = executable.and_then(Path::file_name).and_then(|name| name.to_str()).filter(|name| name.contains('.'));
     let is_right = |folder: &str| name.is_none_or(|name| folder == name || folder == "python3");
     let mut folders = Vec::new();

@@ -5,17 +5,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::binary::{NATIVE, search};
 use super::cache::Cache;
-use super::environment::{Environment, Hints, is_overwritten};
-use super::library::{Found, Library};
+use super::environment::{Environment, is_overwritten};
+use super::facts;
+use super::libraries::{Libraries, Running, libraries};
 use super::process::Process;
 use super::properties::Properties;
-use super::python::Interpreter;
 use super::text::printable;
 use super::view::View;
-use super::{dotnet, java, node, python};
-use crate::aws::sdk::Sdk;
+use crate::sys;
+
+pub use super::error::ProcessError;
 
 /// More processes are not looked at.
 const MOST: usize = 4_096;
@@ -25,27 +25,6 @@ const LONGEST: usize = 128 * 1024;
 const LONGEST_MAPS: usize = 256 * 1024;
 /// More arguments are not looked at.
 const MOST_ARGUMENTS: usize = 4_096;
-/// More libraries of one process are not told.
-const MOST_FOUND: usize = 64;
-/// This program, which holds the marks of all SDKs and signs by what it reads for each request anew.
-const OURSELVES: &str = "skewguard";
-
-/// The libraries of C++, and of the Common Runtime on which others are built.
-const NATIVE_LIBRARIES: &[&str] = &["libaws-cpp-sdk-core.so", "libaws-c-auth.so"];
-
-/// Why one process cannot be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProcessError {
-    /// There is no such process, or it is hidden.
-    #[error("there is no process {0}: `ps -e` lists those there are, as root where /proc hides them")]
-    NotFound(u32),
-    /// It is a part of the kernel, or has ended already.
-    #[error("the process {0} runs no program: it is a part of the kernel, or has ended")]
-    NoProgram(u32),
-    /// It belongs to another user.
-    #[error("the process {0} belongs to another user: run this as that user, or as root")]
-    Denied(u32),
-}
 
 /// All processes with a program, in the order of their numbers. `root` is `/` but in tests. What cannot be read is left out
 /// of a process, and what ends meanwhile is left out of the list. This reads files, and may take seconds the first time.
@@ -59,11 +38,8 @@ pub fn scan(root: &Path, cache: &mut Cache) -> Vec<Process> {
 /// may hide some, or have too many.
 pub fn each(root: &Path, cache: &mut Cache, mut take: impl FnMut(Process)) -> bool {
     cache.begin();
-    let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
-    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    pids.sort_unstable();
-    // The first process never ends: only where those of others are hidden is there none.
-    let mut are_all = pids.first() == Some(&1) && pids.len() <= MOST;
+    let (pids, are_listed) = if sys::HAS_PROC { listed(root) } else { facts::listed() };
+    let mut are_all = are_listed && pids.len() <= MOST;
     for pid in pids.into_iter().take(MOST) {
         match look(root, pid, cache) {
             Ok(process) => take(process),
@@ -75,11 +51,24 @@ pub fn each(root: &Path, cache: &mut Cache, mut take: impl FnMut(Process)) -> bo
     are_all
 }
 
+/// The numbers in `/proc`, and whether none is hidden.
+fn listed(root: &Path) -> (Vec<u32>, bool) {
+    let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    // The first process never ends: only where those of others are hidden is there none.
+    let are_all = pids.first() == Some(&1);
+    (pids, are_all)
+}
+
 /// One process.
 ///
 /// # Errors
-/// It does not exist, runs no program, or its environment belongs to another user.
+/// It does not exist, runs no program, or its environment, or on Windows its command line, belongs to another user.
 pub fn one(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessError> {
+    if !sys::HAS_PROC {
+        return facts::one(pid, cache);
+    }
     let process = look(root, pid, cache)?;
     match process.environment {
         None if !process.is_overwritten => Err(ProcessError::Denied(pid)),
@@ -88,6 +77,9 @@ pub fn one(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessE
 }
 
 fn look(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessError> {
+    if !sys::HAS_PROC {
+        return facts::look(pid, cache);
+    }
     let view = View::new(root, pid);
     let (line, is_line_whole) = view.read("cmdline", LONGEST).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => ProcessError::Denied(pid),
@@ -106,7 +98,16 @@ fn look(root: &Path, pid: u32, cache: &mut Cache) -> Result<Process, ProcessErro
     let environ = environ.filter(|_| !is_overwritten);
     let (environment, hints) = environ.map(|(bytes, is_whole)| Environment::read(entries(&bytes, is_whole))).unzip();
     let hints = hints.unwrap_or_default();
-    let Libraries { found, is_whole, is_java } = libraries(&view, &arguments, &hints, cache);
+    let (mapped, are_all_mapped) = mapped(&view);
+    let running = Running {
+        arguments: &arguments,
+        executable: view.link("exe").ok().map(|path| view.within(&path)),
+        working_directory: view.link("cwd").ok().map(|path| view.within(&path)),
+        mapped,
+        are_all_mapped,
+        hints: &hints,
+    };
+    let Libraries { found, is_whole, is_java } = libraries(&view, running, cache);
     let on_line = Properties::of_command_line(&arguments);
     // Children of all kinds inherit the variables, and none but a machine of Java reads them.
     let [tool, jdk, last] = &hints.properties;
@@ -127,83 +128,6 @@ fn command(view: &View, arguments: &[&str]) -> String {
     let given = view.read("comm", 64).ok().map(|(name, _)| String::from_utf8_lossy(&name).trim_end().to_owned());
     let name = given.or_else(|| arguments.first().map(|program| file_name(Path::new(program)).to_owned()));
     printable(&name.unwrap_or_default())
-}
-
-/// The libraries of a process.
-struct Libraries {
-    found: Vec<Found>,
-    /// Whether all that tells them could be read.
-    is_whole: bool,
-    /// Whether it is a machine of Java, whatever runs in it.
-    is_java: bool,
-}
-
-fn libraries(view: &View, arguments: &[&str], hints: &Hints, cache: &mut Cache) -> Libraries {
-    let executable = view.link("exe").ok().map(|path| view.within(&path));
-    let working_directory = view.link("cwd").ok().map(|path| view.within(&path));
-    let (mapped, are_all_mapped) = mapped(view);
-    let is_readable = executable.is_some() && are_all_mapped;
-    let started = arguments.first().map_or(Path::new(""), Path::new);
-    let program = file_name(executable.as_deref().unwrap_or(started));
-    let has = |name: &str| mapped.iter().any(|file| file_name(file).starts_with(name));
-    let is_java = program == "java" || has("libjvm.so");
-    let (mut found, is_whole) = if program == OURSELVES {
-        (Vec::new(), true)
-    } else if python::is_interpreter(program) {
-        let interpreter = Interpreter {
-            arguments,
-            executable: executable.as_deref(),
-            working_directory: working_directory.as_deref(),
-            hints,
-            files: &mapped,
-        };
-        (python::find(view, &interpreter).into_iter().collect(), true)
-    } else if is_java {
-        let files = mapped.into_iter().chain(view.open_files());
-        java::find(view, arguments, files, working_directory.as_deref(), cache)
-    } else if matches!(program, "node" | "nodejs" | "bun") {
-        node::find(view, arguments, working_directory.as_deref(), cache)
-    } else if dotnet::is_runtime(program) || has("libcoreclr.so") {
-        let program = dotnet::Program {
-            arguments,
-            executable: executable.as_deref(),
-            working_directory: working_directory.as_deref(),
-            home: hints.home.as_deref(),
-            mapped: &mapped,
-        };
-        match dotnet::find(view, &program, cache) {
-            (Some(found), is_whole) => (vec![found], is_whole),
-            // A program in one file has its libraries in itself.
-            (None, _) => native(view, executable.as_deref(), &mapped, cache),
-        }
-    } else {
-        let embedded = has("libpython").then(|| python::find_mapped(view, &mapped)).flatten();
-        let cli = executable.as_deref().and_then(|executable| python::find_cli(view, executable));
-        let (native, is_whole) = native(view, executable.as_deref(), &mapped, cache);
-        (cli.into_iter().chain(embedded).chain(native).collect(), is_whole)
-    };
-    let are_all_kept = found.len() <= MOST_FOUND;
-    found.truncate(MOST_FOUND);
-    Libraries { found, is_whole: is_whole && is_readable && are_all_kept, is_java }
-}
-
-/// What an executable holds, and the libraries of C++ that it has loaded.
-fn native(view: &View, executable: Option<&Path>, mapped: &[PathBuf], cache: &mut Cache) -> (Vec<Found>, bool) {
-    let inside = executable.and_then(|executable| {
-        let file = view.executable().or_else(|_| view.open(executable)).ok()?;
-        let metadata = file.metadata().ok()?;
-        cache.get(&metadata, || search(&file, NATIVE, &executable.to_string_lossy()).ok())
-    });
-    let is_whole = inside.is_some();
-    let mut found = inside.unwrap_or_default();
-    let is_library = |file: &&PathBuf| NATIVE_LIBRARIES.iter().any(|library| file_name(file).starts_with(library));
-    if let Some(library) = mapped.iter().find(is_library) {
-        let cpp = Library::Sdk(Sdk::Cpp);
-        if found.iter().all(|known| known.library != cpp) {
-            found.push(Found { library: cpp, version: None, evidence: printable(&library.to_string_lossy()) });
-        }
-    }
-    (found, is_whole)
 }
 
 /// The files of `/proc/PID/maps`, each once, and whether those are all.
@@ -230,8 +154,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::aws::processes::library::Library;
     use crate::aws::processes::process::sdks_in_use;
     use crate::aws::processes::watch::in_use;
+    use crate::aws::sdk::Sdk;
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 

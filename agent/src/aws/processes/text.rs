@@ -1,11 +1,20 @@
 //! Text that is foreign, for output.
 
+use std::path::Path;
+
 /// The longest text that is kept of a process, in characters.
 const LONGEST: usize = 256;
+/// The longest path in bytes that the kernel takes, `PATH_MAX`: at a longer one there is nothing.
+const LONGEST_PATH: usize = 4_096;
 
 /// A text of a process or of a file of a user, for output: no control characters, and no longer than 256 characters.
 pub(in crate::aws) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(LONGEST).collect()
+}
+
+/// Whether the kernel takes a path of this length.
+pub(in crate::aws) fn is_path(path: &Path) -> bool {
+    path.as_os_str().len() < LONGEST_PATH
 }
 
 #[cfg(test)]

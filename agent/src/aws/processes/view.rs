@@ -1,15 +1,16 @@
-//! A process as `/proc` shows it, and the files that it sees.
+//! A process as its platform shows it, and the files that it sees.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
-use crate::foreign::{Found, Reader, Refusal, Rule, Tree, Want};
+use super::layout::{Layout, on_drive};
+use super::text::is_path;
+use crate::foreign::{self, Found, Reader, Refusal, Rule, Tree, Want};
+use crate::sys;
 
 /// More of a folder is not listed.
 const MOST_ENTRIES: usize = 4_096;
-/// The longest path in bytes that the kernel takes, `PATH_MAX`: at a longer one there is nothing.
-const LONGEST_PATH: usize = 4_096;
 /// How much of a file is read at once.
 const BUFFER: usize = 8 * 1024;
 /// No file of `/proc` that says who a process is is longer.
@@ -18,14 +19,44 @@ const LONGEST_STATUS: usize = 256 * 1024;
 /// One process. Its files are those that it could read itself: what it names is not read for it.
 pub struct View {
     folder: Result<Tree, Refusal>,
-    base: Result<Tree, Refusal>,
+    base: Result<Base, Refusal>,
     reader: Reader,
     is_elsewhere: bool,
     /// Where its root is for us; `None` where it is ours.
     top: Option<PathBuf>,
+    layout: Layout,
+}
+
+/// Below what the files of a process are.
+enum Base {
+    /// A folder.
+    Tree(Tree),
+    /// The disks of this host, by their drives.
+    Drives,
 }
 
 impl View {
+    /// The process `pid` of this host, as its platform shows it.
+    pub fn of(root: &Path, pid: u32) -> Self {
+        if sys::HAS_PROC { Self::new(root, pid) } else { Self::of_drives() }
+    }
+
+    /// A process of Windows, which shows nothing of its own. What it names is read as far as whoever asks may read it.
+    pub fn of_drives() -> Self {
+        Self::of_windows(Ok(Base::Drives))
+    }
+
+    /// The same, with the drives as folders below `root`.
+    #[cfg(test)]
+    pub(super) fn of_drives_below(root: &Path) -> Self {
+        Self::of_windows(Tree::at(root).map(Base::Tree))
+    }
+
+    fn of_windows(base: Result<Base, Refusal>) -> Self {
+        let (folder, reader) = (Err(Refusal::NotFound), Reader::ourselves());
+        Self { folder, base, reader, is_elsewhere: false, top: None, layout: Layout::Windows }
+    }
+
     /// The process `pid` below `root`, which is `/` but in tests.
     pub fn new(root: &Path, pid: u32) -> Self {
         let folder = Tree::at(&root.join("proc").join(pid.to_string()));
@@ -38,7 +69,8 @@ impl View {
         };
         let top = folder.as_ref().ok().and_then(|folder| folder.link("root").ok());
         let top = top.filter(|top| is_elsewhere && top.is_absolute() && top != Path::new("/"));
-        let mut view = Self { folder, base: own.map_or(host, Ok), reader: Reader::default(), is_elsewhere, top };
+        let (base, reader) = (own.map_or(host, Ok).map(Base::Tree), Reader::default());
+        let mut view = Self { folder, base, reader, is_elsewhere, top, layout: Layout::Unix };
         view.reader = view.who(root);
         view
     }
@@ -70,6 +102,19 @@ impl View {
     /// Whether its root is another than ours, so that its paths mean other files.
     pub const fn is_elsewhere(&self) -> bool {
         self.is_elsewhere
+    }
+
+    /// How its programs and paths are written.
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The path without `.` and `..`, made absolute by the working directory; `None` for what leads to no file.
+    pub fn absolute(&self, path: &Path, working_directory: Option<&Path>) -> Option<PathBuf> {
+        match self.layout {
+            Layout::Unix => absolute(path, working_directory),
+            Layout::Windows => on_drive(path, working_directory),
+        }
     }
 
     /// The first `limit` bytes of a file of its folder in `/proc`, and whether they are all.
@@ -186,7 +231,21 @@ impl View {
     }
 
     fn at(&self, path: &Path, want: Want) -> Result<Found, Refusal> {
-        self.base.as_ref().map_err(Clone::clone)?.find(path, want, &Rule::ReadableBy(&self.reader))
+        let base = self.base.as_ref().map_err(Clone::clone)?;
+        // What another process names may be written so that it leads to a device or a share.
+        let on_drive = match self.layout {
+            Layout::Unix => None,
+            Layout::Windows => Some(on_drive(path, None).ok_or(Refusal::NotFound)?),
+        };
+        let path = on_drive.as_deref().unwrap_or(path);
+        match base {
+            Base::Tree(tree) => tree.find(path, want, &Rule::ReadableBy(&self.reader)),
+            Base::Drives if !sys::is_on_own_disk(path) => Err(Refusal::NotFound),
+            Base::Drives => match want {
+                Want::File => foreign::file(path),
+                Want::Folder => foreign::folder(path),
+            },
+        }
     }
 }
 
@@ -200,13 +259,8 @@ pub fn home_of(list: &str, user: u32) -> Option<PathBuf> {
     home.map(PathBuf::from)
 }
 
-/// Whether the kernel takes a path of this length.
-pub fn is_path(path: &Path) -> bool {
-    path.as_os_str().len() < LONGEST_PATH
-}
-
 /// The path without `.` and `..`, made absolute by the working directory; `None` for one that is too long to be any.
-pub fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf> {
+fn absolute(path: &Path, working_directory: Option<&Path>) -> Option<PathBuf> {
     if !is_path(path) {
         return None;
     }

@@ -33,6 +33,9 @@ pub const WORDS: Words = Words {
     ask_for_service: "systemctl status skewguard",
     place_of_socket: "others can write to a folder above; /run/skewguard is a place for the socket",
     see_all_processes: "run the doctor as root to see all",
+    hidden_from_all: "something of them is too large, or was written over",
+    list_processes: "`ps -e` lists those there are, as root where /proc hides them",
+    see_process: "run this as that user, or as root",
     no_process: "no process of this host can be seen: /proc is not readable",
     service_is_superuser: "the service runs as root, which at most the files of other users are a reason for: \
          give it a user of its own. The unit does, but systemd before 235 knows not how: \

@@ -15,6 +15,7 @@ mod memory;
 mod network;
 mod output;
 mod place;
+mod process;
 mod reply_socket;
 mod security;
 mod service;
@@ -40,6 +41,7 @@ pub use manager::Manager;
 pub use memory::keep_memory_small;
 pub use output::Output;
 pub use place::{HAS_SDK_STORE, HOME, IS_DOTNET_USUAL, ROOT, TOP, check_socket, host_name, is_absolute, places, root};
+pub use process::{HAS_PROC, is_on_own_disk, process, processes};
 pub use reply_socket::ReplySocket;
 pub use service::{
     HAS_SERVICE, configure_service, install_service, reload_service, run_service, service_state, start_service,

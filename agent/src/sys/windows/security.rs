@@ -160,11 +160,18 @@ pub(super) fn is_trusted(user: &str) -> bool {
 }
 
 /// Whose process this is, as the text of his identifier.
-#[expect(unsafe_code, reason = "calls of Windows")]
+#[expect(unsafe_code, reason = "a call of Windows")]
 pub(super) fn ourselves() -> io::Result<String> {
+    // SAFETY: nothing is handed over, and what comes back needs not be closed.
+    user_of_process(unsafe { GetCurrentProcess() })
+}
+
+/// Whose process an open one is, as the text of his identifier.
+#[expect(unsafe_code, reason = "calls of Windows")]
+pub(super) fn user_of_process(process: HANDLE) -> io::Result<String> {
     let mut token = null_mut();
-    // SAFETY: the process is this one, and one handle is written.
-    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) } == 0 {
+    // SAFETY: the handle is open, and one is written.
+    if unsafe { OpenProcessToken(process, TOKEN_QUERY, &raw mut token) } == 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: it was opened just now, and belongs to nobody else.

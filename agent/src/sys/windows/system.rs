@@ -198,7 +198,7 @@ fn failed(error: windows_service::Error) -> io::Error {
 
 /// With the variables in their places.
 #[expect(unsafe_code, reason = "a call of Windows")]
-fn expanded(text: &str) -> String {
+pub(super) fn expanded(text: &str) -> String {
     let (from, mut to) = (wide(text), vec![0; LARGEST / 2]);
     // SAFETY: the text ends with a zero, and as much is written as there is room for.
     let length =

@@ -32,6 +32,9 @@ pub const WORDS: Words = Words {
     ask_for_service: "Get-Service skewguard",
     place_of_socket: "the service, or an administrator, would be",
     see_all_processes: "call the doctor in an elevated prompt to see all",
-    no_process: "processes of Windows are not looked into",
+    hidden_from_all: "Windows protects them, or they may use folders that Windows does not tell",
+    list_processes: "`Get-Process` lists those there are",
+    see_process: "run this as that user, or in an elevated prompt",
+    no_process: "no process of this host can be seen",
     service_is_superuser: r"the service can do everything on this host, and needs nothing of it: `sc.exe config skewguard obj= 'NT SERVICE\skewguard'` gives it the account of its own that the package does",
 };
