@@ -170,13 +170,14 @@ pub struct Steps {
     pub backward: u64,
 }
 
-/// `adjtimex(2)`.
+/// `adjtimex(2)`, or the adjustment of Windows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kernel {
     /// Whether a time daemon says that the clock is synchronized.
     pub synchronized: bool,
-    /// The kernel's bound on its error.
-    pub max_error_seconds: f64,
+    /// The kernel's bound on its error; absent where it has none, as on Windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_error_seconds: Option<f64>,
     /// The correction of the clock's frequency, in millionths.
     pub frequency_ppm: f64,
 }

@@ -101,6 +101,12 @@ pub(super) enum Service {
     Start,
     /// Have it end
     Stop,
+    /// Put a configuration at its usual place, where there is none
+    #[command(hide = true)]
+    Adopt {
+        /// The configuration
+        file: PathBuf,
+    },
     /// Have it read its configuration again; a wrong one changes nothing, and the event log says why
     Reload,
     /// What the service manager says of it: `skewguard status` asks the agent itself

@@ -1,10 +1,14 @@
 //! `service`: the agent as a service that registers itself, where the platform has such.
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
+
+use anyhow::Context;
 
 use super::args::{ConfigFile, Service};
 use super::outcome::{block_on, failure};
-use super::{run, text};
+use super::{exit, run, text};
 use crate::stderr;
 use crate::sys::{self, Event, EventLevel, HAS_SERVICE};
 
@@ -30,11 +34,25 @@ pub(super) fn service(command: Service) -> anyhow::Result<u8> {
         }
         Service::Start => sys::start_service()?,
         Service::Stop => sys::stop_service()?,
+        Service::Adopt { file } => adopt(&file)?,
         Service::Reload => sys::reload_service()?,
         Service::Status => text::answer(&format!("{}\n", sys::service_state()?))?,
         Service::Run(file) => sys::run_service(move || serve(&file))?,
     }
     Ok(0)
+}
+
+/// Puts a configuration at its usual place, where there is none: an installer has been given one.
+fn adopt(file: &Path) -> anyhow::Result<()> {
+    let place = sys::places().config;
+    let text = fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let made = OpenOptions::new().write(true).create_new(true).open(&place);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made
+            .and_then(|mut made| made.write_all(&text))
+            .with_context(|| format!("failed to write {}", place.display())),
+    }
 }
 
 /// What the manager starts the program with.
@@ -57,5 +75,6 @@ fn serve(file: &ConfigFile) -> u8 {
         code
     });
     stderr::end();
-    code
+    // Another start would find the same mistake: the manager is to start it again after a failure alone.
+    if [exit::USAGE, exit::CONFIG].contains(&code) { 0 } else { code }
 }

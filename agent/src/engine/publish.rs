@@ -91,7 +91,7 @@ impl Engine {
             history: self.history.publish(now.reading.boot),
             kernel: self.kernel.map(|kernel| Kernel {
                 synchronized: kernel.synchronized,
-                max_error_seconds: kernel.max_error.seconds(),
+                max_error_seconds: kernel.max_error.map(Span::seconds),
                 frequency_ppm: kernel.frequency * 1e6,
             }),
         }

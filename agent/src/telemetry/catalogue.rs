@@ -70,7 +70,7 @@ pub(super) const GAUGES: &[Metric<f64>] = &[
         unit: "s",
         about: "The kernel's bound on the error of its clock",
         in_fleet: InFleet::No,
-        points: |s| plain(s.clock.kernel.map(|kernel| kernel.max_error_seconds)),
+        points: |s| plain(s.clock.kernel.and_then(|kernel| kernel.max_error_seconds)),
     },
     Metric {
         name: "clock.kernel.frequency",

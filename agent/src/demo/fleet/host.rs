@@ -139,7 +139,7 @@ impl Host {
             self.rotated = at;
         }
         let mut transitions = Vec::new();
-        let kernel = KernelClock { synchronized: !drifts, max_error: Span::from_seconds(1e-3), frequency: 0.0 };
+        let kernel = KernelClock { synchronized: !drifts, max_error: Some(Span::from_seconds(1e-3)), frequency: 0.0 };
         let mut asks = self.handle(Event::Tick { kernel: Some(kernel), asleep: Span::ZERO }, common, &mut transitions);
         for index in 0..self.sources() {
             let poll = if index == 0 { 16.0 } else { 64.0 };

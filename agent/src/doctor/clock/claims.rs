@@ -83,9 +83,11 @@ fn claims(facts: &Facts, snapshot: &Snapshot) -> Vec<Claim> {
             bound: Span::from_seconds((tracking.root_delay / 2.0 + tracking.root_dispersion).max(0.0)),
             allowance: OF_DAEMONS,
         });
-    } else if let Some(kernel) = snapshot.clock.kernel.filter(|kernel| kernel.synchronized) {
+    } else if let Some(bound) =
+        snapshot.clock.kernel.filter(|kernel| kernel.synchronized).and_then(|kernel| kernel.max_error_seconds)
+    {
         // What the kernel says is chronyd's word where that runs.
-        let bound = Span::from_seconds(kernel.max_error_seconds);
+        let bound = Span::from_seconds(bound);
         claims.push(Claim { who: "the kernel", offset: Span::ZERO, bound, allowance: OF_DAEMONS });
     }
     if let Some(bound) = facts.clockbound.as_ref().and_then(|read| read.as_ref().ok()?.claim()) {

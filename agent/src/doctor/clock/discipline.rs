@@ -37,10 +37,7 @@ pub fn keeper(facts: &Facts, kernel: Option<&Kernel>, now: Option<TrueTime>) -> 
             (Some(_), Some(tracking)) => tracked(facts, tracking, None, now),
             (Some(_), None) if says_synchronized == Some(true) => Keeper::Outside,
             (Some(why), None) => Keeper::Unknown(why),
-            (None, _)
-                if kernel
-                    .is_some_and(|kernel| is_synchronized(kernel) && kernel.max_error_seconds < RECENT_SECONDS) =>
-            {
+            (None, _) if kernel.is_some_and(|kernel| is_synchronized(kernel) && is_within(kernel, RECENT_SECONDS)) => {
                 Keeper::Unknown(
                     "no time daemon runs that the doctor knows, yet within half an hour somebody told the kernel that the \
                      clock is synchronized: a daemon that has ended since, or one of another kind",
@@ -166,15 +163,21 @@ fn in_words(tracking: &Tracking) -> String {
 
 fn kernel_in_words(kernel: &Kernel) -> String {
     let state = if kernel.synchronized { "synchronized" } else { "not synchronized" };
-    let bound = humane(Span::from_seconds(kernel.max_error_seconds));
+    let bound = kernel.max_error_seconds.map(|most| format!(", wrong by {} at most", humane(Span::from_seconds(most))));
     format!(
-        "the kernel says: {state}, wrong by {bound} at most, frequency corrected by {:.3} ppm",
+        "the kernel says: {state}{}, frequency corrected by {:.3} ppm",
+        bound.unwrap_or_default(),
         kernel.frequency_ppm
     )
 }
 
 fn is_synchronized(kernel: &Kernel) -> bool {
-    kernel.synchronized && kernel.max_error_seconds < PHASE_LIMIT_SECONDS
+    kernel.synchronized && is_within(kernel, PHASE_LIMIT_SECONDS)
+}
+
+/// Whether the kernel says that its clock is wrong by less.
+fn is_within(kernel: &Kernel, seconds: f64) -> bool {
+    kernel.max_error_seconds.is_some_and(|most| most < seconds)
 }
 
 /// Whether more than one daemon sets the clock.

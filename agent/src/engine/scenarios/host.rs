@@ -120,7 +120,7 @@ impl Host {
 
     /// What the kernel says of its clock, where it may be asked: it is the kernel that lets the clock drift.
     pub(super) fn kernel(&self) -> Option<KernelClock> {
-        let (synchronized, max_error) = (self.drift == 0.0, Span::from_seconds(1e-3));
+        let (synchronized, max_error) = (self.drift == 0.0, Some(Span::from_seconds(1e-3)));
         self.has_kernel.then_some(KernelClock { synchronized, max_error, frequency: -self.drift })
     }
 

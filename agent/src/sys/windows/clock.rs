@@ -12,14 +12,17 @@ use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::SystemInformation::GetSystemTimePreciseAsFileTime;
 use windows_sys::Win32::System::WindowsProgramming::{QueryInterruptTimePrecise, QueryUnbiasedInterruptTimePrecise};
 
-use super::slewing::{self, slewed};
+use super::slewing::{self, Clocks, slewed};
 use crate::sys::KernelClock;
-use crate::time::{BootTime, Span, SystemTime};
+use crate::time::{BootTime, SystemTime};
 
 /// Windows counts in hundreds of nanoseconds.
 pub(super) const TICK: i64 = 100;
 /// From the first of January 1601, at which Windows begins, to that of 1970, in its ticks (MS-DTYP 2.3.3).
 const EPOCH: i64 = 116_444_736_000_000_000;
+
+/// How they are read.
+const CLOCKS: Clocks = Clocks { interrupt: interrupt_time, unbiased: unbiased_time, system: realtime };
 
 /// Told by the service manager, which hears of it from the kernel.
 pub(super) static SET: LazyLock<Notify> = LazyLock::new(Notify::new);
@@ -30,7 +33,7 @@ pub(super) static SET: LazyLock<Notify> = LazyLock::new(Notify::new);
 /// None.
 pub fn boot_time() -> io::Result<BootTime> {
     // Looked at first, so that the reading is of the moment of the return.
-    let slewed = slewed(interrupt_time, realtime);
+    let slewed = slewed(&CLOCKS);
     Ok(interrupt_time().plus(slewed))
 }
 
@@ -52,7 +55,7 @@ pub fn realtime() -> io::Result<SystemTime> {
 /// # Errors
 /// None.
 pub fn monotonic() -> io::Result<BootTime> {
-    let slewed = slewed(interrupt_time, realtime);
+    let slewed = slewed(&CLOCKS);
     Ok(unbiased_time().plus(slewed))
 }
 
@@ -101,7 +104,7 @@ fn of(ticks: u64) -> BootTime {
 pub fn kernel_clock() -> io::Result<KernelClock> {
     let adjustment = slewing::adjustment()?;
     // Without a service that adjusts it, Windows lets the hardware clock correct the system clock, which is no discipline.
-    Ok(KernelClock { synchronized: !adjustment.is_disabled, max_error: Span::ZERO, frequency: adjustment.rate })
+    Ok(KernelClock { synchronized: !adjustment.is_disabled, max_error: None, frequency: adjustment.rate })
 }
 
 /// Notices at once when somebody sets the system clock: the service manager tells it to a service. Elsewhere the comparison
@@ -123,6 +126,7 @@ impl StepWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Span;
 
     #[test]
     fn the_epochs_of_windows_and_unix_are_369_years_apart() {

@@ -28,11 +28,8 @@ pub fn report(event: &Event<'_>) {
     if !is_service() {
         return;
     }
-    let source = wide(NAME);
-    // SAFETY: the name ends with a zero.
-    let handle = *HANDLE_OF_SOURCE.get_or_init(|| unsafe { RegisterEventSourceW(null(), source.as_ptr()) } as usize);
-    let text: String = event.text.chars().map(|c| if c == '\0' { ' ' } else { c }).take(LONGEST).collect();
-    let text = wide(text);
+    let Some(handle) = source() else { return };
+    let text = wide(shown(event.text));
     let texts = [text.as_ptr()];
     let level = match event.level {
         EventLevel::Information => EVENTLOG_INFORMATION_TYPE,
@@ -41,6 +38,37 @@ pub fn report(event: &Event<'_>) {
     };
     // SAFETY: there is one text, which ends with a zero, and no data; a handle of zero is refused.
     unsafe { ReportEventW(handle as HANDLE, level, 0, event.id.into(), null_mut(), 1, 0, texts.as_ptr(), null()) };
+}
+
+/// The handle of the source; `None` where there is none to be had now.
+#[expect(unsafe_code, reason = "a call of Windows")]
+fn source() -> Option<usize> {
+    if let Some(known) = HANDLE_OF_SOURCE.get() {
+        return Some(*known);
+    }
+    let name = wide(NAME);
+    // SAFETY: the name ends with a zero.
+    let handle = unsafe { RegisterEventSourceW(null(), name.as_ptr()) } as usize;
+    (handle != 0).then(|| *HANDLE_OF_SOURCE.get_or_init(|| handle))
+}
+
+/// A text as the viewer shows it: it takes a percent sign with a digit for the place of another text, and no more than so many
+/// units of UTF-16.
+fn shown(text: &str) -> String {
+    let (mut shown, mut units) = (String::new(), 0);
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        units += c.len_utf16();
+        if units > LONGEST {
+            break;
+        }
+        shown.push(if c == '\0' { ' ' } else { c });
+        if c == '%' && characters.peek().is_some_and(char::is_ascii_digit) {
+            shown.push(' ');
+            units += 1;
+        }
+    }
+    shown
 }
 
 /// Registers the source, so that the viewer shows its texts.
@@ -57,5 +85,18 @@ pub(super) fn remove_source() {
     if let Ok(sources) = windows_registry::LOCAL_MACHINE.options().read().write().open(SOURCES) {
         // Another registration of it is in order.
         let _ = sources.remove_tree(NAME);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_as_it_is_but_for_what_the_viewer_would_put_elsewhere() {
+        assert_eq!(shown("https://a/b%20c 100 % %"), "https://a/b% 20c 100 % %");
+        assert_eq!(shown("a\0b"), "a b");
+        let long = shown(&"\u{1f550}".repeat(40_000));
+        assert!(long.encode_utf16().count() <= LONGEST);
     }
 }

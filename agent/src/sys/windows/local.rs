@@ -19,6 +19,8 @@ use crate::sys::ListenError;
 /// All instances of the pipe are taken for a moment: then it is asked again after this time.
 const PAUSE: Duration = Duration::from_millis(20);
 const ATTEMPTS: u32 = 50;
+/// So many may ask at once. What one of them does not read is kept for as long as he pleases.
+const MOST: usize = 32;
 
 /// A connection: a server writes, and a client reads.
 pub enum Stream {
@@ -41,20 +43,15 @@ impl Listener {
     /// Somebody listens there, or there is no place for it.
     pub fn open(path: &Path) -> Result<Self, ListenError> {
         let name = path.as_os_str().to_owned();
-        // Not every Windows refuses a second first instance.
+        // Not every Windows refuses a second first instance. Every user may make a pipe of this name, or keep one open that
+        // an earlier agent has made: whoever is none of ours keeps the agent from being asked, and from nothing else.
         match ClientOptions::new().write(false).open(&name) {
-            Ok(_) => return Err(ListenError::Taken),
-            Err(error) if is(&error, ERROR_PIPE_BUSY) || is(&error, ERROR_ACCESS_DENIED) => {
-                return Err(ListenError::Taken);
-            }
+            Ok(other) if is_trusted(&owner_of_pipe(&other)?) => return Err(ListenError::Taken),
+            Ok(_) => return Err(io::Error::from(io::ErrorKind::AddrInUse).into()),
+            Err(error) if is(&error, ERROR_PIPE_BUSY) || is(&error, ERROR_ACCESS_DENIED) => return Err(error.into()),
             Err(_) => {}
         }
-        match instance(&name, true) {
-            Ok(next) => Ok(Self { name, next }),
-            // Somebody else's pipe of this name, which takes no further instances of ours.
-            Err(error) if is(&error, ERROR_ACCESS_DENIED) || is(&error, ERROR_PIPE_BUSY) => Err(ListenError::Taken),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Self { next: instance(&name, true)?, name })
     }
 
     /// Waits for the next who connects.
@@ -79,6 +76,7 @@ fn instance(name: &OsString, is_first: bool) -> io::Result<NamedPipeServer> {
     let mut attributes = descriptor.attributes();
     let mut options = ServerOptions::new();
     options.first_pipe_instance(is_first).reject_remote_clients(true).pipe_mode(PipeMode::Byte).access_inbound(false);
+    options.max_instances(MOST);
     // SAFETY: they are valid, and so is the descriptor to which they point, until the call returns.
     unsafe { options.create_with_security_attributes_raw(name, (&raw mut attributes).cast()) }
 }

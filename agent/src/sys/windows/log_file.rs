@@ -35,7 +35,10 @@ impl LogFile {
         let length = bytes.len() as u64;
         if open.as_ref().is_some_and(|(_, written)| written.saturating_add(length) > MOST_BYTES) {
             *open = None;
-            fs::rename(&self.path, self.path.with_extension("1.log"))?;
+            // Whoever reads it may keep it from being renamed: then it begins anew at its place.
+            if fs::rename(&self.path, self.path.with_extension("1.log")).is_err() {
+                File::create(&self.path)?;
+            }
         }
         let (file, written) = match &mut *open {
             Some(known) => known,

@@ -181,11 +181,16 @@ mod tests {
 
     #[test]
     fn this_host_has_routes_and_interfaces() {
-        let interfaces = interfaces().unwrap();
-        assert!(interfaces.iter().any(|interface| interface.addresses.iter().any(|(own, _)| own.is_loopback())));
-        // Wine has none to tell.
-        if let Ok(routes) = routes() {
-            assert!(!routes.is_empty());
+        // Wine has neither before it has started its driver of the network.
+        match interfaces() {
+            Ok(found) => {
+                assert!(found.iter().any(|interface| interface.addresses.iter().any(|(own, _)| own.is_loopback())));
+            }
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+        }
+        match routes() {
+            Ok(found) => assert!(!found.is_empty()),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
         }
     }
 }

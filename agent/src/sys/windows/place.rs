@@ -37,8 +37,12 @@ pub fn places() -> Places {
 
 /// Where programs keep what belongs to no user.
 fn program_data() -> PathBuf {
-    let named = env::var_os("ProgramData").map(PathBuf::from).filter(|path| path.is_absolute());
-    named.unwrap_or_else(|| r"C:\ProgramData".into())
+    // Variables are whoever's who starts a process.
+    let list = windows_registry::LOCAL_MACHINE.open(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList").ok();
+    let named = list.and_then(|list| list.get_string("ProgramData").ok());
+    let drive = || env::var("SystemDrive").ok().filter(|drive| drive.len() == 2).unwrap_or_else(|| "C:".to_owned());
+    let named = named.map(|path| PathBuf::from(path.replace("%SystemDrive%", &drive())));
+    named.filter(|path| path.is_absolute()).unwrap_or_else(|| r"C:\ProgramData".into())
 }
 
 /// Whether a path says all of the way.

@@ -19,7 +19,7 @@ use windows_sys::Win32::Security::{
     PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, READ_CONTROL,
+    CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, READ_CONTROL, SECURITY_IDENTIFICATION,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
@@ -29,8 +29,8 @@ use super::wide::{from_wide, wide};
 /// Full access for the system, administrators and ourselves (`%`), for nobody else, and inherited by nothing from above (SDDL,
 /// MS-DTYP 2.5.1).
 pub(super) const PRIVATE: &str = "O:%D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;%)";
-/// The same, and everybody who is logged on to this host may read.
-pub(super) const READABLE: &str = "O:%D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;%)(A;;FR;;;AU)(D;;FA;;;NU)";
+/// The same, and every user who is known may read; that nobody asks over the network is a flag of the pipe.
+pub(super) const READABLE: &str = "O:%D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;%)(A;;FR;;;AU)";
 /// A folder of administrators, in which the service (`#`) and every user may read.
 pub(super) const SHARED: &str = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;#)(A;OICI;0x1200a9;;;BU)";
 /// A folder of administrators, in which nobody else but the service (`#`) may read and write.
@@ -120,6 +120,7 @@ pub(super) fn owner_of_file(file: &File) -> io::Result<String> {
 pub(super) fn owner_at(path: &Path) -> io::Result<String> {
     let mut options = OpenOptions::new();
     options.access_mode(READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
+    options.security_qos_flags(SECURITY_IDENTIFICATION);
     owner_of_file(&options.open(path)?)
 }
 

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -32,6 +33,8 @@ const ACCOUNT: &str = r"NT SERVICE\skewguard";
 const DESCRIPTION: &str = "Warns before AWS rejects requests because the clock is wrong or credentials have run out";
 /// How long the manager waits for the next word of it while it starts or ends, which takes ten seconds at most.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at a service that ends.
+const LOOK: Duration = Duration::from_millis(100);
 /// What of a service of its own that ended by itself is told to the manager (ERROR_SERVICE_SPECIFIC_ERROR stands before it).
 const ENDED_WELL: u32 = 0;
 
@@ -41,6 +44,7 @@ pub(super) static STOP: LazyLock<Notify> = LazyLock::new(Notify::new);
 pub(super) static RELOAD: LazyLock<Notify> = LazyLock::new(Notify::new);
 
 static STATUS: OnceLock<ServiceStatusHandle> = OnceLock::new();
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 static CHECKPOINT: AtomicU32 = AtomicU32::new(1);
 /// What the service does; the dispatcher calls a function that is handed nothing.
 static WORK: Mutex<Option<Box<dyn FnOnce() -> u8 + Send>>> = Mutex::new(None);
@@ -60,6 +64,7 @@ define_windows_service!(main_of_service, serve);
 fn serve(_arguments: Vec<OsString>) {
     let handler = |control| match control {
         ServiceControl::Stop | ServiceControl::Preshutdown | ServiceControl::Shutdown => {
+            IS_ENDING.store(true, Ordering::Relaxed);
             tell(ServiceState::StopPending, ServiceExitCode::Win32(0));
             STOP.notify_one();
             ServiceControlHandlerResult::NoError
@@ -111,6 +116,8 @@ fn tell(state: ServiceState, exit_code: ServiceExitCode) {
 /// Tells the manager what the agent has come to.
 pub(super) fn tell_phase(phase: Phase) {
     match phase {
+        // One that was told to end is no longer ready, whatever it has just done.
+        Phase::Ready if IS_ENDING.load(Ordering::Relaxed) => {}
         Phase::Ready => tell(ServiceState::Running, ServiceExitCode::Win32(0)),
         Phase::Stopping => tell(ServiceState::StopPending, ServiceExitCode::Win32(0)),
         // The manager has no such state.
@@ -221,13 +228,23 @@ pub fn start_service() -> Result<(), ServiceError> {
     service.start::<&OsStr>(&[]).map_err(|error| failed("failed to start the service", &error))
 }
 
-/// Has it end.
+/// Has it end, and waits until it has, for as long as that may take.
 ///
 /// # Errors
 /// Those of the service manager.
 pub fn stop_service() -> Result<(), ServiceError> {
     let service = open(&manager(ServiceManagerAccess::CONNECT)?, ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
-    service.stop().map(drop).map_err(|error| failed("failed to stop the service", &error))
+    let mut status = service.stop().map_err(|error| failed("failed to stop the service", &error))?;
+    let mut left = PATIENCE;
+    while status.current_state != ServiceState::Stopped && left > Duration::ZERO {
+        thread::sleep(LOOK);
+        left = left.saturating_sub(LOOK);
+        status = service.query_status().map_err(|error| failed("failed to ask for the service", &error))?;
+    }
+    match status.current_state {
+        ServiceState::Stopped => Ok(()),
+        _ => Err(ServiceError("the service does not end".to_owned())),
+    }
 }
 
 /// Has it read its configuration again.

@@ -76,47 +76,54 @@ impl Adjustment {
     }
 }
 
-/// What was seen last.
+/// The clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct Look {
+    /// The interrupt time.
     at: BootTime,
-    /// The system clock less the interrupt time.
-    apart: i64,
+    /// The same without the time in which the host slept.
+    awake: BootTime,
+    system: SystemTime,
+    /// The adjustment that is in force.
     rate: f64,
 }
 
 /// What has been added so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slewing {
-    seen: Option<Seen>,
+    seen: Option<Look>,
     added: Span,
+}
+
+/// How the clocks are read.
+pub(super) struct Clocks {
+    pub(super) interrupt: fn() -> BootTime,
+    pub(super) unbiased: fn() -> BootTime,
+    pub(super) system: fn() -> io::Result<SystemTime>,
 }
 
 static SLEWING: Mutex<Slewing> = Mutex::new(Slewing { seen: None, added: Span::ZERO });
 
-/// What was added to the system clock since this process began to look, as of now. `interrupt_time` and `realtime` read the
-/// two clocks.
-pub(super) fn slewed(interrupt_time: impl Fn() -> BootTime, realtime: impl Fn() -> io::Result<SystemTime>) -> Span {
+/// What was added to the system clock since this process began to look, as of now.
+pub(super) fn slewed(clocks: &Clocks) -> Span {
     let mut slewing = SLEWING.lock().unwrap_or_else(PoisonError::into_inner);
-    if slewing.is_due(interrupt_time())
-        && let Some((at, system)) = together(interrupt_time, realtime)
-        && let Ok(adjustment) = adjustment()
+    let now = (clocks.interrupt)();
+    if slewing.is_due(now)
+        && let Some((at, system)) = together(clocks)
+        && let Ok(Adjustment { rate, .. }) = adjustment()
     {
-        slewing.look(at, system, adjustment.rate);
+        slewing.look(Look { at, awake: (clocks.unbiased)(), system, rate });
     }
-    slewing.added
+    slewing.added_by((clocks.interrupt)())
 }
 
 /// Both clocks at the same moment: what lies between two readings of the one that are near enough. `None` where this thread
 /// was interrupted each time; then they are looked at soon again.
-fn together(
-    interrupt_time: impl Fn() -> BootTime,
-    realtime: impl Fn() -> io::Result<SystemTime>,
-) -> Option<(BootTime, SystemTime)> {
+fn together(clocks: &Clocks) -> Option<(BootTime, SystemTime)> {
     (0..ATTEMPTS).find_map(|_| {
-        let before = interrupt_time();
-        let system = realtime().ok()?;
-        let width = interrupt_time().since(before);
+        let before = (clocks.interrupt)();
+        let system = (clocks.system)().ok()?;
+        let width = (clocks.interrupt)().since(before);
         (width <= TIGHT).then(|| (before.plus(width.half()), system))
     })
 }
@@ -126,16 +133,26 @@ impl Slewing {
         self.seen.is_none_or(|seen| now.since(seen.at) >= SPACING)
     }
 
-    fn look(&mut self, at: BootTime, system: SystemTime, rate: f64) {
-        let apart = system.nanos().saturating_sub(at.nanos());
+    /// What was added by `now`, which is no more than a moment after the last look: without that moment the boot clock would
+    /// go on in steps, and backwards where the system clock is slowed.
+    fn added_by(&self, now: BootTime) -> Span {
+        let since = self.seen.map_or(Span::ZERO, |seen| now.since(seen.at).min(SPACING).scaled(seen.rate));
+        self.added.plus(since)
+    }
+
+    fn look(&mut self, look: Look) {
         if let Some(seen) = self.seen {
-            let (moved, passed) = (Span::from_nanos(apart.saturating_sub(seen.apart)), at.since(seen.at));
-            let expected = [passed.scaled(seen.rate), passed.scaled(rate)];
+            let moved = |look: &Look| look.system.nanos().saturating_sub(look.at.nanos());
+            let moved = Span::from_nanos(moved(&look).saturating_sub(moved(&seen)));
+            // While the host sleeps nobody adjusts its clock, and what it comes back with is no slewing.
+            let (passed, awake) = (look.at.since(seen.at), look.awake.since(seen.awake));
+            let has_slept = passed.minus(awake) > NOISE;
+            let expected = [awake.scaled(seen.rate), awake.scaled(look.rate)];
             let (least, most) = (expected[0].min(expected[1]), expected[0].max(expected[1]));
-            let is_explained = moved >= least.minus(NOISE) && moved <= most.plus(NOISE);
-            self.added = self.added.plus(if is_explained { moved } else { passed.scaled(rate) });
+            let is_explained = !has_slept && moved >= least.minus(NOISE) && moved <= most.plus(NOISE);
+            self.added = self.added.plus(if is_explained { moved } else { expected[1] });
         }
-        self.seen = Some(Seen { at, apart, rate });
+        self.seen = Some(look);
     }
 }
 
@@ -147,17 +164,56 @@ mod tests {
     /// for so many looks, and is set once.
     fn play(rates: &[(f64, u32)], step: Option<(u32, f64)>) -> (f64, f64) {
         let (mut slewing, mut passed, mut moved, mut looks) = (Slewing::default(), 0.0, 0.0, 0);
-        slewing.look(BootTime::ZERO, SystemTime::from_seconds(1e9), rates[0].0);
+        let look = |passed: f64, moved: f64, rate| {
+            let at = BootTime::from_seconds(passed);
+            Look { at, awake: at, system: SystemTime::from_seconds(1e9 + passed + moved), rate }
+        };
+        slewing.look(look(0.0, 0.0, rates[0].0));
         for (rate, count) in rates {
             for _ in 0..*count {
                 (passed, moved, looks) = (passed + 1.0, moved + rate, looks + 1);
                 if let Some((_, by)) = step.filter(|(at, _)| *at == looks) {
                     moved += by;
                 }
-                slewing.look(BootTime::from_seconds(passed), SystemTime::from_seconds(1e9 + passed + moved), *rate);
+                slewing.look(look(passed, moved, *rate));
             }
         }
         (slewing.added.seconds(), moved - slewing.added.seconds())
+    }
+
+    #[test]
+    fn a_sleep_adds_nothing_but_what_was_slewed_while_the_host_was_awake() {
+        let mut slewing = Slewing::default();
+        let at = BootTime::from_seconds;
+        let look = |passed, awake, system| Look {
+            at: at(passed),
+            awake: at(awake),
+            system: SystemTime::from_seconds(system),
+            rate: 50e-6,
+        };
+        slewing.look(look(10.0, 10.0, 1_010.0));
+        // Eight hours, out of which the clock comes two seconds late.
+        slewing.look(look(28_811.0, 11.0, 29_809.0));
+        assert!((slewing.added.seconds() - 50e-6).abs() < 1e-9, "{:?}", slewing.added);
+    }
+
+    #[test]
+    fn the_boot_clock_never_goes_back_where_the_system_clock_is_slowed() {
+        let mut slewing = Slewing::default();
+        let mut last = BootTime::ZERO;
+        for tenth in 0..100 {
+            for fraction in 0..10 {
+                let now = BootTime::from_nanos(tenth * 100_000_000 + fraction * 10_000_000);
+                if slewing.is_due(now) {
+                    let system = SystemTime::from_seconds(1e9 + now.since(BootTime::ZERO).seconds() * 0.6);
+                    slewing.look(Look { at: now, awake: now, system, rate: -0.4 });
+                }
+                let boot = now.plus(slewing.added_by(now));
+                assert!(boot >= last, "{boot:?} after {last:?}");
+                last = boot;
+            }
+        }
+        assert!((last.since(BootTime::ZERO).seconds() - 9.99 * 0.6).abs() < 1e-3, "{last:?}");
     }
 
     #[test]

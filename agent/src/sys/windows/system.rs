@@ -1,7 +1,8 @@
 //! What can be asked of Windows, for whoever judges a host.
 
-use std::env;
+use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +20,7 @@ use windows_sys::Win32::NetworkManagement::NetManagement::{
     NETSETUP_JOIN_STATUS, NetApiBufferFree, NetGetJoinInformation, NetSetupDomainName,
 };
 use windows_sys::Win32::System::Environment::ExpandEnvironmentStringsW;
+use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
 
 use super::foreign;
@@ -101,7 +103,7 @@ impl System for Host {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
-        let folder = PathBuf::from(env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into())).join("System32");
+        let folder = system_folder()?;
         let mut child = Command::new(folder.join(program))
             .args(arguments)
             .stdin(Stdio::null())
@@ -159,6 +161,18 @@ impl Host {
     fn is_delayed(&self, name: &str) -> bool {
         let key = format!(r"SYSTEM\CurrentControlSet\Services\{name}");
         matches!(self.value(&key, "DelayedAutostart"), Ok(Some(Value::Number(1..))))
+    }
+}
+
+/// Where the programs of Windows are, whatever the variables of this process say.
+#[expect(unsafe_code, reason = "a call of Windows")]
+fn system_folder() -> io::Result<PathBuf> {
+    let mut path = [0; 512];
+    // SAFETY: as much is written as there is room for.
+    let length = unsafe { GetSystemDirectoryW(path.as_mut_ptr(), u32::try_from(path.len()).unwrap_or(0)) };
+    match path.get(..length as usize) {
+        Some([]) | None => Err(io::Error::last_os_error()),
+        Some(path) => Ok(OsString::from_wide(path).into()),
     }
 }
 

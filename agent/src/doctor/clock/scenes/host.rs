@@ -66,7 +66,7 @@ pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bo
             history: Vec::new(),
             kernel: Some(Kernel {
                 synchronized: is_kernel_synchronized,
-                max_error_seconds: if is_kernel_synchronized { 0.01 } else { 16.0 },
+                max_error_seconds: Some(if is_kernel_synchronized { 0.01 } else { 16.0 }),
                 frequency_ppm: -12.5,
             }),
         },

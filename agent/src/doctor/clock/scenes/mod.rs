@@ -290,7 +290,7 @@ fn the_kernel_tells_of_a_daemon_that_has_just_ended_or_is_not_known() {
     assert_eq!(found(&checks), [], "{checks:#?}");
     assert_eq!(of(&checks, "clock-discipline").verdict, Verdict::Skipped);
     let mut old = snapshot(0.0, true);
-    old.clock.kernel.as_mut().unwrap().max_error_seconds = 3.0;
+    old.clock.kernel.as_mut().unwrap().max_error_seconds = Some(3.0);
     assert_eq!(found(&judge(&facts(&[host()], None), &old)), [("clock-discipline", Verdict::Warning)]);
 }
 

@@ -10,7 +10,7 @@ mod rule;
 mod walk;
 
 use std::io;
-use std::path::{self, Path};
+use std::path::{self, Component, Path, Prefix};
 
 use windows_sys::Win32::Foundation::{
     ERROR_BAD_PATHNAME, ERROR_DIRECTORY, ERROR_INVALID_NAME, ERROR_SHARING_VIOLATION,
@@ -27,7 +27,14 @@ pub fn on_host(path: &Path, want: Want) -> Result<Found, Refusal> {
     if path.as_os_str().is_empty() {
         return Err(Refusal::NotFound);
     }
-    walk::walk(&path::absolute(path)?, want, false)
+    let path = path::absolute(path)?;
+    // A pipe or another device, by any of its names.
+    if let Some(Component::Prefix(prefix)) = path.components().next()
+        && matches!(prefix.kind(), Prefix::DeviceNS(_) | Prefix::Verbatim(_))
+    {
+        return Err(Refusal::NotAFile);
+    }
+    walk::walk(&path, want, false)
 }
 
 /// What a number of the system means on the way to a file, where the kind of the error does not say it.

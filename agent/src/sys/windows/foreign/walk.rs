@@ -1,16 +1,19 @@
 //! Walks a path, a folder at a time.
 
+use std::ffi::OsString;
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io;
 use std::mem::size_of;
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::{self, Component, Path, PathBuf};
 
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
-    FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TRAVERSE, FILE_TYPE_DISK, FileAttributeTagInfo,
-    GetFileInformationByHandleEx, GetFileType, READ_CONTROL,
+    FILE_NAME_NORMALIZED, FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TRAVERSE, FILE_TYPE_DISK,
+    FileAttributeTagInfo, GetFileInformationByHandleEx, GetFileType, GetFinalPathNameByHandleW, READ_CONTROL,
+    SECURITY_IDENTIFICATION,
 };
 
 use super::super::security::{is_trusted, owner_of_file};
@@ -20,6 +23,8 @@ use crate::sys::{Refusal, Want};
 
 /// More links are a circle.
 const MOST_LINKS: usize = 16;
+/// The longest path, in units of UTF-16.
+const LONGEST: usize = 32_768;
 /// A path has no more steps.
 const MOST_STEPS: usize = 256;
 /// Whether a reparse point stands for another place, as links, junctions and mount points do (IsReparseTagNameSurrogate):
@@ -116,7 +121,7 @@ impl Tree {
 
 /// Walks an absolute path. Each folder on the way is held open, by which nobody can delete, rename or replace it.
 pub(super) fn walk(path: &Path, want: Want, is_beneath: bool) -> Result<Found, Refusal> {
-    let mut walk = Walk { held: Vec::new(), links: 0, is_beneath };
+    let mut walk = Walk { held: Vec::new(), links: 0, is_beneath, place: None };
     walk.go(path, want)
 }
 
@@ -124,6 +129,8 @@ struct Walk {
     held: Vec<File>,
     links: usize,
     is_beneath: bool,
+    /// Where what was looked at last really is: what comes next is in it, or somebody has moved it meanwhile.
+    place: Option<PathBuf>,
 }
 
 impl Walk {
@@ -145,6 +152,11 @@ impl Walk {
             if !steps.as_path().as_os_str().is_empty() && !itself.metadata()?.is_dir() {
                 return Err(Refusal::NotAFolder);
             }
+            let place = place(&itself)?;
+            if self.place.as_ref().is_some_and(|above| place.parent() != Some(above)) {
+                return Err(Refusal::Escapes);
+            }
+            self.place = Some(place);
             self.held.push(itself);
         }
         let is_folder = fs::metadata(&reached)?.is_dir();
@@ -154,6 +166,9 @@ impl Walk {
             Want::Folder | Want::File => {}
         }
         let file = if is_folder { opened(&reached, FILE_READ_ATTRIBUTES, 0)? } else { read(&reached)? };
+        if self.place.as_ref().is_some_and(|looked| place(&file).ok().as_ref() != Some(looked)) {
+            return Err(Refusal::Escapes);
+        }
         let metadata = file.metadata()?;
         Ok(Found::new(file, metadata, reached, std::mem::take(&mut self.held)))
     }
@@ -166,6 +181,7 @@ impl Walk {
             return Err(Refusal::Escapes);
         }
         self.held.push(itself);
+        self.place = None;
         let target = link.parent().unwrap_or(link).join(fs::read_link(link)?);
         self.go(&path::absolute(if left.as_os_str().is_empty() { target } else { target.join(left) })?, want)
     }
@@ -174,26 +190,47 @@ impl Walk {
 /// What is at the path itself, be it a link. It is not read, and nobody can take it away meanwhile.
 fn look(path: &Path) -> io::Result<File> {
     // Who may only look at its attributes keeps nobody from deleting it (IoCheckShareAccess); to traverse a folder, or to
-    // execute a file, is enough. Where not even that is allowed, this process has no more rights than whoever could do it.
-    opened(path, FILE_READ_ATTRIBUTES | FILE_TRAVERSE, FILE_FLAG_OPEN_REPARSE_POINT)
-        .or_else(|_| opened(path, FILE_READ_ATTRIBUTES, FILE_FLAG_OPEN_REPARSE_POINT))
+    // execute a file, is enough. Where not even that is allowed, what was put into its place is noticed afterwards.
+    match opened(path, FILE_READ_ATTRIBUTES | FILE_TRAVERSE, FILE_FLAG_OPEN_REPARSE_POINT) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            opened(path, FILE_READ_ATTRIBUTES, FILE_FLAG_OPEN_REPARSE_POINT)
+        }
+        looked => looked,
+    }
 }
 
 fn opened(path: &Path, access: u32, flags: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // Not shared for deletion, which is what a renaming asks for.
     options.access_mode(access).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
+    options.security_qos_flags(SECURITY_IDENTIFICATION);
     options.custom_flags(flags | FILE_FLAG_BACKUP_SEMANTICS).open(path)
 }
 
 /// Opens a file for reading; what is no file of a disk, such as a pipe or a console, is none.
 #[expect(unsafe_code, reason = "a call of Windows")]
-fn read(path: &Path) -> Result<File, Refusal> {
-    let file = OpenOptions::new().read(true).open(path)?;
+pub(super) fn read(path: &Path) -> Result<File, Refusal> {
+    // Whoever it turns out to be, a pipe of somebody else among them, may learn who asks, and may not act as him.
+    let file = OpenOptions::new().read(true).security_qos_flags(SECURITY_IDENTIFICATION).open(path)?;
     // SAFETY: the handle is open.
     match unsafe { GetFileType(file.as_raw_handle()) } {
         FILE_TYPE_DISK => Ok(file),
         _ => Err(Refusal::NotAFile),
+    }
+}
+
+/// Where an open file really is, by its volume.
+#[expect(unsafe_code, reason = "a call of Windows")]
+fn place(file: &File) -> io::Result<PathBuf> {
+    let mut path = vec![0_u16; LONGEST];
+    let room = u32::try_from(path.len()).unwrap_or(0);
+    // SAFETY: the handle is open, and as much is written as there is room for.
+    let length =
+        unsafe { GetFinalPathNameByHandleW(file.as_raw_handle(), path.as_mut_ptr(), room, FILE_NAME_NORMALIZED) };
+    match path.get(..length as usize) {
+        Some([]) => Err(io::Error::last_os_error()),
+        Some(path) => Ok(OsString::from_wide(path).into()),
+        None => Err(io::ErrorKind::InvalidFilename.into()),
     }
 }
 
