@@ -133,11 +133,13 @@ impl Page<'_> {
         let limit = self.stamp_at(than.end, end);
         let judged = limit.and_then(|(_, behind)| self.stamp_at(behind, end));
         let minutes = judged.and_then(|(_, behind)| {
-            let rest = self.text.get(behind..end)?;
-            let rest = rest.trim_start_matches([' ', '\n', WRAP, '-', '+']);
+            // A terminal wraps where it pleases, within a number or a unit as well.
+            let rest = self.text.get(behind..end)?.chars().take(40);
+            let joined: String = rest.filter(|c| !matches!(*c, ' ' | '\n' | WRAP)).collect();
+            let rest = joined.trim_start_matches(['-', '+']);
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let minutes: u16 = rest.get(..digits)?.parse().ok()?;
-            let unit = rest.get(digits..)?.trim_start_matches([' ', '\n', WRAP]);
+            let unit = rest.get(digits..)?;
             unit.get(..3).is_some_and(|unit| unit.eq_ignore_ascii_case("min")).then_some(minutes)
         });
         let window = minutes.map(|minutes| Span::from_seconds(f64::from(minutes) * 60.0));

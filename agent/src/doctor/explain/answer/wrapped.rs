@@ -91,3 +91,14 @@ proptest! {
         prop_assert_eq!(told(&bytes), told(plain.as_bytes()), "{} {}", number, String::from_utf8_lossy(&bytes));
     }
 }
+
+#[test]
+fn a_terminal_may_wrap_a_time_and_its_unit_at_any_width() {
+    let told = |bytes: &[u8]| explain(&Paste::of(bytes), None).1.into_iter().map(|one| one.times).collect::<Vec<_>>();
+    for plain in PLAIN.iter().filter(|plain| plain.contains(" min.)")) {
+        for width in 60..120 {
+            let bytes = wrapped(plain, 2, width);
+            assert_eq!(told(&bytes), told(plain.as_bytes()), "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
