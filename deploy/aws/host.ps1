@@ -24,10 +24,12 @@ $ProgressPreference = 'SilentlyContinue'
 $data = "$env:ProgramData\skewguard"
 $config = "$data\skewguard.yaml"
 $secrets = "$data\secrets"
-$system = '*S-1-5-18'
-$administrators = '*S-1-5-32-544'
-# Made of the name of the service.
-$agent = '*S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358'
+# The system, administrators, and the installer of Windows: nobody else's folder is taken for ours.
+$trusted = 'S-1-5-18', 'S-1-5-32-544', 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464'
+# Reading for the agent, whose SID is made of the name of the service, and for every user.
+$agentReads = '(A;OICI;0x1200a9;;;S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358)'
+$usersRead = '(A;OICI;0x1200a9;;;BU)'
+$isKept = $false
 $work = "$env:SystemRoot\Temp\skewguard-" + [guid]::NewGuid()
 
 function Say([string] $Text) { [Console]::Error.WriteLine("skewguard: $Text") }
@@ -55,6 +57,8 @@ function Invoke-Agent([string] $Command) {
 
 function Install-It([string] $Options) {
     $former = Get-Agent
+    # Windows Installer would take them over, whoever has made them.
+    $data, "$data\state" | Where-Object { Test-Path -LiteralPath $_ } | ForEach-Object { Assert-Ours $_ }
     $isChanged = Write-Configuration
     if ($former -and $former.Status -ne 'Running') { $Options += ' STARTSERVICE=0' }
     Install-Msi (Get-Msi) $Options
@@ -79,24 +83,34 @@ function Test-Agent {
 
 # What is configured
 
-# Everybody may make files below ProgramData: this folder gets an owner and rights of its own.
-function New-Folder([string] $Path, [string[]] $Rights) {
-    New-Item -ItemType Directory -Path $Path -Force | Out-Null
-    icacls.exe $Path /setowner $administrators /q | Out-Null
-    if ($LASTEXITCODE -eq 0) { icacls.exe $Path /inheritance:r /grant:r "${system}:(OI)(CI)F" "${administrators}:(OI)(CI)F" $Rights /q | Out-Null }
-    if ($LASTEXITCODE -ne 0) { throw "icacls does not protect $Path" }
+# Everybody may make folders below ProgramData and Windows\Temp, and lead them elsewhere.
+function Assert-Ours([string] $Path) {
+    $item = Get-Item -Force -LiteralPath $Path
+    if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$Path leads elsewhere: look who has made it, and remove it" }
+    $owner = (Get-Acl -LiteralPath $Path).GetOwner([Security.Principal.SecurityIdentifier]).Value
+    if ($trusted -notcontains $owner) { throw "$Path belongs to $owner`: look what is in it, and remove it" }
+}
+
+# Made with its owner and its rights in one. Of one that was there, all that was granted before is gone.
+function New-Folder([string] $Path, [string] $Rights) {
+    $security = New-Object Security.AccessControl.DirectorySecurity
+    $security.SetSecurityDescriptorSddlForm("O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)$Rights", 'Owner, Group, Access')
+    # This leaves one alone that is there.
+    [IO.Directory]::CreateDirectory($Path, $security) | Out-Null
+    Assert-Ours $Path
+    Set-Acl -LiteralPath $Path -AclObject $security
 }
 
 # Whether that has changed anything.
 function Write-Configuration {
     $isChanged = $false
     if ($env:SKEWGUARD_CONFIGURATION) {
-        New-Folder $data @('*S-1-5-32-545:(OI)(CI)RX', "${agent}:(OI)(CI)RX")
+        New-Folder $data "$usersRead$agentReads"
         $isChanged = Write-File $config ([Convert]::FromBase64String($env:SKEWGUARD_CONFIGURATION))
     }
     if ($env:SKEWGUARD_PARAMETER) {
-        if (-not (Test-Path $data)) { New-Folder $data @('*S-1-5-32-545:(OI)(CI)RX', "${agent}:(OI)(CI)RX") }
-        New-Folder $secrets @("${agent}:(OI)(CI)RX")
+        New-Folder $data "$usersRead$agentReads"
+        New-Folder $secrets $agentReads
         foreach ($line in (Get-Parameter $env:SKEWGUARD_PARAMETER) -split "`r?`n") {
             if ($line -notmatch '^([A-Za-z0-9_]+)=(.*)$') { continue }
             if (Write-File "$secrets\$($Matches[1])" ([Text.Encoding]::UTF8.GetBytes($Matches[2]))) { $isChanged = $true }
@@ -107,8 +121,12 @@ function Write-Configuration {
 
 function Write-File([string] $Path, [byte[]] $Content) {
     if ($Content.Length -eq 0) { throw "there is nothing to write to $Path" }
-    if ((Test-Path $Path) -and [Convert]::ToBase64String([IO.File]::ReadAllBytes($Path)) -eq [Convert]::ToBase64String($Content)) { return $false }
-    [IO.File]::WriteAllBytes("$Path.new", $Content)
+    if (Test-Path -LiteralPath $Path) { Assert-Ours $Path }
+    if ((Test-Path -LiteralPath $Path) -and [Convert]::ToBase64String([IO.File]::ReadAllBytes($Path)) -eq [Convert]::ToBase64String($Content)) { return $false }
+    # Nobody else's, whatever was there by this name before the folder was protected.
+    if (Test-Path -LiteralPath "$Path.new") { Remove-Item -LiteralPath "$Path.new" -Force }
+    $file = [IO.File]::Open("$Path.new", [IO.FileMode]::CreateNew)
+    try { $file.Write($Content, 0, $Content.Length) } finally { $file.Close() }
     Move-Item -LiteralPath "$Path.new" -Destination $Path -Force
     $true
 }
@@ -128,7 +146,7 @@ function Get-Parameter([string] $Name) {
 # The path of the package, or nothing where it is installed already.
 function Get-Msi {
     if (-not $env:SKEWGUARD_RELEASE) { throw 'no release is named' }
-    New-Folder $work @()
+    New-Folder $work ''
     $name = ($env:SKEWGUARD_RELEASE -split '\?')[0] -replace '^.*[/\\]', ''
     $sum = $env:SKEWGUARD_SUM
     if ($name -like '*.msi') {
@@ -188,18 +206,23 @@ function Install-Msi([string] $File, [string] $Options) {
 
 # Others may be at work (1618). A restart of the host is never needed, and never made.
 function Invoke-Installer([string] $What, [string] $Options) {
-    $log = "$env:SystemRoot\Temp\skewguard-msi.log"
+    New-Folder $work ''
+    $log = "$work\msi.log"
     foreach ($attempt in 1..30) {
         $code = (Start-Process msiexec.exe -ArgumentList "$What /qn /norestart /l*v `"$log`" $Options" -Wait -PassThru).ExitCode
         if ($code -ne 1618) { break }
         Start-Sleep -Seconds 10
     }
-    if ($code -notin 0, 3010) { throw "msiexec $What ends with $code`: see $log" }
+    if ($code -notin 0, 3010) {
+        $script:isKept = $true
+        throw "msiexec $What ends with $code`: see $log"
+    }
 }
 
 # What is removed
 
 function Remove-It([bool] $IsPurge) {
+    if ($IsPurge -and (Test-Path -LiteralPath $data)) { Assert-Ours $data }
     $product = Get-Product
     if ($product) { Invoke-Installer "/x $($product.PSChildName)" $(if ($IsPurge) { 'PURGE=1' }) }
     $uninstaller = "$env:ProgramFiles\skewguard\uninstall.ps1"
@@ -236,6 +259,6 @@ try {
 } catch {
     Say $_.Exception.Message
 } finally {
-    if (Test-Path $work) { Remove-Item -LiteralPath $work -Recurse -Force }
+    if ((Test-Path $work) -and -not $isKept) { Remove-Item -LiteralPath $work -Recurse -Force }
 }
 exit $code

@@ -15,10 +15,9 @@ $program = Join-Path $folder 'skewguard.exe'
 $data = Join-Path $env:ProgramData 'skewguard'
 $state = Join-Path $data 'state'
 # Made of the name of the service, so that it is known before there is one.
-$service = '*S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358'
-$administrators = '*S-1-5-32-544'
-$system = '*S-1-5-18'
-$users = '*S-1-5-32-545'
+$service = 'S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358'
+# The system, administrators, and the installer of Windows: nobody else's folder is taken for ours.
+$trusted = 'S-1-5-18', 'S-1-5-32-544', 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464'
 
 function Stop-WithMessage([string] $Message) {
     [Console]::Error.WriteLine("install.ps1: $Message")
@@ -37,11 +36,22 @@ function Test-Administrator {
     $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# Everybody may make files below ProgramData: these folders get an owner and rights of their own.
-function New-ProtectedFolder([string] $Path, [string[]] $Rights) {
-    if (-not (Test-Path -LiteralPath $Path)) { New-Item -ItemType Directory -Path $Path | Out-Null }
-    Invoke-Checked icacls.exe @($Path, '/setowner', $administrators, '/q')
-    Invoke-Checked icacls.exe (@($Path, '/inheritance:r', '/grant:r') + $Rights + @('/q'))
+# Everybody may make folders below ProgramData, and lead them elsewhere.
+function Assert-Ours([string] $Path) {
+    $item = Get-Item -Force -LiteralPath $Path
+    if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { Stop-WithMessage "$Path leads elsewhere: look who has made it, and remove it" }
+    $owner = (Get-Acl -LiteralPath $Path).GetOwner([Security.Principal.SecurityIdentifier]).Value
+    if ($trusted -notcontains $owner) { Stop-WithMessage "$Path belongs to $owner`: look what is in it, and remove it" }
+}
+
+# Made with its owner and its rights in one. Of one that was there, all that was granted before is gone.
+function New-ProtectedFolder([string] $Path, [string] $Rights) {
+    $security = New-Object Security.AccessControl.DirectorySecurity
+    $security.SetSecurityDescriptorSddlForm("O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)$Rights", 'Owner, Group, Access')
+    # This leaves one alone that is there.
+    [IO.Directory]::CreateDirectory($Path, $security) | Out-Null
+    Assert-Ours $Path
+    Set-Acl -LiteralPath $Path -AclObject $security
 }
 
 if (-not (Test-Administrator)) { Stop-WithMessage 'this takes an elevated shell: run it as an administrator' }
@@ -50,6 +60,12 @@ if ($Configuration -and -not (Test-Path -LiteralPath $Configuration -PathType Le
 $package = Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*' -ErrorAction SilentlyContinue |
     Where-Object { $_.PSObject.Properties['DisplayName'] -and $_.DisplayName -eq 'skewguard' }
 if ($package) { Stop-WithMessage 'skewguard is installed as a package of Windows Installer: upgrade that, or remove it before' }
+
+# Nothing is stopped or replaced before it is known that the new program can begin.
+$written = Join-Path $data 'skewguard.yaml'
+foreach ($path in $data, $state, $written) { if (Test-Path -LiteralPath $path) { Assert-Ours $path } }
+$next = if (Test-Path -LiteralPath $written) { $written } else { $Configuration }
+if ($next) { Invoke-Checked (Join-Path $PSScriptRoot 'skewguard.exe') @('config', 'check', $next) }
 
 $former = Get-Service -Name skewguard -ErrorAction SilentlyContinue
 $isRunning = $false
@@ -69,18 +85,13 @@ foreach ($name in 'skewguard.exe', 'skewguard.yaml', 'skewguard.schema.json', 'R
     Copy-Item -LiteralPath (Join-Path $PSScriptRoot $name) -Destination $folder -Recurse -Force
 }
 
-New-ProtectedFolder $data @("${system}:(OI)(CI)F", "${administrators}:(OI)(CI)F", "${users}:(OI)(CI)RX", "${service}:(OI)(CI)RX")
-New-ProtectedFolder $state @("${system}:(OI)(CI)F", "${administrators}:(OI)(CI)F", "${service}:(OI)(CI)M")
-$written = Join-Path $data 'skewguard.yaml'
+New-ProtectedFolder $data "(A;OICI;0x1200a9;;;BU)(A;OICI;0x1200a9;;;$service)"
+New-ProtectedFolder $state "(A;OICI;0x1301bf;;;$service)"
 if ($Configuration -and -not (Test-Path -LiteralPath $written)) { Copy-Item -LiteralPath $Configuration -Destination $written }
 
 # The program knows how its service is made, and how it is mended.
 if (-not $isDisabled) { Invoke-Checked $program @('service', 'install') }
 Write-Output "skewguard: installed $(Get-Content -LiteralPath (Join-Path $folder 'VERSION')) in $folder"
-if (Test-Path -LiteralPath $written) {
-    $said = & $program config check $written
-    if ($LASTEXITCODE -ne 0) { Write-Warning "$written has a mistake, and the service does not start before it is mended: $said" }
-}
 # One that was stopped stays so.
 if ($isDisabled -or $NoStart -or ($former -and -not $isRunning)) {
     Write-Output 'skewguard: the service was not started'

@@ -23,6 +23,11 @@ if (-not $principal.IsInRole([Security.Principal.WindowsBuiltInRole]::Administra
 $package = Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*' -ErrorAction SilentlyContinue |
     Where-Object { $_.PSObject.Properties['DisplayName'] -and $_.DisplayName -eq 'skewguard' }
 if ($package) { Stop-WithMessage "skewguard is a package of Windows Installer: msiexec /x $($package.PSChildName) /qn" }
+if ($Purge -and (Test-Path -LiteralPath $data)) {
+    # Everybody may make folders below ProgramData, and lead them elsewhere.
+    $item = Get-Item -Force -LiteralPath $data
+    if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { Stop-WithMessage "$data leads elsewhere: look who has made it, and remove it" }
+}
 
 $service = Get-Service -Name skewguard -ErrorAction SilentlyContinue
 if ($service) {

@@ -18,6 +18,7 @@ $system = 'S-1-5-18'
 $administrators = 'S-1-5-32-544'
 $serviceSid = 'S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358'
 $localService = 'S-1-5-19'
+$trusted = $system, $administrators, 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464'
 $counts = @{ PASS = 0; FAIL = 0; UNKNOWN = 0 }
 
 # -- Verdicts
@@ -63,12 +64,19 @@ function Get-Events([datetime] $Since) {
 
 function Get-Sid($Reference) { $Reference.Translate([Security.Principal.SecurityIdentifier]).Value }
 
+# A folder below Temp, where everybody may make files, that nobody can have made before; its rights come with it.
+function New-PrivateFolder([string] $Rights) {
+    $path = Join-Path $env:SystemRoot "Temp\skewguard-verify-$([guid]::NewGuid())"
+    $security = New-Object Security.AccessControl.DirectorySecurity
+    $security.SetSecurityDescriptorSddlForm("O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)$Rights")
+    [IO.Directory]::CreateDirectory($path, $security) | Out-Null
+    $path
+}
+
 # Runs the program as LOCAL SERVICE, which is an ordinary user and needs no password.
 function Invoke-AsPlainUser([string] $Arguments) {
-    $folder = Join-Path $env:SystemRoot "Temp\skewguard-verify-$PID"
-    New-Item -ItemType Directory -Path $folder -Force | Out-Null
-    icacls.exe $folder /grant "*${localService}:(OI)(CI)M" /q | Out-Null
-    $name = "skewguard-verify-$PID"
+    $folder = New-PrivateFolder "(A;OICI;0x1301bf;;;$localService)"
+    $name = Split-Path $folder -Leaf
     try {
         $line = "/d /v:on /c `"`"$program`" $Arguments >`"$folder\said`" 2>&1 & echo !errorlevel!>`"$folder\code`"`""
         $action = New-ScheduledTaskAction -Execute "$env:SystemRoot\System32\cmd.exe" -Argument $line
@@ -178,6 +186,43 @@ Test-Thing 'the state is for the service, SYSTEM and Administrators' {
     Approve $acl.Sddl
 }
 
+Test-Thing 'the folders are of the system or of administrators, and lead nowhere else' {
+    $paths = @($data, (Join-Path $data 'state'), (Join-Path $data 'secrets'), (Split-Path $program)) | Where-Object { Test-Path -LiteralPath $_ }
+    $said = @()
+    foreach ($path in $paths) {
+        if ((Get-Item -Force -LiteralPath $path).Attributes -band [IO.FileAttributes]::ReparsePoint) { return Deny "$path leads elsewhere" }
+        $owner = (Get-Acl -LiteralPath $path).GetOwner([Security.Principal.SecurityIdentifier]).Value
+        if ($trusted -notcontains $owner) { return Deny "$path is of $owner" }
+        $said += "$path of $owner"
+    }
+    Approve ($said -join ', ')
+}
+
+Test-Thing 'a folder that a stranger has made is refused' {
+    $root = New-PrivateFolder ''
+    $squatted = Join-Path $root 'skewguard'
+    $former = $env:ProgramData
+    try {
+        $security = New-Object Security.AccessControl.DirectorySecurity
+        $security.SetSecurityDescriptorSddlForm("D:(A;OICI;FA;;;BA)(A;OICI;FA;;;$localService)")
+        [IO.Directory]::CreateDirectory($squatted, $security) | Out-Null
+        $said = icacls.exe $squatted /setowner "*$localService" /q
+        if ($LASTEXITCODE -ne 0) { return Doubt "icacls: $said" }
+        Set-Content -LiteralPath "$root\given.yaml" -Value '{}' -Encoding ASCII
+        # The program finds its folders by it.
+        $env:ProgramData = $root
+        # What a program says on its other stream is no error of this script.
+        $ErrorActionPreference = 'Continue'
+        $said = (& $program service adopt "$root\given.yaml" 2>&1 | Out-String).Trim()
+        $code = $LASTEXITCODE
+        $isWritten = Test-Path -LiteralPath "$squatted\skewguard.yaml"
+        if ($code -ne 0 -and -not $isWritten) { Approve "exit code $code`: $said" } else { Deny "exit code $code, configured: $isWritten. $said" }
+    } finally {
+        $env:ProgramData = $former
+        Remove-Item -LiteralPath $root -Recurse -Force -ErrorAction SilentlyContinue
+    }
+}
+
 Test-Thing 'only administrators write the configuration' {
     $paths = @($data) + @(Join-Path $data 'skewguard.yaml' | Where-Object { Test-Path -LiteralPath $_ })
     $writing = [Security.AccessControl.FileSystemRights] 'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
@@ -203,7 +248,8 @@ Test-Thing 'the pipe answers a plain user' {
 }
 
 Test-Thing 'nobody else may serve the pipe' {
-    $rights = [IO.Pipes.PipeAccessRights] 'ReadData, WriteData, ReadPermissions'
+    # The agent only writes into it, so that nobody may ask for more.
+    $rights = [IO.Pipes.PipeAccessRights] 'ReadData, ReadPermissions'
     $options = [IO.Pipes.PipeOptions]::None
     $pipe = New-Object IO.Pipes.NamedPipeClientStream '.', 'skewguard', $rights, $options, ([Security.Principal.TokenImpersonationLevel]::Anonymous), ([IO.HandleInheritability]::None)
     try {
@@ -211,6 +257,8 @@ Test-Thing 'nobody else may serve the pipe' {
         $acl = $pipe.GetAccessControl()
     } finally { $pipe.Dispose() }
     $sddl = $acl.GetSecurityDescriptorSddlForm('All')
+    $owner = $acl.GetOwner([Security.Principal.SecurityIdentifier]).Value
+    if ($system, $administrators, $serviceSid -notcontains $owner) { return Deny "it is of $owner`: $sddl" }
     $serving = [IO.Pipes.PipeAccessRights] 'CreateNewInstance, ChangePermissions, TakeOwnership'
     $rules = $acl.GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])
     $others = @($rules | Where-Object {
@@ -309,7 +357,7 @@ if ($SetClock) {
 if ($Msi) {
     Test-Thing 'the package repairs or upgrades, and leaves what is the administrator''s' {
         $marks = @(Get-ChildItem -LiteralPath $data -Recurse -File -Filter 'skewguard.yaml' | Get-FileHash | ForEach-Object { $_.Hash })
-        $log = Join-Path $env:SystemRoot "Temp\skewguard-verify-$PID.log"
+        $log = Join-Path (New-PrivateFolder '') 'msi.log'
         $arguments = "`"$Msi`" /qn /norestart /l*v `"$log`""
         $installer = Start-Process msiexec.exe -ArgumentList "/fvomus $arguments" -Wait -PassThru
         # Of another version, it is not repaired but upgraded.

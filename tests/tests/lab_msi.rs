@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy takes what tests share for production code")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -100,9 +101,10 @@ fn the_tables_say_what_wine_does_not_show() {
     let property = table("Property");
     assert_eq!(row(&property, "UpgradeCode")[1], "{72566F4B-6881-5A58-BB7B-7C29F982B648}");
     assert_eq!(row(&property, "ProductVersion")[1], VERSION);
-    for name in ["CONFIG", "INSTALLFOLDER", "PURGE", "STARTSERVICE"] {
-        assert!(row(&property, "SecureCustomProperties")[1].split(';').any(|one| one == name), "{property}");
-    }
+    // A user who repairs what is there may say no more than this: no file and no folder that the system would trust.
+    let found = ["FORMERFOLDER", "SERVICESTART", "WINDOWSBUILD", "WIX_DOWNGRADE_DETECTED", "WIX_UPGRADE_DETECTED"];
+    let secure: BTreeSet<_> = row(&property, "SecureCustomProperties")[1].split(';').map(str::to_owned).collect();
+    assert_eq!(secure, found.into_iter().chain(["PURGE", "STARTSERVICE"]).map(str::to_owned).collect());
     // Kind 16 (a process of its own), start 2 (automatic), error 1 (told, and gone on).
     let service = table("ServiceInstall");
     let service = row(&service, "Service");
@@ -117,6 +119,12 @@ fn the_tables_say_what_wine_does_not_show() {
     let recovery = &row(&actions, "Recovery")[3];
     assert!(recovery.ends_with("failure skewguard reset= 86400 actions= restart/5000/restart/30000/restart/60000"));
     assert!(row(&actions, "RecoveryFlag")[3].ends_with("failureflag skewguard 1"), "{actions}");
+    assert_eq!(row(&actions, "Configure")[3], r#""[#skewguard.exe]" service adopt "[CONFIG]""#);
+    // What no shell reads, a quotation mark apart, which is refused.
+    assert!(actions.lines().all(|line| !(line.contains("cmd.exe") && line.contains("[CONFIG]"))), "{actions}");
+    let conditions = table("LaunchCondition");
+    assert!(!row(&conditions, "NOT (CONFIG >< QuotationMark)").is_empty(), "{conditions}");
+    assert_eq!(row(&property, "QuotationMark")[1], "\"");
     // By the SID that Windows makes of the name of the service.
     let rights = table("MsiLockPermissionsEx");
     let sid = "S-1-5-80-184746282-928372884-1660204080-2447402262-1879892358";
@@ -124,6 +132,14 @@ fn the_tables_say_what_wine_does_not_show() {
         row(&rights, "State")[3],
         format!("O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;{sid})")
     );
+    let installer = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
+    let program = row(&rights, "Program");
+    assert_eq!(program[1..3], ["INSTALLFOLDER", "CreateFolder"]);
+    assert_eq!(
+        program[3],
+        format!("O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{installer})(A;OICI;0x1200a9;;;BU)")
+    );
+    assert!(table("CreateFolder").contains("INSTALLFOLDER\tProgram"));
     assert!(row(&rights, "Data")[3].starts_with("O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)"));
     // An upgrade takes over what it can before the former version goes.
     let sequence = table("InstallExecuteSequence");
@@ -131,6 +147,13 @@ fn the_tables_say_what_wine_does_not_show() {
     assert!(at("RemoveExistingProducts") > at("InstallFinalize"), "{sequence}");
     assert!(at("InstallServices") < at("Recovery") && at("Recovery") < at("Start"), "{sequence}");
     assert!(at("AppSearch") < at("LaunchConditions") && at("FindRelatedProducts") < at("LaunchConditions"));
+    // A repair leaves the service alone, and what was said of its recovery; it configures nothing.
+    let when = |name: &str| row(&sequence, name)[1].clone();
+    for name in ["Recovery", "RecoveryFlag"] {
+        assert_eq!(when(name), "NOT SERVICESTART AND NOT REMOVE");
+    }
+    assert!(when("Start").ends_with("AND NOT REINSTALL") && when("StopServices").ends_with("AND NOT REINSTALL"));
+    assert!(when("Configure").contains("NOT Installed") && when("KeepFolder").contains("(Installed OR"));
     // What is compared with the version of the one that is there.
     assert_eq!(row(&table("File"), "skewguard.exe")[4], format!("{VERSION}.0"));
 }
@@ -310,6 +333,49 @@ fn it_starts_the_service_unless_that_was_disabled_and_an_upgrade_keeps_the_folde
     assert!(upgraded[0].contains("STOPPED"), "{upgraded:?}");
     assert_eq!(wine.registry(SERVICE).unwrap().unwrap()["Start"], "dword:00000004");
     assert_eq!(fs::read_to_string(wine.path("elsewhere/CHANGELOG.md")).unwrap(), NEXT);
+    assert!(!wine.names("Program Files").unwrap().contains(&"skewguard".to_owned()));
+}
+
+#[test]
+fn a_repair_mends_the_files_and_leaves_the_service_and_the_configuration_alone() {
+    let (wine, stage) = (Wine::new().unwrap(), Stage::new());
+    let config = stage.dir.path().join("config.yaml");
+    fs::write(&config, "{}\n").unwrap();
+    let package = stage.other(NEXT);
+    let repair = format!(
+        "wine msiexec /i {} /qn REINSTALL=ALL REINSTALLMODE=amus INSTALLFOLDER='C:\\strange' CONFIG={}",
+        outside(&package),
+        outside(&config)
+    );
+    // Windows is shut down with the last program that is no service.
+    let script = format!(
+        "mkfifo held && wine cmd /c pause 0<>held >held.out &
+        wine msiexec /i {} /qn INSTALLFOLDER='C:\\elsewhere'
+        rm \"$WINEPREFIX/drive_c/elsewhere/CHANGELOG.md\"
+        {repair} && wine sc query skewguard
+        wine net stop skewguard
+        {repair} && wine sc query skewguard",
+        outside(&package)
+    );
+    let said = wine.run(&script).unwrap().succeeded().unwrap().stdout;
+    let states: Vec<_> = said.lines().filter(|line| line.contains("STATE")).collect();
+    assert!(states.len() == 2 && states[0].contains("RUNNING") && states[1].contains("STOPPED"), "{said}");
+    assert_eq!(fs::read_to_string(wine.path("elsewhere/CHANGELOG.md")).unwrap(), NEXT);
+    assert_eq!(wine.names("strange").unwrap(), Vec::<String>::new());
+    assert!(!wine.names(DATA).unwrap().contains(&"skewguard.yaml".to_owned()));
+}
+
+#[test]
+fn a_configuration_with_a_quotation_mark_is_refused_before_anything_is_done() {
+    let (wine, stage) = (Wine::new().unwrap(), Stage::new());
+    let package = stage.other(NEXT);
+    // Two of them between two are one.
+    let install = format!("msiexec /i {} /qn STARTSERVICE=0 CONFIG=\"a\"\" b\" /l*v C:\\log\r\n", outside(&package));
+    fs::write(wine.folder().join("install.cmd"), install.replace('\'', "")).unwrap();
+    let is_done = wine.run("wine cmd /c install.cmd").unwrap().code == Some(0);
+    let log = String::from_utf8_lossy(&fs::read(wine.path("log")).unwrap()).into_owned();
+    assert!(log.contains("CONFIG = a\" b"), "{log}");
+    assert!(!is_done && log.contains("LaunchConditions. Return value 0"), "{log}");
     assert!(!wine.names("Program Files").unwrap().contains(&"skewguard".to_owned()));
 }
 

@@ -101,6 +101,56 @@ fn nothing_but_the_switch_for_it_sets_a_clock() {
     }
 }
 
+/// Every script below `deploy`, and every file that has one in it.
+fn texts() -> Vec<(PathBuf, String)> {
+    let within = ["aws/ssm/command.yaml", "aws/user-data/windows.txt", "aws/cloudformation-windows.yaml"];
+    let paths = scripts().into_iter().chain(within.iter().map(|name| fleet::path(name)));
+    paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn what_the_system_runs_or_writes_in_temp_has_a_name_that_nobody_can_guess() {
+    for (path, text) in texts() {
+        let lines: Vec<_> =
+            text.lines().filter(|line| line.contains("Temp\\") && !line.trim().starts_with('#')).collect();
+        for line in lines {
+            assert!(line.contains("[guid]::NewGuid()"), "{}: {line}", path.display());
+        }
+        assert!(!text.contains("skewguard-$PID"), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_folder_of_a_stranger_is_refused_and_gets_all_of_its_rights_at_once() {
+    let mut protecting = 0;
+    for (path, text) in texts() {
+        // What icacls grants leaves what others were granted before.
+        assert!(!text.contains("/grant") && !text.contains("/inheritance"), "{}", path.display());
+        for within in text.split("\n").filter(|line| line.contains("Set-Acl")) {
+            let (before, _) = text.split_once(within).unwrap();
+            let made =
+                before.rfind("SetSecurityDescriptorSddlForm(\"O:BAG:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)").unwrap();
+            assert!(before[made..].contains("Assert-Ours $Path"), "{}", path.display());
+            protecting += 1;
+        }
+        if let Some((_, function)) = text.split_once("function Assert-Ours") {
+            let (leads, owner) = (function.find("ReparsePoint"), function.find("GetOwner"));
+            assert!(leads.is_some() && leads < owner, "{}", path.display());
+        }
+    }
+    assert_eq!(protecting, 5);
+}
+
+#[test]
+fn the_new_program_reads_the_configuration_before_anything_is_stopped_or_replaced() {
+    let text = shipped("windows/install.ps1").unwrap();
+    let at = |what: &str| text.find(what).unwrap();
+    let checked = at("(Join-Path $PSScriptRoot 'skewguard.exe') @('config', 'check'");
+    for what in ["Stop-Service", "Copy-Item", "New-ProtectedFolder $data", "'service', 'install'"] {
+        assert!(checked < at(what), "{what}");
+    }
+}
+
 // Into a fleet on AWS
 
 /// The part of a text between two marks.
