@@ -201,7 +201,6 @@ Test-Thing 'the folders are of the system or of administrators, and lead nowhere
 Test-Thing 'a folder that a stranger has made is refused' {
     $root = New-PrivateFolder ''
     $squatted = Join-Path $root 'skewguard'
-    $former = $env:ProgramData
     try {
         $security = New-Object Security.AccessControl.DirectorySecurity
         $security.SetSecurityDescriptorSddlForm("D:(A;OICI;FA;;;BA)(A;OICI;FA;;;$localService)")
@@ -209,16 +208,13 @@ Test-Thing 'a folder that a stranger has made is refused' {
         $said = icacls.exe $squatted /setowner "*$localService" /q
         if ($LASTEXITCODE -ne 0) { return Doubt "icacls: $said" }
         Set-Content -LiteralPath "$root\given.yaml" -Value '{}' -Encoding ASCII
-        # The program finds its folders by it.
-        $env:ProgramData = $root
         # What a program says on its other stream is no error of this script.
         $ErrorActionPreference = 'Continue'
-        $said = (& $program service adopt "$root\given.yaml" 2>&1 | Out-String).Trim()
+        $said = (& $program service adopt "$root\given.yaml" --place "$squatted\skewguard.yaml" 2>&1 | Out-String).Trim()
         $code = $LASTEXITCODE
         $isWritten = Test-Path -LiteralPath "$squatted\skewguard.yaml"
         if ($code -ne 0 -and -not $isWritten) { Approve "exit code $code`: $said" } else { Deny "exit code $code, configured: $isWritten. $said" }
     } finally {
-        $env:ProgramData = $former
         Remove-Item -LiteralPath $root -Recurse -Force -ErrorAction SilentlyContinue
     }
 }

@@ -268,7 +268,8 @@ fn it_installs_the_program_and_its_service_and_a_removal_leaves_what_is_the_admi
     assert_eq!(wine.names(FOLDER).unwrap(), Vec::<String>::new());
     assert_eq!((wine.registry(SERVICE).unwrap(), wine.registry(EVENTS).unwrap()), (None, None));
     assert_eq!(wine.names(DATA).unwrap(), ["skewguard.yaml", "state"]);
-    assert_eq!(wine.names(&format!("{DATA}/state")).unwrap(), ["state.json"]);
+    // What the service itself has left is there as well: it starts with each Windows.
+    assert!(wine.names(&format!("{DATA}/state")).unwrap().contains(&"state.json".to_owned()));
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub(super) enum Service {
     Adopt {
         /// The configuration
         file: PathBuf,
+        /// Another place than the usual one
+        #[arg(long, value_name = "FILE")]
+        place: Option<PathBuf>,
     },
     /// Have it read its configuration again; a wrong one changes nothing, and the event log says why
     Reload,

@@ -34,7 +34,7 @@ pub(super) fn service(command: Service) -> anyhow::Result<u8> {
         }
         Service::Start => sys::start_service()?,
         Service::Stop => sys::stop_service()?,
-        Service::Adopt { file } => adopt(&file)?,
+        Service::Adopt { file, place } => adopt(&file, &place.unwrap_or_else(|| sys::places().config))?,
         Service::Reload => sys::reload_service()?,
         Service::Status => text::answer(&format!("{}\n", sys::service_state()?))?,
         Service::Run(file) => sys::run_service(move || serve(&file))?,
@@ -42,11 +42,20 @@ pub(super) fn service(command: Service) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Puts a configuration at its usual place, where there is none: an installer has been given one.
-fn adopt(file: &Path) -> anyhow::Result<()> {
-    let place = sys::places().config;
+/// Puts a configuration at its place, where there is none: an installer has been given one. In a folder of a stranger it would
+/// be in his hands.
+fn adopt(file: &Path, place: &Path) -> anyhow::Result<()> {
+    let folder = place.parent().context("the configuration has a folder")?;
+    if let Some(owner) =
+        sys::owner_without_say(folder).with_context(|| format!("failed to look at {}", folder.display()))?
+    {
+        anyhow::bail!(
+            "{} belongs to {owner}, who may not say what the agent does: look into it, and remove it",
+            folder.display()
+        );
+    }
     let text = fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let made = OpenOptions::new().write(true).create_new(true).open(&place);
+    let made = OpenOptions::new().write(true).create_new(true).open(place);
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made

@@ -1,6 +1,6 @@
 //! A host with Windows: who keeps its clock, by which way the metadata service is reached, and whose credentials are found.
 //!
-//! [`system`] is what has to be asked of Windows and [`reader`] asks it; [`facts`] is what came of that, plain data of which
+//! [`crate::sys::system`] is what has to be asked of Windows and [`reader`] asks it; [`facts`] is what came of that, plain data of which
 //! [`checks`] makes checks, and [`adopt`] fits what was judged by the files of Linux to Windows. All of it is the same on
 //! every platform, so that it is tested on all of them.
 

@@ -63,7 +63,7 @@ impl Found {
             return Err(Refusal::NotAFile);
         }
         // It is the file that was looked at: what leads there is held. Each reading begins at its beginning.
-        super::walk::read(&self.path)
+        super::open::read(&self.path)
     }
 
     /// Reads all of it, of at most `cap` bytes.

@@ -6,6 +6,7 @@
 //! looked at before it is read: regular files alone are, and no more of them than was asked for.
 
 mod found;
+mod open;
 mod rule;
 mod walk;
 

@@ -11,13 +11,13 @@ use std::path::{self, Component, Path, PathBuf};
 
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
-    FILE_NAME_NORMALIZED, FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TRAVERSE, FILE_TYPE_DISK,
-    FileAttributeTagInfo, GetFileInformationByHandleEx, GetFileType, GetFinalPathNameByHandleW, READ_CONTROL,
-    SECURITY_IDENTIFICATION,
+    FILE_NAME_NORMALIZED, FILE_READ_ATTRIBUTES, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TRAVERSE, FileAttributeTagInfo,
+    GetFileInformationByHandleEx, GetFinalPathNameByHandleW, READ_CONTROL, SECURITY_IDENTIFICATION,
 };
 
 use super::super::security::{is_trusted, owner_of_file};
 use super::found::Found;
+use super::open::read;
 use super::rule::Rule;
 use crate::sys::{Refusal, Want};
 
@@ -205,18 +205,6 @@ fn opened(path: &Path, access: u32, flags: u32) -> io::Result<File> {
     options.access_mode(access).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
     options.security_qos_flags(SECURITY_IDENTIFICATION);
     options.custom_flags(flags | FILE_FLAG_BACKUP_SEMANTICS).open(path)
-}
-
-/// Opens a file for reading; what is no file of a disk, such as a pipe or a console, is none.
-#[expect(unsafe_code, reason = "a call of Windows")]
-pub(super) fn read(path: &Path) -> Result<File, Refusal> {
-    // Whoever it turns out to be, a pipe of somebody else among them, may learn who asks, and may not act as him.
-    let file = OpenOptions::new().read(true).security_qos_flags(SECURITY_IDENTIFICATION).open(path)?;
-    // SAFETY: the handle is open.
-    match unsafe { GetFileType(file.as_raw_handle()) } {
-        FILE_TYPE_DISK => Ok(file),
-        _ => Err(Refusal::NotAFile),
-    }
 }
 
 /// Where an open file really is, by its volume.
