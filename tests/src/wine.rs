@@ -33,7 +33,7 @@ export HOME=$2 WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,msht
 mount -t overlay overlay -o "lowerdir=$1/template,upperdir=$2/upper,workdir=$2/work" "$WINEPREFIX"
 cd "$2"
 code=0
-unshare --net sh "$2/script" || code=$?
+unshare --net sh -c 'ip link set lo up && exec sh "$1"' sh "$2/script" || code=$?
 wineserver --kill
 wineserver --wait
 exit "$code"

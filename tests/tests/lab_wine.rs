@@ -234,8 +234,11 @@ fn the_unit_tests_pass() {
     let tests = program("unit-tests.exe").unwrap();
     // They read what is shipped beside them.
     let agent = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("agent");
-    let line =
-        format!("cd '{}' && CARGO_PKG_NAME=skewguard wine '{}' --test-threads 2", agent.display(), tests.display());
+    let line = format!(
+        "cd '{}' && CARGO_PKG_NAME=skewguard timeout 900 wine '{}' --test-threads 2",
+        agent.display(),
+        tests.display()
+    );
     let answer = wine.run(&line).unwrap();
     let result = answer.stdout.lines().find(|line| line.starts_with("test result: ")).unwrap_or_default().to_owned();
     println!("{result}");
