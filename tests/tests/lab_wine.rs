@@ -229,6 +229,32 @@ fn the_doctor_speaks_of_windows() {
 }
 
 #[test]
+fn a_process_with_an_sdk_is_named() {
+    let net = Net::new().unwrap();
+    let mut host = Host::new(&net);
+    // A python that has botocore, as far as a look at its files and its name tells: it is a copy of the agent that waits.
+    let python = host.wine.folder().join("py");
+    fs::create_dir_all(python.join("Lib/site-packages/botocore")).unwrap();
+    fs::write(python.join("Lib/site-packages/botocore/__init__.py"), "__version__ = '1.44.0'\n").unwrap();
+    fs::copy(program("skewguard.exe").unwrap(), python.join("python.exe")).unwrap();
+    // A source that never answers keeps it waiting.
+    fs::write(host.wine.folder().join("mute.yaml"), "sources: [{ name: mute, ntp: 169.254.169.124 }]\n").unwrap();
+    let line = "wine py/python.exe wait --config mute.yaml --timeout 5m >/dev/null 2>&1 &";
+    assert_eq!(host.session.run(line).unwrap().code, Some(0));
+    let begun = Instant::now();
+    loop {
+        let report = host.skewguard("doctor --format json").json().unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let sdks = checks.iter().find(|check| check["name"] == "sdk-clock-correction").unwrap().to_string();
+        if sdks.contains("botocore") && sdks.contains("python.exe") {
+            assert!(!sdks.contains("skewguard.exe"), "it is no SDK: {sdks}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{sdks}");
+    }
+}
+
+#[test]
 fn the_unit_tests_pass() {
     let wine = Wine::new().unwrap();
     let tests = program("unit-tests.exe").unwrap();
