@@ -304,7 +304,11 @@ mod tests {
         let is_listed = listed().0.contains(&std::process::id());
         match sys::HAS_PROC {
             true => assert_eq!((own, is_listed), (Err(ProcessError::NotFound(std::process::id())), false)),
-            false => assert!(is_listed && own.unwrap().command.starts_with("skewguard")),
+            false => {
+                let program = std::env::current_exe().unwrap();
+                assert!(is_listed);
+                assert_eq!(own.unwrap().command, file_name(&program));
+            }
         }
     }
 
