@@ -27,22 +27,25 @@ rm -rf "$1/template"
 HOME=$1 WINEPREFIX=$1/template wineboot --init && HOME=$1 WINEPREFIX=$1/template wineserver --wait
 touch "$1/made"
 "#;
-/// Runs a script in a layer on it: nothing of Wine's is left running, and nobody outside can be asked.
-const SESSION: &str = r#"
+/// A layer on it, of which nothing is left running.
+const BEGIN: &str = r#"
 export HOME=$2 WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
 mount -t overlay overlay -o "lowerdir=$1/template,upperdir=$2/upper,workdir=$2/work" "$WINEPREFIX"
 cd "$2"
-code=0
-unshare --net sh -c 'ip link set lo up && exec sh "$1"' sh "$2/script" || code=$?
+"#;
+const END: &str = r#"
 wineserver --kill
 wineserver --wait
 exit "$code"
 "#;
+/// Runs a script in it: nobody outside can be asked.
+const SESSION: &str = r#"
+code=0
+unshare --net sh -c 'ip link set lo up && exec sh "$1"' sh "$2/script" || code=$?
+"#;
 /// The same for commands that come one by one: each on a line, answered by its exit code; what it has said is in two files.
 const TALK: &str = r#"
-export HOME=$2 WINEPREFIX=$2/prefix WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
-mount -t overlay overlay -o "lowerdir=$1/template,upperdir=$2/upper,workdir=$2/work" "$WINEPREFIX"
-cd "$2"
+code=0
 # Services end with the last program that is none.
 wine cmd /c pause 0<>"$2/held" >/dev/null 2>&1 &
 while IFS= read -r command; do
@@ -50,8 +53,6 @@ while IFS= read -r command; do
     sh -c "$command" </dev/null >"$2/stdout" 2>"$2/stderr" || code=$?
     echo "$code"
 done
-wineserver --kill
-wineserver --wait
 "#;
 /// What `deploy/release` does to make a package, of another version.
 const MAKE: &str = r#"
@@ -100,7 +101,11 @@ impl Wine {
     pub fn run(&self, script: &str) -> Result<Answer> {
         fs::write(self.dir.path().join("script"), script)?;
         let mut session = workshop()?;
-        let output = session.args(["sh", "-ec", SESSION, "sh"]).arg(folder()?).arg(self.dir.path()).output()?;
+        let output = session
+            .args(["sh", "-ec", &[BEGIN, SESSION, END].concat(), "sh"])
+            .arg(folder()?)
+            .arg(self.dir.path())
+            .output()?;
         Ok(Answer {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -117,7 +122,7 @@ impl Wine {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests have a folder")?;
         let mut command = net.command(Side::Agent, project.join("tests/workshop"))?;
         command.current_dir(project).env("SKEWGUARD_LAB", lab_dir()?);
-        command.args(["sh", "-ec", TALK, "sh"]).arg(folder()?).arg(self.dir.path());
+        command.args(["sh", "-ec", &[BEGIN, TALK, END].concat(), "sh"]).arg(folder()?).arg(self.dir.path());
         Ok(Session { dialogue: Dialogue::start(&mut command)?, dir: self.dir.path().to_owned() })
     }
 

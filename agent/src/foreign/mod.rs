@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-pub use crate::sys::foreign::{Content, Found, Reader, Rule, Tree, Writers};
-pub use crate::sys::{Refusal, Want};
+pub use crate::sys::foreign::{Content, Found, Reader, Tree, Writers};
+pub use crate::sys::{Refusal, Rule, Want};
 
 /// Finds the file at `path` on this host. A link is followed where it leads to what whoever made it could read himself; on
 /// Windows, where its maker's word counts.

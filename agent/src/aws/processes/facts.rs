@@ -11,12 +11,9 @@ use super::layout::with_slashes;
 use super::libraries::{Libraries, Running, libraries};
 use super::process::Process;
 use super::properties::Properties;
-use super::text::printable;
+use super::text::{MOST_ARGUMENTS, file_name, printable};
 use super::view::View;
 use crate::sys::{self, ProcessFacts};
-
-/// More arguments are not looked at.
-const MOST_ARGUMENTS: usize = 4_096;
 
 /// The numbers of all processes, in their order, and whether they could be listed.
 pub fn listed() -> (Vec<u32>, bool) {
@@ -87,10 +84,6 @@ fn told(pid: u32, facts: &ProcessFacts, view: &View, cache: &mut Cache) -> Resul
         home: facts.home.clone(),
         is_partial: !(is_whole && is_line_whole && facts.command_line.is_some()),
     })
-}
-
-fn file_name(path: &Path) -> &str {
-    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::text::is_path;
+use super::text::{file_name, is_path};
 
 /// Names of devices, which Windows finds in every folder and whatever ends them.
 const DEVICES: [&str; 7] = ["AUX", "CLOCK$", "CON", "CONIN$", "CONOUT$", "NUL", "PRN"];
@@ -21,7 +21,7 @@ pub enum Layout {
 impl Layout {
     /// The name by which the program in a file is known.
     pub fn program(self, file: &Path) -> String {
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = file_name(file);
         if self == Self::Unix {
             return name.to_owned();
         }
@@ -44,7 +44,7 @@ impl Layout {
 
     /// Whether the name of a file begins so.
     pub fn begins(self, file: &Path, begin: &str) -> bool {
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = file_name(file);
         name.get(..begin.len()).is_some_and(|own| self.is_same(own, begin))
     }
 

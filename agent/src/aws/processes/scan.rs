@@ -11,7 +11,7 @@ use super::facts;
 use super::libraries::{Libraries, Running, libraries};
 use super::process::Process;
 use super::properties::Properties;
-use super::text::printable;
+use super::text::{MOST_ARGUMENTS, file_name, printable};
 use super::view::View;
 use crate::sys;
 
@@ -23,8 +23,6 @@ const MOST: usize = 4_096;
 const LONGEST: usize = 128 * 1024;
 /// More of a list of mapped files is not read.
 const LONGEST_MAPS: usize = 256 * 1024;
-/// More arguments are not looked at.
-const MOST_ARGUMENTS: usize = 4_096;
 
 /// All processes with a program, in the order of their numbers. `root` is `/` but in tests. What cannot be read is left out
 /// of a process, and what ends meanwhile is left out of the list. This reads files, and may take seconds the first time.
@@ -140,10 +138,6 @@ fn mapped(view: &View) -> (Vec<PathBuf>, bool) {
         files.extend(path.map(|path| view.within(Path::new(&*String::from_utf8_lossy(path)))));
     });
     (files.into_iter().collect(), read.unwrap_or(false))
-}
-
-fn file_name(path: &Path) -> &str {
-    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 #[cfg(unix)]

@@ -21,7 +21,7 @@ pub mod phc;
 pub mod program;
 pub mod reference;
 #[cfg(test)]
-mod scenes;
+pub(in crate::doctor) mod scenes;
 pub mod sources;
 mod timesyncd_conf;
 mod toml;

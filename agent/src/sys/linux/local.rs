@@ -13,8 +13,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::foreign::{Rule, Tree, Writers};
-use crate::sys::{ListenError, Want};
+use super::foreign::{Tree, Writers};
+use crate::sys::{ListenError, Rule, Want};
 
 /// A connection, to be read and written.
 pub type Stream = UnixStream;

@@ -33,14 +33,6 @@ impl Manager {
         std::env::var_os("NOTIFY_SOCKET").is_some()
     }
 
-    /// The manager that the environment names, if any.
-    fn named() -> Self {
-        let socket = std::env::var_os("NOTIFY_SOCKET").map(|name| connected(name.as_bytes()));
-        // Half of the time is what sd_watchdog_enabled(3) recommends.
-        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        Self::of(socket, watchdog)
-    }
-
     fn of(socket: Option<io::Result<UnixDatagram>>, watchdog: Option<Duration>) -> Self {
         let manager = Self {
             socket: None,
@@ -129,7 +121,10 @@ impl Manager {
 impl Default for Manager {
     /// The manager that the environment names, if any.
     fn default() -> Self {
-        Self::named()
+        let socket = std::env::var_os("NOTIFY_SOCKET").map(|name| connected(name.as_bytes()));
+        // Half of the time is what sd_watchdog_enabled(3) recommends.
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 2);
+        Self::of(socket, watchdog)
     }
 }
 

@@ -108,10 +108,7 @@ pub async fn connect(path: &Path) -> io::Result<Stream> {
 /// # Errors
 /// Those of `GetSecurityInfo`.
 pub fn stranger(stream: &Stream, _path: &Path) -> io::Result<Option<String>> {
-    let owner = match stream {
-        Stream::Server(pipe) => owner_of_pipe(pipe),
-        Stream::Client(pipe) => owner_of_pipe(pipe),
-    }?;
+    let owner = owner_of_pipe(stream)?;
     Ok((!is_trusted(&owner)).then_some(owner))
 }
 

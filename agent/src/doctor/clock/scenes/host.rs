@@ -47,7 +47,7 @@ pub(in crate::doctor::clock) fn config() -> Config {
 }
 
 /// What `check` measured: an offset by one source that answered, ten seconds after chronyd heard its own.
-pub(in crate::doctor::clock) fn snapshot(offset: f64, is_kernel_synchronized: bool) -> Snapshot {
+pub(in crate::doctor) fn snapshot(offset: f64, is_kernel_synchronized: bool) -> Snapshot {
     let limits = [("sdk-correction", 240.0), ("sigv4", 300.0), ("s3-sts", 900.0)];
     Snapshot {
         status: Status::Ok,

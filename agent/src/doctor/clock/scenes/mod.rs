@@ -1,6 +1,6 @@
 //! Hosts as files, and what the doctor must and must not find on each.
 
-pub(super) mod host;
+pub(in crate::doctor) mod host;
 
 use self::host::{
     CHRONY, DEBIAN, Files, Found, Heard, chronyd, config, facts, file, found, judge, of, timesyncd, tracking,

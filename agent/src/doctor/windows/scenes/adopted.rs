@@ -1,41 +1,17 @@
 //! What the doctor says of Windows together with what it says of every host.
 
-use std::collections::BTreeMap;
-
 use super::host::{Host, ZONE, ec2, facts, printed, routes};
+use crate::doctor::clock::scenes::host::snapshot as measured;
 use crate::doctor::report::{Area, Check, Verdict};
 use crate::doctor::windows::adopt::{adopt, remedy};
-use crate::snapshot::{Clock, Snapshot, Status, Steps, Time};
+use crate::snapshot::Snapshot;
 use crate::sys::system::{Start, State};
 
+/// What was measured, of which Windows has no word of a kernel.
 fn snapshot(offset: f64) -> Snapshot {
-    Snapshot {
-        status: Status::Ok,
-        time: Time { system: String::new(), truth: String::new(), verified: true },
-        since: String::new(),
-        version: String::new(),
-        clock: Clock {
-            state: "synchronized".into(),
-            offset_seconds: Some(offset),
-            error_bound_seconds: Some(0.001),
-            confirmed: true,
-            vouched: true,
-            drift_ppm: None,
-            disruptions: None,
-            steps: Steps::default(),
-            history: Vec::new(),
-            kernel: None,
-        },
-        sources: Vec::new(),
-        limits: Vec::new(),
-        credentials: Vec::new(),
-        awaited: Vec::new(),
-        findings: Vec::new(),
-        alerts: Vec::new(),
-        imds_requests: BTreeMap::new(),
-        delivery: Vec::new(),
-        host: BTreeMap::new(),
-    }
+    let mut snapshot = measured(offset, false);
+    snapshot.clock.kernel = None;
+    snapshot
 }
 
 /// As they are made on a host where no file of Linux is.

@@ -12,10 +12,10 @@ mod walk;
 use std::io;
 use std::path::{self, Path};
 
-use crate::sys::{Refusal, Want};
+use crate::sys::{Refusal, Rule, Want};
 
 pub use found::{Content, Found};
-pub use rule::{Reader, Rule, Writers};
+pub use rule::{Reader, Writers};
 pub use walk::Tree;
 
 /// Finds what is at `path` on this host, as [`crate::foreign`] says.

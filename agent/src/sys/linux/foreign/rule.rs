@@ -14,18 +14,6 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH` (capabilities(7)): either may read what the mode forbids.
 const READS_ALL: u64 = 0b110;
 
-/// What holds on the way to a file.
-#[derive(Clone, Copy)]
-pub enum Rule<'a> {
-    /// No link leads out of the folder at the top.
-    Beneath,
-    /// All of the way is open to this reader, and from each link on to whoever made that. The top is what `/` means.
-    ReadableBy(&'a Reader),
-    /// Nobody but these can have written it, or put it there: they own it and every folder above it, and nobody else may
-    /// write to any of them. Links are followed where root made them.
-    WrittenBy(&'a Writers),
-}
-
 /// On whose behalf something is read. Whoever names a file must not see it through our eyes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reader {

@@ -11,8 +11,8 @@ use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use super::found::{FileType, Found, here};
-use super::rule::{READ, Reader, Rule, SEARCH, Writers, trusted};
-use crate::sys::{Refusal, Want};
+use super::rule::{READ, Reader, SEARCH, Writers, trusted};
+use crate::sys::{Refusal, Rule, Want};
 
 /// More links are a circle; the kernel follows no more either.
 const MOST_LINKS: usize = 40;

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::sys::Refusal;
 use crate::time::SystemTime;
@@ -48,10 +48,6 @@ impl Found {
         let Self { file, path, mut held, .. } = self;
         held.push(file);
         (path, held)
-    }
-
-    pub(super) fn place(&self) -> &Path {
-        &self.path
     }
 
     /// The open file.

@@ -20,7 +20,7 @@ use windows_sys::Win32::Foundation::{
 use crate::sys::{Refusal, Want};
 
 pub use found::{Content, Found};
-pub use rule::{Reader, Rule, Writers};
+pub use rule::{Reader, Writers};
 pub use walk::Tree;
 
 /// Finds what is at `path` on this host, as [`crate::foreign`] says.

@@ -1,15 +1,4 @@
-//! What may be followed and believed on the way to a file.
-
-/// What holds on the way to a file.
-#[derive(Clone, Copy)]
-pub enum Rule<'a> {
-    /// No link is followed.
-    Beneath,
-    /// All of the way is open to this reader.
-    ReadableBy(&'a Reader),
-    /// Nobody but these can have written it. What has an owner is judged by his identifier, and links by their maker's.
-    WrittenBy(&'a Writers),
-}
+//! Who may read what is found, and who may have written it.
 
 /// On whose behalf something is read. The system lets this process read what it may, and no other's files are read for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,8 +18,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::super::security::{is_trusted, owner_of_file};
 use super::found::Found;
 use super::open::read;
-use super::rule::Rule;
-use crate::sys::{Refusal, Want};
+use crate::sys::{Refusal, Rule, Want};
 
 /// More links are a circle.
 const MOST_LINKS: usize = 16;
@@ -34,15 +33,15 @@ const SURROGATE: u32 = 0x2000_0000;
 /// A folder, and all that is below it.
 pub struct Tree {
     path: PathBuf,
-    /// The folders on the way, and this one.
-    held: Vec<File>,
+    /// The folders on the way, and this one: what the path means stays the same for as long as they are open.
+    _held: Vec<File>,
 }
 
 impl Found {
     /// The folder itself, to look for more in it.
     pub fn into_tree(self) -> Tree {
         let (path, held) = self.into_parts();
-        Tree { path, held }
+        Tree { path, _held: held }
     }
 }
 
@@ -53,7 +52,7 @@ impl Tree {
     /// There is none.
     pub fn at(path: &Path) -> Result<Self, Refusal> {
         if fs::metadata(path)?.is_dir() {
-            Ok(Self { path: path.to_owned(), held: Vec::new() })
+            Ok(Self { path: path.to_owned(), _held: Vec::new() })
         } else {
             Err(Refusal::NotAFolder)
         }
@@ -112,10 +111,7 @@ impl Tree {
                 Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
             }
         }
-        let found = walk(&whole, want, matches!(rule, Rule::Beneath))?;
-        // The way to this folder is held for as long as `self` lives, and it begins with that.
-        debug_assert!(found.place().starts_with(&self.path) || self.held.is_empty());
-        Ok(found)
+        walk(&whole, want, matches!(rule, Rule::Beneath))
     }
 }
 
