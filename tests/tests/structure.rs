@@ -243,6 +243,41 @@ fn no_file_is_long_but_those_that_have_a_reason() {
     assert_eq!(long, excused, "the files that are long, and those that ARCHITECTURE.md gives a reason for");
 }
 
+/// Whoever adds a dependency to the agent has to bring the locks of those that use it along: `--locked` refuses them, and
+/// it is not asked wherever the agent alone is tested.
+#[test]
+fn each_lock_has_what_the_agent_depends_on() {
+    let manifest = fs::read_to_string(root().join("agent/Cargo.toml")).unwrap();
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut wanted = BTreeSet::new();
+    for section in manifest.split("\n[").filter(|section| {
+        let head = section.lines().next().unwrap_or_default();
+        head == "dependencies]" || head.ends_with(".dependencies]")
+    }) {
+        let lines = section.lines().skip(1).filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+        wanted.extend(lines.filter_map(|line| line.split(['.', ' ', '=']).next()));
+    }
+    assert!(["tokio", "nix", "windows-sys"].iter().all(|name| wanted.contains(name)), "{wanted:?}");
+    for lock in ["Cargo.lock", "tests/fuzz/Cargo.lock"] {
+        let text = fs::read_to_string(root().join(lock)).unwrap();
+        let (_, package) = text.split_once("name = \"skewguard\"\n").expect("the agent's entry");
+        let (package, _) = package.split_once("\n]").expect("an end of the agent's entry");
+        let locked: BTreeSet<&str> =
+            package.lines().filter_map(|line| line.trim().strip_prefix('"')?.split(['"', ' ']).next()).collect();
+        // The workspace may give a package another name.
+        let renamed = |name: &str| {
+            let line = workspace.lines().find(|line| line.starts_with(&format!("{name} = ")))?;
+            line.split_once("package = \"")?.1.split('"').next()
+        };
+        let missing: Vec<_> =
+            wanted.iter().map(|name| renamed(name).unwrap_or(name)).filter(|name| !locked.contains(name)).collect();
+        assert!(
+            missing.is_empty(),
+            "{lock} lacks {missing:?}: cargo metadata --manifest-path its Cargo.toml adds them"
+        );
+    }
+}
+
 #[test]
 fn what_a_use_names_is_found_however_it_is_folded() {
     let own: Module = ["a", "b"].map(str::to_owned).to_vec();
