@@ -8,24 +8,29 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::setting::period::{Period, PeriodError};
 use crate::setting::url::WebUrl;
-use crate::sys::HAS_SERVICE;
+use crate::sys::{HAS_SERVICE, places};
 
 /// Warns before AWS rejects a request because a clock is wrong or a credential has run out.
 #[derive(Parser)]
-#[command(name = "skewguard", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "skewguard", version, max_term_width = 100, after_help = after_help())]
 pub struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Without --config, /etc/skewguard/skewguard.yaml is read where it exists; else the built-in defaults are used, which are \
-right for EC2. The answer goes to standard output, the log to standard error (RUST_LOG=debug shows more).
+fn after_help() -> String {
+    format!(
+        "\
+Without --config, {} is read where it exists; else the built-in defaults are used, which are right for EC2. The answer goes \
+to standard output, the log to standard error (RUST_LOG=debug shows more).
 
 Exit codes of check, status and doctor: 0 ok, 1 warning, 2 critical, 3 unknown.
 Of wait: 0 good, 1 measured and not good, 3 not known. Of check --format npd: 0 ok or warning, 1 critical, 2 unknown.
-Of all commands: 64 wrong usage, 69 no agent answers, or no collector of a drill, 70 the agent cannot start, 75 a part of the running agent has ended \
-or hangs, so that it must be started anew, 78 wrong configuration.";
+Of all commands: 64 wrong usage, 69 no agent answers, or no collector of a drill, 70 the agent cannot start, 75 a part of the \
+running agent has ended or hangs, so that it must be started anew, 78 wrong configuration.",
+        places().config.display()
+    )
+}
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -52,8 +57,8 @@ pub(super) enum Command {
     /// Find out why requests to AWS fail on this host, and what mends it
     ///
     /// Looks at the clock and who keeps it, the sources of time, the instance metadata service, the credentials that each
-    /// SDK would pick, the SDKs that run, and the agent itself. Run as root it sees the processes of all users. It changes
-    /// nothing, and takes half a minute at most.
+    /// SDK would pick, the SDKs that run, and the agent itself. Run as root, or in an elevated prompt of Windows, it sees the
+    /// processes of all users. It changes nothing, and takes half a minute at most.
     Doctor(Doctor),
     /// Ask the running agent what it knows
     Status(Status),
@@ -136,8 +141,12 @@ pub(super) struct Demo {
 
 #[derive(Args)]
 pub(super) struct ConfigFile {
-    /// The configuration [default: /etc/skewguard/skewguard.yaml where it exists]
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        help = format!("The configuration [default: {} where it exists]", places().config.display())
+    )]
     pub(super) path: Option<PathBuf>,
 }
 

@@ -50,6 +50,7 @@ mod tests {
             ("3", "information", "a new configuration is in force"),
             ("10", "error", "a line of the log that is an error, such as a wrong configuration at a reload"),
             ("11", "error", "the service could not go on"),
+            ("12", "warning", "events that were left out, while the event log took none"),
         ] {
             table += &format!("| {id} | {level} | {what} |\n");
         }

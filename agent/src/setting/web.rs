@@ -10,7 +10,7 @@ use super::secret::SecretRef;
 use super::tls::{Tls, WrittenTls};
 use super::url::WebUrl;
 
-use crate::sys;
+use crate::sys::{self, WORDS};
 
 /// How long one request may take.
 pub(crate) const TIMEOUT: Bounds = Bounds(Duration::from_millis(50), Duration::from_secs(60));
@@ -62,12 +62,14 @@ pub(crate) fn tls(given: Option<&WrittenTls>, url: Option<&WebUrl>, at: &Path) -
 }
 
 /// Nothing of the path is repeated: it may be the key itself.
-fn pem_file(text: &str) -> Result<PathBuf, &'static str> {
+fn pem_file(text: &str) -> Result<PathBuf, String> {
     if text.contains("-----BEGIN") {
-        return Err("this is the content of a PEM file: write it into a file, and the absolute path of the file here");
+        let message = "this is the content of a PEM file: write it into a file, and the absolute path of the file here";
+        return Err(message.to_owned());
     }
     if !sys::is_absolute(text) || text.ends_with('/') || text.contains(char::is_control) {
-        return Err("a PEM file is named by its absolute path, such as /etc/skewguard/ca.pem (the value is not shown)");
+        let such = WORDS.absolute_path;
+        return Err(format!("a PEM file is named by its absolute path, such as {such} (the value is not shown)"));
     }
     Ok(text.into())
 }

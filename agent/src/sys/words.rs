@@ -25,6 +25,10 @@ pub struct Words {
     pub let_agent_read: &'static str,
     /// What to do about an expiration that is local time, in an hour that a day has twice.
     pub write_offset: &'static str,
+    /// Where the variables of the service are.
+    pub environment: &'static str,
+    /// A file as a configuration names it, for an example.
+    pub absolute_path: &'static str,
     /// How to have the service read its configuration again.
     pub reload: &'static str,
     /// How to read what the service has said.

@@ -19,6 +19,7 @@ use crate::clock::true_clock::TrueClock;
 use crate::setting::address::is_host_on_link;
 use crate::setting::fault::Fault;
 use crate::setting::locate::Path;
+use crate::sys::WORDS;
 
 /// What is written for AWS's own endpoint.
 const AWS: &str = "aws";
@@ -144,7 +145,8 @@ impl SourceKind for Endpoint {
         match self {
             Self::Aws => format!(
                 "{remedy}. It asks the region that AWS_REGION in the environment of the agent names \
-                 (/etc/skewguard/environment), or else sts.amazonaws.com"
+                 ({}), or else sts.amazonaws.com",
+                WORDS.environment
             ),
             Self::Url(_) => remedy,
         }

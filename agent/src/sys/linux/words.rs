@@ -28,6 +28,8 @@ pub const WORDS: Words = Words {
          skewguard)",
     write_offset: "let the tool that writes the expiration write an offset beside it, such as Z, or set the zone of the host to \
         UTC: `sudo timedatectl set-timezone UTC`",
+    environment: "/etc/skewguard/environment",
+    absolute_path: "/etc/skewguard/ca.pem",
     reload: "sudo systemctl reload skewguard",
     read_log: "journalctl -u skewguard",
     ask_for_service: "systemctl status skewguard",

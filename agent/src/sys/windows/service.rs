@@ -87,6 +87,7 @@ fn serve(_arguments: Vec<OsString>) {
     tell(ServiceState::StartPending, ServiceExitCode::Win32(0));
     let work = WORK.lock().unwrap_or_else(PoisonError::into_inner).take();
     let code = work.map_or(0, |work| work());
+    super::event_log::end();
     let code =
         if code == 0 { ServiceExitCode::Win32(ENDED_WELL) } else { ServiceExitCode::ServiceSpecific(code.into()) };
     tell(ServiceState::Stopped, code);

@@ -27,6 +27,8 @@ pub const WORDS: Words = Words {
     let_agent_read: r"let the service read the file and enter its folders: icacls FILE /grant 'NT SERVICE\skewguard:R'",
     write_offset: "let the tool that writes the expiration write an offset beside it, such as Z, or set the zone of the host to \
         UTC: `Set-TimeZone -Id UTC`",
+    environment: r"the value `Environment` of HKLM\SYSTEM\CurrentControlSet\Services\skewguard",
+    absolute_path: "C:/ProgramData/skewguard/ca.pem",
     reload: "skewguard service reload",
     read_log: "Get-WinEvent -ProviderName skewguard -MaxEvents 20",
     ask_for_service: "Get-Service skewguard",
