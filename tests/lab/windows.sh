@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # What is tried on Windows, as far as Wine is one: the program of the release, and the unit tests. Read by tests/run.
 
-# for_windows COMMAND...: cargo for Windows, in the workshop, with the compiler and the linker that deploy/release takes.
+# for_windows COMMAND...: cargo for Windows, in the workshop, with the compiler and the linker that deploy/release takes. What
+# `build` compiles it lints as well: `cargo clippy` would compile all that it depends on for itself once more.
 for_windows() {
     # shellcheck disable=SC2016 # the inner shell's
     tests/workshop bash -c '
         set -Eeuo pipefail
-        target=$1 tools=$1/tools linkers=$(mktemp -d)
+        target=$1 tools=$1/tools linkers=$(mktemp -d) linter=clippy-driver
         shift
         trap "rm -rf \"\$linkers\"" EXIT
         . deploy/artefacts/commands.sh
@@ -17,12 +18,10 @@ for_windows() {
         if ! has_windows_library; then
             find_source
             export RUSTC=$source_compiler RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort,panic_unwind,test
-            # cargo clippy would call that of another compiler.
             linter=${source_compiler%/*}/clippy-driver
         fi
-        if [[ $1 == clippy ]]; then
-            [[ -z ${linter:-} ]] || { shift && set -- check "$@"; export RUSTC_WORKSPACE_WRAPPER=$linter; }
-            export CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__
+        if [[ $1 == build ]]; then
+            export RUSTC_WORKSPACE_WRAPPER=$linter CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__
         fi
         cargo "$@" --locked --package skewguard --target $windows_triple
     ' bash "$target" "$@"
@@ -34,7 +33,7 @@ make_for_windows() {
     # What Windows alone needs; nothing is fetched in the workshop.
     cargo fetch --locked --target x86_64-pc-windows-gnu
     say "Lints and unit tests for Windows"
-    for_windows clippy --quiet --lib --bins
+    for_windows build --quiet --lib --bins
     built=$(for_windows test --lib --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*\.exe\)".*/\1/p' | tail -n 1)
     [[ -n $built ]] || die "the unit tests for Windows were not built"
     rm -rf "$lab/windows"
